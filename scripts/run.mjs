@@ -1,0 +1,185 @@
+// The one entry of every npm script and of bin/shoal: sets up what is missing, then runs the named task on a modern Node.
+// Plain JavaScript without dependencies, because it is what runs first on a fresh clone, on whatever Node is there.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const MINIMUM_NODE = [22, 19];
+
+const nodeFlags = ["--disable-warning=ExperimentalWarning"];
+
+/** Runs a set-up command with its output on stderr (stdout belongs to the task); exits with a clear line when it fails. */
+function setup(what, command, args, cwd = root) {
+  process.stderr.write(`shoal: ${what} …\n`);
+  const result = spawnSync(command, args, {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+    encoding: "utf8",
+  });
+  if (result.status === 0) return;
+  process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);
+  process.stderr.write(
+    `shoal: cannot do: ${command} ${args.join(" ")} (in ${cwd}): ${result.error?.message ?? `exit ${result.status}`}\n`,
+  );
+  process.exit(1);
+}
+
+/** Installs `folder`'s locked packages unless exactly these are already there. */
+function installPackages(folder, what) {
+  const lock = createHash("sha256")
+    .update(readFileSync(join(folder, "package-lock.json")))
+    .digest("hex");
+  const stamp = join(folder, "node_modules", ".shoal-lock");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  setup(
+    what,
+    "npm",
+    ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+    folder,
+  );
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, lock);
+}
+
+function isModern() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  return major > MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor >= MINIMUM_NODE[1]);
+}
+
+/** The Node to run on: this one when it is modern enough, else the pinned one, fetched as an ordinary package. */
+function modernNode() {
+  if (isModern()) return process.execPath;
+  const folder = join(root, "scripts", "runtime");
+  const pinned = join(
+    folder,
+    "node_modules",
+    `node-${process.platform}-${process.arch}`,
+    "bin",
+    "node",
+  );
+  if (!existsSync(pinned))
+    installPackages(folder, `this is Node ${process.versions.node}; fetching the pinned Node 24`);
+  if (existsSync(pinned)) return pinned;
+  process.stderr.write(
+    `shoal: Node ${MINIMUM_NODE.join(".")} or newer is needed and no pinned one exists for ${process.platform}-${process.arch}: install it and run again\n`,
+  );
+  process.exit(1);
+}
+
+/** Two first runs at once must not install over each other: one works, the other waits. */
+function withLock(action) {
+  const lock = join(root, ".shoal-setup.lock");
+  const staleAfterMs = 10 * 60_000;
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > staleAfterMs) rmSync(lock, { recursive: true, force: true });
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
+  const release = () => rmSync(lock, { recursive: true, force: true });
+  process.once("exit", release);
+  try {
+    const now = new Date();
+    utimesSync(lock, now, now);
+    return action();
+  } finally {
+    release();
+    process.removeListener("exit", release);
+  }
+}
+
+const [task = "help", ...rest] = process.argv.slice(2);
+const cli = join(root, "src", "cli", "main.ts");
+const needsPage = new Set(["start", "demo", "test", "cli", "page", "system"]);
+
+const node = withLock(() => {
+  const path = modernNode();
+  installPackages(root, "installing packages");
+  if (needsPage.has(task) && existsSync(join(root, "ui", "package.json"))) buildPage(path);
+  return path;
+});
+
+/** Builds the page when its sources changed since the last build. */
+function buildPage(nodePath) {
+  const ui = join(root, "ui");
+  const listing = spawnSync(
+    "find",
+    [
+      "src",
+      "index.html",
+      "package-lock.json",
+      "vite.config.ts",
+      "-type",
+      "f",
+      "-newer",
+      "dist/index.html",
+    ],
+    { cwd: ui, encoding: "utf8" },
+  );
+  if (
+    existsSync(join(ui, "dist", "index.html")) &&
+    listing.status === 0 &&
+    listing.stdout.trim() === ""
+  )
+    return;
+  installPackages(ui, "installing the page's packages");
+  setup(
+    "building the page",
+    nodePath,
+    [join(ui, "node_modules", "vite", "bin", "vite.js"), "build"],
+    ui,
+  );
+}
+
+function run(args, environment = {}) {
+  const path = `${dirname(node)}:${join(root, "node_modules", ".bin")}:${process.env.PATH}`;
+  const child = spawn(node, args, {
+    stdio: "inherit",
+    env: { ...process.env, PATH: path, ...environment },
+  });
+  const forwarded = ["SIGTERM", "SIGHUP"];
+  for (const signal of forwarded) process.on(signal, () => child.kill(signal));
+  // The terminal sends Ctrl-C to the whole process group: the child handles it, this launcher only waits.
+  process.on("SIGINT", () => {});
+  child.on("error", (error) => {
+    process.stderr.write(`shoal: cannot start ${node}: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+}
+
+switch (task) {
+  case "start":
+    run([...nodeFlags, cli, "up", ...rest]);
+    break;
+  case "demo":
+    run([...nodeFlags, cli, "demo", ...rest]);
+    break;
+  case "cli":
+    run([...nodeFlags, cli, ...rest]);
+    break;
+  case "page":
+    break;
+  case "exec":
+    run([join(root, "node_modules", ".bin", rest[0]), ...rest.slice(1)]);
+    break;
+  default:
+    run([...nodeFlags, join(root, "scripts", "tasks.ts"), task, ...rest]);
+}

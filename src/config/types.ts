@@ -1,0 +1,160 @@
+import type { RelabelConfig } from "../model/relabel-config.ts";
+import type { Secret } from "./secret.ts";
+
+/**
+ * The parsed prometheus.yml with all defaults filled in: what the rest of the program reads. Durations are ms, sizes
+ * are bytes, 0 means "no limit". Names are the YAML keys in camelCase.
+ */
+export interface Config {
+  readonly global: GlobalConfig;
+  readonly ruleFiles: readonly string[];
+  readonly scrapeConfigs: readonly ScrapeConfig[];
+  readonly alerting: AlertingConfig;
+  /** The file's text as read, for pushing it on and for hashing. */
+  readonly source: string;
+  /** Absolute folder that relative paths in the file start from. */
+  readonly baseFolder: string;
+}
+
+export interface GlobalConfig {
+  readonly scrapeIntervalMs: number;
+  readonly scrapeTimeoutMs: number;
+  readonly evaluationIntervalMs: number;
+  readonly ruleQueryOffsetMs: number;
+  /** With `${VAR}` expanded. */
+  readonly externalLabels: Readonly<Record<string, string>>;
+  readonly queryLogFile: string;
+}
+
+export type ScrapeProtocol =
+  | "PrometheusProto"
+  | "OpenMetricsText0.0.1"
+  | "OpenMetricsText1.0.0"
+  | "PrometheusText0.0.4"
+  | "PrometheusText1.0.0";
+
+export interface ScrapeConfig {
+  readonly jobName: string;
+  readonly scrapeIntervalMs: number;
+  readonly scrapeTimeoutMs: number;
+  readonly scrapeProtocols: readonly ScrapeProtocol[];
+  readonly fallbackScrapeProtocol: ScrapeProtocol | "";
+  readonly metricsPath: string;
+  readonly scheme: "http" | "https";
+  readonly params: Readonly<Record<string, readonly string[]>>;
+  readonly honorLabels: boolean;
+  readonly honorTimestamps: boolean;
+  readonly trackTimestampsStaleness: boolean;
+  readonly enableCompression: boolean;
+  readonly bodySizeLimit: number;
+  readonly sampleLimit: number;
+  readonly targetLimit: number;
+  readonly labelLimit: number;
+  readonly labelNameLengthLimit: number;
+  readonly labelValueLengthLimit: number;
+  readonly keepDroppedTargets: number;
+  readonly nativeHistogramBucketLimit: number;
+  readonly nativeHistogramMinBucketFactor: number;
+  readonly scrapeNativeHistograms: boolean;
+  readonly convertClassicHistogramsToNhcb: boolean;
+  readonly alwaysScrapeClassicHistograms: boolean;
+  readonly extraScrapeMetrics: boolean;
+  readonly metricNameValidationScheme: "utf8" | "legacy";
+  readonly metricNameEscapingScheme: "allow-utf-8" | "underscores" | "dots" | "values";
+  readonly relabelConfigs: readonly RelabelConfig[];
+  readonly metricRelabelConfigs: readonly RelabelConfig[];
+  readonly httpClient: HttpClientConfig;
+  /** In file order. */
+  readonly serviceDiscovery: readonly DiscoveryConfig[];
+}
+
+/** One service-discovery section, by mechanism. Mechanisms that only B and later run are kept as `other`. */
+export type DiscoveryConfig =
+  | { readonly kind: "static"; readonly groups: readonly StaticGroup[] }
+  | { readonly kind: "file"; readonly files: readonly string[]; readonly refreshIntervalMs: number }
+  | {
+      readonly kind: "http";
+      readonly url: string;
+      readonly refreshIntervalMs: number;
+      readonly httpClient: HttpClientConfig;
+    }
+  | {
+      readonly kind: "dns";
+      readonly names: readonly string[];
+      readonly type: "A" | "AAAA" | "MX" | "NS" | "SRV";
+      readonly port: number;
+      readonly refreshIntervalMs: number;
+    }
+  | { readonly kind: "other"; readonly mechanism: string; readonly options: unknown };
+
+export interface StaticGroup {
+  readonly targets: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface AlertingConfig {
+  readonly alertRelabelConfigs: readonly RelabelConfig[];
+}
+
+/** How to speak HTTP to a target, a discovery server or a remote storage. File paths are absolute. */
+export interface HttpClientConfig {
+  readonly basicAuth:
+    | {
+        readonly username: string;
+        readonly usernameFile: string;
+        readonly password: Secret;
+        readonly passwordFile: string;
+      }
+    | undefined;
+  readonly authorization:
+    | { readonly type: string; readonly credentials: Secret; readonly credentialsFile: string }
+    | undefined;
+  readonly oauth2: OAuth2Config | undefined;
+  readonly tls: TlsConfig;
+  readonly followRedirects: boolean;
+  readonly enableHttp2: boolean;
+  readonly proxy: ProxyConfig;
+  readonly headers: Readonly<
+    Record<
+      string,
+      {
+        readonly values: readonly string[];
+        readonly secrets: readonly Secret[];
+        readonly files: readonly string[];
+      }
+    >
+  >;
+}
+
+export interface OAuth2Config {
+  readonly clientId: string;
+  readonly clientSecret: Secret;
+  readonly clientSecretFile: string;
+  readonly scopes: readonly string[];
+  readonly tokenUrl: string;
+  readonly endpointParams: Readonly<Record<string, string>>;
+  readonly tls: TlsConfig;
+  readonly proxy: ProxyConfig;
+}
+
+export interface TlsConfig {
+  readonly ca: string;
+  readonly caFile: string;
+  readonly cert: string;
+  readonly certFile: string;
+  readonly key: Secret;
+  readonly keyFile: string;
+  readonly serverName: string;
+  readonly insecureSkipVerify: boolean;
+  readonly minVersion: TlsVersion | "";
+  readonly maxVersion: TlsVersion | "";
+}
+
+export type TlsVersion = "TLS10" | "TLS11" | "TLS12" | "TLS13";
+
+export interface ProxyConfig {
+  readonly url: string;
+  readonly noProxy: string;
+  readonly fromEnvironment: boolean;
+  readonly connectHeader: Readonly<Record<string, readonly Secret[]>>;
+}

@@ -1,0 +1,155 @@
+import { compareText, quote } from "../base/text.ts";
+
+export const METRIC_NAME = "__name__";
+
+const LEGACY_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/**
+ * The identity of a series or target: label names and values, sorted by name in UTF-8 byte order, immutable, without
+ * empty values (in Prometheus an empty label is an absent one). Pairs are kept flat: name, value, name, value, …
+ */
+export class Labels {
+  static readonly EMPTY = new Labels([]);
+
+  readonly #flat: readonly string[];
+  #key: string | undefined;
+
+  private constructor(flat: readonly string[]) {
+    this.#flat = flat;
+  }
+
+  /** From pairs in any order; empty values are left out; of a repeated name the last value wins. */
+  static fromPairs(pairs: Iterable<readonly [string, string]>): Labels {
+    const byName = new Map(pairs);
+    const flat: string[] = [];
+    for (const name of [...byName.keys()].sort(compareText)) {
+      const value = byName.get(name)!;
+      if (value !== "") flat.push(name, value);
+    }
+    return flat.length === 0 ? Labels.EMPTY : new Labels(flat);
+  }
+
+  static fromObject(object: Readonly<Record<string, string>>): Labels {
+    return Labels.fromPairs(Object.entries(object));
+  }
+
+  /** Takes over `flat` (name, value, …), which the caller vouches to be sorted, unique and without empty values. */
+  static fromSorted(flat: readonly string[]): Labels {
+    return flat.length === 0 ? Labels.EMPTY : new Labels(flat);
+  }
+
+  /** How many labels there are. */
+  get count(): number {
+    return this.#flat.length / 2;
+  }
+
+  /** The name of the label at `index` (0-based, in sorted order). */
+  nameAt(index: number): string {
+    return this.#flat[2 * index]!;
+  }
+
+  valueAt(index: number): string {
+    return this.#flat[2 * index + 1]!;
+  }
+
+  /** The value of `name`, or "" when absent. */
+  get(name: string): string {
+    const flat = this.#flat;
+    for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return flat[i + 1]!;
+    return "";
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== "";
+  }
+
+  *[Symbol.iterator](): Iterator<[string, string]> {
+    const flat = this.#flat;
+    for (let i = 0; i < flat.length; i += 2) yield [flat[i]!, flat[i + 1]!];
+  }
+
+  /** A copy with `name` set to `value`; an empty value removes it. */
+  with(name: string, value: string): Labels {
+    return Labels.fromPairs([...this, [name, value]]);
+  }
+
+  /** A copy without the labels in `names`. */
+  without(names: Iterable<string>): Labels {
+    const gone = names instanceof Set ? (names as ReadonlySet<string>) : new Set(names);
+    return this.#filter((name) => !gone.has(name));
+  }
+
+  /** A copy with only the labels in `names`. */
+  only(names: Iterable<string>): Labels {
+    const kept = names instanceof Set ? (names as ReadonlySet<string>) : new Set(names);
+    return this.#filter((name) => kept.has(name));
+  }
+
+  /** An injective text of all pairs, for use as a Map key. Computed once. */
+  key(): string {
+    if (this.#key !== undefined) return this.#key;
+    let key = "";
+    for (const part of this.#flat) key += `${part.length}:${part}`;
+    return (this.#key = key);
+  }
+
+  equals(other: Labels): boolean {
+    return this === other || compareLabels(this, other) === 0;
+  }
+
+  /** A null-prototype object (label names such as `__proto__` are legal), for JSON. */
+  toJSON(): Record<string, string> {
+    const object = Object.create(null) as Record<string, string>;
+    for (const [name, value] of this) object[name] = value;
+    return object;
+  }
+
+  /** `{a="b", "x.y"="z"}` as Prometheus prints label sets. */
+  toString(): string {
+    let text = "";
+    for (const [name, value] of this)
+      text += `${text === "" ? "" : ", "}${LEGACY_NAME.test(name) ? name : quote(name)}=${quote(value)}`;
+    return `{${text}}`;
+  }
+
+  #filter(keep: (name: string) => boolean): Labels {
+    const flat: string[] = [];
+    for (let i = 0; i < this.#flat.length; i += 2)
+      if (keep(this.#flat[i]!)) flat.push(this.#flat[i]!, this.#flat[i + 1]!);
+    if (flat.length === this.#flat.length) return this;
+    return Labels.fromSorted(flat);
+  }
+}
+
+/** Prometheus's order of label sets: pair by pair, name then value, in byte order; a prefix comes first. */
+export function compareLabels(a: Labels, b: Labels): number {
+  const count = Math.min(a.count, b.count);
+  for (let i = 0; i < count; i++) {
+    const order = compareText(a.nameAt(i), b.nameAt(i)) || compareText(a.valueAt(i), b.valueAt(i));
+    if (order !== 0) return order;
+  }
+  return a.count - b.count;
+}
+
+/** `name{a="b"}`, the way a series is shown to people. */
+export function formatSeries(labels: Labels): string {
+  const name = labels.get(METRIC_NAME);
+  if (name === "") return labels.toString();
+  const rest = labels.without([METRIC_NAME]);
+  if (!isLegacyMetricName(name))
+    return `{${quote(name)}${rest.count === 0 ? "" : `, ${rest.toString().slice(1, -1)}`}}`;
+  return rest.count === 0 ? name : `${name}${rest.toString()}`;
+}
+
+export function isLegacyLabelName(name: string): boolean {
+  return LEGACY_NAME.test(name);
+}
+
+export function isLegacyMetricName(name: string): boolean {
+  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+}
+
+/** Any non-empty valid Unicode text is a label name under UTF-8 validation. */
+export function isValidLabelName(name: string): boolean {
+  return name !== "" && name.isWellFormed();
+}

@@ -1,0 +1,42 @@
+import { quote } from "../base/text.ts";
+import { isLegacyLabelName } from "./labels.ts";
+import { compileAnchored } from "./regex.ts";
+
+export type MatchOperator = "=" | "!=" | "=~" | "!~";
+
+/** One condition on a label; an absent label is the empty value, so `{x=""}` and `{x!~".+"}` match series without x. */
+export interface Matcher {
+  readonly name: string;
+  readonly operator: MatchOperator;
+  readonly value: string;
+  matches(value: string): boolean;
+  /** The finite set of values that an `=` or a set-like `=~` admits. */
+  readonly set: readonly string[] | undefined;
+}
+
+/** Throws `bad-data` when a regular expression does not compile. */
+export function createMatcher(name: string, operator: MatchOperator, value: string): Matcher {
+  const base = { name, operator, value };
+  switch (operator) {
+    case "=":
+      return { ...base, set: [value], matches: (text) => text === value };
+    case "!=":
+      return { ...base, set: undefined, matches: (text) => text !== value };
+    case "=~": {
+      const regex = compileAnchored(value);
+      return { ...base, set: regex.set, matches: (text) => regex.matches(text) };
+    }
+    case "!~": {
+      const regex = compileAnchored(value);
+      return { ...base, set: undefined, matches: (text) => !regex.matches(text) };
+    }
+  }
+}
+
+export function matchesEmpty(matcher: Matcher): boolean {
+  return matcher.matches("");
+}
+
+export function formatMatcher(matcher: Matcher): string {
+  return `${isLegacyLabelName(matcher.name) ? matcher.name : quote(matcher.name)}${matcher.operator}${quote(matcher.value)}`;
+}

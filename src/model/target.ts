@@ -1,0 +1,39 @@
+import type { Labels } from "./labels.ts";
+
+/** What discovery yields: targets with common labels, replaced as a whole by the next group of the same `source`. */
+export interface TargetGroup {
+  /** Identifies the group within its mechanism (a file and index, a URL, a DNS name). */
+  readonly source: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** One label set per target; holds at least `__address__`. */
+  readonly targets: readonly Readonly<Record<string, string>>[];
+}
+
+/** A target after relabelling: one thing to scrape. */
+export interface Target {
+  /**
+   * Identity: FNV-1a-64 over the zero-padded decimal xxh64 of all final labels (those starting with `__` included) and
+   * the URL, as decimal text, because it exceeds 2^53. The same as Prometheus's own target hash.
+   */
+  readonly hash: string;
+  /** The scrape job, which is also the name of the scrape pool. */
+  readonly job: string;
+  /** Final labels including those starting with `__`. */
+  readonly allLabels: Labels;
+  /** Final labels put on every series: without those starting with `__`. */
+  readonly labels: Labels;
+  /** Labels before relabelling. */
+  readonly discoveredLabels: Labels;
+  /** The full URL with query. */
+  readonly url: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** A target that relabelling dropped. */
+export interface DroppedTarget {
+  readonly job: string;
+  readonly discoveredLabels: Labels;
+}
+
+export type TargetHealth = "up" | "down" | "unknown";
