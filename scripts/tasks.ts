@@ -25,7 +25,7 @@ function nodeTests(
   return [
     ...nodeFlags,
     "--test",
-    
+
     "--test-reporter=./scripts/test-summary.ts",
     "--test-reporter-destination=stdout",
     "--test-reporter-destination=stdout",
