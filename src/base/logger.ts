@@ -75,7 +75,7 @@ function logfmt(fields: Record<string, unknown>): string {
     if (value === undefined) continue;
     const rendered = plain(key, value);
     const text = typeof rendered === "string" ? rendered : JSON.stringify(rendered, plain);
-    line += `${line === "" ? "" : " "}${key}=${/^[^\s"=\\\u0000-\u001f]+$/u.test(text) ? text : JSON.stringify(text)}`;
+    line += `${line === "" ? "" : " "}${key}=${/^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text)}`;
   }
   return line;
 }
