@@ -1,0 +1,68 @@
+import type { Labels } from "../model/labels.ts";
+
+/**
+ * What a query evaluates to. Times are ms, values are columns. A series of native histograms will carry them in a
+ * second pair of columns beside `times`/`values` (floats and histograms of one series are kept as two lists), and a
+ * vector sample will carry one beside `value`; readers that only know floats stay correct for float series.
+ */
+export interface ScalarValue {
+  readonly kind: "scalar";
+  readonly timeMs: number;
+  readonly value: number;
+}
+
+export interface StringValue {
+  readonly kind: "string";
+  readonly timeMs: number;
+  readonly value: string;
+}
+
+export interface VectorSample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+/** Samples in the order the expression gives them: sorted only below sort functions, topk and bottomk. */
+export interface VectorValue {
+  readonly kind: "vector";
+  readonly timeMs: number;
+  readonly samples: readonly VectorSample[];
+}
+
+/** One series of a matrix. Both columns have the same length and belong to the receiver. */
+export interface MatrixSeries {
+  readonly labels: Labels;
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+}
+
+/** Series sorted by labels, each with at least one point, no label set twice. */
+export interface MatrixValue {
+  readonly kind: "matrix";
+  readonly series: readonly MatrixSeries[];
+}
+
+export type QueryValue = ScalarValue | StringValue | VectorValue | MatrixValue;
+
+export interface QueryStats {
+  /** Samples decoded from chunks. */
+  readonly samplesRead: number;
+  /** The most samples held in memory at one moment. */
+  readonly peakSamples: number;
+  readonly seriesRead: number;
+  readonly chunksRead: number;
+  readonly bytesRead: number;
+  /** Time spent waiting for a free evaluation slot. */
+  readonly queueMs: number;
+  readonly parseMs: number;
+  readonly evaluationMs: number;
+}
+
+export interface QueryResult {
+  readonly value: QueryValue;
+  /** `PromQL warning: …` with positions, then warnings of the storage; unique, in order of first appearance. */
+  readonly warnings: readonly string[];
+  /** `PromQL info: …`, likewise. */
+  readonly infos: readonly string[];
+  readonly stats: QueryStats;
+}
