@@ -21,12 +21,12 @@ export function formatSampleValue(value: number): string {
   return at < 0 ? text : padExponent(text, at);
 }
 
-/** Go's strconv.FormatFloat(value, 'g', -1, 64): 'e' form below 1e-4 and from 1e21 on. */
+/** Go's strconv.FormatFloat(value, 'g', -1, 64), which is `%g` and `%v`: 'e' form below 1e-4 and from 1e6 on. */
 export function formatGeneral(value: number): string {
   const special = formatSpecial(value);
   if (special !== undefined) return special;
   const magnitude = Math.abs(value);
-  if (magnitude >= 1e-4 && magnitude < 1e21) return formatFixed(value);
+  if (magnitude >= 1e-4 && magnitude < 1e6) return formatFixed(value);
   const text = value.toExponential();
   return padExponent(text, text.indexOf("e"));
 }

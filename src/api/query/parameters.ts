@@ -1,0 +1,82 @@
+import { AppError } from "../../base/errors.ts";
+import { parseDuration } from "../../base/units.ts";
+import { parseFloatText } from "../../base/float.ts";
+
+/** Reading of the HTTP API's parameters, with Prometheus's forms and messages. Times and durations become ms. */
+
+/** The earliest and latest times Prometheus can express; clients send them as "everything". */
+export const MIN_TIME_MS = -9_223_372_036_854_775;
+export const MAX_TIME_MS = 9_223_372_036_854_775;
+const MIN_TIME_TEXT = "-292273086-05-16T16:47:06Z";
+const MAX_TIME_TEXT = "292277025-08-18T07:12:54.999999999Z";
+
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})$/;
+
+/** Unix seconds (rounded to ms) or RFC 3339; undefined when it is neither. */
+export function parseTime(text: string): number | undefined {
+  const seconds = parseFloatText(text);
+  if (seconds !== undefined && Number.isFinite(seconds)) return Math.round(seconds * 1000);
+  if (text === MIN_TIME_TEXT) return MIN_TIME_MS;
+  if (text === MAX_TIME_TEXT) return MAX_TIME_MS;
+  const match = RFC3339.exec(text);
+  if (match === null) return undefined;
+  const whole = Date.parse(
+    `${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}${match[8]}`,
+  );
+  if (Number.isNaN(whole)) return undefined;
+  return whole + Math.floor(Number(`0.${match[7] ?? "0"}`) * 1000);
+}
+
+/** Float seconds or a Prometheus duration; undefined when it is neither. */
+export function parseDurationParameter(text: string): number | undefined {
+  const seconds = parseFloatText(text);
+  if (seconds !== undefined)
+    return Number.isFinite(seconds) && Math.abs(seconds) < 9.2e9 ? seconds * 1000 : undefined;
+  try {
+    return parseDuration(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export function invalidParameter(name: string, reason: string): AppError {
+  return new AppError("bad-data", `invalid parameter ${JSON.stringify(name)}: ${reason}`);
+}
+
+/** A time parameter, or `fallback` when it is absent or empty. */
+export function timeParameter(parameters: URLSearchParams, name: string, fallback: number): number {
+  const text = parameters.get(name) ?? "";
+  if (text === "") return fallback;
+  const time = parseTime(text);
+  if (time === undefined)
+    throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid timestamp`);
+  return time;
+}
+
+export function requiredTime(parameters: URLSearchParams, name: string): number {
+  const text = parameters.get(name) ?? "";
+  const time = parseTime(text);
+  if (time === undefined)
+    throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid timestamp`);
+  return time;
+}
+
+/** A duration in ms, or undefined when absent or empty. */
+export function durationParameter(parameters: URLSearchParams, name: string): number | undefined {
+  const text = parameters.get(name) ?? "";
+  if (text === "") return undefined;
+  const duration = parseDurationParameter(text);
+  if (duration === undefined)
+    throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid duration`);
+  return duration;
+}
+
+/** A limit of result entries; 0 means none. */
+export function limitParameter(parameters: URLSearchParams): number {
+  const text = parameters.get("limit") ?? "";
+  if (text === "") return 0;
+  const limit = /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
+  if (limit === undefined) throw invalidParameter("limit", "limit must be a number");
+  if (limit < 0) throw invalidParameter("limit", "limit must be non-negative");
+  return limit;
+}
