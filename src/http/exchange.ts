@@ -1,0 +1,140 @@
+import type { Dispatcher } from "undici";
+
+/** Bytes of a body held here before the connection is paused, and the level at which it flows again. */
+const PAUSE_ABOVE_BYTES = 1 << 20;
+const RESUME_BELOW_BYTES = 1 << 18;
+
+type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+interface Waiter {
+  resolve(result: IteratorResult<Uint8Array, undefined>): void;
+  reject(error: unknown): void;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  /** Lower-case names; may hold `__proto__`, so look up own properties only. */
+  readonly headers: IncomingHeaders;
+}
+
+/**
+ * One request and its answer over an undici dispatcher. Its idea: the handler is also the body's iterator, so that a
+ * request costs one object and no stream; back-pressure is a byte count that pauses the connection.
+ *
+ *     waiting for head ──onResponseStart──▶ reading body ──onResponseEnd──▶ ended
+ *           └──────────────── abort / onResponseError ───────────────────▶ failed
+ */
+export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterator<Uint8Array> {
+  readonly head: Promise<ResponseHead>;
+  readonly #resolveHead: (head: ResponseHead) => void;
+  readonly #rejectHead: (error: unknown) => void;
+  #onDone: (() => void) | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #chunks: Uint8Array[] = [];
+  #bufferedBytes = 0;
+  #waiter: Waiter | undefined;
+  #state: "open" | "ended" | "failed" = "open";
+  #error: unknown;
+
+  constructor() {
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseHead>();
+    this.head = promise;
+    this.#resolveHead = resolve;
+    this.#rejectHead = reject;
+  }
+
+  /** Runs `callback` when the last byte has arrived or the exchange has failed; at once if that has happened. */
+  onDone(callback: () => void): void {
+    if (this.#state === "open") this.#onDone = callback;
+    else callback();
+  }
+
+  /** Ends the exchange now: the head or the body's reader gets `reason`, and the connection is given up. */
+  abort(reason: Error): void {
+    if (this.#state !== "open") return;
+    this.#fail(reason);
+    this.#controller?.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#state === "failed") controller.abort(asError(this.#error));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHeaders,
+    statusText = "",
+  ): void {
+    // 1xx answers announce; the real one follows.
+    if (status >= 200) this.#resolveHead({ status, statusText, headers });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#state !== "open") return;
+    const waiter = this.#waiter;
+    if (waiter !== undefined) {
+      this.#waiter = undefined;
+      waiter.resolve({ done: false, value: chunk });
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes > PAUSE_ABOVE_BYTES) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#state !== "open") return;
+    this.#state = "ended";
+    this.#waiter?.resolve({ done: true, value: undefined });
+    this.#waiter = undefined;
+    this.#onDone?.();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#state === "open") this.#fail(error);
+  }
+
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) {
+      this.#bufferedBytes -= chunk.length;
+      if (this.#state === "open" && this.#bufferedBytes < RESUME_BELOW_BYTES)
+        this.#controller?.resume();
+      return Promise.resolve({ done: false, value: chunk });
+    }
+    if (this.#state === "failed") return Promise.reject(asError(this.#error));
+    if (this.#state === "ended") return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+  }
+
+  /** A reader that stops early gives the connection up rather than downloading what nobody wants. */
+  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#chunks = [];
+    this.abort(new Error("the body was not read to its end"));
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #fail(error: unknown): void {
+    this.#state = "failed";
+    this.#error = error;
+    this.#rejectHead(error);
+    // A failure after the head rejects nothing of `head`; one before it may find no listener when the caller gave up.
+    this.head.catch(() => {});
+    this.#waiter?.reject(error);
+    this.#waiter = undefined;
+    this.#onDone?.();
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
