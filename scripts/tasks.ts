@@ -1,37 +1,43 @@
 /** The project's tasks beyond running the program: `node scripts/run.mjs <task>`. */
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync } from "node:fs";
+import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fetchParts } from "./parts.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
-type Step = {
+interface Step {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-};
+  /** Whether the step needs the real Prometheus, Chromium and the like. */
+  readonly parts?: boolean;
+}
 
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
 const nodeFlags = ["--disable-warning=ExperimentalWarning"];
+const rest = process.argv.slice(3);
 
+/** The step that runs node's test runner over `patterns`; words after the task's name choose files by substring. */
 function nodeTests(
+  name: string,
   patterns: readonly string[],
-  options: { concurrency?: number } = {},
-): readonly string[] {
-  const files = patterns.flatMap((pattern) => globSync(pattern)).sort();
-  return [
-    ...nodeFlags,
+  options: { concurrency: number },
+): Step {
+  const files = patterns
+    .flatMap((pattern) => globSync(pattern))
+    .filter((file) => rest.length === 0 || rest.some((word) => file.includes(word)))
+    .sort();
+  if (files.length === 0) throw new Error(`no ${name} match ${rest.join(" ")}`);
+  const args = [
     "--test",
-
     "--test-reporter=./scripts/test-summary.ts",
     "--test-reporter-destination=stdout",
-    "--test-reporter-destination=stdout",
-    `--test-concurrency=${options.concurrency ?? 2}`,
-    ...files,
+    `--test-concurrency=${options.concurrency}`,
   ];
+  return { name, command: process.execPath, args: [...nodeFlags, ...args, ...files], parts: true };
 }
 
 const steps: Record<string, () => Step[]> = {
@@ -41,28 +47,29 @@ const steps: Record<string, () => Step[]> = {
     { name: "lint", command: bin("oxlint"), args: ["--type-aware", "--deny-warnings"] },
     { name: "layers", command: process.execPath, args: [...nodeFlags, "scripts/check-layers.ts"] },
   ],
-  unit: () => [
-    { name: "unit tests", command: process.execPath, args: nodeTests(["src/**/*.test.ts"]) },
+  unit: () => [nodeTests("unit tests", ["src/**/*.test.ts"], { concurrency: 2 })],
+  system: () => [nodeTests("system tests", ["test/**/*.test.ts"], { concurrency: 1 })],
+  faults: () => [
+    nodeTests("fault tests, long form", ["src/**/*.faults.ts", "test/**/*.faults.ts"], {
+      concurrency: 1,
+    }),
   ],
-  system: () => [
-    {
-      name: "system tests",
-      command: process.execPath,
-      args: nodeTests(["test/**/*.test.ts"], { concurrency: 1 }),
-    },
+  fuzz: () => [
+    nodeTests("fuzz tests, long form", ["src/**/*.fuzz.ts", "test/**/*.fuzz.ts"], {
+      concurrency: 1,
+    }),
   ],
   bench: () => [
     {
       name: "benchmarks",
       command: process.execPath,
-      args: [...nodeFlags, "bench/run.ts", ...process.argv.slice(3)],
+      args: [...nodeFlags, "bench/run.ts", ...rest],
+      parts: true,
     },
   ],
 };
 
-const groups: Record<string, readonly string[]> = {
-  test: ["typecheck", "lint", "unit", "system"],
-};
+const groups: Record<string, readonly string[]> = { test: ["typecheck", "lint", "unit", "system"] };
 
 const task = process.argv[2] ?? "help";
 const names = groups[task] ?? [task];
@@ -72,15 +79,15 @@ if (names.some((name) => steps[name] === undefined)) {
   );
   process.exit(2);
 }
+let parts: Record<string, string> | undefined;
 for (const name of names) {
   for (const step of steps[name]!()) {
-    if (!existsSync(step.command))
-      throw new Error(`cannot run ${step.name}: ${step.command} is missing`);
-    const startedMs = performance.now();
+    if (step.parts === true) parts ??= fetchParts(root);
     console.error(`── ${step.name}`);
+    const startedMs = performance.now();
     const result = spawnSync(step.command, step.args, {
       stdio: "inherit",
-      env: { ...process.env, ...step.environment },
+      env: { ...process.env, ...parts },
     });
     if (result.status !== 0) {
       console.error(`── ${step.name}: failed`);
