@@ -1,9 +1,13 @@
 import { RE2JS, RE2JSException } from "re2js";
 import { AppError, messageOf } from "../base/errors.ts";
+import { matchesShape, parseShape, type Shape } from "./regex-shape.ts";
 
 /**
  * Users' regular expressions: RE2 syntax and semantics in linear time, anchored at both ends with `.` matching
  * newlines (`^(?s:…)$`), as Prometheus compiles them. JavaScript's RegExp never sees a user's pattern.
+ *
+ * Most patterns are alternatives of literals and wildcards and never reach the engine (`regex-shape.ts`); for the rest
+ * verdicts are remembered, because label values repeat.
  */
 export interface AnchoredRegex {
   readonly source: string;
@@ -16,53 +20,152 @@ export interface AnchoredRegex {
   readonly set: readonly string[] | undefined;
 }
 
-/** Compiles `source`, or throws `bad-data` with RE2's message. */
+/** Verdicts remembered for each pattern that needs the engine; when full, all are forgotten. */
+const VERDICT_MEMO_MAX = 4096;
+/** Longer texts are not worth holding for their verdict. */
+const VERDICT_TEXT_MAX_LENGTH = 1024;
+
+/** Compiles a matcher's `source`, or throws `bad-data` with Prometheus's message, which quotes the source as written. */
 export function compileAnchored(source: string): AnchoredRegex {
-  const compiled = compile(source);
-  const set = literalAlternatives(source);
-  const members = set === undefined ? undefined : new Set(set);
-  return {
-    source,
-    set,
-    matches: members === undefined ? (text) => compiled.matches(text) : (text) => members.has(text),
-    groups(text) {
-      const matcher = compiled.matcher(text);
-      if (!matcher.matches()) return undefined;
-      return Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? "");
-    },
-    expand(text, template) {
-      const matcher = compiled.matcher(text);
-      if (!matcher.matches()) return undefined;
-      const named = compiled.namedGroups();
-      return expandTemplate(template, (name) => {
-        const index = /^\d+$/.test(name) ? Number(name) : named[name];
-        return index === undefined || index > matcher.groupCount()
-          ? ""
-          : (matcher.group(index) ?? "");
-      });
-    },
-  };
+  const shape = parseShape(source);
+  if (shape !== undefined) return new ShapedRegex(source, shape);
+  // Alone first: `a)(b` would be balanced by the anchors.
+  parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
+  return new EngineRegex(source);
 }
 
-function compile(source: string): RE2JS {
-  try {
-    return RE2JS.compile(`^(?s:${source})$`);
-  } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error;
-    throw new AppError("bad-data", messageOf(error).replace(`^(?s:${source})$`, source), {
-      cause: error,
+/**
+ * Compiles a relabelling rule's `source`. It is the same language, but Prometheus checks it with its anchors on, which
+ * shows in its messages: error parsing regexp: missing closing ): `^(?s:(a)$`.
+ */
+export function compileRelabelRegex(source: string): AnchoredRegex {
+  const shape = parseShape(source);
+  return shape === undefined ? new EngineRegex(source) : new ShapedRegex(source, shape);
+}
+
+class EngineRegex implements AnchoredRegex {
+  readonly source: string;
+  readonly set = undefined;
+  readonly #compiled: RE2JS;
+  readonly #verdicts = new Map<string, boolean>();
+
+  constructor(source: string) {
+    this.source = source;
+    this.#compiled = parse(`^(?s:${source})$`, 0, (message) => message);
+  }
+
+  matches(text: string): boolean {
+    const known = this.#verdicts.get(text);
+    if (known !== undefined) return known;
+    const verdict = this.#compiled.testExact(text);
+    if (text.length <= VERDICT_TEXT_MAX_LENGTH) {
+      if (this.#verdicts.size >= VERDICT_MEMO_MAX) this.#verdicts.clear();
+      this.#verdicts.set(text, verdict);
+    }
+    return verdict;
+  }
+
+  groups(text: string): string[] | undefined {
+    return captures(this.#compiled, text);
+  }
+
+  expand(text: string, template: string): string | undefined {
+    const found = this.groups(text);
+    if (found === undefined) return undefined;
+    const named = this.#compiled.namedGroups();
+    return expandTemplate(template, (name) => {
+      const index = groupIndex(name) ?? (Object.hasOwn(named, name) ? named[name] : undefined);
+      return index === undefined ? "" : (found[index] ?? "");
     });
   }
 }
 
-function literalAlternatives(source: string): string[] | undefined {
-  return /[\\^$.*+?()[\]{}]/.test(source) ? undefined : source.split("|");
+class ShapedRegex implements AnchoredRegex {
+  readonly source: string;
+  readonly set: readonly string[] | undefined;
+  readonly matches: (text: string) => boolean;
+  #compiled: RE2JS | undefined;
+
+  constructor(source: string, shape: Shape) {
+    this.source = source;
+    this.set = literalSet(shape);
+    this.matches = createTest(shape, this.set);
+  }
+
+  groups(text: string): string[] | undefined {
+    if (!this.matches(text)) return undefined;
+    // Fast path: the default `(.*)` captures what it matches.
+    if (this.source === "(.*)" || this.source === "(.+)") return [text, text];
+    // Where there is no group, the whole match is all there is to know.
+    if (!this.source.includes("(")) return [text];
+    return captures((this.#compiled ??= RE2JS.compile(`^(?s:${this.source})$`)), text);
+  }
+
+  expand(text: string, template: string): string | undefined {
+    if (!template.includes("$")) return this.matches(text) ? template : undefined;
+    const found = this.groups(text);
+    if (found === undefined) return undefined;
+    return expandTemplate(template, (name) => found[groupIndex(name) ?? -1] ?? "");
+  }
 }
 
-/** Go's regexp.Expand: `$name` takes the longest run of word characters, `${name}` exactly the name, `$$` is `$`. */
+function literalSet(shape: Shape): readonly string[] | undefined {
+  const { alternatives } = shape;
+  if (alternatives.some((alternative) => alternative.gaps.length > 0)) return undefined;
+  return [...new Set(alternatives.map((alternative) => alternative.literals[0]!))];
+}
+
+/** The cheapest test for `shape`, chosen once. */
+function createTest(shape: Shape, set: readonly string[] | undefined): (text: string) => boolean {
+  if (set !== undefined) {
+    const [only] = set;
+    if (set.length === 1) return (text) => text === only;
+    const members = new Set(set);
+    return (text) => members.has(text);
+  }
+  const [first, ...others] = shape.alternatives;
+  if (others.length === 0 && first!.literals.length === 2) {
+    const [prefix, suffix] = first!.literals as [string, string];
+    const least = prefix.length + suffix.length + first!.gaps[0]!;
+    if (least === 0) return () => true;
+    return (text) => text.length >= least && text.startsWith(prefix) && text.endsWith(suffix);
+  }
+  return (text) => matchesShape(shape, text);
+}
+
+function parse(source: string, flags: number, reword: (message: string) => string): RE2JS {
+  try {
+    return RE2JS.compile(source, flags);
+  } catch (error) {
+    if (!(error instanceof RE2JSException)) throw error;
+    const message = messageOf(error);
+    // Go quotes the offending text even where there is none.
+    const text = message.endsWith("trailing backslash at end of expression")
+      ? `${message}: \`\``
+      : message;
+    throw new AppError("bad-data", reword(text), { cause: error });
+  }
+}
+
+function captures(compiled: RE2JS, text: string): string[] | undefined {
+  const matcher = compiled.matcher(text);
+  if (!matcher.matches()) return undefined;
+  return Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? "");
+}
+
+/** The number that a group name is; Go takes `01` for a name, not for 1. */
+function groupIndex(name: string): number | undefined {
+  return /^(?:0|[1-9]\d{0,7})$/.test(name) ? Number(name) : undefined;
+}
+
+const REFERENCE = /\$(?:\$|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu;
+
+/**
+ * Go's regexp.Expand: `$name` takes the longest run of letters, digits and `_` (so `$1x` is the group named `1x`, which
+ * no pattern has), `${name}` exactly the name, `$$` is `$`; any other `$` stands for itself.
+ */
 export function expandTemplate(template: string, group: (name: string) => string): string {
-  return template.replace(/\$(?:\$|(\w+)|\{(\w+)\})/g, (whole, plain?: string, braced?: string) => {
-    if (whole === "$$") return "$";
-    return group(plain ?? braced!);
-  });
+  return template.replace(REFERENCE, (whole, plain?: string, braced?: string) =>
+    whole === "$$" ? "$" : group(plain ?? braced!),
+  );
 }

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { RE2JS } from "re2js";
+import { AppError } from "../base/errors.ts";
+import { parseShape } from "./regex-shape.ts";
+import {
+  compileAnchored,
+  compileRelabelRegex,
+  expandTemplate,
+  type AnchoredRegex,
+} from "./regex.ts";
+
+test("a pattern matches the whole text, and a dot matches a newline", () => {
+  const f = (source: string, text: string, want: boolean): void =>
+    assert.equal(compileAnchored(source).matches(text), want, `${source} on ${text}`);
+  f("foo", "foo", true);
+  f("foo", "foobar", false);
+  f("foo", "xfoo", false);
+  f("foo.*", "foo\nbar", true);
+  f("foo.*", "fo", false);
+  f("foo.+", "foo", false);
+  f("foo.+", "foo\u{1f600}", true);
+  f(".*foo", "a foo", true);
+  f(".*foo", "foo a", false);
+  f(".*foo.*", "a foo b", true);
+  f(".+foo.+", "afoob", true);
+  f(".+foo.+", "foob", false);
+  f(".+foo.+", "foofoob", true);
+  f("ab.*ba", "aba", false);
+  f("ab.*ba", "abba", true);
+  f("a|b|", "", true);
+  f("a|b|", "c", false);
+  f("(a|b|c)", "b", true);
+  f("foo(bar|baz)", "foobaz", true);
+  f("foo(?:bar|.*baz)qux", "foo--bazqux", true);
+  f("10\\.0\\.0\\.1", "10.0.0.1", true);
+  f("10\\.0\\.0\\.1", "10a0.0.1", false);
+  f("(?i)foo", "FOO", true);
+  f("[a-c]+", "abc", true);
+  f("[a-c]+", "abcd", false);
+  f("", "", true);
+  f("", "x", false);
+  f("x{2}", "xx", true);
+  f("a.c", "a\u{1f600}c", true);
+  f("^foo$", "foo", true);
+});
+
+test("a finite pattern has a set, any other has none", () => {
+  assert.deepEqual(compileAnchored("a|b|c").set, ["a", "b", "c"]);
+  assert.deepEqual(compileAnchored("a|a").set, ["a"]);
+  assert.deepEqual(compileAnchored("(a|b)(c|d)").set, ["ac", "ad", "bc", "bd"]);
+  assert.deepEqual(compileAnchored("x\\.y").set, ["x.y"]);
+  assert.equal(compileAnchored("a.*").set, undefined);
+  assert.equal(compileAnchored("[ab]").set, undefined);
+});
+
+test("wrong syntax is refused in Prometheus's words", () => {
+  const f = (source: string, want: string): void =>
+    assert.throws(
+      () => compileAnchored(source),
+      (error: unknown) =>
+        error instanceof AppError && error.code === "bad-data" && error.message === want,
+      source,
+    );
+  f("(abc", "error parsing regexp: missing closing ): `(abc`");
+  f("a)(b", "error parsing regexp: unexpected ): `a)(b`");
+  f("abc)", "error parsing regexp: unexpected ): `abc)`");
+  f("[a", "error parsing regexp: missing closing ]: `[a`");
+  f("a**", "error parsing regexp: invalid nested repetition operator: `**`");
+  f(".**", "error parsing regexp: invalid nested repetition operator: `**`");
+  f("*a", "error parsing regexp: missing argument to repetition operator: `*`");
+  f("[z-a]", "error parsing regexp: invalid character class range: `z-a`");
+  f("(?P<n", "error parsing regexp: invalid named capture: `(?P<n`");
+  f("a{1001}", "error parsing regexp: invalid repeat count: `{1001}`");
+  f("\\8", "error parsing regexp: invalid escape sequence: `\\8`");
+  f("\\", "error parsing regexp: trailing backslash at end of expression: ``");
+  f("(?=a)", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
+});
+
+test("a relabelling pattern is checked with its anchors on", () => {
+  assert.throws(() => compileRelabelRegex("(abc"), {
+    message: "error parsing regexp: missing closing ): `^(?s:(abc)$`",
+  });
+  assert.equal(compileRelabelRegex("a)(b").matches("ab"), true);
+});
+
+test("groups of a full match", () => {
+  assert.deepEqual(compileAnchored("(.*)").groups("x y"), ["x y", "x y"]);
+  assert.deepEqual(compileAnchored("(a|b)(.*)").groups("bcd"), ["bcd", "b", "cd"]);
+  assert.deepEqual(compileAnchored("(a)|(b)").groups("b"), ["b", "", "b"]);
+  assert.deepEqual(compileAnchored("([^:]+)(?::\\d+)?").groups("h:80"), ["h:80", "h"]);
+  assert.deepEqual(compileAnchored("a.*").groups("ab"), ["ab"]);
+  assert.equal(compileAnchored("(a).*").groups("b"), undefined);
+});
+
+test("a template is expanded as Go does", () => {
+  const f = (source: string, template: string, text: string, want: string | undefined): void =>
+    assert.equal(compileAnchored(source).expand(text, template), want, template);
+  f("(.*)", "$1", "v", "v");
+  f("(.*)", "${1}x", "v", "vx");
+  f("(.*)", "$1x", "v", "");
+  f("(.*)", "$0-$1", "v", "v-v");
+  f("(.*)", "$$1", "v", "$1");
+  f("(.*)", "$", "v", "$");
+  f("(.*)", "a$-", "v", "a$-");
+  f("(.*)", "${1", "v", "${1");
+  f("(.*)", "${}", "v", "${}");
+  f("(.*)", "$01", "v", "");
+  f("(.*)", "$2", "v", "");
+  f("(.*)", "$1é", "v", "");
+  f("(?P<host>[a-z]+):(?P<port>\\d+)", "${port}/$host", "h:80", "80/h");
+  f("(?P<host>[a-z]+)", "$__proto__", "h", "");
+  f("a", "x", "b", undefined);
+  f("[a]", "x", "b", undefined);
+  assert.equal(
+    expandTemplate("$a$b", (name) => `<${name}>`),
+    "<a><b>",
+  );
+});
+
+test("a pattern that backtracks elsewhere is linear here", () => {
+  const regex = compileAnchored("(a+)+b?[c]");
+  assert.equal(regex.matches("a".repeat(5000)), false);
+});
+
+test("remembered verdicts stay bounded and right", () => {
+  const regex = compileAnchored("x[0-9]+");
+  for (let i = 0; i < 10_000; i++) {
+    assert.equal(regex.matches(`x${i}`), true);
+    assert.equal(regex.matches(`y${i}`), false);
+  }
+  assert.equal(regex.matches("x1"), true);
+});
+
+test("property: without the engine the verdict is the engine's", () => {
+  const piece = fc.constantFrom(
+    "a",
+    "b",
+    "ab",
+    ".*",
+    ".+",
+    "(a|b)",
+    "(?:a|b.*|)",
+    "\\.",
+    "|",
+    "\u{1f600}",
+    "(.*)",
+    "((a|b)|.+c)",
+  );
+  const source = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(""));
+  const text = fc
+    .array(fc.constantFrom("a", "b", "c", ".", "\n", "\u{1f600}"), { maxLength: 8 })
+    .map((parts) => parts.join(""));
+  let shaped = 0;
+  fc.assert(
+    fc.property(source, fc.array(text, { minLength: 1, maxLength: 8 }), (pattern, texts) => {
+      if (parseShape(pattern) !== undefined) shaped++;
+      const engine = RE2JS.compile(`^(?s:${pattern})$`);
+      const regex: AnchoredRegex = compileAnchored(pattern);
+      for (const candidate of texts) {
+        assert.equal(regex.matches(candidate), engine.testExact(candidate));
+        const matcher = engine.matcher(candidate);
+        const want = matcher.matches()
+          ? Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? "")
+          : undefined;
+        assert.deepEqual(regex.groups(candidate), want);
+      }
+    }),
+    { numRuns: 600 },
+  );
+  assert.ok(shaped > 300, "most of these patterns need no engine");
+});
