@@ -1,0 +1,103 @@
+import { AppError } from "../base/errors.ts";
+import type { TextFormat } from "./entry-parser.ts";
+
+/** Names of the exposition formats as `scrape_protocols` has them. */
+export type ExpositionProtocol =
+  | "PrometheusProto"
+  | "OpenMetricsText0.0.1"
+  | "OpenMetricsText1.0.0"
+  | "PrometheusText0.0.4"
+  | "PrometheusText1.0.0";
+
+export type EscapingScheme = "allow-utf-8" | "underscores" | "dots" | "values";
+
+const MEDIA_TYPES: Record<ExpositionProtocol, string> = {
+  PrometheusProto:
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+  "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
+  "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
+  "PrometheusText0.0.4": "text/plain;version=0.0.4",
+  "PrometheusText1.0.0": "text/plain;version=1.0.0",
+};
+
+/**
+ * The Accept header of a scrape: the protocols in order of preference with falling weights, byte for byte as
+ * Prometheus sends it. Protobuf is left out, because this program reads the text formats only.
+ */
+export function acceptHeader(
+  protocols: readonly ExpositionProtocol[],
+  escaping: EscapingScheme,
+): string {
+  const parts: string[] = [];
+  let weight = Object.keys(MEDIA_TYPES).length + 1;
+  for (const protocol of protocols) {
+    if (protocol === "PrometheusProto") continue;
+    const scheme =
+      protocol === "PrometheusText1.0.0" || protocol === "OpenMetricsText1.0.0"
+        ? `;escaping=${escaping}`
+        : "";
+    parts.push(`${MEDIA_TYPES[protocol]}${scheme};q=0.${weight--}`);
+  }
+  parts.push(`*/*;q=0.${weight}`);
+  return parts.join(",");
+}
+
+/**
+ * The parser for a response with this Content-Type, or for `fallback` when the header is absent or unknown. Throws
+ * `bad-data` in Prometheus's words when there is none.
+ */
+export function selectParser(
+  contentType: string | undefined,
+  fallback: ExpositionProtocol | "",
+): TextFormat {
+  const shown = JSON.stringify(contentType ?? "");
+  if (contentType === undefined || contentType === "") {
+    if (fallback === "")
+      throw new AppError(
+        "bad-data",
+        "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target",
+      );
+    return formatOf(mediaType(MEDIA_TYPES[fallback])!)!;
+  }
+  const media = mediaType(contentType);
+  if (media === undefined && fallback === "")
+    throw new AppError(
+      "bad-data",
+      `cannot parse Content-Type ${shown} and no fallback_scrape_protocol for target`,
+    );
+  const format = media === undefined ? undefined : formatOf(media);
+  if (format !== undefined) return format;
+  if (fallback === "")
+    throw new AppError(
+      "bad-data",
+      `received unsupported Content-Type ${shown} and no fallback_scrape_protocol specified for target`,
+    );
+  return formatOf(mediaType(MEDIA_TYPES[fallback])!)!;
+}
+
+function formatOf(media: string): TextFormat | undefined {
+  switch (media) {
+    case "text/plain":
+      return "text";
+    case "application/openmetrics-text":
+      return "openmetrics";
+    case "application/vnd.google.protobuf":
+      throw new AppError(
+        "bad-data",
+        "cannot parse the protobuf exposition format: the target must offer a text format",
+      );
+    default:
+      return undefined;
+  }
+}
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9a-z-]+";
+const MEDIA_TYPE = new RegExp(
+  `^\\s*(${TOKEN}(?:/${TOKEN})?)\\s*(?:;\\s*${TOKEN}\\s*=\\s*(?:${TOKEN}|"(?:[^"\\\\]|\\\\.)*")\\s*)*;?\\s*$`,
+  "i",
+);
+
+/** The type without its parameters, in lower case; undefined when the text is no media type. */
+function mediaType(text: string): string | undefined {
+  return MEDIA_TYPE.exec(text)?.[1]?.toLowerCase();
+}

@@ -1,0 +1,192 @@
+import type { ParsedColumns } from "./columns.ts";
+import { EntryParser, type TextFormat } from "./entry-parser.ts";
+import { EXACT_INTEGER_MAX, EXACT_POWERS, parseFloatBytes, writeNormalNaN } from "./float-bytes.ts";
+import { LABEL_PART, LABEL_START, METRIC_PART, METRIC_START, NAME_CLASS } from "./lexer.ts";
+
+/**
+ * Exposition text to columns, on bytes.
+ *
+ * The trick: one flat loop reads lines of the ordinary shape `name{label="value",…} 123.4` without tokens, strings or
+ * objects. It never fails: at the first byte out of the ordinary it goes back to the start of that line and lets the
+ * exact EntryParser read it, which accepts the rest of the grammar or has the error. The loop needs no bounds checks
+ * because a newline stands behind the body and no inner loop passes a newline.
+ */
+export class ExpositionParser {
+  readonly #format: TextFormat;
+  readonly #entries: EntryParser;
+  #bytes: Uint8Array = new Uint8Array(1);
+  #text: Buffer = Buffer.alloc(0);
+  #length = 0;
+  #position = 0;
+
+  constructor(format: TextFormat) {
+    this.#format = format;
+    this.#entries = new EntryParser(format);
+  }
+
+  /**
+   * Starts on `body`, whose first `length` bytes are the exposition. `body` must be longer than that: the byte after
+   * the exposition is overwritten with a newline. It stays the caller's and must not change until parsing ends.
+   */
+  reset(body: Uint8Array, length: number): void {
+    if (body.length <= length)
+      throw new RangeError("BUG: the body needs one byte of room at its end");
+    body[length] = 10;
+    this.#bytes = body;
+    this.#text = Buffer.from(body.buffer, body.byteOffset, body.length);
+    this.#length = length;
+    this.#position = 0;
+    this.#entries.reset(body, this.#text, length);
+  }
+
+  /** Where the next entry starts. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The body as a Buffer over the same memory, for taking text out of it. */
+  get text(): Buffer {
+    return this.#text;
+  }
+
+  /** Goes on at `position`, the start of a line, as if a TYPE line of `kind` stood last before it. */
+  seek(position: number, kind: number): void {
+    this.#position = position;
+    this.#entries.kind = kind;
+  }
+
+  /**
+   * Appends up to `limit` more samples to `into`, with the metadata and exemplars on the way; false when the body
+   * ended. Throws `bad-data` with Prometheus's text and the line number; `into` then holds what came before.
+   */
+  parse(into: ParsedColumns, limit = Infinity): boolean {
+    const target = Math.min(into.count + limit, 2 ** 31);
+    for (;;) {
+      this.#parseOrdinary(into, target);
+      if (into.count >= target) return true;
+      const entry = this.#entries.next(this.#position, into);
+      this.#position = this.#entries.position;
+      if (entry === "end") return false;
+    }
+  }
+
+  /** Fast path: reads ordinary samples until `target` are there, or a line is something else. */
+  #parseOrdinary(into: ParsedColumns, target: number): void {
+    const b = this.#bytes;
+    const length = this.#length;
+    const kind = this.#entries.kind;
+    const isText = this.#format === "text";
+    const classes = NAME_CLASS;
+    const powers = EXACT_POWERS;
+    let { seriesStart, seriesEnd, lineEnd, values, hasTimestamp, timestamps, kinds } = into;
+    let n = into.count;
+    let line = this.#position;
+    while (n < target) {
+      let p = line;
+      let c = b[p]!;
+      if ((classes[c]! & METRIC_START) === 0) break;
+      do c = b[++p]!;
+      while ((classes[c]! & METRIC_PART) !== 0);
+      if (c === 123) {
+        c = b[++p]!;
+        while ((classes[c]! & LABEL_START) !== 0) {
+          do c = b[++p]!;
+          while ((classes[c]! & LABEL_PART) !== 0);
+          if (c !== 61 || b[++p] !== 34) break;
+          c = b[++p]!;
+          for (;;) {
+            // Text that needs its UTF-8 checked, and raw newlines, are not ordinary.
+            while (c !== 34 && c !== 92 && c !== 10 && c < 128) c = b[++p]!;
+            if (c !== 92 || b[p + 1] === 10) break;
+            p += 2;
+            c = b[p]!;
+          }
+          if (c !== 34) break;
+          c = b[++p]!;
+          if (c !== 44) break;
+          c = b[++p]!;
+        }
+        if (c !== 125) break;
+        c = b[++p]!;
+      }
+      const end = p;
+      if (c !== 32) break;
+      c = b[++p]!;
+      const valueStart = p;
+      const negative = c === 45;
+      if (negative) c = b[++p]!;
+      const firstDigit = p;
+      let mantissa = 0;
+      let scale = 0;
+      while (c >= 48 && c <= 57) {
+        mantissa = mantissa * 10 + (c - 48);
+        c = b[++p]!;
+      }
+      let digits = p - firstDigit;
+      if (c === 46) {
+        const point = p;
+        c = b[++p]!;
+        while (c >= 48 && c <= 57) {
+          mantissa = mantissa * 10 + (c - 48);
+          c = b[++p]!;
+        }
+        scale = p - point - 1;
+        digits += scale;
+      }
+      let value = 0;
+      if ((c === 10 || c === 32) && digits > 0 && mantissa <= EXACT_INTEGER_MAX && scale <= 22) {
+        value = scale === 0 ? mantissa : mantissa / powers[scale]!;
+        if (negative) value = -value;
+      } else {
+        while (c > 32 && c !== 123) c = b[++p]!;
+        const slow = parseFloatBytes(b, this.#text, { start: valueStart, end: p });
+        if (slow === undefined) break;
+        value = slow;
+      }
+      let timestamp = 0;
+      let stamped = 0;
+      if (c === 32 && isText) {
+        c = b[++p]!;
+        const first = p;
+        while (c >= 48 && c <= 57) {
+          timestamp = timestamp * 10 + (c - 48);
+          c = b[++p]!;
+        }
+        if (p === first || p - first > 15) break;
+        stamped = 1;
+      }
+      // The newline behind an OpenMetrics body is not its own.
+      if (c !== 10 || (p === length && !isText)) break;
+      if (n === values.length) {
+        into.count = n;
+        into.reserve(n + 1);
+        ({ seriesStart, seriesEnd, lineEnd, values, hasTimestamp, timestamps, kinds } = into);
+      }
+      seriesStart[n] = line;
+      seriesEnd[n] = end;
+      values[n] = value;
+      if (value !== value) writeNormalNaN(values, n);
+      hasTimestamp[n] = stamped;
+      timestamps[n] = timestamp;
+      kinds[n] = kind;
+      line = p + 1;
+      lineEnd[n] = line;
+      n++;
+    }
+    into.count = n;
+    this.#position = line;
+  }
+}
+
+/** Parses a whole body into `into`, which is cleared first. See `ExpositionParser` for the terms. */
+export function parseText(
+  body: Uint8Array,
+  length: number,
+  into: ParsedColumns,
+  format: TextFormat = "text",
+): void {
+  into.clear();
+  const parser = new ExpositionParser(format);
+  parser.reset(body, length);
+  parser.parse(into);
+}
