@@ -40,7 +40,8 @@ export interface ScrapeConfig {
   readonly scrapeProtocols: readonly ScrapeProtocol[];
   readonly fallbackScrapeProtocol: ScrapeProtocol | "";
   readonly metricsPath: string;
-  readonly scheme: "http" | "https";
+  /** As written, `http` by default: what targets get as `__scheme__`, checked after relabelling. */
+  readonly scheme: string;
   readonly params: Readonly<Record<string, readonly string[]>>;
   readonly honorLabels: boolean;
   readonly honorTimestamps: boolean;

@@ -1,0 +1,135 @@
+import { globSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { AppError, messageOf, systemCode } from "../base/errors.ts";
+import { compareText, quote } from "../base/text.ts";
+import { ConfigError } from "./config-error.ts";
+import { toGlobal, type GlobalValues } from "./global.ts";
+import { decode } from "./kind.ts";
+import { Reader } from "./reader.ts";
+import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
+import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
+import type { Config } from "./types.ts";
+import { parseYamlSource, type YamlLimits } from "./yaml-source.ts";
+
+export interface ParseOptions {
+  /** How messages call the file. */
+  readonly path: string;
+  /** Absolute folder that relative paths start from. */
+  readonly baseFolder: string;
+  /** Looks at no rule files. `scrape_config_files` are read in any case: they are part of the configuration. */
+  readonly syntaxOnly?: boolean;
+  readonly limits?: YamlLimits;
+  /** For `external_labels`. Default: the process's. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Reads prometheus.yml. Throws ConfigError for bad content and AppError when the file cannot be read. */
+export async function loadConfig(
+  path: string,
+  options: Partial<Omit<ParseOptions, "path" | "baseFolder">> = {},
+): Promise<Config> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  return parseConfig(decodeText(bytes, path), {
+    ...options,
+    path,
+    baseFolder: dirname(resolve(path)),
+  });
+}
+
+/** Parses the text of a prometheus.yml, with the scrape config files it names. Throws ConfigError. */
+export function parseConfig(text: string, options: ParseOptions): Config {
+  const { values, reader } = decodeConfig(text, options);
+  const jobs = [...values.scrape_configs, ...readScrapeConfigFiles(values, options)];
+  reader.throwIfAny();
+  return {
+    global: toGlobal(values.global),
+    ruleFiles: values.rule_files,
+    scrapeConfigs: jobs.map(toScrapeConfig),
+    alerting: { alertRelabelConfigs: [] },
+    source: text,
+    baseFolder: options.baseFolder,
+  };
+}
+
+/** The main file's keys and values, defaults filled in. Throws ConfigError. */
+export function decodeConfig(
+  text: string,
+  options: ParseOptions,
+): { readonly values: RootValues; readonly reader: Reader } {
+  const source = parseYamlSource(text, options.path, options.limits);
+  const reader = new Reader(source, options.baseFolder);
+  const written = source.root === undefined ? root.defaults : decode(root, source.root, reader);
+  reader.throwIfAny();
+  const values = fillRoot(written, reader, options.environment ?? process.env);
+  reader.throwIfAny();
+  return { values, reader };
+}
+
+function readScrapeConfigFiles(values: RootValues, options: ParseOptions): ScrapeValues[] {
+  const jobs = new Map(values.scrape_configs.map((job) => [job.job_name, options.path]));
+  return values.scrape_config_files.flatMap((pattern) =>
+    expandGlob(pattern).flatMap((path) => readScrapeConfigFile(path, values.global, jobs, options)),
+  );
+}
+
+function readScrapeConfigFile(
+  path: string,
+  global: GlobalValues,
+  jobs: Map<string, string>,
+  options: ParseOptions,
+): ScrapeValues[] {
+  const source = parseYamlSource(readText(path), path, options.limits);
+  if (source.root === undefined) return [];
+  const reader = new Reader(source, dirname(path));
+  const { scrape_configs: written } = decode(scrapeConfigFile, source.root, reader);
+  reader.throwIfAny();
+  const filled = fillScrapeConfigs(written, global, { reader, jobs, file: path });
+  reader.throwIfAny();
+  return filled;
+}
+
+/** The files a pattern with `*` in its last part stands for, sorted; a plain path stands for itself if it exists. */
+function expandGlob(pattern: string): string[] {
+  return globSync(pattern)
+    .map((path) => resolve(path))
+    .sort(compareText);
+}
+
+function readText(path: string): string {
+  try {
+    return decodeText(readFileSync(path), path);
+  } catch (error) {
+    throw error instanceof ConfigError ? error : unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): AppError {
+  const reason = systemCode(error) === "ENOENT" ? "it does not exist" : messageOf(error);
+  return new AppError("bad-data", `cannot read ${quote(path)}: ${reason}`, { cause: error });
+}
+
+/** The file's text without a byte-order mark. Throws ConfigError at the first byte that is not UTF-8. */
+function decodeText(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const lenient = new TextDecoder("utf-8").decode(bytes);
+    const before = lenient.slice(0, lenient.indexOf("\ufffd"));
+    const lines = before.split("\n");
+    throw new ConfigError([
+      {
+        file: path,
+        line: lines.length,
+        column: lines.at(-1)!.length + 1,
+        message: "the file is not UTF-8 text",
+        help: "save it in the UTF-8 encoding",
+      },
+    ]);
+  }
+}

@@ -1,0 +1,3 @@
+import type { Kind } from "./kind.ts";
+
+export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {};

@@ -1,0 +1,46 @@
+import { AppError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+
+/** The parts of a URL that configuration rules look at. */
+export interface UrlParts {
+  /** In lower case; "" for a URL without one. */
+  readonly scheme: string;
+  /** With port; "" for a URL without one. */
+  readonly host: string;
+}
+
+/**
+ * Checks `written` as Go's net/url does, which is laxer than WHATWG's (no scheme or host is needed) and differs in what
+ * it refuses: what Prometheus accepts must be accepted here.
+ */
+export function parseUrl(written: string): UrlParts {
+  // oxlint-disable-next-line no-control-regex -- finding control characters is the point
+  if (/[\0-\x1f\x7f]/.test(written)) throw refuse(written, "invalid control character in URL");
+  const match = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(.*?)(?:\?[^#]*)?(?:#.*)?$/s.exec(written);
+  const scheme = (match?.[1] ?? "").toLowerCase();
+  const rest = match?.[2] ?? "";
+  if (scheme === "" && written.startsWith(":")) throw refuse(written, "missing protocol scheme");
+  if (scheme === "" && /^[^/?#]*:/.test(rest))
+    throw refuse(written, "first path segment in URL cannot contain colon");
+  const authority = rest.startsWith("//") ? rest.slice(2).split("/", 1)[0]! : "";
+  const host = authority.slice(authority.lastIndexOf("@") + 1);
+  const afterHost = rest.startsWith("//") ? rest.slice(2 + authority.length) : rest;
+  if (/%(?![0-9a-fA-F]{2})/.test(afterHost)) throw refuse(written, "invalid URL escape");
+  checkHost(host, written);
+  return { scheme, host };
+}
+
+function checkHost(host: string, written: string): void {
+  if (host.startsWith("[")) {
+    if (!/^\[[^\]]*\](?::\d*)?$/.test(host)) throw refuse(written, "missing ']' in host");
+    return;
+  }
+  const port = /:([^:]*)$/.exec(host)?.[1];
+  if (port !== undefined && !/^\d*$/.test(port))
+    throw refuse(written, `invalid port ${quote(`:${port}`)} after host`);
+  if (/[ <>"`{}|\\^]/.test(host)) throw refuse(written, "invalid character in host name");
+}
+
+function refuse(written: string, reason: string): AppError {
+  return new AppError("bad-data", `parse ${quote(written)}: ${reason}`);
+}
