@@ -1,0 +1,82 @@
+/** The server's HTTP API: fetch, unwrap the envelope, and the shapes the page reads. */
+
+export interface Answer<T> {
+  data: T;
+  warnings: string[];
+  infos: string[];
+}
+
+export class ApiError extends Error {
+  readonly type: string;
+
+  constructor(type: string, message: string) {
+    super(message);
+    this.type = type;
+  }
+}
+
+/** GET of an API path, or POST when the parameters may be too long for an address. */
+export async function api<T>(path: string, parameters: Record<string, string> = {}, options: { signal?: AbortSignal; post?: boolean } = {}): Promise<Answer<T>> {
+  const form = new URLSearchParams(parameters);
+  const query = form.toString();
+  let response: Response;
+  try {
+    response = await fetch(options.post === true || query === "" ? path : `${path}?${query}`, {
+      ...(options.post === true && { method: "POST", body: form }),
+      ...(options.signal !== undefined && { signal: options.signal }),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("unavailable", "The server does not answer. Is it still running?");
+  }
+  const text = await response.text();
+  let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new ApiError("unavailable", `The server answered ${response.status} ${response.statusText}: ${text.slice(0, 200)}`);
+  }
+  if (body.status !== "success") throw new ApiError(body.errorType ?? "internal", body.error ?? `HTTP ${response.status}`);
+  return { data: body.data as T, warnings: body.warnings ?? [], infos: body.infos ?? [] };
+}
+
+export type LabelSet = Record<string, string>;
+export type Point = [number, string];
+
+export type QueryData =
+  | { resultType: "vector"; result: { metric: LabelSet; value: Point }[]; stats?: QueryStats }
+  | { resultType: "matrix"; result: { metric: LabelSet; values: Point[] }[]; stats?: QueryStats }
+  | { resultType: "scalar" | "string"; result: Point; stats?: QueryStats };
+
+export interface QueryStats {
+  timings: { execTotalTime: number };
+  samples: { totalQueryableSamples: number; peakSamples: number };
+}
+
+export interface Target {
+  discoveredLabels: LabelSet;
+  labels: LabelSet;
+  scrapePool: string;
+  scrapeUrl: string;
+  lastError: string;
+  lastScrape: string;
+  lastScrapeDuration: number;
+  health: "up" | "down" | "unknown";
+  scrapeInterval: string;
+  scrapeTimeout: string;
+  shard?: string;
+  series?: number;
+  totalSeries?: number;
+}
+
+export interface Targets {
+  activeTargets: Target[];
+  droppedTargets: { discoveredLabels: LabelSet; scrapePool: string }[];
+}
+
+export function formatSeriesName(metric: LabelSet): string {
+  const { __name__: name = "", ...labels } = metric;
+  const pairs = Object.entries(labels).map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`);
+  if (name !== "" && !/^[a-zA-Z_:][\w:]*$/.test(name)) return `{${[JSON.stringify(name), ...pairs].join(", ")}}`;
+  return pairs.length === 0 && name !== "" ? name : `${name}{${pairs.join(", ")}}`;
+}

@@ -1,0 +1,250 @@
+import { ActionIcon, Button, Card, Group, Loader, SegmentedControl, Select, Skeleton, Stack, Text, TextInput, Tooltip } from "@mantine/core";
+import { IconArrowLeft, IconArrowRight, IconPlayerPlay, IconTextWrap } from "@tabler/icons-react";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { api, type QueryData } from "../api.ts";
+import { formatCount, formatDuration, formatSecondsShort, parseDuration } from "../format.ts";
+import { Notes, Problem } from "../problem.tsx";
+import { useUrlParameter } from "../url-state.ts";
+import { DRAWN_SERIES_MAX, Graph } from "./graph.tsx";
+import { ResultTable } from "./result-table.tsx";
+
+// The editor is the largest part of the page: everything else shows while it loads.
+const ExpressionEditor = lazy(async () => ({ default: (await import("./expression-editor.tsx")).ExpressionEditor }));
+
+const RANGES = ["5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d", "2d", "1w", "2w"];
+
+/** Steps drawn when the resolution is automatic. */
+const AUTO_STEPS = 250;
+
+/** Names of the parameters are Prometheus's, so that its links (from alerts, from dashboards) open here too. */
+export function QueryPage() {
+  const [expression, setExpression] = useUrlParameter("g0.expr", "");
+  const [tabParameter, setTab] = useUrlParameter("g0.tab", "table");
+  const [range, setRange] = useUrlParameter("g0.range_input", "1h");
+  const [endInput, setEnd] = useUrlParameter("g0.end_input", "");
+  const [stepInput, setStep] = useUrlParameter("g0.step_input", "");
+  const [draft, setDraft] = useState(expression);
+  const [runs, setRuns] = useState(0);
+  const [problem, setProblem] = useState("");
+  // Prometheus 2 wrote 0 for the graph and 1 for the table.
+  const tab = tabParameter === "graph" || tabParameter === "0" ? "graph" : "table";
+
+  useEffect(() => setDraft(expression), [expression]);
+  useEffect(() => setProblem(""), [draft]);
+
+  const run = (): void => {
+    setRuns(runs + 1);
+    setExpression(draft, { push: true });
+  };
+  const format = async (): Promise<void> => {
+    try {
+      setDraft((await api<string>("/api/v1/format_query", { query: draft }, { post: true })).data);
+    } catch (error) {
+      setProblem(String(error instanceof Error ? error.message : error));
+    }
+  };
+
+  return (
+    <Stack gap="md">
+      <Group align="stretch" gap="xs" wrap="wrap">
+        <div style={{ flex: "1 1 420px", minWidth: 0 }}>
+          <Suspense fallback={<Skeleton h={42} />}>
+            <ExpressionEditor value={draft} onChange={setDraft} onRun={run} />
+          </Suspense>
+        </div>
+        <Group gap="xs" wrap="nowrap" align="flex-start">
+          <Tooltip label="Format the expression">
+            <ActionIcon variant="default" size={42} aria-label="Format the expression" onClick={() => void format()}>
+              <IconTextWrap size={19} />
+            </ActionIcon>
+          </Tooltip>
+          <Button h={42} leftSection={<IconPlayerPlay size={17} />} onClick={run}>
+            Run
+          </Button>
+        </Group>
+      </Group>
+      {problem !== "" && <Problem title="Cannot format the expression" message={problem} />}
+      <Group gap="sm">
+        <SegmentedControl
+          value={tab}
+          onChange={(value) => setTab(value)}
+          data={[
+            { value: "table", label: "Table" },
+            { value: "graph", label: "Graph" },
+          ]}
+        />
+        {tab === "graph" && <RangeControls range={range} setRange={setRange} end={endInput} setEnd={setEnd} step={stepInput} setStep={setStep} />}
+      </Group>
+      {expression.trim() === "" ? (
+        <Welcome onPick={(text) => setExpression(text, { push: true })} />
+      ) : tab === "table" ? (
+        <TablePanel expression={expression} runs={runs} />
+      ) : (
+        <GraphPanel
+          expression={expression}
+          runs={runs}
+          rangeSeconds={parseDuration(range) ?? 3600}
+          endText={endInput}
+          stepText={stepInput}
+          onZoom={(start, end) => {
+            setRange(formatDuration(Math.max(10, Math.round(end - start))));
+            setEnd(new Date(end * 1000).toISOString());
+          }}
+        />
+      )}
+    </Stack>
+  );
+}
+
+interface RangeControlsProps {
+  range: string;
+  setRange: (value: string) => void;
+  end: string;
+  setEnd: (value: string) => void;
+  step: string;
+  setStep: (value: string) => void;
+}
+
+function RangeControls({ range, setRange, end, setEnd, step, setStep }: RangeControlsProps) {
+  const rangeSeconds = parseDuration(range) ?? 3600;
+  const shift = (direction: number): void => {
+    const from = end === "" ? Date.now() : Date.parse(end);
+    const to = from + direction * rangeSeconds * 500;
+    setEnd(to >= Date.now() ? "" : new Date(to).toISOString());
+  };
+  return (
+    <Group gap={6}>
+      <Select aria-label="Range" w={90} value={RANGES.includes(range) ? range : null} placeholder={range} data={RANGES} allowDeselect={false} onChange={(value) => value !== null && setRange(value)} />
+      <ActionIcon variant="default" size={36} aria-label="Earlier" onClick={() => shift(-1)}>
+        <IconArrowLeft size={17} />
+      </ActionIcon>
+      <TextInput aria-label="End time (RFC 3339)" w={210} placeholder="End: now" value={end} error={end !== "" && Number.isNaN(Date.parse(end))} onChange={(event) => setEnd(event.currentTarget.value)} />
+      <ActionIcon variant="default" size={36} aria-label="Later" disabled={end === ""} onClick={() => shift(1)}>
+        <IconArrowRight size={17} />
+      </ActionIcon>
+      <TextInput aria-label="Resolution" w={90} placeholder="Step: auto" value={step} error={step !== "" && parseDuration(step) === undefined} onChange={(event) => setStep(event.currentTarget.value)} />
+    </Group>
+  );
+}
+
+const EXAMPLES = ["up", "sum by (job) (up)", "sum by (instance) (scrape_samples_scraped)", 'topk(10, count by (__name__) ({__name__=~".+"}))'];
+
+function Welcome({ onPick }: { onPick: (expression: string) => void }) {
+  return (
+    <Card withBorder>
+      <Text fw={600} mb={4}>
+        Ask all shards at once
+      </Text>
+      <Text size="sm" c="dimmed" mb="sm">
+        Every answer is computed over the series of all shards. Try one of these:
+      </Text>
+      <Group gap="xs">
+        {EXAMPLES.map((example) => (
+          <Button key={example} variant="default" size="xs" className="mono" onClick={() => onPick(example)}>
+            {example}
+          </Button>
+        ))}
+      </Group>
+    </Card>
+  );
+}
+
+function TablePanel({ expression, runs }: { expression: string; runs: number }) {
+  const query = useQuery({
+    queryKey: ["query", expression, runs],
+    queryFn: async ({ signal }) => timed(() => api<QueryData>("/api/v1/query", { query: expression, stats: "true" }, { signal, post: true })),
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  if (query.error !== null) return <Problem title="Cannot answer the query" message={query.error.message} />;
+  if (query.data === undefined) return <Loading />;
+  const { answer, seconds } = query.data;
+  return (
+    <Card withBorder>
+      <Stack gap="xs">
+        <Notes {...answer} />
+        <Summary seconds={seconds} data={answer.data} busy={query.isFetching} />
+        <ResultTable data={answer.data} />
+      </Stack>
+    </Card>
+  );
+}
+
+interface GraphPanelProps {
+  expression: string;
+  runs: number;
+  rangeSeconds: number;
+  endText: string;
+  stepText: string;
+  onZoom: (start: number, end: number) => void;
+}
+
+function GraphPanel({ expression, runs, rangeSeconds, endText, stepText, onZoom }: GraphPanelProps) {
+  const client = useQueryClient();
+  const step = parseDuration(stepText) ?? Math.max(1, Math.round(rangeSeconds / AUTO_STEPS));
+  const query = useQuery({
+    queryKey: ["query_range", expression, rangeSeconds, endText, step, runs],
+    queryFn: async ({ signal }) => {
+      // Ends on a whole step, so that the same range asked twice gives the same points.
+      const at = endText === "" || Number.isNaN(Date.parse(endText)) ? Date.now() / 1000 : Date.parse(endText) / 1000;
+      const end = Math.floor(at / step) * step;
+      const start = end - Math.floor(rangeSeconds / step) * step;
+      const result = await timed(() => api<QueryData>("/api/v1/query_range", { query: expression, start: String(start), end: String(end), step: String(step), stats: "true" }, { signal, post: true }));
+      return { ...result, start, end };
+    },
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  useEffect(() => () => void client.cancelQueries({ queryKey: ["query_range"] }), [client]);
+  if (query.error !== null) return <Problem title="Cannot answer the query" message={query.error.message} />;
+  if (query.data === undefined) return <Loading />;
+  const { answer, seconds, start, end } = query.data;
+  const series = answer.data.resultType === "matrix" ? answer.data.result : [];
+  return (
+    <Card withBorder>
+      <Stack gap="xs">
+        <Notes {...answer} />
+        {series.length > DRAWN_SERIES_MAX && (
+          <Text size="sm" c="dimmed">
+            Drawing the first {DRAWN_SERIES_MAX} of {series.length} series; aggregate the expression to see the rest.
+          </Text>
+        )}
+        <Summary seconds={seconds} data={answer.data} busy={query.isFetching} step={step} />
+        {series.length === 0 ? <Text c="dimmed">Empty result: no series matches in this range.</Text> : <Graph series={series} start={start} end={end} step={step} onZoom={onZoom} />}
+      </Stack>
+    </Card>
+  );
+}
+
+function Summary({ seconds, data, busy, step }: { seconds: number; data: QueryData; busy: boolean; step?: number }) {
+  const count = data.resultType === "vector" || data.resultType === "matrix" ? data.result.length : 1;
+  const samples = data.stats?.samples.totalQueryableSamples;
+  return (
+    <Group gap="xs" c="dimmed">
+      <Text size="xs" data-testid="summary">
+        {count} {count === 1 ? "result" : "results"} · {formatSecondsShort(seconds)}
+        {samples !== undefined && ` · ${formatCount(samples)} samples read`}
+        {step !== undefined && ` · step ${formatDuration(step)}`}
+      </Text>
+      {busy && <Loader size={12} />}
+    </Group>
+  );
+}
+
+function Loading() {
+  return (
+    <Card withBorder>
+      <Stack gap="xs">
+        <Skeleton h={14} w={180} />
+        <Skeleton h={220} />
+      </Stack>
+    </Card>
+  );
+}
+
+async function timed<T>(action: () => Promise<T>): Promise<{ answer: T; seconds: number }> {
+  const started = performance.now();
+  const answer = await action();
+  return { answer, seconds: (performance.now() - started) / 1000 };
+}
