@@ -175,8 +175,6 @@ switch (task) {
   case "cli":
     run([...nodeFlags, cli, ...rest]);
     break;
-  case "page":
-    break;
   case "exec":
     run([join(root, "node_modules", ".bin", rest[0]), ...rest.slice(1)]);
     break;

@@ -41,6 +41,7 @@ function nodeTests(
 }
 
 const steps: Record<string, () => Step[]> = {
+  page: () => [{ name: "page types", command: bin("tsc"), args: ["--noEmit", "-p", "ui"] }],
   typecheck: () => [{ name: "types", command: bin("tsc"), args: ["--noEmit"] }],
   lint: () => [
     { name: "format", command: bin("oxfmt"), args: ["--check"] },
@@ -69,7 +70,9 @@ const steps: Record<string, () => Step[]> = {
   ],
 };
 
-const groups: Record<string, readonly string[]> = { test: ["typecheck", "lint", "unit", "system"] };
+const groups: Record<string, readonly string[]> = {
+  test: ["typecheck", "page", "lint", "unit", "system"],
+};
 
 const task = process.argv[2] ?? "help";
 const names = groups[task] ?? [task];

@@ -16,7 +16,11 @@ export class ApiError extends Error {
 }
 
 /** GET of an API path, or POST when the parameters may be too long for an address. */
-export async function api<T>(path: string, parameters: Record<string, string> = {}, options: { signal?: AbortSignal; post?: boolean } = {}): Promise<Answer<T>> {
+export async function api<T>(
+  path: string,
+  parameters: Record<string, string> = {},
+  options: { signal?: AbortSignal; post?: boolean } = {},
+): Promise<Answer<T>> {
   const form = new URLSearchParams(parameters);
   const query = form.toString();
   let response: Response;
@@ -30,13 +34,24 @@ export async function api<T>(path: string, parameters: Record<string, string> = 
     throw new ApiError("unavailable", "The server does not answer. Is it still running?");
   }
   const text = await response.text();
-  let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+  let body: {
+    status?: string;
+    data?: T;
+    error?: string;
+    errorType?: string;
+    warnings?: string[];
+    infos?: string[];
+  };
   try {
     body = JSON.parse(text);
   } catch {
-    throw new ApiError("unavailable", `The server answered ${response.status} ${response.statusText}: ${text.slice(0, 200)}`);
+    throw new ApiError(
+      "unavailable",
+      `The server answered ${response.status} ${response.statusText}: ${text.slice(0, 200)}`,
+    );
   }
-  if (body.status !== "success") throw new ApiError(body.errorType ?? "internal", body.error ?? `HTTP ${response.status}`);
+  if (body.status !== "success")
+    throw new ApiError(body.errorType ?? "internal", body.error ?? `HTTP ${response.status}`);
   return { data: body.data as T, warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }
 
@@ -46,7 +61,8 @@ export type Point = [number, string];
 export type QueryData =
   | { resultType: "vector"; result: { metric: LabelSet; value: Point }[]; stats?: QueryStats }
   | { resultType: "matrix"; result: { metric: LabelSet; values: Point[] }[]; stats?: QueryStats }
-  | { resultType: "scalar" | "string"; result: Point; stats?: QueryStats };
+  | { resultType: "scalar"; result: Point; stats?: QueryStats }
+  | { resultType: "string"; result: Point; stats?: QueryStats };
 
 export interface QueryStats {
   timings: { execTotalTime: number };
@@ -76,7 +92,34 @@ export interface Targets {
 
 export function formatSeriesName(metric: LabelSet): string {
   const { __name__: name = "", ...labels } = metric;
-  const pairs = Object.entries(labels).map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`);
-  if (name !== "" && !/^[a-zA-Z_:][\w:]*$/.test(name)) return `{${[JSON.stringify(name), ...pairs].join(", ")}}`;
+  const pairs = Object.entries(labels).map(
+    ([key, value]) =>
+      `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`,
+  );
+  if (name !== "" && !/^[a-zA-Z_:][\w:]*$/.test(name))
+    return `{${[JSON.stringify(name), ...pairs].join(", ")}}`;
   return pairs.length === 0 && name !== "" ? name : `${name}{${pairs.join(", ")}}`;
+}
+
+export interface Shard {
+  id: string;
+  state: string;
+  targets: number;
+  headSeries: number;
+  processSeries: number;
+  /** 0 means no limit. */
+  limits: { maxHeadSeries: number; maxProcessSeries: number };
+  rssBytes: number;
+  lastSeen: string;
+  error: string;
+}
+
+export interface Decision {
+  time: string;
+  kind: string;
+  job?: string;
+  url?: string;
+  from?: string;
+  to?: string;
+  reason: string;
 }

@@ -1,5 +1,21 @@
-import { ActionIcon, Box, Container, Group, Text, Tooltip, useMantineColorScheme } from "@mantine/core";
-import { IconBroadcast, IconChartLine, IconFish, IconMoon, IconServer2, IconSun, IconSunMoon } from "@tabler/icons-react";
+import {
+  ActionIcon,
+  Box,
+  Container,
+  Group,
+  Text,
+  Tooltip,
+  useMantineColorScheme,
+} from "@mantine/core";
+import {
+  IconBroadcast,
+  IconChartLine,
+  IconFish,
+  IconMoon,
+  IconServer2,
+  IconSun,
+  IconSunMoon,
+} from "@tabler/icons-react";
 import { Component, type ErrorInfo, type MouseEvent, type ReactNode } from "react";
 import { Problem } from "./problem.tsx";
 import { QueryPage } from "./query/query-page.tsx";
@@ -19,7 +35,10 @@ export function App() {
   const Page = current.page;
   return (
     <>
-      <Box component="header" style={{ borderBottom: "1px solid var(--mantine-color-default-border)" }}>
+      <Box
+        component="header"
+        style={{ borderBottom: "1px solid var(--mantine-color-default-border)" }}
+      >
         <Container size="var(--shoal-page-width)" px="md">
           <Group h={52} gap={6} wrap="nowrap" justify="space-between">
             <Group gap={6} wrap="nowrap">
@@ -29,7 +48,13 @@ export function App() {
               </Group>
               <Group component="nav" gap={2} wrap="nowrap" aria-label="Pages">
                 {PAGES.map(({ path: target, title, icon: Icon }) => (
-                  <a key={target} className="nav-link" href={target} aria-current={target === current.path ? "page" : undefined} onClick={(event) => follow(event, target)}>
+                  <a
+                    key={target}
+                    className="nav-link"
+                    href={target}
+                    aria-current={target === current.path ? "page" : undefined}
+                    onClick={(event) => follow(event, target)}
+                  >
                     <Icon size={17} aria-hidden />
                     {title}
                   </a>
@@ -56,14 +81,24 @@ function follow(event: MouseEvent, path: string): void {
   navigate(path);
 }
 
-const SCHEMES = { auto: { next: "light", icon: IconSunMoon }, light: { next: "dark", icon: IconSun }, dark: { next: "auto", icon: IconMoon } } as const;
+const SCHEMES = {
+  auto: { next: "light", icon: IconSunMoon },
+  light: { next: "dark", icon: IconSun },
+  dark: { next: "auto", icon: IconMoon },
+} as const;
 
 function SchemeSwitch() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const { next, icon: Icon } = SCHEMES[colorScheme];
   return (
     <Tooltip label={`Colours: ${colorScheme} (click for ${next})`}>
-      <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Colour scheme is ${colorScheme}; switch to ${next}`} onClick={() => setColorScheme(next)}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label={`Colour scheme is ${colorScheme}; switch to ${next}`}
+        onClick={() => setColorScheme(next)}
+      >
         <Icon size={19} />
       </ActionIcon>
     </Tooltip>
@@ -83,6 +118,11 @@ class ErrorBoundary extends Component<{ children: ReactNode }, { error: Error | 
 
   override render(): ReactNode {
     if (this.state.error === undefined) return this.props.children;
-    return <Problem title="This page broke" message={`${this.state.error.message}. Reload it; if it breaks again, please report it with this address.`} />;
+    return (
+      <Problem
+        title="This page broke"
+        message={`${this.state.error.message}. Reload it; if it breaks again, please report it with this address.`}
+      />
+    );
   }
 }

@@ -10,7 +10,8 @@ const UNITS: [number, string][] = [
 /** 20090 → "20.1k": at most three significant digits. */
 export function formatCount(value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  for (const [size, unit] of UNITS) if (Math.abs(value) >= size) return `${trim(value / size)}${unit}`;
+  for (const [size, unit] of UNITS)
+    if (Math.abs(value) >= size) return `${trim(value / size)}${unit}`;
   return Number.isInteger(value) ? String(value) : trim(value);
 }
 
@@ -62,7 +63,8 @@ export function parseDuration(text: string): number | undefined {
   const compact = text.trim();
   if (!/^(\d+(y|w|d|h|m|s))+$/.test(compact)) return undefined;
   let seconds = 0;
-  for (const [, count, unit] of compact.matchAll(/(\d+)(y|w|d|h|m|s)/g)) seconds += Number(count) * DURATION_UNITS.find(([name]) => name === unit)![1];
+  for (const [, count, unit] of compact.matchAll(/(\d+)(y|w|d|h|m|s)/g))
+    seconds += Number(count) * DURATION_UNITS.find(([name]) => name === unit)![1];
   return seconds > 0 ? seconds : undefined;
 }
 

@@ -15,7 +15,9 @@ const theme = createTheme({
   defaultRadius: "md",
 });
 
-const client = new QueryClient({ defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: false, staleTime: 1000 } } });
+const client = new QueryClient({
+  defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: false, staleTime: 1000 } },
+});
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -13,7 +13,13 @@ export function Problem({ title, message }: { title: string; message: string }) 
 }
 
 /** Warnings (partial or doubtful answers) and infos of a query. */
-export function Notes({ warnings, infos }: { warnings: readonly string[]; infos: readonly string[] }) {
+export function Notes({
+  warnings,
+  infos,
+}: {
+  warnings: readonly string[];
+  infos: readonly string[];
+}) {
   return (
     <>
       {warnings.map((text) => (

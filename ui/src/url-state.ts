@@ -28,7 +28,10 @@ export function navigate(path: string): void {
 }
 
 /** One parameter of the address. Setting the fallback removes it; `push` makes a step one can go back from. */
-export function useUrlParameter(name: string, fallback: string): [string, (value: string, options?: { push?: boolean }) => void] {
+export function useUrlParameter(
+  name: string,
+  fallback: string,
+): [string, (value: string, options?: { push?: boolean }) => void] {
   const search = useSyncExternalStore(subscribe, () => window.location.search);
   const value = new URLSearchParams(search).get(name) ?? fallback;
   const set = useCallback(

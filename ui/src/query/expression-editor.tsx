@@ -1,5 +1,15 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
+import {
+  defaultKeymap,
+  history,
+  historyKeymap,
+  insertNewlineAndIndent,
+} from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
@@ -27,7 +37,9 @@ export function ExpressionEditor({ value, onChange, onRun }: ExpressionEditorPro
   handlers.current = { onChange, onRun };
 
   useEffect(() => {
-    const promql = new PromQLExtension().setComplete({ remote: { url: "", httpMethod: "GET", cache: { maxAge: 60_000 } } });
+    const promql = new PromQLExtension().setComplete({
+      remote: { url: "", httpMethod: "GET", cache: { maxAge: 60_000 } },
+    });
     const editor = new EditorView({
       parent: host.current!,
       state: EditorState.create({
@@ -39,9 +51,21 @@ export function ExpressionEditor({ value, onChange, onRun }: ExpressionEditorPro
           autocompletion(),
           promql.asExtension(),
           EditorView.lineWrapping,
-          placeholder("Expression, like sum by (job) (rate(http_requests_total[5m])) · Enter runs, Shift-Enter breaks the line"),
-          EditorView.contentAttributes.of({ "aria-label": "PromQL expression", spellcheck: "false", autocapitalize: "off" }),
-          keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap]),
+          placeholder(
+            "Expression, like sum by (job) (rate(http_requests_total[5m])) · Enter runs, Shift-Enter breaks the line",
+          ),
+          EditorView.contentAttributes.of({
+            "aria-label": "PromQL expression",
+            spellcheck: "false",
+            autocapitalize: "off",
+          }),
+          keymap.of([
+            ...closeBracketsKeymap,
+            ...defaultKeymap,
+            ...historyKeymap,
+            ...completionKeymap,
+            ...lintKeymap,
+          ]),
           // Below the completion's own Enter, above the default one.
           Prec.high(
             keymap.of([
@@ -86,7 +110,11 @@ function themeOf(scheme: "light" | "dark") {
   const highlight = HighlightStyle.define([
     { tag: tags.number, color: dark ? "#63e6be" : "#087f5b" },
     { tag: tags.string, color: dark ? "#ffa8a8" : "#a61e4d" },
-    { tag: [tags.keyword, tags.operatorKeyword, tags.modifier], color: dark ? "#74c0fc" : "#1864ab", fontWeight: "600" },
+    {
+      tag: [tags.keyword, tags.operatorKeyword, tags.modifier],
+      color: dark ? "#74c0fc" : "#1864ab",
+      fontWeight: "600",
+    },
     { tag: tags.function(tags.variableName), color: dark ? "#b197fc" : "#5f3dc4" },
     { tag: tags.labelName, color: dark ? "#ffd43b" : "#9c4a00" },
     { tag: [tags.operator, tags.punctuation], color: dark ? "#ced4da" : "#495057" },
@@ -98,9 +126,19 @@ function themeOf(scheme: "light" | "dark") {
     EditorView.theme(
       {
         "&": { fontSize: "14px", color: dark ? "#e9ecef" : "#212529" },
-        ".cm-content": { fontFamily: "var(--mantine-font-family-monospace)", caretColor: dark ? "#fff" : "#000" },
-        ".cm-tooltip": { backgroundColor: "var(--mantine-color-body)", border: "1px solid var(--mantine-color-default-border)", color: "inherit" },
-        ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--mantine-primary-color-filled)", color: dark ? "#000" : "#fff" },
+        ".cm-content": {
+          fontFamily: "var(--mantine-font-family-monospace)",
+          caretColor: dark ? "#fff" : "#000",
+        },
+        ".cm-tooltip": {
+          backgroundColor: "var(--mantine-color-body)",
+          border: "1px solid var(--mantine-color-default-border)",
+          color: "inherit",
+        },
+        ".cm-tooltip-autocomplete ul li[aria-selected]": {
+          backgroundColor: "var(--mantine-primary-color-filled)",
+          color: dark ? "#000" : "#fff",
+        },
         ".cm-placeholder": { color: dark ? "#868e96" : "#6c757d" },
         "&.cm-focused .cm-matchingBracket": { backgroundColor: dark ? "#2b4f5c" : "#c5f6fa" },
       },

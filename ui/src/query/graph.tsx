@@ -18,8 +18,34 @@ export interface GraphProps {
 /** More lines than this tell nothing and cost seconds: the first are drawn, and the page says so. */
 export const DRAWN_SERIES_MAX = 300;
 
-const PALETTE = ["#1098ad", "#e8590c", "#5f3dc4", "#2b8a3e", "#c2255c", "#1971c2", "#f08c00", "#087f5b", "#9c36b5", "#e03131", "#66a80f", "#0b7285"];
-const PALETTE_DARK = ["#3bc9db", "#ffa94d", "#b197fc", "#69db7c", "#f783ac", "#74c0fc", "#ffd43b", "#38d9a9", "#da77f2", "#ff8787", "#a9e34b", "#66d9e8"];
+const PALETTE = [
+  "#1098ad",
+  "#e8590c",
+  "#5f3dc4",
+  "#2b8a3e",
+  "#c2255c",
+  "#1971c2",
+  "#f08c00",
+  "#087f5b",
+  "#9c36b5",
+  "#e03131",
+  "#66a80f",
+  "#0b7285",
+];
+const PALETTE_DARK = [
+  "#3bc9db",
+  "#ffa94d",
+  "#b197fc",
+  "#69db7c",
+  "#f783ac",
+  "#74c0fc",
+  "#ffd43b",
+  "#38d9a9",
+  "#da77f2",
+  "#ff8787",
+  "#a9e34b",
+  "#66d9e8",
+];
 
 const HEIGHT = 380;
 
@@ -29,7 +55,12 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme("light") === "dark";
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
-  const [hover, setHover] = useState<{ left: number; top: number; index: number; series: number } | null>(null);
+  const [hover, setHover] = useState<{
+    left: number;
+    top: number;
+    index: number;
+    series: number;
+  } | null>(null);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
 
@@ -43,18 +74,34 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
 
   useEffect(() => {
     const element = host.current!;
-    const axis = { stroke: dark ? "#c1c2c5" : "#495057", grid: { stroke: dark ? "#2e3036" : "#e9ecef", width: 1 }, ticks: { stroke: dark ? "#3a3d45" : "#ced4da", width: 1 } };
+    const axis = {
+      stroke: dark ? "#c1c2c5" : "#495057",
+      grid: { stroke: dark ? "#2e3036" : "#e9ecef", width: 1 },
+      ticks: { stroke: dark ? "#3a3d45" : "#ced4da", width: 1 },
+    };
     const chart = new uPlot(
       {
         width: Math.max(200, element.clientWidth),
         height: HEIGHT,
         padding: [10, 12, 0, 0],
         legend: { show: false },
-        cursor: { drag: { x: true, y: false, setScale: false }, focus: { prox: 24 }, points: { size: 7 } },
+        cursor: {
+          drag: { x: true, y: false, setScale: false },
+          focus: { prox: 24 },
+          points: { size: 7 },
+        },
         focus: { alpha: 0.35 },
         scales: { x: { time: true, min: start, max: end } },
         axes: [axis, { ...axis, size: 62, values: (_self, ticks) => ticks.map(formatCount) }],
-        series: [{}, ...drawn.map((_, index) => ({ stroke: colour(index), width: 1.5, spanGaps: false, points: { show: isolated(data, index + 1), size: 4 } }))],
+        series: [
+          {},
+          ...drawn.map((_, index) => ({
+            stroke: colour(index),
+            width: 1.5,
+            spanGaps: false,
+            points: { show: isolated(data, index + 1), size: 4 },
+          })),
+        ],
         hooks: {
           setSelect: [
             (self) => {
@@ -72,7 +119,9 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
       element,
     );
     plot.current = chart;
-    const resize = new ResizeObserver(() => chart.setSize({ width: Math.max(200, element.clientWidth), height: HEIGHT }));
+    const resize = new ResizeObserver(() =>
+      chart.setSize({ width: Math.max(200, element.clientWidth), height: HEIGHT }),
+    );
     resize.observe(element);
     return () => {
       resize.disconnect();
@@ -84,21 +133,41 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
   }, [data, dark]);
 
   const toggle = (index: number, alone: boolean): void => {
-    const next = alone ? new Set(drawn.map((_, other) => other).filter((other) => other !== index)) : new Set(hidden);
+    const next = alone
+      ? new Set(drawn.map((_, other) => other).filter((other) => other !== index))
+      : new Set(hidden);
     // The one line that is left, clicked again, brings all back.
     if (alone && hidden.size === drawn.length - 1 && !hidden.has(index)) next.clear();
     else if (!alone) hidden.has(index) ? next.delete(index) : next.add(index);
     setHidden(next);
-    plot.current?.batch(() => drawn.forEach((_, other) => plot.current?.setSeries(other + 1, { show: !next.has(other) })));
+    plot.current?.batch(() =>
+      drawn.forEach((_, other) => plot.current?.setSeries(other + 1, { show: !next.has(other) })),
+    );
   };
 
   return (
     <div className="graph" style={{ position: "relative" }}>
       <div ref={host} role="img" aria-label={`Graph of ${series.length} series`} />
-      {hover !== null && <Tip hover={hover} name={names[hover.series] ?? ""} colour={colour(hover.series)} time={data[0]![hover.index]!} value={data[hover.series + 1]?.[hover.index] ?? null} width={host.current?.clientWidth ?? 0} />}
+      {hover !== null && (
+        <Tip
+          hover={hover}
+          name={names[hover.series] ?? ""}
+          colour={colour(hover.series)}
+          time={data[0]![hover.index]!}
+          value={data[hover.series + 1]?.[hover.index] ?? null}
+          width={host.current?.clientWidth ?? 0}
+        />
+      )}
       <div style={{ maxHeight: 260, overflowY: "auto", marginTop: 8 }}>
         {names.map((name, index) => (
-          <button key={name} type="button" className="legend-row" aria-pressed={!hidden.has(index)} title="Click: only this · Ctrl-click: hide or show" onClick={(event) => toggle(index, !(event.ctrlKey || event.metaKey))}>
+          <button
+            key={name}
+            type="button"
+            className="legend-row"
+            aria-pressed={!hidden.has(index)}
+            title="Click: only this · Ctrl-click: hide or show"
+            onClick={(event) => toggle(index, !(event.ctrlKey || event.metaKey))}
+          >
             <span className="swatch" style={{ background: colour(index) }} />
             <span className="mono">{name}</span>
           </button>
@@ -120,7 +189,13 @@ interface TipProps {
 function Tip({ hover, name, colour, time, value, width }: TipProps) {
   const toLeft = hover.left > width / 2;
   return (
-    <div className="tooltip" style={{ top: hover.top + 8, ...(toLeft ? { right: width - hover.left + 14 } : { left: hover.left + 14 }) }}>
+    <div
+      className="tooltip"
+      style={{
+        top: hover.top + 8,
+        ...(toLeft ? { right: width - hover.left + 14 } : { left: hover.left + 14 }),
+      }}
+    >
       <div>{new Date(time * 1000).toLocaleString()}</div>
       <div style={{ display: "flex", gap: 6, alignItems: "baseline" }}>
         <span className="swatch" style={{ background: colour }} />
@@ -133,7 +208,10 @@ function Tip({ hover, name, colour, time, value, width }: TipProps) {
 }
 
 /** One time column of all steps, and one value column per series with null where there is no sample. */
-function columns(series: GraphProps["series"], { start, end, step }: { start: number; end: number; step: number }): uPlot.AlignedData {
+function columns(
+  series: GraphProps["series"],
+  { start, end, step }: { start: number; end: number; step: number },
+): uPlot.AlignedData {
   const count = Math.floor((end - start) / step + 1e-9) + 1;
   const times = Array.from({ length: count }, (_, i) => start + i * step);
   const values = series.map(({ values: points }) => {
@@ -151,7 +229,8 @@ function columns(series: GraphProps["series"], { start, end, step }: { start: nu
 /** Whether a series has points without neighbours, which no line would show. */
 function isolated(data: uPlot.AlignedData, index: number): boolean {
   const column = data[index]!;
-  for (let i = 0; i < column.length; i++) if (column[i] != null && column[i - 1] == null && column[i + 1] == null) return true;
+  for (let i = 0; i < column.length; i++)
+    if (column[i] != null && column[i - 1] == null && column[i + 1] == null) return true;
   return false;
 }
 
@@ -171,5 +250,12 @@ function nearest(self: uPlot): { left: number; top: number; index: number; serie
   }
   const over = self.over.getBoundingClientRect();
   const root = self.root.getBoundingClientRect();
-  return best < 0 ? null : { left: left + over.left - root.left, top: top + over.top - root.top, index: idx, series: best };
+  return best < 0
+    ? null
+    : {
+        left: left + over.left - root.left,
+        top: top + over.top - root.top,
+        index: idx,
+        series: best,
+      };
 }

@@ -1,4 +1,17 @@
-import { ActionIcon, Button, Card, Group, Loader, SegmentedControl, Select, Skeleton, Stack, Text, TextInput, Tooltip } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  Card,
+  Group,
+  Loader,
+  SegmentedControl,
+  Select,
+  Skeleton,
+  Stack,
+  Text,
+  TextInput,
+  Tooltip,
+} from "@mantine/core";
 import { IconArrowLeft, IconArrowRight, IconPlayerPlay, IconTextWrap } from "@tabler/icons-react";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useState } from "react";
@@ -10,7 +23,9 @@ import { DRAWN_SERIES_MAX, Graph } from "./graph.tsx";
 import { ResultTable } from "./result-table.tsx";
 
 // The editor is the largest part of the page: everything else shows while it loads.
-const ExpressionEditor = lazy(async () => ({ default: (await import("./expression-editor.tsx")).ExpressionEditor }));
+const ExpressionEditor = lazy(async () => ({
+  default: (await import("./expression-editor.tsx")).ExpressionEditor,
+}));
 
 const RANGES = ["5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d", "2d", "1w", "2w"];
 
@@ -55,7 +70,12 @@ export function QueryPage() {
         </div>
         <Group gap="xs" wrap="nowrap" align="flex-start">
           <Tooltip label="Format the expression">
-            <ActionIcon variant="default" size={42} aria-label="Format the expression" onClick={() => void format()}>
+            <ActionIcon
+              variant="default"
+              size={42}
+              aria-label="Format the expression"
+              onClick={() => void format()}
+            >
               <IconTextWrap size={19} />
             </ActionIcon>
           </Tooltip>
@@ -74,7 +94,16 @@ export function QueryPage() {
             { value: "graph", label: "Graph" },
           ]}
         />
-        {tab === "graph" && <RangeControls range={range} setRange={setRange} end={endInput} setEnd={setEnd} step={stepInput} setStep={setStep} />}
+        {tab === "graph" && (
+          <RangeControls
+            range={range}
+            setRange={setRange}
+            end={endInput}
+            setEnd={setEnd}
+            step={stepInput}
+            setStep={setStep}
+          />
+        )}
       </Group>
       {expression.trim() === "" ? (
         <Welcome onPick={(text) => setExpression(text, { push: true })} />
@@ -115,20 +144,53 @@ function RangeControls({ range, setRange, end, setEnd, step, setStep }: RangeCon
   };
   return (
     <Group gap={6}>
-      <Select aria-label="Range" w={90} value={RANGES.includes(range) ? range : null} placeholder={range} data={RANGES} allowDeselect={false} onChange={(value) => value !== null && setRange(value)} />
+      <Select
+        aria-label="Range"
+        w={90}
+        value={RANGES.includes(range) ? range : null}
+        placeholder={range}
+        data={RANGES}
+        allowDeselect={false}
+        onChange={(value) => value !== null && setRange(value)}
+      />
       <ActionIcon variant="default" size={36} aria-label="Earlier" onClick={() => shift(-1)}>
         <IconArrowLeft size={17} />
       </ActionIcon>
-      <TextInput aria-label="End time (RFC 3339)" w={210} placeholder="End: now" value={end} error={end !== "" && Number.isNaN(Date.parse(end))} onChange={(event) => setEnd(event.currentTarget.value)} />
-      <ActionIcon variant="default" size={36} aria-label="Later" disabled={end === ""} onClick={() => shift(1)}>
+      <TextInput
+        aria-label="End time (RFC 3339)"
+        w={210}
+        placeholder="End: now"
+        value={end}
+        error={end !== "" && Number.isNaN(Date.parse(end))}
+        onChange={(event) => setEnd(event.currentTarget.value)}
+      />
+      <ActionIcon
+        variant="default"
+        size={36}
+        aria-label="Later"
+        disabled={end === ""}
+        onClick={() => shift(1)}
+      >
         <IconArrowRight size={17} />
       </ActionIcon>
-      <TextInput aria-label="Resolution" w={90} placeholder="Step: auto" value={step} error={step !== "" && parseDuration(step) === undefined} onChange={(event) => setStep(event.currentTarget.value)} />
+      <TextInput
+        aria-label="Resolution"
+        w={90}
+        placeholder="Step: auto"
+        value={step}
+        error={step !== "" && parseDuration(step) === undefined}
+        onChange={(event) => setStep(event.currentTarget.value)}
+      />
     </Group>
   );
 }
 
-const EXAMPLES = ["up", "sum by (job) (up)", "sum by (instance) (scrape_samples_scraped)", 'topk(10, count by (__name__) ({__name__=~".+"}))'];
+const EXAMPLES = [
+  "up",
+  "sum by (job) (up)",
+  "sum by (instance) (scrape_samples_scraped)",
+  'topk(10, count by (__name__) ({__name__=~".+"}))',
+];
 
 function Welcome({ onPick }: { onPick: (expression: string) => void }) {
   return (
@@ -141,7 +203,13 @@ function Welcome({ onPick }: { onPick: (expression: string) => void }) {
       </Text>
       <Group gap="xs">
         {EXAMPLES.map((example) => (
-          <Button key={example} variant="default" size="xs" className="mono" onClick={() => onPick(example)}>
+          <Button
+            key={example}
+            variant="default"
+            size="xs"
+            className="mono"
+            onClick={() => onPick(example)}
+          >
             {example}
           </Button>
         ))}
@@ -153,11 +221,19 @@ function Welcome({ onPick }: { onPick: (expression: string) => void }) {
 function TablePanel({ expression, runs }: { expression: string; runs: number }) {
   const query = useQuery({
     queryKey: ["query", expression, runs],
-    queryFn: async ({ signal }) => timed(() => api<QueryData>("/api/v1/query", { query: expression, stats: "true" }, { signal, post: true })),
+    queryFn: async ({ signal }) =>
+      timed(() =>
+        api<QueryData>(
+          "/api/v1/query",
+          { query: expression, stats: "true" },
+          { signal, post: true },
+        ),
+      ),
     placeholderData: keepPreviousData,
     retry: false,
   });
-  if (query.error !== null) return <Problem title="Cannot answer the query" message={query.error.message} />;
+  if (query.error !== null)
+    return <Problem title="Cannot answer the query" message={query.error.message} />;
   if (query.data === undefined) return <Loading />;
   const { answer, seconds } = query.data;
   return (
@@ -180,24 +256,47 @@ interface GraphPanelProps {
   onZoom: (start: number, end: number) => void;
 }
 
-function GraphPanel({ expression, runs, rangeSeconds, endText, stepText, onZoom }: GraphPanelProps) {
+function GraphPanel({
+  expression,
+  runs,
+  rangeSeconds,
+  endText,
+  stepText,
+  onZoom,
+}: GraphPanelProps) {
   const client = useQueryClient();
   const step = parseDuration(stepText) ?? Math.max(1, Math.round(rangeSeconds / AUTO_STEPS));
   const query = useQuery({
     queryKey: ["query_range", expression, rangeSeconds, endText, step, runs],
     queryFn: async ({ signal }) => {
       // Ends on a whole step, so that the same range asked twice gives the same points.
-      const at = endText === "" || Number.isNaN(Date.parse(endText)) ? Date.now() / 1000 : Date.parse(endText) / 1000;
+      const at =
+        endText === "" || Number.isNaN(Date.parse(endText))
+          ? Date.now() / 1000
+          : Date.parse(endText) / 1000;
       const end = Math.floor(at / step) * step;
       const start = end - Math.floor(rangeSeconds / step) * step;
-      const result = await timed(() => api<QueryData>("/api/v1/query_range", { query: expression, start: String(start), end: String(end), step: String(step), stats: "true" }, { signal, post: true }));
+      const result = await timed(() =>
+        api<QueryData>(
+          "/api/v1/query_range",
+          {
+            query: expression,
+            start: String(start),
+            end: String(end),
+            step: String(step),
+            stats: "true",
+          },
+          { signal, post: true },
+        ),
+      );
       return { ...result, start, end };
     },
     placeholderData: keepPreviousData,
     retry: false,
   });
   useEffect(() => () => void client.cancelQueries({ queryKey: ["query_range"] }), [client]);
-  if (query.error !== null) return <Problem title="Cannot answer the query" message={query.error.message} />;
+  if (query.error !== null)
+    return <Problem title="Cannot answer the query" message={query.error.message} />;
   if (query.data === undefined) return <Loading />;
   const { answer, seconds, start, end } = query.data;
   const series = answer.data.resultType === "matrix" ? answer.data.result : [];
@@ -207,18 +306,34 @@ function GraphPanel({ expression, runs, rangeSeconds, endText, stepText, onZoom 
         <Notes {...answer} />
         {series.length > DRAWN_SERIES_MAX && (
           <Text size="sm" c="dimmed">
-            Drawing the first {DRAWN_SERIES_MAX} of {series.length} series; aggregate the expression to see the rest.
+            Drawing the first {DRAWN_SERIES_MAX} of {series.length} series; aggregate the expression
+            to see the rest.
           </Text>
         )}
         <Summary seconds={seconds} data={answer.data} busy={query.isFetching} step={step} />
-        {series.length === 0 ? <Text c="dimmed">Empty result: no series matches in this range.</Text> : <Graph series={series} start={start} end={end} step={step} onZoom={onZoom} />}
+        {series.length === 0 ? (
+          <Text c="dimmed">Empty result: no series matches in this range.</Text>
+        ) : (
+          <Graph series={series} start={start} end={end} step={step} onZoom={onZoom} />
+        )}
       </Stack>
     </Card>
   );
 }
 
-function Summary({ seconds, data, busy, step }: { seconds: number; data: QueryData; busy: boolean; step?: number }) {
-  const count = data.resultType === "vector" || data.resultType === "matrix" ? data.result.length : 1;
+function Summary({
+  seconds,
+  data,
+  busy,
+  step,
+}: {
+  seconds: number;
+  data: QueryData;
+  busy: boolean;
+  step?: number;
+}) {
+  const count =
+    data.resultType === "vector" || data.resultType === "matrix" ? data.result.length : 1;
   const samples = data.stats?.samples.totalQueryableSamples;
   return (
     <Group gap="xs" c="dimmed">

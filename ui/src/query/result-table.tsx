@@ -13,8 +13,12 @@ export function ResultTable({ data }: { data: QueryData }) {
       </Text>
     );
   }
-  if (data.result.length === 0) return <Text c="dimmed">Empty result: no series matches at this time.</Text>;
-  const rows = data.resultType === "vector" ? data.result.map(({ metric, value }) => ({ metric, cells: [value] })) : data.result.map(({ metric, values }) => ({ metric, cells: values }));
+  if (data.result.length === 0)
+    return <Text c="dimmed">Empty result: no series matches at this time.</Text>;
+  const rows =
+    data.resultType === "vector"
+      ? data.result.map(({ metric, value }) => ({ metric, cells: [value] }))
+      : data.result.map(({ metric, values }) => ({ metric, cells: values }));
   return (
     <>
       {rows.length > ROWS_MAX && (
@@ -37,7 +41,9 @@ export function ResultTable({ data }: { data: QueryData }) {
                 <Table.Tr key={name}>
                   <Table.Td className="mono">{name}</Table.Td>
                   <Table.Td className="mono" ta="right" style={{ whiteSpace: "pre-line" }}>
-                    {data.resultType === "vector" ? cells[0]![1] : cells.map(([time, value]) => `${value} @${time}`).join("\n")}
+                    {data.resultType === "vector"
+                      ? cells[0]![1]
+                      : cells.map(([time, value]) => `${value} @${time}`).join("\n")}
                   </Table.Td>
                 </Table.Tr>
               );

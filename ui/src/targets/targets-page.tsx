@@ -1,4 +1,18 @@
-import { Accordion, Badge, Card, Code, Group, Progress, SegmentedControl, Skeleton, Stack, Table, Text, TextInput, Tooltip } from "@mantine/core";
+import {
+  Accordion,
+  Badge,
+  Card,
+  Code,
+  Group,
+  Progress,
+  SegmentedControl,
+  Skeleton,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+  Tooltip,
+} from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -20,7 +34,11 @@ export function TargetsPage() {
   const [health, setHealth] = useUrlParameter("health", "all");
   const [shard, setShard] = useUrlParameter("shard", "");
   const [needle] = useDebouncedValue(search.toLowerCase(), 150);
-  const query = useQuery({ queryKey: ["targets"], queryFn: ({ signal }) => api<Targets>("/api/v1/targets", { state: "active" }, { signal }), refetchInterval: REFRESH_MS });
+  const query = useQuery({
+    queryKey: ["targets"],
+    queryFn: ({ signal }) => api<Targets>("/api/v1/targets", { state: "active" }, { signal }),
+    refetchInterval: REFRESH_MS,
+  });
   const targets = query.data?.data.activeTargets;
 
   const pools = useMemo(() => {
@@ -34,13 +52,22 @@ export function TargetsPage() {
     return [...byPool].sort(([a], [b]) => (a < b ? -1 : 1));
   }, [targets, needle, health, shard]);
 
-  if (query.error !== null && targets === undefined) return <Problem title="Cannot list the targets" message={query.error.message} />;
+  if (query.error !== null && targets === undefined)
+    return <Problem title="Cannot list the targets" message={query.error.message} />;
   if (targets === undefined) return <Skeleton h={200} />;
-  const count = (state: Target["health"]): number => targets.filter((target) => target.health === state).length;
+  const count = (state: Target["health"]): number =>
+    targets.filter((target) => target.health === state).length;
   return (
     <Stack gap="md">
       <Group gap="sm">
-        <TextInput aria-label="Search targets" placeholder="Search address, labels, errors" leftSection={<IconSearch size={16} />} value={search} onChange={(event) => setSearch(event.currentTarget.value)} style={{ flex: "1 1 220px" }} />
+        <TextInput
+          aria-label="Search targets"
+          placeholder="Search address, labels, errors"
+          leftSection={<IconSearch size={16} />}
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+          style={{ flex: "1 1 220px" }}
+        />
         <SegmentedControl
           value={health}
           onChange={(value) => setHealth(value)}
@@ -52,7 +79,12 @@ export function TargetsPage() {
           ]}
         />
         {shard !== "" && (
-          <Badge component="button" variant="light" style={{ cursor: "pointer" }} onClick={() => setShard("")}>
+          <Badge
+            component="button"
+            variant="light"
+            style={{ cursor: "pointer" }}
+            onClick={() => setShard("")}
+          >
             shard {shard} ✕
           </Badge>
         )}
@@ -61,11 +93,17 @@ export function TargetsPage() {
         <Card withBorder>
           <Text fw={600}>No targets</Text>
           <Text size="sm" c="dimmed">
-            The configuration has no scrape_configs, or discovery has found nothing yet. New targets show here within a few seconds.
+            The configuration has no scrape_configs, or discovery has found nothing yet. New targets
+            show here within a few seconds.
           </Text>
         </Card>
       )}
-      <Accordion multiple variant="separated" defaultValue={pools.slice(0, 20).map(([name]) => name)} key={pools.map(([name]) => name).join("\n")}>
+      <Accordion
+        multiple
+        variant="separated"
+        defaultValue={pools.slice(0, 20).map(([name]) => name)}
+        key={pools.map(([name]) => name).join("\n")}
+      >
         {pools.map(([name, pool]) => (
           <Accordion.Item key={name} value={name}>
             <Accordion.Control>
@@ -81,10 +119,18 @@ export function TargetsPage() {
   );
 }
 
-function matches(target: Target, { needle, health, shard }: { needle: string; health: string; shard: string }): boolean {
+function matches(
+  target: Target,
+  { needle, health, shard }: { needle: string; health: string; shard: string },
+): boolean {
   if (health !== "all" && target.health !== health) return false;
   if (shard !== "" && target.shard !== shard) return false;
-  return needle === "" || `${target.scrapeUrl} ${formatSeriesName(target.labels)} ${target.lastError}`.toLowerCase().includes(needle);
+  return (
+    needle === "" ||
+    `${target.scrapeUrl} ${formatSeriesName(target.labels)} ${target.lastError}`
+      .toLowerCase()
+      .includes(needle)
+  );
 }
 
 function PoolTitle({ name, targets, shown }: { name: string; targets: Target[]; shown: number }) {
@@ -96,7 +142,13 @@ function PoolTitle({ name, targets, shown }: { name: string; targets: Target[]; 
       <Group gap={6} wrap="nowrap">
         <Progress.Root w={70} size={8} aria-label={`${up} of ${targets.length} targets up`}>
           <Progress.Section value={(100 * up) / Math.max(1, targets.length)} color="green" />
-          <Progress.Section value={(100 * targets.filter((target) => target.health === "down").length) / Math.max(1, targets.length)} color="red" />
+          <Progress.Section
+            value={
+              (100 * targets.filter((target) => target.health === "down").length) /
+              Math.max(1, targets.length)
+            }
+            color="red"
+          />
         </Progress.Root>
         <Text size="sm">
           {up} / {targets.length} up
@@ -133,7 +185,11 @@ function PoolTable({ targets }: { targets: Target[] }) {
           </Table.Thead>
           <Table.Tbody>
             {targets.slice(0, ROWS_MAX).map((target) => (
-              <TargetRow key={`${target.scrapePool} ${target.scrapeUrl} ${formatSeriesName(target.labels)}`} target={target} now={now} />
+              <TargetRow
+                key={`${target.scrapePool} ${target.scrapeUrl} ${formatSeriesName(target.labels)}`}
+                target={target}
+                now={now}
+              />
             ))}
           </Table.Tbody>
         </Table>
@@ -185,12 +241,19 @@ function TargetRow({ target, now }: { target: Target; now: number }) {
             none yet
           </Text>
         ) : (
-          <Badge component="button" variant="light" style={{ cursor: "pointer" }} onClick={() => navigate(`/shards?shard=${encodeURIComponent(target.shard ?? "")}`)}>
+          <Badge
+            component="button"
+            variant="light"
+            style={{ cursor: "pointer" }}
+            onClick={() => navigate(`/shards?shard=${encodeURIComponent(target.shard ?? "")}`)}
+          >
             {target.shard}
           </Badge>
         )}
       </Table.Td>
-      <Table.Td ta="right">{target.series === undefined ? "–" : target.series.toLocaleString("en")}</Table.Td>
+      <Table.Td ta="right">
+        {target.series === undefined ? "–" : target.series.toLocaleString("en")}
+      </Table.Td>
       <Table.Td>
         <Text size="sm">{formatAgo(target.lastScrape, now)}</Text>
         <Text size="xs" c="dimmed">
