@@ -1,0 +1,117 @@
+import { Agent, request as httpRequest } from "node:http";
+import { AppError, messageOf } from "../base/errors.ts";
+import {
+  type AssignedTarget,
+  decodeAssignment,
+  decodeRuntime,
+  decodeStatus,
+  encodeAssignment,
+  parseJson,
+  type PushedConfig,
+  type ShardRuntime,
+  type TargetStatus,
+} from "./wire.ts";
+
+/** A shard as the coordinator sees it, whatever is behind. Every call rejects with AppError within its deadline. */
+export interface ShardControl {
+  runtime(): Promise<ShardRuntime>;
+  status(): Promise<Map<string, TargetStatus>>;
+  /** The whole target list with labels: for a coordinator that does not know them yet. */
+  assignment(): Promise<AssignedTarget[]>;
+  /** Replaces the shard's target list. */
+  pushTargets(list: readonly AssignedTarget[]): Promise<void>;
+  /** Rejects with `bad-data` when the shard refuses the configuration. */
+  pushConfig(config: PushedConfig): Promise<void>;
+  close(): void;
+}
+
+/** Deadline of one control call. One hung shard must not hold up the others. */
+export const CONTROL_TIMEOUT_MS = 5_000;
+
+/** The answer of a shard with 100,000 targets is about 25 MB. */
+const ANSWER_MAX_BYTES = 256 * 1024 * 1024;
+
+/** Speaks the control API to the shard at `baseUrl` (`http://127.0.0.1:1234`). */
+export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): ShardControl {
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  const base = baseUrl.replace(/\/+$/, "");
+  const call = async (method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> => {
+    const url = `${base}${path}`;
+    const answer = await exchange(url, { agent, method, timeoutMs, body });
+    return unwrap(answer, `${method} ${url}`);
+  };
+  return {
+    runtime: async () => decodeRuntime(await call("GET", "/api/v1/shard/runtimeinfo/")),
+    status: async () => decodeStatus(await call("GET", "/api/v1/shard/targets/status/")),
+    assignment: async () => decodeAssignment(await call("GET", "/api/v1/shard/assignment/")),
+    pushTargets: async (list) =>
+      void (await call("POST", "/api/v1/shard/targets/", encodeAssignment(list))),
+    pushConfig: async (config) => void (await call("POST", "/api/v1/status/config/", config)),
+    close: () => agent.destroy(),
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function exchange(
+  url: string,
+  options: { agent: Agent; method: "GET" | "POST"; timeoutMs: number; body: unknown },
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      clearTimeout(timer);
+      const what = `cannot reach ${url}: ${messageOf(error)}`;
+      reject(
+        error instanceof AppError ? error : new AppError("unavailable", what, { cause: error }),
+      );
+    };
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    const request = httpRequest(url, { agent: options.agent, method: options.method, headers });
+    // One deadline for the whole exchange: a peer that sends a byte now and then is hung all the same.
+    const timer = setTimeout(() => {
+      const text = `cannot reach ${url}: no answer within ${options.timeoutMs / 1000} s`;
+      request.destroy(new AppError("timeout", text));
+    }, options.timeoutMs);
+    request.on("error", fail);
+    request.on("response", (response) => {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      response.on("data", (piece: Buffer) => {
+        size += piece.length;
+        pieces.push(piece);
+        if (size > ANSWER_MAX_BYTES)
+          request.destroy(
+            new AppError(
+              "resource-exhausted",
+              `cannot read ${url}: more than ${ANSWER_MAX_BYTES} bytes`,
+            ),
+          );
+      });
+      response.on("error", fail);
+      response.on("end", () => {
+        clearTimeout(timer);
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString("utf8") });
+      });
+    });
+    request.end(body);
+  });
+}
+
+function unwrap({ status, text }: Answer, what: string): unknown {
+  let answer: unknown;
+  try {
+    answer = parseJson(text);
+  } catch {
+    throw new AppError("unavailable", `cannot ${what}: HTTP ${status}, not a shard's answer`);
+  }
+  const fields: Readonly<Record<string, unknown>> =
+    typeof answer === "object" && answer !== null ? { ...answer } : {};
+  if (status === 200 && fields["status"] === "success") return fields["data"];
+  const message = typeof fields["error"] === "string" ? fields["error"] : `HTTP ${status}`;
+  const code = fields["errorType"] === "bad_data" ? "bad-data" : "unavailable";
+  throw new AppError(code, message);
+}

@@ -1,0 +1,23 @@
+/** Where shards come from: local processes, a fixed list, later a Kubernetes StatefulSet. */
+export interface ShardDriver {
+  /** All shards that are asked for, by ordinal, running or not. */
+  list(): Promise<readonly ShardInstance[]>;
+  /** How many shards were last asked for. The base of every scale decision, never what happens to be visible. */
+  readonly desired: number;
+  /** Asks for `count` shards, adding or removing at the end. Resolves once this is recorded. */
+  scale(count: number): Promise<void>;
+}
+
+export interface ShardInstance {
+  /** Unique and stable over restarts: `shard-0`. */
+  readonly id: string;
+  readonly ordinal: number;
+  /** Base URL of its control API; undefined while it is not up. */
+  readonly url: string | undefined;
+  /** `host:port` of its StoreAPI, when the driver knows. */
+  readonly grpcAddress?: string | undefined;
+  /** Why it is not up, when something went wrong. */
+  readonly error?: string | undefined;
+  /** How often it had to be started again. */
+  readonly restarts: number;
+}

@@ -1,0 +1,267 @@
+import { AppError } from "../base/errors.ts";
+import { Labels } from "../model/labels.ts";
+import type { Target, TargetHealth } from "../model/target.ts";
+import type { Load } from "./load.ts";
+import type { AssignmentState } from "./plan-types.ts";
+
+/**
+ * What coordinator and shard say to each other, as JSON over HTTP (docs/shard-api.md). Paths and the fields with
+ * Kvass's names and spelling are Kvass's v0.3.2; the others are ours and are left out by a Kvass sidecar. Hashes are
+ * decimal text, because they exceed 2^53.
+ */
+
+/** One entry of a shard's target list. */
+export interface AssignedTarget {
+  readonly target: Target;
+  readonly state: AssignmentState;
+  readonly assignedAtMs: number;
+  /** What it was placed with; reported until the shard has measured. */
+  readonly load: Load;
+}
+
+/** How one target is doing on a shard. */
+export interface TargetStatus {
+  readonly state: AssignmentState;
+  readonly assignedAtMs: number;
+  readonly load: Load;
+  readonly health: TargetHealth;
+  /** "" when the last scrape went well. */
+  readonly lastError: string;
+  /** Start of the last scrape, ms; 0 before the first. */
+  readonly lastScrapeMs: number;
+  readonly lastScrapeDurationMs: number;
+  /** Scrapes since the target was given to this shard. */
+  readonly scrapes: number;
+  readonly goodScrapes: number;
+}
+
+export interface ShardRuntime {
+  /** The shard's own name, such as `shard-0`; "" from a Kvass sidecar. */
+  readonly id: string;
+  readonly headSeries: number;
+  readonly processSeries: number;
+  /** Of the configuration it runs, as the coordinator named it; "" for none. */
+  readonly configHash: string;
+  readonly idleSinceMs: number | undefined;
+  readonly pid: number;
+  /** Resident memory. */
+  readonly rssBytes: number;
+  readonly startedAtMs: number;
+  /** Where its StoreAPI listens, `host:port`; "" for none. */
+  readonly grpcAddress: string;
+}
+
+/** A configuration on its way to a shard. */
+export interface PushedConfig {
+  /** The raw prometheus.yml. */
+  readonly rawContent: string;
+  /** Absolute folder that relative paths in it start from. */
+  readonly baseFolder: string;
+  /** Changes whenever the text or a file it includes does. */
+  readonly hash: string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function encodeAssignment(list: readonly AssignedTarget[]): unknown {
+  const jobs = new Map<string, unknown[]>();
+  for (const { target, state, assignedAtMs, load } of list) {
+    const entry = {
+      hash: target.hash,
+      labels: target.allLabels,
+      discoveredLabels: target.discoveredLabels,
+      url: target.url,
+      intervalMs: target.intervalMs,
+      timeoutMs: target.timeoutMs,
+      series: load.series,
+      totalSeries: load.rawSeries,
+      TargetState: state === "normal" ? "" : state,
+      assignedAtMs,
+    };
+    const known = jobs.get(target.job);
+    if (known === undefined) jobs.set(target.job, [entry]);
+    else known.push(entry);
+  }
+  return { Targets: nullPrototype(jobs) };
+}
+
+/** Throws `bad-data` with the path of what is wrong. */
+export function decodeAssignment(value: unknown): AssignedTarget[] {
+  const body = recordOf(value, "body");
+  const jobs = recordOf(body["Targets"] ?? body["targets"] ?? {}, "Targets");
+  return Object.entries(jobs).flatMap(([job, entries]) =>
+    arrayOf(entries, `Targets.${job}`).map((entry, i) =>
+      decodeEntry(job, entry, `Targets.${job}[${i}]`),
+    ),
+  );
+}
+
+function decodeEntry(job: string, value: unknown, path: string): AssignedTarget {
+  const entry = recordOf(value, path);
+  const hash = textOf(entry["hash"], `${path}.hash`);
+  if (!/^\d{1,20}$/.test(hash)) throw wrong(`${path}.hash`, "a 64-bit number as decimal text");
+  const allLabels = labelsOf(entry["labels"], `${path}.labels`);
+  const hidden = [...allLabels].flatMap(([name]) => (name.startsWith("__") ? [name] : []));
+  return {
+    target: {
+      hash,
+      job,
+      allLabels,
+      labels: allLabels.without(hidden),
+      discoveredLabels: labelsOf(entry["discoveredLabels"] ?? {}, `${path}.discoveredLabels`),
+      url: textOf(entry["url"], `${path}.url`),
+      intervalMs: numberOf(entry["intervalMs"], `${path}.intervalMs`),
+      timeoutMs: numberOf(entry["timeoutMs"], `${path}.timeoutMs`),
+    },
+    state: stateOf(entry["TargetState"]),
+    assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${path}.assignedAtMs`),
+    load: loadOf(entry, path),
+  };
+}
+
+export function encodeStatus(statuses: ReadonlyMap<string, TargetStatus>): unknown {
+  const entries = new Map<string, unknown>();
+  for (const [hash, status] of statuses)
+    entries.set(hash, {
+      lastError: status.lastError,
+      lastScrape: timeText(status.lastScrapeMs),
+      lastScrapeDuration: status.lastScrapeDurationMs / 1000,
+      health: status.health,
+      series: status.load.series,
+      totalSeries: status.load.rawSeries,
+      TargetState: status.state === "normal" ? "" : status.state,
+      ScrapeTimes: status.scrapes,
+      goodScrapes: status.goodScrapes,
+      assignedAtMs: status.assignedAtMs,
+    });
+  return nullPrototype(entries);
+}
+
+export function decodeStatus(value: unknown): Map<string, TargetStatus> {
+  const statuses = new Map<string, TargetStatus>();
+  for (const [hash, each] of Object.entries(recordOf(value, "status"))) {
+    const entry = recordOf(each, hash);
+    const health =
+      entry["health"] === "up" || entry["health"] === "down" ? entry["health"] : "unknown";
+    const scrapes = numberOf(entry["ScrapeTimes"] ?? 0, `${hash}.ScrapeTimes`);
+    statuses.set(hash, {
+      state: stateOf(entry["TargetState"]),
+      assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${hash}.assignedAtMs`),
+      load: loadOf(entry, hash),
+      health,
+      lastError: typeof entry["lastError"] === "string" ? entry["lastError"] : "",
+      lastScrapeMs: timeOf(entry["lastScrape"]) ?? 0,
+      lastScrapeDurationMs: numberOf(entry["lastScrapeDuration"] ?? 0, hash) * 1000,
+      scrapes,
+      // A Kvass sidecar does not count good scrapes apart: healthy now means all of them were.
+      goodScrapes: numberOf(entry["goodScrapes"] ?? (health === "up" ? scrapes : 0), hash),
+    });
+  }
+  return statuses;
+}
+
+export function encodeRuntime(runtime: ShardRuntime): unknown {
+  const { idleSinceMs, configHash, ...rest } = runtime;
+  return {
+    ...rest,
+    ConfigHash: configHash,
+    ...(idleSinceMs !== undefined && { IdleStartAt: timeText(idleSinceMs) }),
+  };
+}
+
+export function decodeRuntime(value: unknown): ShardRuntime {
+  const body = recordOf(value, "runtimeinfo");
+  const number = (name: string): number => numberOf(body[name] ?? 0, name);
+  const text = (name: string): string => (typeof body[name] === "string" ? body[name] : "");
+  return {
+    id: text("id"),
+    headSeries: number("headSeries"),
+    processSeries: number("processSeries"),
+    configHash: text("ConfigHash"),
+    idleSinceMs: timeOf(body["IdleStartAt"]),
+    pid: number("pid"),
+    rssBytes: number("rssBytes"),
+    startedAtMs: number("startedAtMs"),
+    grpcAddress: text("grpcAddress"),
+  };
+}
+
+export function decodeConfig(value: unknown): PushedConfig {
+  const body = recordOf(value, "body");
+  return {
+    rawContent: textOf(body["rawContent"], "rawContent"),
+    baseFolder: textOf(body["baseFolder"] ?? "", "baseFolder"),
+    hash: textOf(body["hash"] ?? "", "hash"),
+  };
+}
+
+/** Parses JSON of a peer or a client; throws `bad-data`. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AppError("bad-data", "cannot read the body: it is not JSON", { cause: error });
+  }
+}
+
+/** RFC 3339; Go's zero time for 0. */
+export function timeText(timeMs: number): string {
+  return timeMs === 0 ? "0001-01-01T00:00:00Z" : new Date(timeMs).toISOString();
+}
+
+function timeOf(value: unknown): number | undefined {
+  if (typeof value !== "string" || value.startsWith("0001-")) return undefined;
+  const timeMs = Date.parse(value);
+  return Number.isNaN(timeMs) ? undefined : timeMs;
+}
+
+function loadOf(entry: Json, path: string): Load {
+  return {
+    series: numberOf(entry["series"] ?? 0, `${path}.series`),
+    rawSeries: numberOf(entry["totalSeries"] ?? 0, `${path}.totalSeries`),
+  };
+}
+
+function stateOf(value: unknown): AssignmentState {
+  return value === "in_transfer" ? "in_transfer" : "normal";
+}
+
+function labelsOf(value: unknown, path: string): Labels {
+  const pairs = Object.entries(recordOf(value, path));
+  return Labels.fromPairs(pairs.map(([name, text]) => [name, textOf(text, `${path}.${name}`)]));
+}
+
+function recordOf(value: unknown, path: string): Json {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw wrong(path, "an object");
+  return value as Json;
+}
+
+function arrayOf(value: unknown, path: string): readonly unknown[] {
+  // Go writes an empty list as null.
+  if (value === null) return [];
+  if (!Array.isArray(value)) throw wrong(path, "a list");
+  return value;
+}
+
+function textOf(value: unknown, path: string): string {
+  if (typeof value !== "string") throw wrong(path, "text");
+  return value;
+}
+
+function numberOf(value: unknown, path: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || value < 0)
+    throw wrong(path, "a number of at least 0");
+  return value;
+}
+
+function wrong(path: string, wanted: string): AppError {
+  return new AppError("bad-data", `cannot read ${path}: it must be ${wanted}`);
+}
+
+/** Job and label names such as `__proto__` are legal keys. */
+function nullPrototype(entries: ReadonlyMap<string, unknown>): Record<string, unknown> {
+  const object = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of entries) object[name] = value;
+  return object;
+}
