@@ -1,0 +1,183 @@
+import { AppError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { formatDuration, parseDuration } from "../base/units.ts";
+import { encodeQuery, formatUrl } from "./go-url.ts";
+import { LabelBuilder } from "./label-builder.ts";
+import { Labels } from "./labels.ts";
+import type { RelabelConfig } from "./relabel-config.ts";
+import { createRelabeler, type NameValidation, type Relabeler } from "./relabel.ts";
+import { hashTarget } from "./target-hash.ts";
+import type { DroppedTarget, Target } from "./target.ts";
+
+const ADDRESS = "__address__";
+const SCHEME = "__scheme__";
+const METRICS_PATH = "__metrics_path__";
+const SCRAPE_INTERVAL = "__scrape_interval__";
+const SCRAPE_TIMEOUT = "__scrape_timeout__";
+const PARAM_PREFIX = "__param_";
+const META_PREFIX = "__meta_";
+
+/** What of a scrape job shapes its targets; `ScrapeConfig` has it all. */
+export interface TargetOptions {
+  readonly jobName: string;
+  readonly scrapeIntervalMs: number;
+  readonly scrapeTimeoutMs: number;
+  readonly metricsPath: string;
+  readonly scheme: string;
+  readonly params: Readonly<Record<string, readonly string[]>>;
+  readonly relabelConfigs: readonly RelabelConfig[];
+  readonly metricNameValidationScheme: NameValidation;
+}
+
+export type TargetResult =
+  | { readonly kind: "target"; readonly target: Target }
+  | { readonly kind: "dropped"; readonly target: DroppedTarget }
+  /** Why this one cannot be a target, in Prometheus's words; the rest of its group is not concerned. */
+  | { readonly kind: "error"; readonly message: string };
+
+export type DiscoveredLabels = Readonly<Record<string, string>>;
+
+/**
+ * Turns what discovery found into targets, for one job. Keep one builder for a job: it remembers what the relabelling
+ * rules made of values.
+ */
+export class TargetBuilder {
+  readonly #options: TargetOptions;
+  readonly #defaults: Labels;
+  readonly #relabeler: Relabeler;
+  readonly #builder = new LabelBuilder();
+  #group: DiscoveredLabels = {};
+  #groupBase: Labels;
+
+  constructor(options: TargetOptions) {
+    this.#options = options;
+    this.#defaults = defaultLabels(options);
+    this.#groupBase = this.#defaults;
+    this.#relabeler = createRelabeler(options.relabelConfigs, {
+      nameValidation: options.metricNameValidationScheme,
+    });
+  }
+
+  /** One target from its own labels and those of its group; its own win. */
+  build(targetLabels: DiscoveredLabels, groupLabels: DiscoveredLabels = {}): TargetResult {
+    const builder = this.#builder;
+    this.#discover(targetLabels, groupLabels);
+    const discoveredLabels = builder.labels();
+    if (!this.#relabeler.apply(builder))
+      return {
+        kind: "dropped",
+        target: { job: this.#options.jobName, discoveredLabels },
+      };
+    const times = checkTarget(builder);
+    if (typeof times === "string") return { kind: "error", message: times };
+    builder.deleteWhere((name) => name.startsWith(META_PREFIX));
+    if (builder.get("instance") === "") builder.set("instance", builder.get(ADDRESS));
+    const allLabels = builder.labels();
+    const invalid = invalidValue(allLabels);
+    if (invalid !== undefined) return { kind: "error", message: invalid };
+    const url = targetUrl(allLabels, this.#options.params);
+    builder.deleteWhere((name) => name.startsWith("__"));
+    return {
+      kind: "target",
+      target: {
+        hash: hashTarget(allLabels, url),
+        job: this.#options.jobName,
+        allLabels,
+        labels: builder.labels(),
+        discoveredLabels,
+        url,
+        ...times,
+      },
+    };
+  }
+
+  /** Fills the builder with the labels before relabelling: the target's, else its group's, else the job's. */
+  #discover(targetLabels: DiscoveredLabels, groupLabels: DiscoveredLabels): void {
+    const builder = this.#builder;
+    // The targets of a group come one after the other, so the labels they share are put together once.
+    if (groupLabels !== this.#group) {
+      builder.reset(this.#defaults);
+      for (const [name, value] of Object.entries(groupLabels))
+        if (value !== "") builder.set(name, value);
+      this.#group = groupLabels;
+      this.#groupBase = builder.labels();
+    }
+    builder.reset(this.#groupBase);
+    for (const name of Object.keys(targetLabels)) {
+      const value = targetLabels[name]!;
+      // An empty value hides the group's, and then the job's default applies.
+      builder.set(name, value === "" ? this.#defaults.get(name) : value);
+    }
+  }
+}
+
+/** `new TargetBuilder(options).build(…)`, for a single target. */
+export function buildTarget(
+  discovered: { readonly labels: DiscoveredLabels; readonly groupLabels?: DiscoveredLabels },
+  options: TargetOptions,
+): TargetResult {
+  return new TargetBuilder(options).build(discovered.labels, discovered.groupLabels);
+}
+
+function defaultLabels(options: TargetOptions): Labels {
+  const pairs: [string, string][] = [
+    ["job", options.jobName],
+    [SCRAPE_INTERVAL, formatDuration(options.scrapeIntervalMs)],
+    [SCRAPE_TIMEOUT, formatDuration(options.scrapeTimeoutMs)],
+    [METRICS_PATH, options.metricsPath],
+    [SCHEME, options.scheme],
+  ];
+  for (const [name, values] of Object.entries(options.params))
+    if (values.length > 0) pairs.push([PARAM_PREFIX + name, values[0]!]);
+  return Labels.fromPairs(pairs);
+}
+
+/** The target's interval and timeout, or what is wrong with it. */
+function checkTarget(labels: LabelBuilder): { intervalMs: number; timeoutMs: number } | string {
+  const address = labels.get(ADDRESS);
+  if (address === "") return "no address";
+  if (address.includes("/")) return `${quote(address)} is not a valid hostname`;
+  const interval = labels.get(SCRAPE_INTERVAL);
+  const timeout = labels.get(SCRAPE_TIMEOUT);
+  const intervalMs = parseTime(interval, "interval");
+  if (typeof intervalMs === "string") return intervalMs;
+  const timeoutMs = parseTime(timeout, "timeout");
+  if (typeof timeoutMs === "string") return timeoutMs;
+  if (timeoutMs > intervalMs)
+    return `scrape timeout cannot be greater than scrape interval (${quote(timeout)} > ${quote(interval)})`;
+  return { intervalMs, timeoutMs };
+}
+
+function parseTime(text: string, name: "interval" | "timeout"): number | string {
+  try {
+    const timeMs = parseDuration(text);
+    return timeMs === 0 ? `scrape ${name} cannot be 0` : timeMs;
+  } catch (error) {
+    return `error parsing scrape ${name}: ${AppError.from(error).message}`;
+  }
+}
+
+function invalidValue(labels: Labels): string | undefined {
+  for (let i = 0; i < labels.count; i++)
+    if (!labels.valueAt(i).isWellFormed())
+      return `invalid label value for ${quote(labels.nameAt(i))}: ${quote(labels.valueAt(i))}`;
+  return undefined;
+}
+
+/** The job's params, whose first values the `__param_` labels replace, make the query. No port is added. */
+function targetUrl(labels: Labels, params: Readonly<Record<string, readonly string[]>>): string {
+  let query: Map<string, readonly string[]> | undefined;
+  for (const name of Object.keys(params)) (query ??= new Map()).set(name, params[name]!);
+  for (let i = 0; i < labels.count; i++) {
+    if (!labels.nameAt(i).startsWith(PARAM_PREFIX)) continue;
+    const name = labels.nameAt(i).slice(PARAM_PREFIX.length);
+    query ??= new Map();
+    query.set(name, [labels.valueAt(i), ...(query.get(name) ?? []).slice(1)]);
+  }
+  return formatUrl({
+    scheme: labels.get(SCHEME),
+    host: labels.get(ADDRESS),
+    path: labels.get(METRICS_PATH),
+    query: query === undefined ? "" : encodeQuery(query),
+  });
+}
