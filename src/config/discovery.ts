@@ -1,10 +1,8 @@
 import { list, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
-import { checkHttpClient, httpClientFields, toHttpClient } from "./http-client.ts";
+import { checkHttpClient, checkHttpUrl, httpClientFields, toHttpClient } from "./http-client.ts";
 import { checkedPath, duration, int, labelName, text } from "./scalars.ts";
-import { parseUrl } from "./url.ts";
 import { quote } from "../base/text.ts";
-import { messageOf } from "../base/errors.ts";
 import type { Where } from "./reader.ts";
 import type { DiscoveryConfig } from "./types.ts";
 import { MECHANISMS } from "./mechanisms.ts";
@@ -52,19 +50,6 @@ const http = object(
     checkHttpClient(values, at);
   },
 );
-
-/** The rules for a `url` that discovery asks over HTTP. */
-export function checkHttpUrl(url: string, at: Where): void {
-  if (url === "") return at.fail("url", "URL is missing");
-  try {
-    const { scheme, host } = parseUrl(url);
-    if (scheme !== "http" && scheme !== "https")
-      at.fail("url", "URL scheme must be 'http' or 'https'");
-    else if (host === "") at.fail("url", "host is missing in URL");
-  } catch (error) {
-    at.fail("url", messageOf(error));
-  }
-}
 
 const DNS_TYPES = ["A", "AAAA", "MX", "NS", "SRV"] as const;
 

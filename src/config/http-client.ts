@@ -1,3 +1,6 @@
+import { messageOf } from "../base/errors.ts";
+import { parseUrl } from "./url.ts";
+import { anything } from "./anything.ts";
 import { text, bool, path, secret, url, oneOf } from "./scalars.ts";
 import { field, map, object, type Values } from "./object.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
@@ -77,7 +80,7 @@ const oauth2 = object(
     signature_algorithm: field(text),
     iss: field(text),
     audience: field(text),
-    claims: field(map(text, anything())),
+    claims: field(map(text, anything)),
     scopes: field(list(text)),
     token_url: field(text),
     endpoint_params: field(map(text, text)),
@@ -324,13 +327,25 @@ function toProxy(values: ProxyValues): ProxyConfig {
   };
 }
 
-/** Any YAML value, kept as text, lists and maps. */
-function anything(): Kind<unknown> {
-  const kind: Kind<unknown> = {
-    zero: null,
-    decode: (node) => node.toString(),
-    print: (value) => (typeof value === "string" ? value : null),
-    isEmpty: (value) => value === null,
-  };
-  return kind;
+/** The rules for a `url` that discovery asks over HTTP. */
+export function checkHttpUrl(written: string, at: Where): void {
+  if (written === "") return at.fail("url", "URL is missing");
+  try {
+    const { scheme, host } = parseUrl(written);
+    if (scheme !== "http" && scheme !== "https")
+      at.fail("url", "URL scheme must be 'http' or 'https'");
+    else if (host === "") at.fail("url", "host is missing in URL");
+  } catch (error) {
+    at.fail("url", messageOf(error));
+  }
+}
+
+/** Whether no key of the HTTP client is set to anything but its default. */
+export function isDefaultHttpClient(values: HttpClientValues): boolean {
+  const { follow_redirects: follows, enable_http2: http2, ...rest } = values;
+  if (!follows || !http2) return false;
+  return Object.entries(rest).every(([key, value]) => {
+    const known = Object.entries(httpClientFields).find(([name]) => name === key);
+    return known === undefined || known[1].kind.isEmpty(value as never);
+  });
 }

@@ -1,3 +1,61 @@
+import {
+  aws,
+  azure,
+  digitalocean,
+  ec2,
+  gce,
+  hetzner,
+  ionos,
+  lightsail,
+  linode,
+} from "./cloud-a-l.ts";
+import {
+  oci,
+  openstack,
+  outscale,
+  ovhcloud,
+  scaleway,
+  stackit,
+  triton,
+  vultr,
+} from "./cloud-o-v.ts";
+import { consul, eureka, kuma, marathon, nerve, nomad, serverset, uyuni } from "./registries.ts";
+import { docker, dockerswarm, puppetdb } from "./hosts.ts";
+import { kubernetes } from "./kubernetes.ts";
 import type { Kind } from "./kind.ts";
 
-export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {};
+/**
+ * The discovery mechanisms that are read and checked here beside static, file, http and dns: the key before
+ * `_sd_configs` and its schema. A new mechanism is one entry.
+ */
+export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {
+  aws,
+  azure,
+  consul,
+  digitalocean,
+  docker,
+  dockerswarm,
+  ec2,
+  eureka,
+  gce,
+  hetzner,
+  ionos,
+  kubernetes,
+  kuma,
+  lightsail,
+  linode,
+  marathon,
+  nerve,
+  nomad,
+  oci,
+  openstack,
+  outscale,
+  ovhcloud,
+  puppetdb,
+  scaleway,
+  serverset,
+  stackit,
+  triton,
+  uyuni,
+  vultr,
+};

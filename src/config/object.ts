@@ -113,14 +113,14 @@ export function map<T>(
   };
 }
 
-interface Entry {
+export interface Entry {
   readonly key: string;
   readonly keyNode: Node;
   readonly value: Node;
 }
 
 /** The entries of a map with `<<` merged in place: a later entry wins, as in Prometheus. */
-function entriesOf(node: Node, reader: Reader, name: string): Entry[] {
+export function entriesOf(node: Node, reader: Reader, name: string): Entry[] {
   if (!isMap(node)) {
     reader.report(node, `expected ${name}, which is a map (key: value), got ${describe(node)}`);
     return [];

@@ -1,4 +1,7 @@
 import { quote } from "../base/text.ts";
+import { alerting, checkAlerting } from "./alerting.ts";
+import { checkRemotes, remoteReads, remoteWrites } from "./remote.ts";
+import { checkTranslation, DEFAULT_GOGC, otlp, runtime, storage, tracing } from "./server.ts";
 import { expandEnvironment, fillGlobal, globalSection, type GlobalValues } from "./global.ts";
 import { list, type Kind } from "./kind.ts";
 import { field, object, type Values } from "./object.ts";
@@ -19,9 +22,16 @@ function globs(what: string): Kind<readonly string[]> {
 /** prometheus.yml as a whole. */
 export const root = object("the configuration", {
   global: field(globalSection, { always: true }),
+  runtime: field(runtime),
+  alerting: field(alerting),
   rule_files: field(globs("rule file")),
   scrape_config_files: field(globs("scrape config file")),
   scrape_configs: field(scrapeConfigs),
+  storage: field(storage),
+  tracing: field(tracing),
+  remote_write: field(remoteWrites),
+  remote_read: field(remoteReads),
+  otlp: field(otlp, { default: otlp.defaults }),
 });
 
 /** A file named by `scrape_config_files`. */
@@ -38,8 +48,13 @@ export function fillRoot(
   environment: Readonly<Record<string, string | undefined>>,
 ): RootValues {
   const global = fillGlobal(values.global);
+  const scheme = global.metric_name_validation_scheme || "utf8";
+  checkAlerting(values.alerting, scheme, reader);
+  checkRemotes(values.remote_write, values.remote_read, { scheme, reader });
+  checkTranslation(values.otlp, scheme, reader);
   return {
     ...values,
+    runtime: { gogc: values.runtime.gogc || DEFAULT_GOGC },
     global: { ...global, external_labels: expandLabels(global, environment) },
     scrape_configs: fillScrapeConfigs(values.scrape_configs, global, {
       reader,

@@ -151,13 +151,11 @@ function nameSchemes(
 ): { readonly validation: NameValidation; readonly escaping: NameEscaping } {
   const ofGlobal = global.metric_name_validation_scheme || "utf8";
   const validation = job.metric_name_validation_scheme || ofGlobal;
-  // A job that chooses its validation does not inherit an escaping that may contradict it.
-  const inherited =
-    job.metric_name_validation_scheme === "" && global.metric_name_escaping_scheme !== ""
-      ? global.metric_name_escaping_scheme
-      : validation === "legacy"
-        ? "underscores"
-        : "allow-utf-8";
+  // A job that turns to UTF-8 names asks for them unescaped; any other job takes what the file says or implies. So a
+  // legacy job in a UTF-8 file must say how to escape: Prometheus up to 3.5 insists on it, later ones would guess.
+  const ofFile =
+    global.metric_name_escaping_scheme || (ofGlobal === "legacy" ? "underscores" : "allow-utf-8");
+  const inherited = job.metric_name_validation_scheme === "utf8" ? "allow-utf-8" : ofFile;
   const written = job.metric_name_escaping_scheme || inherited;
   const escaping = ESCAPINGS.find((known) => known === written);
   if (escaping === undefined)
@@ -169,6 +167,7 @@ function nameSchemes(
     at.fail(
       "metric_name_escaping_scheme",
       "utf8 metric names requested but validation scheme is not set to UTF8",
+      { help: "set metric_name_escaping_scheme to underscores, dots or values in this job" },
     );
   return { validation, escaping: escaping ?? "underscores" };
 }

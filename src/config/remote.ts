@@ -1,0 +1,179 @@
+import { quote } from "../base/text.ts";
+import { checkHttpClient, httpClientFields } from "./http-client.ts";
+import { list, optional, refine, type Kind } from "./kind.ts";
+import { field, map, object, type Values } from "./object.ts";
+import type { Reader, Where } from "./reader.ts";
+import { checkRelabelRules, relabelRules, type NameValidation } from "./relabel.ts";
+import { bool, count, duration, int, labelName, text, url } from "./scalars.ts";
+import { azuread, googleIam, sigv4 } from "./signing.ts";
+
+/** `remote_write` and `remote_read`. */
+
+const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  "host",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "user-agent",
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "www-authenticate",
+  "accept-encoding",
+  "x-prometheus-remote-write-version",
+  "x-prometheus-remote-read-version",
+  "x-amz-date",
+  "x-amz-security-token",
+  "x-amz-content-sha256",
+]);
+
+/** Extra request headers; `authorization` is what is said of that one. */
+export function headers(authorization: string): Kind<Readonly<Record<string, string>>> {
+  const name = refine(text, (written) => {
+    const lower = written.toLowerCase();
+    if (lower === "authorization") return authorization;
+    return RESERVED_HEADERS.has(lower)
+      ? `${written} is a reserved header. It must not be changed`
+      : undefined;
+  });
+  return map(name, text);
+}
+
+const remoteHeaders = headers(
+  "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter",
+);
+
+const queue = object("queue_config", {
+  capacity: field(int, { default: 10_000 }),
+  max_shards: field(int, { default: 50 }),
+  min_shards: field(int, { default: 1 }),
+  max_samples_per_send: field(int, { default: 2000 }),
+  batch_send_deadline: field(duration, { default: 5000 }),
+  min_backoff: field(duration, { default: 30 }),
+  max_backoff: field(duration, { default: 5000 }),
+  retry_on_http_429: field(bool),
+  sample_age_limit: field(duration),
+});
+
+const metadata = object("metadata_config", {
+  send: field(bool, { default: true, always: true }),
+  send_interval: field(duration, { default: 60_000, always: true }),
+  max_samples_per_send: field(int, { default: 2000 }),
+});
+
+const WRITE_MESSAGES = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
+
+const remoteWrite = object(
+  "a remote_write config",
+  {
+    url: field(optional(url), { always: true }),
+    remote_timeout: field(duration, { default: 30_000 }),
+    headers: field(remoteHeaders),
+    write_relabel_configs: field(
+      relabelRules("empty or null relabeling rule in remote write config"),
+    ),
+    name: field(text),
+    send_exemplars: field(bool),
+    send_native_histograms: field(bool),
+    round_robin_dns: field(bool),
+    protobuf_message: field(text, { default: "prometheus.WriteRequest" }),
+    failed_request_logging: field(bool),
+    ...httpClientFields,
+    enable_http2: field(bool, { default: false, always: true }),
+    queue_config: field(queue, { default: queue.defaults }),
+    metadata_config: field(metadata, { default: metadata.defaults }),
+    sigv4: field(optional(sigv4)),
+    azuread: field(optional(azuread)),
+    google_iam: field(optional(googleIam)),
+  },
+  (values, at) => {
+    if (values.url === undefined) at.fail("url", "url for remote_write is empty");
+    if (!WRITE_MESSAGES.includes(values.protobuf_message))
+      at.fail(
+        "protobuf_message",
+        `invalid protobuf_message value: unknown type for remote write protobuf message ${values.protobuf_message}, supported: ${WRITE_MESSAGES.join(", ")}`,
+      );
+    checkHttpClient(values, at);
+    checkQueue(values.queue_config, at);
+    const bearer = !values.bearer_token.isEmpty || values.bearer_token_file !== "";
+    const methods = [
+      values.basic_auth !== undefined && "basic_auth",
+      (values.authorization !== undefined || bearer) && "authorization",
+      values.oauth2 !== undefined && "oauth2",
+      values.sigv4 !== undefined && "sigv4",
+      values.azuread !== undefined && "azuread",
+      values.google_iam !== undefined && "google_iam",
+    ].filter((name) => name !== false);
+    if (methods.length > 1)
+      at.fail(
+        methods.find((name) => at.has(name)),
+        `at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured. Currently configured: [${methods.join(" ")}]`,
+      );
+  },
+);
+
+function checkQueue(values: typeof queue.defaults, at: Where): void {
+  const fail = (message: string): void => at.fail("queue_config", `remote write queue ${message}`);
+  if (values.max_shards <= 0) fail("max_shards must be positive");
+  if (values.min_shards <= 0) fail("min_shards must be positive");
+  if (values.min_shards > values.max_shards) fail("min_shards must not be greater than max_shards");
+  if (values.max_samples_per_send <= 0) fail("max_samples_per_send must be positive");
+  if (values.capacity <= 0) fail("capacity must be positive");
+  if (values.max_backoff < values.min_backoff)
+    fail("max_backoff must not be less than min_backoff");
+}
+
+const remoteRead = object(
+  "a remote_read config",
+  {
+    url: field(optional(url), { always: true }),
+    remote_timeout: field(duration, { default: 60_000 }),
+    chunked_read_limit: field(count, { default: 50_000_000 }),
+    headers: field(remoteHeaders),
+    read_recent: field(bool),
+    name: field(text),
+    ...httpClientFields,
+    required_matchers: field(map(labelName, text)),
+    filter_external_labels: field(bool, { default: true }),
+  },
+  (values, at) => {
+    if (values.url === undefined) at.fail("url", "url for remote_read is empty");
+    checkHttpClient(values, at);
+  },
+);
+
+export const remoteWrites = list(remoteWrite, {
+  nullMessage: "empty or null remote write config section",
+});
+
+export const remoteReads = list(remoteRead, {
+  nullMessage: "empty or null remote read config section",
+});
+
+/** The rules between several remotes and with the file's name validation. */
+export function checkRemotes(
+  writes: readonly Values<typeof remoteWrite.fields>[],
+  reads: readonly Values<typeof remoteRead.fields>[],
+  context: { readonly scheme: NameValidation; readonly reader: Reader },
+): void {
+  for (const one of writes)
+    checkRelabelRules(one.write_relabel_configs, context.scheme, context.reader);
+  checkNames(writes, "write", context.reader);
+  checkNames(reads, "read", context.reader);
+}
+
+function checkNames(
+  remotes: readonly { readonly name: string }[],
+  what: string,
+  reader: Reader,
+): void {
+  const names = new Set<string>();
+  for (const one of remotes) {
+    if (one.name !== "" && names.has(one.name))
+      reader
+        .where(one)
+        .fail("name", `found multiple remote ${what} configs with job name ${quote(one.name)}`);
+    names.add(one.name);
+  }
+}
