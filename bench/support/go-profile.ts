@@ -11,13 +11,19 @@ interface Field {
 }
 
 /** Takes a CPU profile of `seconds` from a Go program's debug endpoint and returns the nanoseconds under matching functions. */
-export async function cpuNanosUnder(url: string, options: { seconds: number; namePart: string }): Promise<{ matching: number; total: number }> {
+export async function cpuNanosUnder(
+  url: string,
+  options: { seconds: number; namePart: string },
+): Promise<{ matching: number; total: number }> {
   const response = await fetch(`${url}/debug/pprof/profile?seconds=${options.seconds}`);
   if (!response.ok) throw new Error(`cannot profile ${url}: HTTP ${response.status}`);
   return sumProfile(new Uint8Array(await response.arrayBuffer()), options.namePart);
 }
 
-export function sumProfile(profile: Uint8Array, namePart: string): { matching: number; total: number } {
+export function sumProfile(
+  profile: Uint8Array,
+  namePart: string,
+): { matching: number; total: number } {
   const raw = profile[0] === 0x1f ? gunzipSync(profile) : profile;
   const strings: string[] = [];
   const functionNames = new Map<number, number>();
@@ -32,7 +38,9 @@ export function sumProfile(profile: Uint8Array, namePart: string): { matching: n
       const parts = [...fields(field.bytes)];
       locationFunctions.set(
         valueOf(parts, 1),
-        parts.filter((part) => part.number === 4).map((line) => valueOf([...fields(line.bytes)], 1)),
+        parts
+          .filter((part) => part.number === 4)
+          .map((line) => valueOf([...fields(line.bytes)], 1)),
       );
     } else if (field.number === 2) {
       const parts = [...fields(field.bytes)];
@@ -40,8 +48,16 @@ export function sumProfile(profile: Uint8Array, namePart: string): { matching: n
       samples.push({ locations: numbersOf(parts, 1), nanos: values.at(-1) ?? 0 });
     }
   }
-  const wanted = new Set([...functionNames].filter(([, name]) => strings[name]?.includes(namePart) === true).map(([id]) => id));
-  const locations = new Set([...locationFunctions].filter(([, functions]) => functions.some((id) => wanted.has(id))).map(([id]) => id));
+  const wanted = new Set(
+    [...functionNames]
+      .filter(([, name]) => strings[name]?.includes(namePart) === true)
+      .map(([id]) => id),
+  );
+  const locations = new Set(
+    [...locationFunctions]
+      .filter(([, functions]) => functions.some((id) => wanted.has(id)))
+      .map(([id]) => id),
+  );
   let matching = 0;
   let total = 0;
   for (const sample of samples) {
@@ -82,7 +98,9 @@ function valueOf(parts: readonly Field[], number: number): number {
 
 /** A repeated number, packed or not. */
 function numbersOf(parts: readonly Field[], number: number): number[] {
-  return parts.filter((part) => part.number === number).flatMap((part) => (part.bytes.length === 0 ? [part.value] : packed(part.bytes)));
+  return parts
+    .filter((part) => part.number === number)
+    .flatMap((part) => (part.bytes.length === 0 ? [part.value] : packed(part.bytes)));
 }
 
 function packed(bytes: Uint8Array): number[] {

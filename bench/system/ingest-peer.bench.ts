@@ -3,22 +3,19 @@
  * other, and pay for fetching, parsing, appending and logging. Prints CPU per sample, resident memory per series, and
  * the parser alone: inside Prometheus by its own CPU profile, inside Shoal over the same body.
  */
-import { spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseText } from "../../src/exposition/parse.ts";
 import { ParsedColumns } from "../../src/exposition/columns.ts";
 import { renderBody, startExporter } from "../support/exporter.ts";
 import { cpuNanosUnder } from "../support/go-profile.ts";
 import {
+  apiData,
   cpuSeconds,
-  freePort,
   rssBytes,
+  sleep,
   startPrometheus,
-  stopProcess,
-  untilReady,
-} from "../support/prometheus.ts";
+  startShoal,
+  until,
+} from "../../test/support/processes.ts";
 import { median, report } from "../support/report.ts";
 
 const TARGETS = 10;
@@ -26,8 +23,6 @@ const SERIES = 10_000;
 const WARM_UP_MS = 12_000;
 const WINDOW_MS = 20_000;
 const PARSE_ROUNDS = 60;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const exporter = await startExporter({ targets: TARGETS, series: SERIES });
 const config = `global: { scrape_interval: 1s, scrape_timeout: 1s }
@@ -85,47 +80,30 @@ async function measurePrometheus(): Promise<Ingest | undefined> {
 }
 
 async function measureShoal(): Promise<Ingest> {
-  const folder = mkdtempSync(join(tmpdir(), "shoal-bench-shard-"));
-  writeFileSync(join(folder, "prometheus.yml"), config);
-  const port = await freePort();
-  // One shard for all: the whole system's share of the work is in the process that scrapes.
-  const child = spawn(
-    process.execPath,
-    [
-      "--disable-warning=ExperimentalWarning",
-      "src/cli/main.ts",
+  // One shard for all: the whole work is in the one process that scrapes.
+  const shoal = await startShoal({
+    config,
+    args: [
       "up",
-      `--config.file=${join(folder, "prometheus.yml")}`,
-      `--storage.tsdb.path=${join(folder, "data")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
       "--shard.min-shard=1",
       "--shard.max-shard=1",
       "--coordinator.interval=1s",
       "--log.level=error",
     ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
+  });
   try {
-    const url = `http://127.0.0.1:${port}`;
-    await untilReady(url, child);
-    const shard = await untilScraping(url);
+    const shard = await until("one shard has all targets", async () => {
+      const { shards } = await apiData<{
+        shards: { http: string; pid: number; targets: number }[];
+      }>(`${shoal.url}/api/v1/shards`);
+      return shards.find(({ targets }) => targets === TARGETS);
+    });
     return await watch(shard.pid, () =>
       metric(`http://${shard.http}`, "prometheus_tsdb_head_samples_appended_total"),
     );
   } finally {
-    await stopProcess(child, folder);
+    await shoal.stop();
   }
-}
-
-async function untilScraping(url: string): Promise<{ http: string; pid: number }> {
-  for (let i = 0; i < 300; i++) {
-    const answer: { data?: { shards?: { http: string; pid: number; targets: number }[] } } =
-      (await (await fetch(`${url}/api/v1/shards`)).json().catch(() => ({}))) as never;
-    const shard = answer.data?.shards?.find(({ targets }) => targets === TARGETS);
-    if (shard !== undefined) return shard;
-    await sleep(200);
-  }
-  throw new Error("no shard has all targets after 60 s");
 }
 
 function measureParser(): number {

@@ -2,19 +2,13 @@
  * Range queries over HTTP beside a real Prometheus on the same data: 10,000 series × 480 samples, 240 steps of 15 s. Prometheus
  * reads a block that its own promtool made; Shoal's query process asks a shard process over gRPC. Rounds alternate.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  freePort,
-  runTool,
-  startPrometheus,
-  stopProcess,
-  untilReady,
-} from "../support/prometheus.ts";
+import { runTool, startPrometheus, startShoal, stopProcess } from "../../test/support/processes.ts";
 import { median, report } from "../support/report.ts";
 import { SAMPLES, SERIES, START_MS, STEP_MS, seriesLabels, sampleValue } from "./range-data.ts";
 
@@ -29,7 +23,7 @@ const QUERIES = [
 ] as const;
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-bench-range-"));
-const children: ChildProcess[] = [];
+const stops: (() => Promise<void>)[] = [];
 try {
   await writeOpenMetrics(join(folder, "data.om"));
   runTool("promtool", [
@@ -46,6 +40,8 @@ try {
     flags: ["--storage.tsdb.retention.time=100y"],
   });
 
+  if (prometheus !== undefined) stops.push(prometheus.stop);
+
   const shard = spawn(
     process.execPath,
     [
@@ -55,24 +51,13 @@ try {
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
-  children.push(shard);
+  stops.push(() => stopProcess(shard));
   const [line] = (await once(shard.stdout, "data")) as [Buffer];
-  const port = await freePort();
-  const query = spawn(
-    process.execPath,
-    [
-      "--disable-warning=ExperimentalWarning",
-      "src/cli/main.ts",
-      "query",
-      `--endpoint=${line.toString().trim()}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      "--log.level=error",
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
-  children.push(query);
-  const url = `http://127.0.0.1:${port}`;
-  await untilReady(url, query);
+  const query = await startShoal({
+    args: ["query", `--endpoint=${line.toString().trim()}`, "--log.level=error"],
+  });
+  stops.push(query.stop);
+  const url = query.url;
 
   const endMs = START_MS + (SAMPLES - 1) * STEP_MS;
   const startMs = endMs - (STEPS - 1) * STEP_MS;
@@ -96,9 +81,8 @@ try {
       ...(gate !== undefined && { gate }),
     });
   }
-  await prometheus?.stop();
 } finally {
-  for (const child of children) await stopProcess(child);
+  for (const stop of stops.reverse()) await stop();
   rmSync(folder, { recursive: true, force: true });
 }
 
