@@ -507,7 +507,10 @@ class NumberScan {
       if (!this.#accept("smhdw")) return false;
       this.#accept("s");
     }
-    return !this.#atWord();
+    if (!this.#atWord()) return true;
+    // The character that spoils the duration is shown in the message.
+    this.at++;
+    return false;
   }
 
   #accept(valid: string): boolean {

@@ -51,7 +51,7 @@ export function durationOf(text: string): Literal<number> {
     if (name === "") return invalid;
     const unit = UNITS.findIndex(([candidate]) => candidate === name);
     if (unit < 0) return { reason: `unknown unit ${quote(name)} in duration ${quote(text)}` };
-    if (unit <= lastUnit) return invalid;
+    if (unit <= lastUnit || Number(digits) >= 2 ** 64) return invalid;
     lastUnit = unit;
     totalMs += Number(digits) * UNITS[unit]![1];
     if (totalMs > DURATION_MAX_SECONDS * 1000) return { reason: "duration out of range" };

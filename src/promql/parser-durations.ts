@@ -52,13 +52,10 @@ export function parseOffset(tokens: TokenStream): ParsedDuration {
   else if (first.kind === "+" || first.kind === "-") {
     tokens.next();
     const next = tokens.peek().kind;
-    if (next === "+" || next === "-")
-      duration = parseRest(
-        tokens,
-        0,
-        applySign(tokens, first, parseBinary(tokens, UNARY_PRECEDENCE + 1)),
-      );
-    else duration = applySign(tokens, first, parsePrimary(tokens));
+    if (next === "+" || next === "-") {
+      const operand = parseBinary(tokens, UNARY_PRECEDENCE + 1);
+      duration = parseRest(tokens, 0, applySign(tokens, first, operand));
+    } else duration = applySign(tokens, first, parsePrimary(tokens, first));
   } else duration = parsePrimary(tokens);
   tokens.popContext();
   tokens.height = height;
@@ -136,7 +133,8 @@ function applySign(
   return { kind: "durationUnary", position, operator: "-", operand };
 }
 
-function parsePrimary(tokens: TokenStream): DurationExpression {
+/** `sign` is where Prometheus places a literal's being out of range, when the literal has one behind `offset`. */
+function parsePrimary(tokens: TokenStream, sign?: Token): DurationExpression {
   const token = tokens.peek();
   tokens.height = 1;
   const { start } = token;

@@ -479,7 +479,9 @@ class ExpressionParser {
         position,
         `timestamp out of bounds for @ modifier: ${formatSixDecimals(seconds)}`,
       );
-    return { kind: "time", timeMs: roundAwayFromZero(seconds * 1000) };
+    const timeMs = roundAwayFromZero(seconds * 1000);
+    // Prometheus lets the 64-bit milliseconds overflow, to their lowest value.
+    return { kind: "time", timeMs: Math.abs(timeMs) < 2 ** 63 ? timeMs : -(2 ** 63) };
   }
 
   /** Sets what `change` gives on the selector or subquery that `expression` is. */

@@ -101,7 +101,9 @@ function printSelector(node: VectorSelector): string {
     )
     .map(formatMatcher)
     .sort(compareText);
-  return matchers.length === 0 ? node.name : `${node.name}{${matchers.join(",")}}`;
+  if (matchers.length > 0) return `${node.name}{${matchers.join(",")}}`;
+  // Prometheus prints the `{}` of info() as nothing, and cannot read its own text again.
+  return node.name === "" ? "{}" : node.name;
 }
 
 function printAt({ at }: TimeModifiers): string {
