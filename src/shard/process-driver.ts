@@ -5,7 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
 import type { ShardDriver, ShardInstance } from "./driver.ts";
-import { isRunning, type ProcessIdentity } from "./folder-lock.ts";
+import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import { readShardFile } from "./shard-file.ts";
 import { type ProcessCommand, SupervisedProcess } from "./supervised-process.ts";
 
