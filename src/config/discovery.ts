@@ -15,6 +15,9 @@ const staticGroup = object("a static config", {
   labels: field(map(labelName, text)),
 });
 
+/** The contents of a file that `file_sd_configs` names. */
+export const targetGroups = list(staticGroup, { nullMessage: "nil target group item found" });
+
 const FILE_NAME = /^[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)$/;
 
 const file = object(

@@ -1,12 +1,13 @@
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
-import { compareText, quote } from "../base/text.ts";
+import { quote } from "../base/text.ts";
 import { ConfigError } from "./config-error.ts";
 import { toGlobal, type GlobalValues } from "./global.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
+import { expandFiles } from "./referenced-files.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
 import type { Config } from "./types.ts";
@@ -17,8 +18,6 @@ export interface ParseOptions {
   readonly path: string;
   /** Absolute folder that relative paths start from. */
   readonly baseFolder: string;
-  /** Looks at no rule files. `scrape_config_files` are read in any case: they are part of the configuration. */
-  readonly syntaxOnly?: boolean;
   readonly limits?: YamlLimits;
   /** For `external_labels`. Default: the process's. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -74,7 +73,9 @@ export function decodeConfig(
 function readScrapeConfigFiles(values: RootValues, options: ParseOptions): ScrapeValues[] {
   const jobs = new Map(values.scrape_configs.map((job) => [job.job_name, options.path]));
   return values.scrape_config_files.flatMap((pattern) =>
-    expandGlob(pattern).flatMap((path) => readScrapeConfigFile(path, values.global, jobs, options)),
+    expandFiles(pattern).flatMap((path) =>
+      readScrapeConfigFile(path, values.global, jobs, options),
+    ),
   );
 }
 
@@ -92,13 +93,6 @@ function readScrapeConfigFile(
   const filled = fillScrapeConfigs(written, global, { reader, jobs, file: path });
   reader.throwIfAny();
   return filled;
-}
-
-/** The files a pattern with `*` in its last part stands for, sorted; a plain path stands for itself if it exists. */
-function expandGlob(pattern: string): string[] {
-  return globSync(pattern)
-    .map((path) => resolve(path))
-    .sort(compareText);
 }
 
 function readText(path: string): string {
