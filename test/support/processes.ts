@@ -42,14 +42,15 @@ export interface RunningProcess {
   readonly pid: number;
   readonly child: ChildProcess;
   /** Everything the process has printed so far. */
-  output(): string;
-  stop(): Promise<void>;
+  readonly output: () => string;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts the real Prometheus on `config` (YAML text) and waits until it is ready; undefined where it is not there. */
 export async function startPrometheus(options: {
   config: string;
   dataFolder?: string;
+  port?: number;
   flags?: readonly string[];
 }): Promise<RunningProcess | undefined> {
   const program = partPath("prometheus");
@@ -60,7 +61,7 @@ export async function startPrometheus(options: {
   const folder = temporaryFolder("prometheus");
   const configFile = join(folder, "prometheus.yml");
   writeFileSync(configFile, options.config);
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const args = [
     `--config.file=${configFile}`,
     `--storage.tsdb.path=${options.dataFolder ?? join(folder, "data")}`,
