@@ -1,0 +1,95 @@
+import type { Counter, Gauge, Registry } from "../base/metrics.ts";
+import type { WalWriter } from "../wal/writer.ts";
+import type { HeadStore } from "./head-store.ts";
+
+/** The head's own metrics, under Prometheus's names. */
+export interface HeadMetrics {
+  readonly appended: Counter;
+  readonly outOfOrder: Counter;
+  readonly outOfBounds: Counter;
+  readonly seriesCreated: Counter;
+  readonly seriesRemoved: Counter;
+  readonly truncations: Counter;
+  readonly checkpoints: Counter;
+  readonly checkpointsFailed: Counter;
+  readonly corruptions: Counter;
+  readonly writesFailed: Counter;
+  readonly walBytes: Counter;
+  readonly replaySeconds: Gauge;
+}
+
+export function registerHeadMetrics(
+  registry: Registry,
+  store: HeadStore,
+  wal: WalWriter,
+): HeadMetrics {
+  const float = { type: "float" };
+  const read = (name: string, help: string, value: () => number): void =>
+    registry.collect({ name, help, type: "gauge" }, {}, value);
+  read("prometheus_tsdb_head_series", "Series in the head.", () => store.series.count);
+  read("prometheus_tsdb_head_chunks", "Chunks in the head.", () => store.chunkCount);
+  read("prometheus_tsdb_head_min_time", "Time of the oldest sample of the head in ms.", () =>
+    Number.isFinite(store.minTimeMs) ? store.minTimeMs : 0,
+  );
+  read("prometheus_tsdb_head_max_time", "Time of the newest sample of the head in ms.", () =>
+    Number.isFinite(store.maxTimeMs) ? store.maxTimeMs : 0,
+  );
+  read(
+    "prometheus_tsdb_wal_segment_current",
+    "The WAL segment being written.",
+    () => wal.segmentIndex,
+  );
+  return {
+    appended: registry.counter(
+      "prometheus_tsdb_head_samples_appended_total",
+      "Samples appended to the head.",
+      float,
+    ),
+    outOfOrder: registry.counter(
+      "prometheus_tsdb_out_of_order_samples_total",
+      "Samples refused because a later one of the series was there.",
+      float,
+    ),
+    outOfBounds: registry.counter(
+      "prometheus_tsdb_out_of_bound_samples_total",
+      "Samples refused because they were older than the head accepts.",
+      float,
+    ),
+    seriesCreated: registry.counter(
+      "prometheus_tsdb_head_series_created_total",
+      "Series created in the head.",
+    ),
+    seriesRemoved: registry.counter(
+      "prometheus_tsdb_head_series_removed_total",
+      "Series removed from the head.",
+    ),
+    truncations: registry.counter(
+      "prometheus_tsdb_head_truncations_total",
+      "Times the head was truncated.",
+    ),
+    checkpoints: registry.counter(
+      "prometheus_tsdb_checkpoint_creations_total",
+      "WAL checkpoints written.",
+    ),
+    checkpointsFailed: registry.counter(
+      "prometheus_tsdb_checkpoint_creations_failed_total",
+      "WAL checkpoints that could not be written.",
+    ),
+    corruptions: registry.counter(
+      "prometheus_tsdb_wal_corruptions_total",
+      "Damaged places found in the WAL.",
+    ),
+    writesFailed: registry.counter(
+      "prometheus_tsdb_wal_writes_failed_total",
+      "Writes to the WAL that failed.",
+    ),
+    walBytes: registry.counter(
+      "prometheus_tsdb_wal_record_bytes_total",
+      "Bytes of WAL records written.",
+    ),
+    replaySeconds: registry.gauge(
+      "prometheus_tsdb_data_replay_duration_seconds",
+      "How long replaying the WAL took.",
+    ),
+  };
+}

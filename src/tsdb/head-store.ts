@@ -1,0 +1,267 @@
+import { AppError, assert } from "../base/errors.ts";
+import { MemPostings } from "../index/mem-postings.ts";
+import { formatSeries, type Labels } from "../model/labels.ts";
+import { ChunkLog } from "./chunk-log.ts";
+import { OpenChunks } from "./open-chunks.ts";
+import {
+  CHUNK_SPAN,
+  CHUNK_START,
+  CHUNK_WORDS,
+  FIRST_BLOCK,
+  LAST_CHUNK,
+  LAST_TIME,
+  LAST_VALUE,
+  LINE_WORDS,
+  META,
+  PAGE_SERIES,
+  REF_MAX,
+  type SeriesPage,
+  SeriesTable,
+} from "./series-table.ts";
+
+/** Chunks never cross a multiple of this: the length of Prometheus's smallest block. */
+export const CHUNK_RANGE_MS = 7_200_000;
+/** A chunk this large is closed before the next sample: 1024 bytes less the largest sample. */
+const CHUNK_MAX_BYTES = 1024 - 19;
+
+/** What became of one sample. */
+export const APPENDED = 0;
+/** Same time and value as the newest sample: nothing to do, no error. */
+export const REPEATED = 1;
+export const DUPLICATE = 2;
+export const OUT_OF_ORDER = 3;
+export const UNKNOWN_REF = 4;
+export type AppendOutcome =
+  | typeof APPENDED
+  | typeof REPEATED
+  | typeof DUPLICATE
+  | typeof OUT_OF_ORDER
+  | typeof UNKNOWN_REF;
+
+const PAGE_MASK = PAGE_SERIES - 1;
+
+/** All that a head holds in memory: series, index, chunks. Every method is synchronous and leaves it consistent. */
+export class HeadStore {
+  readonly postings = new MemPostings();
+  readonly series = new SeriesTable(this.postings);
+  readonly open = new OpenChunks();
+  readonly log = new ChunkLog();
+  readonly #chunkSamples: number;
+  /** No more series than this; 0 for no limit. A replay runs without: what was once accepted is kept. */
+  maxSeries = 0;
+  readonly #nameIds = new Map<string, number>();
+  #pairs = new Uint32Array(64);
+  #openCount = 0;
+  #openSampleCount = 0;
+  #minTimeMs = Infinity;
+  #maxTimeMs = -Infinity;
+
+  constructor(options: { chunkSamples: number }) {
+    assert(
+      options.chunkSamples >= 4 && options.chunkSamples <= 8000,
+      "chunkSamples must be within 4 and 8000",
+    );
+    this.#chunkSamples = options.chunkSamples;
+  }
+
+  /** Infinity when there are no samples. */
+  get minTimeMs(): number {
+    return this.#minTimeMs;
+  }
+
+  /** -Infinity when there are no samples. */
+  get maxTimeMs(): number {
+    return this.#maxTimeMs;
+  }
+
+  get chunkCount(): number {
+    return this.log.chunkCount + this.#openCount;
+  }
+
+  get sampleCount(): number {
+    return this.log.sampleCount + this.#openSampleCount;
+  }
+
+  /** The ref of the series with exactly `labels`; 0 when it is not here. */
+  find(labels: Labels): number {
+    const { symbols } = this.postings;
+    this.#reservePairs(labels.count);
+    for (let i = 0; i < labels.count; i++) {
+      const name = symbols.find(labels.nameAt(i));
+      const value = name < 0 ? -1 : symbols.find(labels.valueAt(i));
+      const pair = value < 0 ? -1 : this.postings.findPair(name, value);
+      if (pair < 0) return 0;
+      this.#pairs[i] = pair;
+    }
+    return this.series.find(this.#pairs, labels.count);
+  }
+
+  /**
+   * The ref of the series with exactly `labels`, made if new: under `ref` if that is given, else under the next ref.
+   * Throws `resource-exhausted` at the limit of series.
+   */
+  resolve(labels: Labels, ref?: number): { ref: number; created: boolean } {
+    if (labels.count === 0) throw new AppError("bad-data", "cannot create series without labels");
+    // At the limit nothing may be interned for a series that is going to be refused.
+    if (this.maxSeries > 0 && this.series.count >= this.maxSeries) {
+      const known = this.find(labels);
+      if (known > 0) return { ref: known, created: false };
+      throw new AppError(
+        "resource-exhausted",
+        `cannot create series ${formatSeries(labels)}: the head holds its limit of ${this.maxSeries} series`,
+      );
+    }
+    const { symbols } = this.postings;
+    this.#reservePairs(labels.count);
+    for (let i = 0; i < labels.count; i++)
+      this.#pairs[i] = this.postings.internPair(
+        this.#nameId(labels.nameAt(i)),
+        symbols.intern(labels.valueAt(i)),
+      );
+    const known = this.series.find(this.#pairs, labels.count);
+    if (known > 0) return { ref: known, created: false };
+    const next = ref ?? this.series.nextRef;
+    if (next >= REF_MAX)
+      throw new AppError("resource-exhausted", "cannot create series: all refs are used up");
+    return { ref: this.series.add(this.#pairs, labels.count, next), created: true };
+  }
+
+  /** What `append` would say, without appending. */
+  check(ref: number, t: number, low: number, high: number): AppendOutcome {
+    const page = this.series.pageOf(ref);
+    if (page === undefined) return UNKNOWN_REF;
+    const base = (ref & PAGE_MASK) * LINE_WORDS;
+    if (page.words[base + CHUNK_WORDS]! < 0) return UNKNOWN_REF;
+    return judge(page, base, t, low, high);
+  }
+
+  /** Appends one sample; `low` and `high` are the halves of the value's bits. */
+  append(ref: number, t: number, low: number, high: number): AppendOutcome {
+    const page = this.series.pageOf(ref);
+    if (page === undefined) return UNKNOWN_REF;
+    const { words, floats } = page;
+    const base = (ref & PAGE_MASK) * LINE_WORDS;
+    if (words[base + CHUNK_WORDS]! < 0) return UNKNOWN_REF;
+    const outcome = judge(page, base, t, low, high);
+    if (outcome !== APPENDED) return outcome;
+    this.#openSampleCount++;
+    if (t > this.#maxTimeMs) this.#maxTimeMs = t;
+    if (t < this.#minTimeMs) this.#minTimeMs = t;
+    if (words[base + FIRST_BLOCK] === 0) {
+      this.#startChunk(page, base, t, low, high);
+      return APPENDED;
+    }
+    const count = words[base + META]! >>> 17;
+    const start = floats[(base >> 1) + CHUNK_START]!;
+    // A quarter of the way, spread the chunks evenly up to the next range boundary.
+    if (count === this.#chunkSamples >> 2)
+      words[base + CHUNK_SPAN] =
+        chunkEnd(
+          start,
+          floats[(base >> 1) + (LAST_TIME >> 1)]!,
+          start + words[base + CHUNK_SPAN]!,
+        ) - start;
+    if (
+      t >= start + words[base + CHUNK_SPAN]! ||
+      count >= this.#chunkSamples * 2 ||
+      this.open.encodedSize(page, base) > CHUNK_MAX_BYTES
+    ) {
+      this.#finishChunk(page, base, count);
+      this.#startChunk(page, base, t, low, high);
+      return APPENDED;
+    }
+    this.open.append(page, base, t, low, high);
+    return APPENDED;
+  }
+
+  /**
+   * Forgets chunks that end before `minTimeMs` (finished ones slab by slab, so a little later), and series whose newest
+   * sample is older or that never had one. Returns how many series went. `keep` protects series from that.
+   */
+  truncate(minTimeMs: number, keep: (ref: number) => boolean): number {
+    this.log.dropBefore(minTimeMs);
+    const gone: number[] = [];
+    this.series.forEach((ref, page, base) => {
+      if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= minTimeMs || keep(ref)) return;
+      if (page.words[base + FIRST_BLOCK] !== 0) {
+        this.#openCount--;
+        this.#openSampleCount -= page.words[base + META]! >>> 17;
+        this.open.release(page, base);
+      }
+      gone.push(ref);
+    });
+    if (gone.length > 0) this.series.remove(Int32Array.from(gone));
+    if (this.sampleCount === 0) {
+      this.#minTimeMs = Infinity;
+      this.#maxTimeMs = -Infinity;
+    } else this.#minTimeMs = Math.max(this.#minTimeMs, minTimeMs);
+    return gone.length;
+  }
+
+  #startChunk(page: SeriesPage, base: number, t: number, low: number, high: number): void {
+    this.open.start(page, base, { t, low, high });
+    page.words[base + CHUNK_SPAN] = rangeEnd(t) - t;
+    this.#openCount++;
+  }
+
+  #finishChunk(page: SeriesPage, base: number, count: number): void {
+    const { floats } = page;
+    const half = base >> 1;
+    floats[half + LAST_CHUNK] = this.log.add(
+      {
+        previous: floats[half + LAST_CHUNK]!,
+        minTimeMs: floats[half + CHUNK_START]!,
+        maxTimeMs: floats[half + (LAST_TIME >> 1)]!,
+        sampleCount: count,
+      },
+      this.open.encodedSize(page, base),
+      (bytes, offset) => this.open.copyTo(page, base, bytes, offset),
+    );
+    this.open.release(page, base);
+    this.#openCount--;
+    this.#openSampleCount -= count;
+  }
+
+  #reservePairs(count: number): void {
+    if (this.#pairs.length < count) this.#pairs = new Uint32Array(count * 2);
+  }
+
+  #nameId(name: string): number {
+    let id = this.#nameIds.get(name);
+    if (id === undefined) {
+      id = this.postings.symbols.intern(name);
+      if (this.#nameIds.size < NAME_CACHE_MAX) this.#nameIds.set(name, id);
+    }
+    return id;
+  }
+}
+
+/** How many label names are kept as strings; there are rarely more than a few hundred. */
+const NAME_CACHE_MAX = 10_000;
+
+function judge(
+  page: SeriesPage,
+  base: number,
+  t: number,
+  low: number,
+  high: number,
+): AppendOutcome {
+  const last = page.floats[(base >> 1) + (LAST_TIME >> 1)]!;
+  if (t > last) return APPENDED;
+  if (t < last) return OUT_OF_ORDER;
+  return page.words[base + LAST_VALUE] === low && page.words[base + LAST_VALUE + 1] === high
+    ? REPEATED
+    : DUPLICATE;
+}
+
+/** The end of the range of `CHUNK_RANGE_MS` that holds `t`; rounds towards zero as Go does. */
+function rangeEnd(t: number): number {
+  return Math.trunc(t / CHUNK_RANGE_MS) * CHUNK_RANGE_MS + CHUNK_RANGE_MS;
+}
+
+/** Where a chunk from `start`, a quarter full at `current`, should end so that chunks of one size reach `rangeEndMs`. */
+function chunkEnd(start: number, current: number, rangeEndMs: number): number {
+  const chunks = (rangeEndMs - start) / ((current - start + 1) * 4);
+  if (chunks <= 1) return rangeEndMs;
+  return Math.trunc(start + (rangeEndMs - start) / Math.floor(chunks));
+}

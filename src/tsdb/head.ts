@@ -1,0 +1,440 @@
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { AppError, assert } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Registry } from "../base/metrics.ts";
+import type { Labels } from "../model/labels.ts";
+import type { Appendable, AppendColumns, AppendResult } from "../storage/appender.ts";
+import type {
+  LabelRequest,
+  LabelResult,
+  Queryable,
+  SelectRequest,
+  SeriesBatch,
+} from "../storage/queryable.ts";
+import { writeCheckpoint } from "../wal/checkpoint.ts";
+import { encodeSamples, encodeSeries } from "../wal/record.ts";
+import { listSegments } from "../wal/segment.ts";
+import { RecordGroup, type WalCompression, WalWriter } from "../wal/writer.ts";
+import { type Cardinality, cardinality } from "./cardinality.ts";
+import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
+import {
+  APPENDED,
+  type AppendOutcome,
+  CHUNK_RANGE_MS,
+  DUPLICATE,
+  HeadStore,
+  OUT_OF_ORDER,
+  UNKNOWN_REF,
+} from "./head-store.ts";
+import { type FolderLock, lockFolder } from "./lock.ts";
+import { type ReplayProgress, replayWal } from "./replay.ts";
+import { HeadReader } from "./select.ts";
+
+/** When the log is forced to the disk: never, once a second, or before an append resolves. */
+export type WalSync = "none" | "interval" | "commit";
+
+export interface HeadOptions {
+  /** The data folder; the log is in its subfolder `wal`. */
+  readonly folder: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly registry: Registry;
+  /** Samples older than this are dropped, and series that have only those. */
+  readonly retentionMs: number;
+  /** No more series than this; 0 (default) for no limit. */
+  readonly maxSeries?: number;
+  /** Samples a chunk should have. Default 120, as Prometheus. */
+  readonly chunkSamples?: number;
+  /** Default 128 MiB, as Prometheus. */
+  readonly walSegmentBytes?: number;
+  /** Default `none`. */
+  readonly walCompression?: WalCompression;
+  /** Default `none`: as Prometheus, what the operating system has survives a crash of the process, not of the machine. */
+  readonly walSync?: WalSync;
+  /** How often to look for data past retention. Default: an eighth of it, within 10 s and one hour. */
+  readonly truncateIntervalMs?: number;
+  readonly onReplay?: (progress: ReplayProgress) => void;
+}
+
+export interface HeadStats {
+  readonly seriesCount: number;
+  readonly chunkCount: number;
+  readonly labelPairCount: number;
+  /** Infinity when there are no samples. */
+  readonly minTimeMs: number;
+  /** -Infinity when there are no samples. */
+  readonly maxTimeMs: number;
+  readonly sampleCount: number;
+}
+
+export const WAL_SYNC_INTERVAL_MS = 1000;
+/** Batches of appends written with one write hold at most about so many samples. */
+const GROUP_MAX_SAMPLES = 1_000_000;
+
+interface Job {
+  readonly columns: AppendColumns;
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A job whose acceptable samples are in the group to be written. */
+interface Logged {
+  readonly job: Job;
+  readonly picked: Uint32Array;
+  readonly pickedCount: number;
+  readonly counts: Record<keyof AppendResult, number>;
+}
+
+/** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
+export async function openHead(options: HeadOptions): Promise<Head> {
+  const lock = await lockFolder(options.folder);
+  try {
+    const store = new HeadStore({ chunkSamples: options.chunkSamples ?? 120 });
+    const { clock, logger } = options;
+    const folder = join(options.folder, "wal");
+    const nowMs = clock.now();
+    const started = clock.monotonic();
+    const replay = await replayWal(store, {
+      folder,
+      quarantine: join(options.folder, "quarantine"),
+      minTimeMs: nowMs - options.retentionMs,
+      nowMs,
+      logger,
+      ...(options.onReplay === undefined ? {} : { onProgress: options.onReplay }),
+    });
+    const durationMs = clock.monotonic() - started;
+    if (replay.seriesCount > 0)
+      logger.info("replayed the write-ahead log", {
+        series: replay.seriesCount,
+        samples: replay.sampleCount,
+        duration_ms: Math.round(durationMs),
+      });
+    const wal = await WalWriter.open({
+      folder,
+      segmentBytes: options.walSegmentBytes ?? 128 * 1024 * 1024,
+      compression: options.walCompression ?? "none",
+    });
+    const metrics = registerHeadMetrics(options.registry, store, wal);
+    metrics.corruptions.inc(replay.corruptionCount);
+    metrics.replaySeconds.set(durationMs / 1000);
+    const head = new Head({ ...options, store, wal, lock, metrics, ...replay });
+    head.truncateOnSchedule();
+    return head;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Recent samples in memory, logged before they are seen. One thread owns it all, and an append becomes visible in one
+ * synchronous step after its record is written; a query fixes what it sees in one synchronous step too.
+ */
+export class Head implements Queryable, Appendable {
+  readonly #options: HeadOptions;
+  readonly #store: HeadStore;
+  readonly #reader: HeadReader;
+  readonly #wal: WalWriter;
+  readonly #lock: FolderLock;
+  readonly #metrics: HeadMetrics;
+  readonly #segmentMaxTimes: Map<number, number>;
+  readonly #aliases: Map<number, number>;
+  readonly #group = new RecordGroup();
+  /** Series made since the last write: their records go first in the next one. */
+  #unlogged: number[];
+  #queue: Job[] = [];
+  #draining: Promise<void> | undefined;
+  #truncating: Promise<void> | undefined;
+  /** Whoever changes the log's files waits for the one before. */
+  #walTurn: Promise<void> = Promise.resolve();
+  #minValidTimeMs = -Infinity;
+  #closed = false;
+  #cancelTimers: (() => void)[] = [];
+
+  /** Use `openHead`. */
+  constructor(
+    parts: HeadOptions & {
+      store: HeadStore;
+      wal: WalWriter;
+      lock: FolderLock;
+      metrics: HeadMetrics;
+      segmentMaxTimes: Map<number, number>;
+      aliases: Map<number, number>;
+      unlogged: number[];
+    },
+  ) {
+    this.#options = parts;
+    this.#store = parts.store;
+    this.#reader = new HeadReader(parts.store);
+    this.#wal = parts.wal;
+    this.#lock = parts.lock;
+    this.#metrics = parts.metrics;
+    this.#segmentMaxTimes = parts.segmentMaxTimes;
+    this.#aliases = parts.aliases;
+    this.#unlogged = parts.unlogged;
+    this.#store.maxSeries = parts.maxSeries ?? 0;
+    if (parts.walSync === "interval") this.#every(WAL_SYNC_INTERVAL_MS, () => this.#wal.sync());
+  }
+
+  resolve(labels: Labels): number {
+    const { ref, created } = this.#store.resolve(labels);
+    if (created) {
+      this.#unlogged.push(ref);
+      this.#metrics.seriesCreated.inc();
+    }
+    return ref;
+  }
+
+  append(columns: AppendColumns): Promise<AppendResult> {
+    const { refs, times, values, count } = columns;
+    assert(
+      count <= refs.length && count <= times.length && count <= values.length,
+      "append: count is more than the columns hold",
+    );
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new AppError("unavailable", "cannot append samples: the head is closed"));
+        return;
+      }
+      this.#queue.push({ columns, resolve, reject });
+      // All appends of this turn of the event loop, and those that come while a write is under way, share one write.
+      this.#draining ??= new Promise((done) => {
+        setImmediate(() => {
+          void this.#drain().then(done);
+        });
+      });
+    });
+  }
+
+  select(request: SelectRequest): AsyncIterable<SeriesBatch> {
+    return this.#reader.select(request);
+  }
+
+  async labelNames(request: LabelRequest): Promise<LabelResult> {
+    return this.#inRange(request) ? this.#reader.labelNames(request) : NOTHING;
+  }
+
+  async labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
+    return this.#inRange(request) ? this.#reader.labelValues(name, request) : NOTHING;
+  }
+
+  stats(): HeadStats {
+    const store = this.#store;
+    return {
+      seriesCount: store.series.count,
+      chunkCount: store.chunkCount,
+      labelPairCount: store.series.labelPairCount,
+      minTimeMs: store.minTimeMs,
+      maxTimeMs: store.maxTimeMs,
+      sampleCount: store.sampleCount,
+    };
+  }
+
+  /** The `limit` largest of each list that `/api/v1/status/tsdb` shows. */
+  cardinality(limit: number): Cardinality {
+    return cardinality(this.#store.postings, limit);
+  }
+
+  /**
+   * Drops samples and series past retention, and the part of the log that holds nothing else. Runs on a schedule; safe
+   * to call at any time.
+   */
+  truncate(): Promise<void> {
+    this.#truncating ??= this.#truncate().finally(() => (this.#truncating = undefined));
+    return this.#truncating;
+  }
+
+  /** Calls `truncate` from time to time until the head is closed. */
+  truncateOnSchedule(): void {
+    const { retentionMs, truncateIntervalMs } = this.#options;
+    const everyMs = truncateIntervalMs ?? Math.min(Math.max(retentionMs / 8, 10_000), 3_600_000);
+    this.#every(everyMs, () => this.truncate());
+  }
+
+  /** Writes what is queued, closes the log and gives the folder back. Appends are refused from now on. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const cancel of this.#cancelTimers) cancel();
+    await this.#draining;
+    await this.#truncating;
+    try {
+      await this.#inWalTurn(() => this.#wal.close());
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #inRange(request: LabelRequest): boolean {
+    return request.minTimeMs <= this.#store.maxTimeMs && request.maxTimeMs >= this.#store.minTimeMs;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      let size = 0;
+      let count = 0;
+      while (count < this.#queue.length && size < GROUP_MAX_SAMPLES)
+        size += this.#queue[count++]!.columns.count;
+      const jobs = this.#queue.splice(0, count);
+      try {
+        await this.#inWalTurn(() => this.#commit(jobs));
+      } catch (error) {
+        this.#metrics.writesFailed.inc();
+        for (const job of jobs) job.reject(error);
+      }
+    }
+    this.#draining = undefined;
+  }
+
+  /** Logs the acceptable samples of `jobs` with one write, then applies them. */
+  async #commit(jobs: readonly Job[]): Promise<void> {
+    const group = this.#group;
+    group.clear();
+    const unlogged = this.#unlogged;
+    const unloggedCount = unlogged.length;
+    this.#logSeries();
+    const logged = jobs.map((job) => this.#logSamples(job));
+    if (group.ends.length > 0) {
+      await this.#wal.write(group);
+      if (this.#options.walSync === "commit") await this.#wal.sync();
+      this.#metrics.walBytes.inc(group.buffer.length);
+    }
+    unlogged.splice(0, unloggedCount);
+    // The log has it all; no await from here on, so that a query sees the whole of each append.
+    for (const entry of logged) entry.job.resolve(this.#apply(entry));
+  }
+
+  #logSeries(): void {
+    if (this.#unlogged.length === 0) return;
+    encodeSeries(
+      this.#group.buffer,
+      this.#unlogged.filter((ref) => this.#store.series.has(ref)),
+      (ref) => this.#reader.labels(ref),
+    );
+    this.#group.end();
+  }
+
+  #logSamples(job: Job): Logged {
+    const { refs, times, values, count } = job.columns;
+    const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    const store = this.#store;
+    const picked = new Uint32Array(count);
+    const counts = { appended: 0, outOfOrder: 0, duplicate: 0, outOfBounds: 0, unknownRef: 0 };
+    let pickedCount = 0;
+    // As Prometheus: nothing older than half a chunk range before the newest sample.
+    const minValidTimeMs = Math.max(this.#minValidTimeMs, store.maxTimeMs - CHUNK_RANGE_MS / 2);
+    for (let i = 0; i < count; i++) {
+      const t = times[i]!;
+      if (t < minValidTimeMs) {
+        counts.outOfBounds++;
+        continue;
+      }
+      const outcome = store.check(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
+      if (outcome === APPENDED) picked[pickedCount++] = i;
+      else tally(counts, outcome);
+    }
+    if (pickedCount > 0) {
+      encodeSamples(this.#group.buffer, job.columns, { indices: picked, count: pickedCount });
+      this.#group.end();
+    }
+    return { job, picked, pickedCount, counts };
+  }
+
+  #apply({ job, picked, pickedCount, counts }: Logged): AppendResult {
+    const { refs, times, values } = job.columns;
+    const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    const store = this.#store;
+    const segment = this.#wal.segmentIndex;
+    let maxTimeMs = this.#segmentMaxTimes.get(segment) ?? -Infinity;
+    let stored = 0;
+    for (let k = 0; k < pickedCount; k++) {
+      const i = picked[k]!;
+      const t = times[i]!;
+      if (t > maxTimeMs) maxTimeMs = t;
+      // Judged again: another batch of the same write may have been first. A replay of the log judges the same way.
+      const outcome = store.append(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
+      if (outcome === APPENDED) stored++;
+      else tally(counts, outcome);
+    }
+    this.#segmentMaxTimes.set(segment, maxTimeMs);
+    this.#metrics.appended.inc(stored);
+    this.#metrics.outOfOrder.inc(counts.outOfOrder);
+    this.#metrics.outOfBounds.inc(counts.outOfBounds);
+    counts.appended += stored;
+    return counts;
+  }
+
+  async #truncate(): Promise<void> {
+    const { clock, retentionMs, logger, walSegmentBytes } = this.#options;
+    const minTimeMs = clock.now() - retentionMs;
+    if (minTimeMs > this.#minValidTimeMs) this.#minValidTimeMs = minTimeMs;
+    // A series that a scrape has just resolved has no sample yet.
+    const fresh = new Set(this.#unlogged);
+    const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
+    this.#metrics.seriesRemoved.inc(removed);
+    this.#metrics.truncations.inc();
+    await this.#inWalTurn(() => this.#wal.nextSegment());
+    let lastExpired = -1;
+    for (const { index } of await listSegments(join(this.#options.folder, "wal"))) {
+      const maxTimeMs = this.#segmentMaxTimes.get(index) ?? -Infinity;
+      if (index >= this.#wal.segmentIndex || maxTimeMs >= minTimeMs) break;
+      lastExpired = index;
+    }
+    if (lastExpired < 0) return;
+    try {
+      await writeCheckpoint(join(this.#options.folder, "wal"), lastExpired, {
+        mapRef: (ref) => {
+          const mapped = this.#aliases.get(ref) ?? ref;
+          return this.#store.series.has(mapped) ? mapped : -1;
+        },
+        minTimeMs,
+        segmentBytes: walSegmentBytes ?? 128 * 1024 * 1024,
+      });
+      for (const index of this.#segmentMaxTimes.keys())
+        if (index <= lastExpired) this.#segmentMaxTimes.delete(index);
+      this.#metrics.checkpoints.inc();
+      logger.debug("wrote WAL checkpoint", { segment: lastExpired, series_removed: removed });
+    } catch (error) {
+      // The log is complete without the checkpoint; the next run tries again.
+      this.#metrics.checkpointsFailed.inc();
+      logger.error("cannot write WAL checkpoint", { segment: lastExpired, error });
+    }
+  }
+
+  #inWalTurn(act: () => Promise<void>): Promise<void> {
+    const turn = this.#walTurn.then(act);
+    this.#walTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Runs `act` every `everyMs` until the head is closed; errors are logged. */
+  #every(everyMs: number, act: () => Promise<void>): void {
+    const { clock, logger } = this.#options;
+    const index = this.#cancelTimers.length;
+    const next = (): void => {
+      this.#cancelTimers[index] = clock.after(everyMs, () => {
+        act()
+          .catch((error: unknown) => logger.error("cannot maintain the head", { error }))
+          .finally(() => {
+            if (!this.#closed) next();
+          });
+      });
+    };
+    next();
+  }
+}
+
+const NOTHING: LabelResult = { values: [], warnings: [] };
+
+/** Counts a sample that was not stored; a repeated one is as good as stored. */
+function tally(counts: Record<keyof AppendResult, number>, outcome: AppendOutcome): void {
+  if (outcome === DUPLICATE) counts.duplicate++;
+  else if (outcome === OUT_OF_ORDER) counts.outOfOrder++;
+  else if (outcome === UNKNOWN_REF) counts.unknownRef++;
+  else counts.appended++;
+}
