@@ -1,0 +1,313 @@
+import { AppError } from "../base/errors.ts";
+
+/**
+ * Protobuf's wire format. 64-bit integers are read into and written from plain numbers: exact within ±2^53, and exact
+ * at the ends of the int64 range, which StoreAPI uses as "always" and "never".
+ */
+export const WIRE_VARINT = 0;
+export const WIRE_FIXED64 = 1;
+export const WIRE_BYTES = 2;
+export const WIRE_FIXED32 = 5;
+
+/** What a reader gives for the largest int64; written back, it is the largest int64 again. */
+export const MAX_INT64 = 2 ** 63;
+export const MIN_INT64 = -(2 ** 63);
+
+const TWO_32 = 2 ** 32;
+const FIRST_CAPACITY = 1024;
+const MIN_SLAB_BYTES = 64 * 1024;
+const MAX_SLAB_BYTES = 1024 * 1024;
+
+/**
+ * Writes a message from its end to its start, so that the length of a nested message is known when its header is
+ * due and nothing is measured or moved. Callers write fields in reverse order: what is written last comes first.
+ * Finished messages stay where they are; the next one is written below them in the same memory.
+ */
+export class ProtoWriter {
+  #bytes = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+  #start = FIRST_CAPACITY;
+  #end = FIRST_CAPACITY;
+  #slabBytes = MIN_SLAB_BYTES;
+
+  /** Bytes written since `finish`; pass it to `message` after the nested fields are written. */
+  get size(): number {
+    return this.#end - this.#start;
+  }
+
+  /** The message, in memory that this writer does not touch again. */
+  finish(): Uint8Array {
+    const message = this.#bytes.subarray(this.#start, this.#end);
+    // A stream's messages are alike: memory for several of them at a time.
+    if (message.length * 4 > this.#slabBytes)
+      this.#slabBytes = Math.min(message.length * 4, MAX_SLAB_BYTES);
+    this.#end = this.#start;
+    return message;
+  }
+
+  /** Closes a nested message whose first field was written when `size` was `sizeBefore`. */
+  message(field: number, sizeBefore: number): void {
+    this.varint(this.size - sizeBefore);
+    this.varint((field << 3) | WIRE_BYTES);
+  }
+
+  string(field: number, text: string): void {
+    const length = text.length;
+    this.#reserve(length * 3 + 20);
+    const sizeBefore = this.size;
+    const bytes = this.#bytes;
+    const at = this.#start - length;
+    let i = 0;
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) break;
+      bytes[at + i] = unit;
+    }
+    if (i === length) this.#start = at;
+    else {
+      const size = Buffer.byteLength(text);
+      this.#start -= size;
+      bytes.write(text, this.#start, size, "utf8");
+    }
+    this.message(field, sizeBefore);
+  }
+
+  bytes(field: number, data: Uint8Array): void {
+    this.#reserve(data.length + 20);
+    this.#start -= data.length;
+    this.#bytes.set(data, this.#start);
+    this.varint(data.length);
+    this.varint((field << 3) | WIRE_BYTES);
+  }
+
+  /** An int64, left out when it is 0. */
+  int64(field: number, value: number): void {
+    if (value === 0) return;
+    if (value > 0 && value < MAX_INT64) this.varint(value);
+    else this.#varint64(value);
+    this.varint((field << 3) | WIRE_VARINT);
+  }
+
+  /** An unsigned 32-bit or enum value, left out when it is 0. */
+  uint32(field: number, value: number): void {
+    if (value === 0) return;
+    this.varint(value);
+    this.varint((field << 3) | WIRE_VARINT);
+  }
+
+  /** Left out when false. */
+  bool(field: number, value: boolean): void {
+    if (value) this.uint32(field, 1);
+  }
+
+  /** A bare varint of a non-negative integer. */
+  varint(value: number): void {
+    this.#reserve(10);
+    if (value < 0x80) {
+      this.#bytes[--this.#start] = value;
+      return;
+    }
+    let size = 1;
+    for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
+    this.#start -= size;
+    let rest = value;
+    for (let at = this.#start; ; at++) {
+      if (rest < 0x80) {
+        this.#bytes[at] = rest;
+        return;
+      }
+      this.#bytes[at] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+  }
+
+  /** Negative numbers (ten bytes of two's complement) and the largest int64. */
+  #varint64(value: number): void {
+    let low: number;
+    let high: number;
+    if (value >= MAX_INT64) {
+      low = 0xffff_ffff;
+      high = 0x7fff_ffff;
+    } else if (value <= MIN_INT64) {
+      low = 0;
+      high = 0x8000_0000;
+    } else {
+      const whole = Math.trunc(value);
+      high = Math.floor(whole / TWO_32);
+      low = whole - high * TWO_32;
+    }
+    this.#reserve(10);
+    const size = value < 0 ? 10 : 9;
+    this.#start -= size;
+    for (let i = 0; i < size; i++) {
+      const septet = low & 0x7f;
+      this.#bytes[this.#start + i] = i === size - 1 ? septet : septet | 0x80;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high = high >>> 7;
+    }
+  }
+
+  /** Makes room for `count` more bytes below what is written; the unfinished message moves, finished ones stay. */
+  #reserve(count: number): void {
+    if (this.#start >= count) return;
+    const size = this.size;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, (size + count) * 2));
+    grown.set(this.#bytes.subarray(this.#start, this.#end), grown.length - size);
+    this.#bytes = grown;
+    this.#end = grown.length;
+    this.#start = grown.length - size;
+  }
+}
+
+/** Walks the fields of a message. Every method throws `corrupt` at bytes that break the format. */
+export class ProtoReader {
+  readonly bytes: Uint8Array;
+  /** Offset of the next byte. */
+  at: number;
+  /** Offset after the last byte. */
+  readonly end: number;
+
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
+  }
+
+  get more(): boolean {
+    return this.at < this.end;
+  }
+
+  /** The next field's key: number × 8 + wire type. */
+  key(): number {
+    const key = this.uint32();
+    if (key < 8) throw corrupt("a field has the number 0");
+    return key;
+  }
+
+  /** An unsigned varint; bits above 2^32 are dropped, as for an int32 or enum. */
+  uint32(): number {
+    const { bytes, end } = this;
+    let at = this.at;
+    if (at >= end) throw corrupt("it is cut off");
+    let byte = bytes[at++]!;
+    let value = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (at >= end) throw corrupt("it is cut off");
+      if (shift > 63) throw corrupt("a varint is longer than 10 bytes");
+      byte = bytes[at++]!;
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+    }
+    this.at = at;
+    return value >>> 0;
+  }
+
+  /** A signed 64-bit varint as a number. */
+  int64(): number {
+    const { bytes, end } = this;
+    let at = this.at;
+    // Three parts of 28, 28 and 8 bits; only the last one can reach the sign.
+    let low = 0;
+    let middle = 0;
+    let high = 0;
+    for (let shift = 0; ; shift += 7) {
+      if (at >= end) throw corrupt("it is cut off");
+      const byte = bytes[at++]!;
+      const septet = byte & 0x7f;
+      if (shift < 28) low |= septet << shift;
+      else if (shift < 56) middle |= septet << (shift - 28);
+      else if (shift < 70) high |= septet << (shift - 56);
+      else throw corrupt("a varint is longer than 10 bytes");
+      if (byte < 0x80) break;
+    }
+    this.at = at;
+    if (high === 0) return low + middle * 2 ** 28;
+    const lowWord = (low | (middle << 28)) >>> 0;
+    const highWord = (middle >>> 4) | (high << 24);
+    return highWord * TWO_32 + lowWord;
+  }
+
+  bool(): boolean {
+    return this.int64() !== 0;
+  }
+
+  /** The size of a length-delimited field, which lies wholly before `end`. */
+  size(): number {
+    // Fast path: nearly all sizes are below 128.
+    const first = this.at < this.end ? this.bytes[this.at]! : 0x80;
+    let size = first;
+    if (first < 0x80) this.at++;
+    else size = this.int64();
+    if (size < 0 || size > this.end - this.at) throw corrupt("a field reaches beyond the end");
+    return size;
+  }
+
+  /** A view of the field's bytes. */
+  view(): Uint8Array {
+    const size = this.size();
+    const at = this.at;
+    this.at = at + size;
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + at, size);
+  }
+
+  string(): string {
+    const size = this.size();
+    const at = this.at;
+    this.at = at + size;
+    return decodeText(this.bytes, at, this.at);
+  }
+
+  /** A reader over a nested message; this one goes on after it. */
+  nested(): ProtoReader {
+    const size = this.size();
+    const at = this.at;
+    this.at = at + size;
+    return new ProtoReader(this.bytes, at, this.at);
+  }
+
+  /** Passes over the value of a field nobody asked for. */
+  skip(key: number): void {
+    switch (key & 7) {
+      case WIRE_VARINT:
+        this.int64();
+        return;
+      case WIRE_BYTES: {
+        const size = this.size();
+        this.at += size;
+        return;
+      }
+      case WIRE_FIXED64:
+      case WIRE_FIXED32:
+        this.at += (key & 7) === WIRE_FIXED64 ? 8 : 4;
+        if (this.at > this.end) throw corrupt("it is cut off");
+        return;
+      default:
+        throw corrupt(`a field has the unknown wire type ${key & 7}`);
+    }
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 bytes as text; short ASCII, nearly all label names and values, without a call into the runtime. */
+export function decodeText(bytes: Uint8Array, at: number, end: number): string {
+  if (end - at <= 24) {
+    let text = "";
+    let i = at;
+    for (; i < end; i++) {
+      const byte = bytes[i]!;
+      if (byte >= 0x80) break;
+      text += String.fromCharCode(byte);
+    }
+    if (i === end) return text;
+  }
+  try {
+    return utf8.decode(new Uint8Array(bytes.buffer, bytes.byteOffset + at, end - at));
+  } catch (error) {
+    throw new AppError("corrupt", "cannot decode message: a text is not valid UTF-8", {
+      cause: error,
+    });
+  }
+}
+
+export function corrupt(why: string): AppError {
+  return new AppError("corrupt", `cannot decode message: ${why}`);
+}
