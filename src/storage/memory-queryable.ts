@@ -1,0 +1,67 @@
+import { compareText } from "../base/text.ts";
+import type { Matcher } from "../model/matcher.ts";
+import { mergeTexts, sortSeries } from "./merge.ts";
+import type {
+  LabelRequest,
+  LabelResult,
+  Queryable,
+  SelectRequest,
+  Series,
+  SeriesBatch,
+} from "./queryable.ts";
+
+/** Fixed series as a Queryable: the plainest source there is, for tests, benches and small derived data. */
+export class MemoryQueryable implements Queryable {
+  readonly #series: readonly Series[];
+  readonly #batchSize: number;
+
+  /** `series` in any order; equal labels are joined. Default batch size 1,000. */
+  constructor(series: readonly Series[], options: { batchSize?: number } = {}) {
+    this.#series = sortSeries([...series]);
+    this.#batchSize = options.batchSize ?? 1000;
+  }
+
+  async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    const without = new Set(request.withoutReplicaLabels);
+    const found = this.#find(request).map(({ labels, chunks }) => ({
+      labels: labels.without(without),
+      chunks: request.skipChunks === true ? [] : chunks.filter((chunk) => overlaps(chunk, request)),
+    }));
+    const sorted = without.size === 0 ? found : sortSeries(found);
+    const end = Math.min(sorted.length, request.limit || Infinity);
+    for (let i = 0; i < end; i += this.#batchSize) {
+      request.signal?.throwIfAborted();
+      yield { series: sorted.slice(i, Math.min(i + this.#batchSize, end)) };
+    }
+  }
+
+  labelNames(request: LabelRequest): Promise<LabelResult> {
+    const names = this.#find(request).flatMap(({ labels }) => [...labels].map(([name]) => name));
+    return Promise.resolve(labelResult(names, request));
+  }
+
+  labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
+    const values = this.#find(request).map(({ labels }) => labels.get(name));
+    return Promise.resolve(labelResult(values, request));
+  }
+
+  #find(request: LabelRequest): readonly Series[] {
+    const matches = ({ labels }: Series): boolean =>
+      request.matchers.every((matcher: Matcher) => matcher.matches(labels.get(matcher.name)));
+    return this.#series.filter(
+      (series) => series.chunks.some((chunk) => overlaps(chunk, request)) && matches(series),
+    );
+  }
+}
+
+function overlaps(
+  chunk: { minTimeMs: number; maxTimeMs: number },
+  range: { minTimeMs: number; maxTimeMs: number },
+): boolean {
+  return chunk.minTimeMs <= range.maxTimeMs && chunk.maxTimeMs >= range.minTimeMs;
+}
+
+function labelResult(texts: readonly string[], { limit }: LabelRequest): LabelResult {
+  const unique = [...new Set(texts)].filter((text) => text !== "").sort(compareText);
+  return { values: mergeTexts([unique], limit), warnings: [] };
+}
