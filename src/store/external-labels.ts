@@ -1,0 +1,90 @@
+import { compareText } from "../base/text.ts";
+import { METRIC_NAME, Labels } from "../model/labels.ts";
+import type { Matcher } from "../model/matcher.ts";
+import type { Series, SeriesBatch } from "../storage/queryable.ts";
+import { sortSeries } from "../storage/merge.ts";
+
+/**
+ * What a store's external labels do to a request and its answer: they are conditions that hold or fail for the whole
+ * store, and they stand on every series it gives out.
+ */
+
+/**
+ * The matchers left for the series once those about external labels are decided; undefined when one of them fails,
+ * so that the store has nothing to say.
+ */
+export function matchExternalLabels(
+  matchers: readonly Matcher[],
+  external: Labels,
+): readonly Matcher[] | undefined {
+  const rest: Matcher[] = [];
+  for (const matcher of matchers) {
+    const value = external.get(matcher.name);
+    if (value === "") rest.push(matcher);
+    else if (!matcher.matches(value)) return undefined;
+  }
+  return rest;
+}
+
+export interface LabelChanges {
+  /** Set on every series, over a label of the same name. */
+  readonly external: Labels;
+  /** Removed from every series and from the external labels. */
+  readonly without: ReadonlySet<string>;
+}
+
+/** Labels with the changes applied; one pass over two sorted lists. */
+export function changeLabels(labels: Labels, { external, without }: LabelChanges): Labels {
+  const flat: string[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < labels.count || j < external.count) {
+    const order =
+      i === labels.count
+        ? 1
+        : j === external.count
+          ? -1
+          : compareText(labels.nameAt(i), external.nameAt(j));
+    const from = order < 0 ? labels : external;
+    const at = order < 0 ? i : j;
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+    const name = from.nameAt(at);
+    if (!without.has(name)) flat.push(name, from.valueAt(at));
+  }
+  return Labels.fromSorted(flat);
+}
+
+/**
+ * Applies label changes to a sorted stream and keeps it sorted. New or missing labels can change the order of series,
+ * but never across metrics when the metric name is everywhere the first label and stays so: then one metric's series
+ * at a time are held back and sorted, else all of them.
+ */
+export async function* changeSeriesLabels(
+  batches: AsyncIterable<SeriesBatch>,
+  changes: LabelChanges,
+): AsyncGenerator<SeriesBatch> {
+  const byMetric = [...changes.external]
+    .map(([name]) => name)
+    .concat(...changes.without)
+    .every((name) => compareText(name, METRIC_NAME) > 0);
+  let held: Series[] = [];
+  let metric: string | undefined;
+  for await (const { series, warnings } of batches) {
+    let out: Series[] = [];
+    for (const { labels, chunks } of series) {
+      const current =
+        labels.count > 0 && labels.nameAt(0) === METRIC_NAME ? labels.valueAt(0) : undefined;
+      if (byMetric && held.length > 0 && metric !== undefined && current !== metric) {
+        // A series without a metric name in first place sorts before or after all that have one.
+        out = out.concat(sortSeries(held));
+        held = [];
+      }
+      metric = current;
+      held.push({ labels: changeLabels(labels, changes), chunks });
+    }
+    if (out.length > 0 || warnings !== undefined)
+      yield warnings === undefined ? { series: out } : { series: out, warnings };
+  }
+  if (held.length > 0) yield { series: sortSeries(held) };
+}
