@@ -4,9 +4,10 @@ import { parseFloatText } from "../../base/float.ts";
 
 /** Reading of the HTTP API's parameters, with Prometheus's forms and messages. Times and durations become ms. */
 
-/** The earliest and latest times Prometheus can express; clients send them as "everything". */
-export const MIN_TIME_MS = -9_223_372_036_854_775;
-export const MAX_TIME_MS = 9_223_372_036_854_775;
+/** "Everything": the earliest and latest times that are exact as a number of ms. */
+export const MIN_TIME_MS = Number.MIN_SAFE_INTEGER;
+export const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
+/** How clients spell the earliest and latest times that Go can express. */
 const MIN_TIME_TEXT = "-292273086-05-16T16:47:06Z";
 const MAX_TIME_TEXT = "292277025-08-18T07:12:54.999999999Z";
 

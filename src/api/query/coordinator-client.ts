@@ -1,0 +1,122 @@
+import { Agent, request } from "undici";
+import { AppError, messageOf } from "../../base/errors.ts";
+
+/** How long a peer on the control plane may take to answer. */
+const PEER_TIMEOUT_MS = 5_000;
+
+/** Control-plane answers above this are refused: they would block the event loop while they are parsed. */
+const PEER_BODY_MAX_BYTES = 256 * 1024 * 1024;
+
+export interface ShardAddress {
+  readonly id: string;
+  /** `host:port` of the shard's HTTP API, undefined while it is down. */
+  readonly http: string | undefined;
+  readonly grpc: string | undefined;
+}
+
+/** Reads the coordinator's HTTP API, and through it the shards'. */
+export class CoordinatorClient {
+  readonly #url: string;
+  readonly #agent = new Agent({ connections: 8, keepAliveTimeout: 10_000 });
+
+  /** `url` like `http://127.0.0.1:9091`. */
+  constructor(url: string) {
+    this.#url = url.replace(/\/+$/, "");
+  }
+
+  /** The coordinator's answer to `GET path`: its status and body, as they are. */
+  async get(path: string): Promise<{ status: number; body: string }> {
+    return fetchText(this.#agent, `${this.#url}${path}`, "the coordinator");
+  }
+
+  /** The `data` of an answer in the success envelope. */
+  async data(path: string): Promise<unknown> {
+    return unwrap(await this.get(path), `${this.#url}${path}`);
+  }
+
+  async shards(): Promise<ShardAddress[]> {
+    const data = await this.data("/api/v1/shards");
+    const list = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
+    return list.filter(isRecord).map((shard) => ({
+      id: textOf(shard["id"]) ?? "",
+      http: textOf(shard["http"]),
+      grpc: textOf(shard["grpc"]),
+    }));
+  }
+
+  /** `GET path` of every reachable shard: the `data` of each that answered, and a warning for each that did not. */
+  async fromShards(path: string): Promise<{ data: unknown[]; warnings: string[] }> {
+    const warnings: string[] = [];
+    const answers = await Promise.all(
+      (await this.shards()).map(async (shard) => {
+        try {
+          if (shard.http === undefined) throw new AppError("unavailable", "it is down");
+          const url = `http://${shard.http}${path}`;
+          return [unwrap(await fetchText(this.#agent, url, `shard ${shard.id}`), url)];
+        } catch (error) {
+          warnings.push(`no answer from shard ${shard.id}: ${messageOf(error)}`);
+          return [];
+        }
+      }),
+    );
+    return { data: answers.flat(), warnings };
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+}
+
+async function fetchText(
+  agent: Agent,
+  url: string,
+  who: string,
+): Promise<{ status: number; body: string }> {
+  try {
+    const response = await request(url, {
+      dispatcher: agent,
+      headersTimeout: PEER_TIMEOUT_MS,
+      bodyTimeout: PEER_TIMEOUT_MS,
+      signal: AbortSignal.timeout(2 * PEER_TIMEOUT_MS),
+    });
+    const pieces: Buffer[] = [];
+    let size = 0;
+    for await (const piece of response.body) {
+      const bytes = Buffer.isBuffer(piece) ? piece : Buffer.from(String(piece));
+      size += bytes.length;
+      if (size > PEER_BODY_MAX_BYTES)
+        throw new AppError("resource-exhausted", `its answer exceeds ${PEER_BODY_MAX_BYTES} bytes`);
+      pieces.push(bytes);
+    }
+    return { status: response.statusCode, body: Buffer.concat(pieces).toString("utf8") };
+  } catch (error) {
+    throw new AppError("unavailable", `cannot read ${url} of ${who}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function unwrap(answer: { status: number; body: string }, url: string): unknown {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(answer.body);
+  } catch (error) {
+    throw new AppError("unavailable", `cannot read ${url}: not JSON (HTTP ${answer.status})`, {
+      cause: error,
+    });
+  }
+  if (!isRecord(parsed) || parsed["status"] !== "success")
+    throw new AppError(
+      "unavailable",
+      `cannot read ${url}: ${isRecord(parsed) ? String(parsed["error"]) : `HTTP ${answer.status}`}`,
+    );
+  return parsed["data"];
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

@@ -1,0 +1,157 @@
+import type { FastifyInstance } from "fastify";
+import { AppError, messageOf } from "../../base/errors.ts";
+import { parseExpression } from "../../promql/parser.ts";
+import { formatQuery } from "../../promql/prettier.ts";
+import { expressionToJson } from "../../promql/ast-json.ts";
+import { parametersOf } from "../server.ts";
+import type { QueryApiDependencies } from "./dependencies.ts";
+import {
+  durationParameter,
+  invalidParameter,
+  limitParameter,
+  requiredTime,
+  timeParameter,
+} from "./parameters.ts";
+import { renderQueryResult } from "./render.ts";
+import { clientSignal, sendData, sendPieces } from "./send.ts";
+
+/** Points per series above which a range query is refused, as in Prometheus. */
+const MAX_POINTS = 11_000;
+
+/** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
+export function registerQueryRoutes(
+  app: FastifyInstance,
+  { engine, queryable, clock }: QueryApiDependencies,
+): void {
+  const methods = ["GET", "POST"];
+
+  app.route({
+    method: methods,
+    url: "/api/v1/query",
+    handler: async (request, reply) => {
+      const parameters = parametersOf(request);
+      const limit = limitParameter(parameters);
+      const timeMs = timeParameter(parameters, "time", clock.now());
+      const options = evaluationOptions(parameters);
+      const result = await asParameter("query", () =>
+        engine.instant(queryable, {
+          query: parameters.get("query") ?? "",
+          timeMs,
+          ...options,
+          signal: clientSignal(request, reply),
+        }),
+      );
+      return sendPieces(
+        request,
+        reply,
+        renderQueryResult(result, { limit, stats: hasStats(parameters) }),
+      );
+    },
+  });
+
+  app.route({
+    method: methods,
+    url: "/api/v1/query_range",
+    handler: async (request, reply) => {
+      const parameters = parametersOf(request);
+      const limit = limitParameter(parameters);
+      const startMs = requiredTime(parameters, "start");
+      const endMs = requiredTime(parameters, "end");
+      if (endMs < startMs)
+        throw invalidParameter("end", "end timestamp must not be before start time");
+      const stepMs = durationParameter(parameters, "step");
+      if (stepMs === undefined)
+        throw invalidParameter("step", 'cannot parse "" to a valid duration');
+      if (stepMs <= 0)
+        throw invalidParameter(
+          "step",
+          "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        );
+      if ((endMs - startMs) / stepMs > MAX_POINTS)
+        throw new AppError(
+          "bad-data",
+          "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        );
+      const options = evaluationOptions(parameters);
+      const result = await asParameter("query", () =>
+        engine.range(queryable, {
+          query: parameters.get("query") ?? "",
+          startMs,
+          endMs,
+          stepMs: Math.max(1, Math.round(stepMs)),
+          ...options,
+          signal: clientSignal(request, reply),
+        }),
+      );
+      return sendPieces(
+        request,
+        reply,
+        renderQueryResult(result, { limit, stats: hasStats(parameters) }),
+      );
+    },
+  });
+
+  app.route({
+    method: methods,
+    url: "/api/v1/format_query",
+    handler: async (request, reply) => {
+      const query = parametersOf(request).get("query") ?? "";
+      return sendData(request, reply, await asParameter("query", () => formatQuery(query)));
+    },
+  });
+
+  app.route({
+    method: methods,
+    url: "/api/v1/parse_query",
+    handler: async (request, reply) => {
+      const query = parametersOf(request).get("query") ?? "";
+      return sendData(
+        request,
+        reply,
+        await asParameter("query", () => expressionToJson(parseExpression(query))),
+      );
+    },
+  });
+
+  // Exemplars are parsed from scrapes but not kept yet; Grafana probes this with times in milliseconds and must get an empty list.
+  app.route({
+    method: methods,
+    url: "/api/v1/query_exemplars",
+    handler: async (request, reply) => {
+      const parameters = parametersOf(request);
+      await asParameter("query", () => parseExpression(parameters.get("query") ?? ""));
+      return sendData(request, reply, []);
+    },
+  });
+}
+
+function evaluationOptions(parameters: URLSearchParams): {
+  timeoutMs?: number;
+  lookbackMs?: number;
+} {
+  const timeoutMs = durationParameter(parameters, "timeout");
+  const lookbackMs = durationParameter(parameters, "lookback_delta");
+  return {
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(lookbackMs !== undefined && lookbackMs > 0 && { lookbackMs }),
+  };
+}
+
+function hasStats(parameters: URLSearchParams): boolean {
+  return (parameters.get("stats") ?? "") !== "";
+}
+
+/** Runs `action`; input it refuses is reported as the fault of parameter `name`. */
+export async function asParameter<T>(name: string, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad-data")
+      throw new AppError(
+        "bad-data",
+        `invalid parameter ${JSON.stringify(name)}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+import type { FastifyInstance } from "fastify";
+import { AppError } from "../../base/errors.ts";
+import { compareText } from "../../base/text.ts";
+import { compareLabels, isValidLabelName, type Labels } from "../../model/labels.ts";
+import { type Matcher, matchesEmpty } from "../../model/matcher.ts";
+import { parseSelector } from "../../promql/parser.ts";
+import type { LabelRequest, LabelResult, Queryable } from "../../storage/queryable.ts";
+import { parametersOf } from "../server.ts";
+import type { QueryApiDependencies } from "./dependencies.ts";
+import {
+  invalidParameter,
+  limitParameter,
+  MAX_TIME_MS,
+  MIN_TIME_MS,
+  timeParameter,
+} from "./parameters.ts";
+import { asParameter } from "./query-routes.ts";
+import { clientSignal, sendData } from "./send.ts";
+
+const TRUNCATED = "results truncated due to limit";
+
+/** `/api/v1/series`, `/labels`, `/label/{name}/values`. */
+export function registerSeriesRoutes(
+  app: FastifyInstance,
+  { queryable }: QueryApiDependencies,
+): void {
+  app.route({
+    method: ["GET", "POST"],
+    url: "/api/v1/series",
+    handler: async (request, reply) => {
+      const parameters = parametersOf(request);
+      const limit = limitParameter(parameters);
+      if (parameters.getAll("match[]").length === 0)
+        throw new AppError("bad-data", "no match[] parameter provided");
+      const range = timeRange(parameters);
+      const selectors = await selectorsOf(parameters);
+      const signal = clientSignal(request, reply);
+      const found = new Map<string, Labels>();
+      const warnings = new Set<string>();
+      // One more than the limit tells whether anything was cut, without reading the rest.
+      const cutAt = limit === 0 ? Infinity : limit + 1;
+      for (const matchers of selectors) {
+        for await (const batch of queryable.select({
+          matchers,
+          ...range,
+          skipChunks: true,
+          ...(limit > 0 && { limit: cutAt }),
+          signal,
+        })) {
+          for (const warning of batch.warnings ?? []) warnings.add(warning);
+          for (const { labels } of batch.series) found.set(labels.key(), labels);
+          if (selectors.length === 1 && found.size >= cutAt) break;
+        }
+      }
+      const series = [...found.values()].sort(compareLabels);
+      if (series.length >= cutAt) warnings.add(TRUNCATED);
+      return sendData(request, reply, limit > 0 ? series.slice(0, limit) : series, {
+        warnings: [...warnings],
+      });
+    },
+  });
+
+  app.route({
+    method: ["GET", "POST"],
+    url: "/api/v1/labels",
+    handler: async (request, reply) => {
+      const parameters = parametersOf(request);
+      const result = await overSelectors(parameters, clientSignal(request, reply), (label) =>
+        queryable.labelNames(label),
+      );
+      return sendData(request, reply, result.values, { warnings: result.warnings });
+    },
+  });
+
+  app.get<{ Params: { name: string } }>("/api/v1/label/:name/values", async (request, reply) => {
+    const name = unescapeName(request.params.name);
+    if (!isValidLabelName(name))
+      throw new AppError("bad-data", `invalid label name: ${JSON.stringify(name)}`);
+    const result = await overSelectors(
+      parametersOf(request),
+      clientSignal(request, reply),
+      (label) => queryable.labelValues(name, label),
+    );
+    return sendData(request, reply, result.values, { warnings: result.warnings });
+  });
+}
+
+/** The union of `read` over all match[] selectors, sorted and cut to the limit. */
+async function overSelectors(
+  parameters: URLSearchParams,
+  signal: AbortSignal,
+  read: (request: LabelRequest) => ReturnType<Queryable["labelNames"]>,
+): Promise<LabelResult> {
+  const limit = limitParameter(parameters);
+  const range = timeRange(parameters);
+  const selectors = await selectorsOf(parameters);
+  const limited = limit === 0 ? {} : { limit: limit + 1 };
+  const results = await Promise.all(
+    (selectors.length === 0 ? [[]] : selectors).map((matchers) =>
+      read({ matchers, ...range, ...limited, signal }),
+    ),
+  );
+  let values =
+    results.length === 1
+      ? [...results[0]!.values]
+      : [...new Set(results.flatMap((result) => result.values))].sort(compareText);
+  const warnings = new Set(results.flatMap((result) => result.warnings));
+  if (limit > 0 && values.length > limit) {
+    values = values.slice(0, limit);
+    warnings.add(TRUNCATED);
+  }
+  return { values, warnings: [...warnings] };
+}
+
+function timeRange(parameters: URLSearchParams): { minTimeMs: number; maxTimeMs: number } {
+  const minTimeMs = timeParameter(parameters, "start", MIN_TIME_MS);
+  const maxTimeMs = timeParameter(parameters, "end", MAX_TIME_MS);
+  if (maxTimeMs < minTimeMs)
+    throw invalidParameter("end", "end timestamp must not be before start time");
+  return { minTimeMs, maxTimeMs };
+}
+
+/** The matchers of every match[] parameter; each must hold one that does not match the empty value. */
+export async function selectorsOf(parameters: URLSearchParams): Promise<(readonly Matcher[])[]> {
+  const selectors: (readonly Matcher[])[] = [];
+  for (const text of parameters.getAll("match[]")) {
+    const matchers = await asParameter("match[]", () => parseSelector(text));
+    if (matchers.every(matchesEmpty))
+      throw new AppError("bad-data", "match[] must contain at least one non-empty matcher");
+    selectors.push(matchers);
+  }
+  return selectors;
+}
+
+/** Decodes Prometheus's `U__` escaping of UTF-8 label names in URL paths: `__` is `_`, `_HEX_` a code point. */
+export function unescapeName(name: string): string {
+  if (!name.startsWith("U__")) return name;
+  const decoded = name.slice(3).replace(/__|_([0-9a-fA-F]{1,6})_/g, (whole, hex?: string) => {
+    const code = hex === undefined ? 0x5f : Number.parseInt(hex, 16);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+  return decoded;
+}

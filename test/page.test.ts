@@ -1,0 +1,220 @@
+/**
+ * The page in a real Chromium against a running system: the three pages with data, light and dark, at 360 px, with the state in
+ * the address, without a request to anywhere else. With SHOAL_SCREENSHOTS=folder every view is kept as a picture.
+ */
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:http";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { apiData, type RunningProcess, startShoal, until } from "./support/processes.ts";
+
+const executablePath = process.env["SHOAL_CHROMIUM"];
+const pictures = process.env["SHOAL_SCREENSHOTS"];
+const skip =
+  executablePath !== undefined
+    ? false
+    : process.env["CI"] === "true"
+      ? failInCi()
+      : "skipped: no Chromium here (SHOAL_CHROMIUM)";
+
+function failInCi(): never {
+  throw new Error("Chromium is missing, and CI skips nothing");
+}
+
+const exporters: Server[] = [];
+let shoal: RunningProcess;
+let browser: Browser;
+let origin: string;
+
+async function startExporter(series: number): Promise<number> {
+  let scrapes = 0;
+  const server = createServer((_request, response) => {
+    scrapes++;
+    let body = "# HELP page_requests_total Requests.\n# TYPE page_requests_total counter\n";
+    for (let i = 0; i < series; i++)
+      body += `page_requests_total{path="/${i}",__proto__="magic"} ${scrapes * (i + 1)}\n`;
+    response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4" }).end(body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  exporters.push(server);
+  const address = server.address();
+  assert.ok(address !== null && typeof address !== "string");
+  return address.port;
+}
+
+before(
+  async () => {
+    if (skip !== false) return;
+    const ports = [await startExporter(40), await startExporter(40), await startExporter(40)];
+    const config = `global: { scrape_interval: 1s, scrape_timeout: 1s }
+scrape_configs:
+  - job_name: shop
+    static_configs: [{ targets: [${ports.map((port) => `"127.0.0.1:${port}"`).join(", ")}] }]
+  - job_name: broken
+    static_configs: [{ targets: ["127.0.0.1:1"] }]
+`;
+    shoal = await startShoal({
+      args: ["up", "--coordinator.interval=1s", "--shard.max-series=100", "--log.level=warn"],
+      config,
+    });
+    origin = shoal.url;
+    await until("all shop targets are scraped", async () => {
+      const { result } = await apiData<{ result: { value: [number, string] }[] }>(
+        `${origin}/api/v1/query?query=${encodeURIComponent("count(rate(page_requests_total[10s]))")}`,
+      );
+      return result[0]?.value[1] === "120" ? true : undefined;
+    });
+    browser = await chromium.launch({
+      executablePath: executablePath!,
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    });
+  },
+  { timeout: 120_000 },
+);
+
+after(async () => {
+  await browser?.close();
+  await shoal?.stop();
+  for (const server of exporters) server.close();
+});
+
+interface Visit {
+  readonly page: Page;
+  readonly problems: string[];
+  readonly close: () => Promise<void>;
+}
+
+/** Opens `path`, noting every error the page logs and every request that leaves the server. */
+async function visit(
+  path: string,
+  options: { colorScheme?: "light" | "dark"; width?: number } = {},
+): Promise<Visit> {
+  const context: BrowserContext = await browser.newContext({
+    colorScheme: options.colorScheme ?? "light",
+    viewport: { width: options.width ?? 1280, height: 900 },
+  });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith("data:"))
+      problems.push(`a request to ${request.url()}`);
+  });
+  await page.goto(`${origin}${path}`);
+  return { page, problems, close: () => context.close() };
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (pictures === undefined) return;
+  mkdirSync(pictures, { recursive: true });
+  await page.screenshot({ path: join(pictures, `${name}.png`) });
+}
+
+async function assertFits(page: Page): Promise<void> {
+  const [content, window] = (await page.evaluate(
+    "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
+  )) as [number, number];
+  assert.ok(content <= window, `the page is ${content} px wide in a window of ${window} px`);
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`the query page answers as table and graph (${colorScheme})`, { skip }, async () => {
+    const { page, problems, close } = await visit("/query", { colorScheme });
+    await page.getByRole("button", { name: "Run" }).waitFor();
+    await picture(page, `query-empty-${colorScheme}`);
+    const editor = page.getByRole("textbox", { name: "PromQL expression" });
+    await editor.click();
+    await editor.pressSequentially("sum by (instance) (rate(page_requests_total[10s]))");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByTestId("result-table").waitFor();
+    assert.equal(await page.getByTestId("result-table").locator("tbody tr").count(), 3);
+    assert.match(page.url(), /g0\.expr=sum\+by/);
+    await picture(page, `query-table-${colorScheme}`);
+    await page.getByText("Graph", { exact: true }).click();
+    await page.locator(".graph canvas").waitFor();
+    assert.equal(await page.locator(".legend-row").count(), 3);
+    assert.match(page.url(), /g0\.tab=graph/);
+    await picture(page, `query-graph-${colorScheme}`);
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
+  test(`the targets page shows shard and series (${colorScheme})`, { skip }, async () => {
+    const { page, problems, close } = await visit("/targets", { colorScheme });
+    const table = page.getByTestId("targets-table").nth(1);
+    await table.waitFor();
+    assert.equal(await table.locator("tbody tr").count(), 3);
+    assert.equal(await table.locator("tbody tr").filter({ hasText: "up" }).count(), 3);
+    assert.equal(await table.getByText(/^shard-\d+$/i).count(), 3);
+    await page.getByText("connect").first().waitFor();
+    await picture(page, `targets-${colorScheme}`);
+    await page.getByRole("textbox", { name: "Search targets" }).fill("127.0.0.1:1/");
+    await page.waitForURL(/search=127/);
+    await table.waitFor({ state: "detached" });
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
+  test(`the shards page shows load and decisions (${colorScheme})`, { skip }, async () => {
+    const { page, problems, close } = await visit("/shards", { colorScheme });
+    await page.getByTestId("shards").waitFor();
+    assert.ok(
+      (await page.getByTestId("shards").getByRole("button").count()) >= 2,
+      "40-series targets within 100 need two shards or more",
+    );
+    await page.getByTestId("decisions").getByText("Assigned").first().waitFor();
+    await picture(page, `shards-${colorScheme}`);
+    assert.deepEqual(problems, []);
+    await close();
+  });
+}
+
+test("every page fits a phone", { skip }, async () => {
+  for (const path of ["/query?g0.expr=up&g0.tab=graph", "/targets", "/shards"]) {
+    const { page, problems, close } = await visit(path, { width: 360 });
+    await page
+      .locator("main")
+      .getByText(/result|up|ready/i)
+      .first()
+      .waitFor();
+    await assertFits(page);
+    await picture(page, `phone${path.split("?", 1)[0]!.replace("/", "-")}`);
+    assert.deepEqual(problems, []);
+    await close();
+  }
+});
+
+test("the editor completes metric names from the server", { skip }, async () => {
+  const { page, close } = await visit("/query");
+  const editor = page.getByRole("textbox", { name: "PromQL expression" });
+  await editor.click();
+  await editor.pressSequentially("page_req");
+  await page.locator(".cm-tooltip-autocomplete").getByText("page_requests_total").waitFor();
+  await close();
+});
+
+test("a wrong expression shows Prometheus's message", { skip }, async () => {
+  const { page, close } = await visit("/query?g0.expr=sum(");
+  await page
+    .getByRole("alert")
+    .getByText(/parse error: unclosed left parenthesis/)
+    .waitFor();
+  await picture(page, "query-error");
+  await close();
+});
