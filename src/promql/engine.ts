@@ -1,7 +1,25 @@
 import { AppError } from "../base/errors.ts";
+import { systemClock, type Clock } from "../base/clock.ts";
+import { compareLabels, Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
-import type { Expression } from "./ast.ts";
-import type { QueryResult } from "./result.ts";
+import { Annotations } from "./annotations.ts";
+import { typeOf, type Expression } from "./ast.ts";
+import { Budget } from "./budget.ts";
+import { bareWindows } from "./operators/bare-windows.ts";
+import { buildScalar, buildVector, buildWindows } from "./operators/build.ts";
+import { duplicateLabelsError, mergeEqualRows } from "./operators/merge.ts";
+import {
+  ABSENT,
+  collect,
+  selectorKey,
+  withoutMetadata,
+  type QueryContext,
+  type Row,
+} from "./operators/row.ts";
+import { parseExpression, type ParserOptions } from "./parser.ts";
+import { planQuery, planType, type Frame, type Plan } from "./plan.ts";
+import type { MatrixSeries, QueryResult, QueryValue } from "./result.ts";
+import { Slots } from "./slots.ts";
 
 /** How an engine evaluates; every field has a default (Prometheus's flag in brackets). */
 export interface EngineOptions {
@@ -19,12 +37,16 @@ export interface EngineOptions {
   readonly maxConcurrency?: number;
   /** Drop `__name__` at the end of the query only (`--enable-feature=promql-delayed-name-removal`). Default off. */
   readonly delayedNameRemoval?: boolean;
+  /** Experimental parts of the language, all off by default. */
+  readonly parser?: ParserOptions;
+  readonly clock?: Clock;
 }
 
 export interface InstantQuery {
   readonly query: string | Expression;
   readonly timeMs: number;
   readonly lookbackMs?: number;
+  /** Never above the engine's own. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -41,26 +63,292 @@ export interface RangeQuery {
   readonly signal?: AbortSignal;
 }
 
-/** Evaluates PromQL over anything queryable. Throws `bad-data` (parse), `execution`, `timeout`, `canceled`. */
+interface Evaluation {
+  readonly query: string | Expression;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0 for an instant query. */
+  readonly stepMs: number;
+  readonly lookbackMs: number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Evaluates PromQL over anything queryable: text → tree → plan → operators → columns. Many queries may run at once on
+ * one engine; each gives way to the event loop and stops soon after its signal aborts.
+ *
+ * Throws `bad-data` (the query or its times are wrong), `execution` (it cannot be computed, or holds too many
+ * samples), `timeout` and `canceled`, with Prometheus's messages; and whatever the storage throws.
+ */
 export class Engine {
-  readonly #options: EngineOptions;
+  readonly #lookbackMs: number;
+  readonly #maxSamples: number;
+  readonly #timeoutMs: number;
+  readonly #maxPoints: number;
+  readonly #subqueryStepMs: number;
+  readonly #delayedNameRemoval: boolean;
+  readonly #parser: ParserOptions;
+  readonly #clock: Clock;
+  readonly #slots: Slots;
 
   constructor(options: EngineOptions = {}) {
-    this.#options = options;
+    this.#lookbackMs = options.lookbackMs ?? 300_000;
+    this.#maxSamples = options.maxSamples ?? 50_000_000;
+    this.#timeoutMs = options.timeoutMs ?? 120_000;
+    this.#maxPoints = options.maxPoints ?? 11_000;
+    this.#subqueryStepMs = options.subqueryStepMs ?? 60_000;
+    this.#delayedNameRemoval = options.delayedNameRemoval ?? false;
+    this.#parser = options.parser ?? {};
+    this.#clock = options.clock ?? systemClock;
+    this.#slots = new Slots(options.maxConcurrency ?? 20);
   }
 
+  /** The value at one moment: a scalar, a string, a vector, or a matrix for a range selector. */
   async instant(queryable: Queryable, query: InstantQuery): Promise<QueryResult> {
-    return this.#run(queryable, query);
+    return this.#run(queryable, {
+      query: query.query,
+      startMs: query.timeMs,
+      endMs: query.timeMs,
+      stepMs: 0,
+      lookbackMs: query.lookbackMs,
+      timeoutMs: query.timeoutMs,
+      signal: query.signal,
+    });
   }
 
+  /** The values at `startMs`, `startMs + stepMs`, … up to `endMs`: always a matrix. */
   async range(queryable: Queryable, query: RangeQuery): Promise<QueryResult> {
-    return this.#run(queryable, query);
+    if (!(query.stepMs > 0))
+      throw new AppError(
+        "bad-data",
+        "zero or negative query resolution step widths are not accepted. Try a positive integer",
+      );
+    if (query.endMs < query.startMs)
+      throw new AppError("bad-data", "end timestamp must not be before start time");
+    if (Math.floor((query.endMs - query.startMs) / query.stepMs) >= this.#maxPoints)
+      throw new AppError(
+        "bad-data",
+        `exceeded maximum resolution of ${this.#maxPoints.toLocaleString("en-US")} points per timeseries. Try decreasing the query resolution (?step=XX)`,
+      );
+    return this.#run(queryable, {
+      query: query.query,
+      startMs: query.startMs,
+      endMs: query.endMs,
+      stepMs: query.stepMs,
+      lookbackMs: query.lookbackMs,
+      timeoutMs: query.timeoutMs,
+      signal: query.signal,
+    });
   }
 
-  async #run(_queryable: Queryable, _query: InstantQuery | RangeQuery): Promise<QueryResult> {
-    throw new AppError(
-      "internal",
-      `cannot evaluate with ${Object.keys(this.#options).length} options yet`,
-    );
+  async #run(queryable: Queryable, evaluation: Evaluation): Promise<QueryResult> {
+    const clock = this.#clock;
+    const startedMs = clock.monotonic();
+    const { query } = evaluation;
+    const expression = typeof query === "string" ? parseExpression(query, this.#parser) : query;
+    const type = typeOf(expression);
+    if (evaluation.stepMs > 0 && type !== "scalar" && type !== "vector")
+      throw new AppError(
+        "bad-data",
+        `invalid expression type "${type === "matrix" ? "range vector" : type}" for range query, must be Scalar or instant Vector`,
+      );
+    const plan = planQuery(expression, {
+      startMs: evaluation.startMs,
+      endMs: evaluation.endMs,
+      stepMs: evaluation.stepMs,
+      lookbackMs: evaluation.lookbackMs ?? this.#lookbackMs,
+      subqueryStepMs: this.#subqueryStepMs,
+    });
+    const parsedMs = clock.monotonic();
+    const timeoutMs = Math.min(evaluation.timeoutMs ?? Infinity, this.#timeoutMs);
+    const deadline = new Deadline({ clock, timeoutMs, signal: evaluation.signal });
+    try {
+      deadline.setStage("query queue");
+      const release = await this.#slots.acquire(deadline.signal);
+      try {
+        const queuedMs = clock.monotonic();
+        deadline.setStage("expression evaluation");
+        const budget = new Budget({ maxSamples: this.#maxSamples, clock, signal: deadline.signal });
+        const context = this.#context(queryable, plan, budget);
+        budget.check();
+        const value = await evaluatePlan(plan, context, { isInstant: evaluation.stepMs === 0 });
+        const text = typeof query === "string" ? query : "";
+        const { warnings, infos } = context.annotations.render(text);
+        return {
+          value,
+          warnings: [...warnings, ...context.storageWarnings],
+          infos,
+          stats: {
+            ...context.stats,
+            peakSamples: budget.peak,
+            parseMs: parsedMs - startedMs,
+            queueMs: queuedMs - parsedMs,
+            evaluationMs: clock.monotonic() - queuedMs,
+          },
+        };
+      } finally {
+        release();
+      }
+    } finally {
+      deadline.dispose();
+    }
   }
+
+  #context(queryable: Queryable, plan: Plan, budget: Budget): QueryContext {
+    return {
+      queryable,
+      budget,
+      annotations: new Annotations(),
+      clock: this.#clock,
+      delayedNameRemoval: this.#delayedNameRemoval,
+      sharedSeries: new Map(),
+      repeatedSelectors: findRepeatedSelectors(plan),
+      storageWarnings: new Set(),
+      stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
+    };
+  }
+}
+
+/** One signal for the caller's cancellation and the time limit, each with Prometheus's error as its reason. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #stopTimer: () => void;
+  readonly #caller: AbortSignal | undefined;
+  readonly #onCallerAbort = (): void => this.#abort("canceled", "was canceled");
+  #stage = "";
+
+  constructor(options: { clock: Clock; timeoutMs: number; signal: AbortSignal | undefined }) {
+    this.#caller = options.signal;
+    this.#stopTimer = options.clock.after(options.timeoutMs, () =>
+      this.#abort("timeout", "timed out"),
+    );
+    if (options.signal?.aborted === true) this.#onCallerAbort();
+    else options.signal?.addEventListener("abort", this.#onCallerAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  setStage(stage: string): void {
+    this.#stage = stage;
+  }
+
+  dispose(): void {
+    this.#stopTimer();
+    this.#caller?.removeEventListener("abort", this.#onCallerAbort);
+  }
+
+  #abort(code: "timeout" | "canceled", what: string): void {
+    this.#controller.abort(new AppError(code, `query ${what} in ${this.#stage || "query queue"}`));
+  }
+}
+
+async function evaluatePlan(
+  plan: Plan,
+  query: QueryContext,
+  options: { isInstant: boolean },
+): Promise<QueryValue> {
+  const { frame } = plan;
+  if (plan.kind === "string") return { kind: "string", timeMs: frame.startMs, value: plan.value };
+  if (plan.kind === "window" || plan.kind === "subquery") {
+    const series = await bareWindows(buildWindows(plan), query);
+    return { kind: "matrix", series: finishMatrix(series) };
+  }
+  if (planType(plan) === "scalar") {
+    const values = await buildScalar(plan).evaluate(query);
+    if (options.isInstant)
+      return { kind: "scalar", timeMs: frame.startMs, value: values[0] ?? NaN };
+    return {
+      kind: "matrix",
+      series: [{ labels: Labels.EMPTY, times: stepTimes(frame), values }],
+    };
+  }
+  const { rows } = await collect(buildVector(plan), query);
+  const named = finalRows(rows, query, options);
+  if (options.isInstant)
+    return {
+      kind: "vector",
+      timeMs: frame.startMs,
+      samples: named.map((row) => ({ labels: row.labels, value: row.values[0]! })),
+    };
+  return { kind: "matrix", series: finishMatrix(named.map((row) => toSeries(row, frame))) };
+}
+
+/** Rows with their names as the caller gets them; equal label sets are an error, or one series if they take turns. */
+function finalRows(
+  rows: readonly Row[],
+  query: QueryContext,
+  options: { isInstant: boolean },
+): Row[] {
+  for (const row of rows) if (row.dropName) row.labels = withoutMetadata(row.labels);
+  const merged = mergeEqualRows(rows);
+  if (merged.length !== rows.length && (options.isInstant || !query.delayedNameRemoval))
+    throw duplicateLabelsError();
+  return merged;
+}
+
+function stepTimes(frame: Frame): Float64Array {
+  const times = new Float64Array(frame.count);
+  for (let k = 0; k < frame.count; k++) times[k] = frame.startMs + k * frame.stepMs;
+  return times;
+}
+
+function toSeries(row: Row, frame: Frame): MatrixSeries {
+  const { present, values } = row;
+  if (!present.includes(ABSENT)) return { labels: row.labels, times: stepTimes(frame), values };
+  let count = 0;
+  for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) count++;
+  const times = new Float64Array(count);
+  const kept = new Float64Array(count);
+  for (let k = 0, i = 0; k < present.length; k++) {
+    if (present[k] === ABSENT) continue;
+    times[i] = frame.startMs + k * frame.stepMs;
+    kept[i] = values[k]!;
+    i++;
+  }
+  return { labels: row.labels, times, values: kept };
+}
+
+function finishMatrix(series: MatrixSeries[]): MatrixSeries[] {
+  series.sort((a, b) => compareLabels(a.labels, b.labels));
+  for (let i = 1; i < series.length; i++)
+    if (series[i]!.labels.equals(series[i - 1]!.labels)) throw duplicateLabelsError();
+  return series;
+}
+
+/** Keys of selectors that read the same data more than once: they will be read once. */
+function findRepeatedSelectors(plan: Plan): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  const visit = (node: Plan): void => {
+    switch (node.kind) {
+      case "select":
+      case "window": {
+        const key = selectorKey(node.selector);
+        if (seen.has(key)) repeated.add(key);
+        seen.add(key);
+        return;
+      }
+      case "subquery":
+      case "negate":
+      case "invariant":
+        return visit(node.operand);
+      case "call":
+        return node.args.forEach(visit);
+      case "aggregate":
+        visit(node.operand);
+        if (node.parameter !== undefined) visit(node.parameter);
+        return;
+      case "binary":
+        visit(node.left);
+        return visit(node.right);
+      case "number":
+      case "string":
+        return;
+    }
+  };
+  visit(plan);
+  return repeated;
 }

@@ -1,0 +1,91 @@
+import { encodeXor } from "../../src/chunk/xor.ts";
+import { compareText } from "../../src/base/text.ts";
+import { compareLabels, type Labels } from "../../src/model/labels.ts";
+import {
+  ENCODING_XOR,
+  type Chunk,
+  type LabelRequest,
+  type LabelResult,
+  type Queryable,
+  type SelectRequest,
+  type Series,
+  type SeriesBatch,
+} from "../../src/storage/queryable.ts";
+
+/** Samples per chunk, as Prometheus cuts them. */
+const CHUNK_SAMPLES = 120;
+
+/** Series held as XOR chunks in memory: the storage of benches and of the engine's own tests. */
+export class MemorySource implements Queryable {
+  readonly #series: Series[] = [];
+  #isSorted = true;
+  readonly #batchSize: number;
+  /** How often `select` was called. */
+  selectCount = 0;
+
+  constructor(options: { batchSize?: number } = {}) {
+    this.#batchSize = options.batchSize ?? 1000;
+  }
+
+  /** Adds a series; columns in time order, at most once per label set. */
+  add(labels: Labels, times: Float64Array, values: Float64Array): void {
+    this.addChunks(labels, encodeChunks(times, values));
+  }
+
+  addChunks(labels: Labels, chunks: readonly Chunk[]): void {
+    this.#series.push({ labels, chunks });
+    this.#isSorted = false;
+  }
+
+  async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    this.selectCount++;
+    const { minTimeMs, maxTimeMs } = request;
+    let batch: Series[] = [];
+    for (const { labels, chunks } of this.#matching(request)) {
+      const inRange = chunks.filter(
+        (chunk) => chunk.maxTimeMs >= minTimeMs && chunk.minTimeMs <= maxTimeMs,
+      );
+      if (inRange.length === 0) continue;
+      batch.push({ labels, chunks: request.skipChunks === true ? [] : inRange });
+      if (batch.length < this.#batchSize) continue;
+      yield { series: batch };
+      batch = [];
+    }
+    if (batch.length > 0) yield { series: batch };
+  }
+
+  async labelNames(request: LabelRequest): Promise<LabelResult> {
+    const names = new Set<string>();
+    for (const { labels } of this.#matching(request)) for (const [name] of labels) names.add(name);
+    return { values: [...names].sort(compareText), warnings: [] };
+  }
+
+  async labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
+    const values = new Set<string>();
+    for (const { labels } of this.#matching(request))
+      if (labels.has(name)) values.add(labels.get(name));
+    return { values: [...values].sort(compareText), warnings: [] };
+  }
+
+  *#matching({ matchers }: { matchers: SelectRequest["matchers"] }): Generator<Series> {
+    if (!this.#isSorted) this.#series.sort((a, b) => compareLabels(a.labels, b.labels));
+    this.#isSorted = true;
+    for (const series of this.#series)
+      if (matchers.every((matcher) => matcher.matches(series.labels.get(matcher.name))))
+        yield series;
+  }
+}
+
+export function encodeChunks(times: Float64Array, values: Float64Array): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < times.length; start += CHUNK_SAMPLES) {
+    const end = Math.min(start + CHUNK_SAMPLES, times.length);
+    chunks.push({
+      encoding: ENCODING_XOR,
+      minTimeMs: times[start]!,
+      maxTimeMs: times[end - 1]!,
+      data: encodeXor(times, values, { start, end }),
+    });
+  }
+  return chunks;
+}

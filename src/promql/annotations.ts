@@ -1,0 +1,114 @@
+import { quote } from "../base/text.ts";
+import type { Position } from "./ast.ts";
+
+/**
+ * Warnings and infos of one evaluation, with Prometheus's texts. Equal texts are one annotation (the last position
+ * wins, as in Prometheus), rendered with `(line:column)` of the expression, columns counted in UTF-8 bytes.
+ */
+export class Annotations {
+  readonly #entries = new Map<string, Entry>();
+
+  warn(text: string, position: Position): void {
+    this.#entries.set(`PromQL warning: ${text}`, { position, isInfo: false, repair: undefined });
+  }
+
+  info(text: string, position: Position): void {
+    this.#entries.set(`PromQL info: ${text}`, { position, isInfo: true, repair: undefined });
+  }
+
+  /** A histogram_quantile input that had to be made monotonic; equal ones are summed up in one text. */
+  repaired(metricName: string, position: Position, repair: Repair): void {
+    const key = `PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forMetric(metricName)}`;
+    const before = this.#entries.get(key)?.repair;
+    const merged: Repair =
+      before === undefined
+        ? repair
+        : {
+            minTimeMs: Math.min(before.minTimeMs, repair.minTimeMs),
+            maxTimeMs: Math.max(before.maxTimeMs, repair.maxTimeMs),
+            minBucket: Math.min(before.minBucket, repair.minBucket),
+            maxBucket: Math.max(before.maxBucket, repair.maxBucket),
+            maxDiff: Math.max(before.maxDiff, repair.maxDiff),
+            samples: before.samples + repair.samples,
+          };
+    this.#entries.set(key, { position, isInfo: true, repair: merged });
+  }
+
+  /** The texts as the API shows them, in order of first appearance. */
+  render(query: string): { warnings: string[]; infos: string[] } {
+    const warnings: string[] = [];
+    const infos: string[] = [];
+    for (const [text, entry] of this.#entries) {
+      const detail = entry.repair === undefined ? "" : describeRepair(entry.repair);
+      const rendered = `${text}${detail} (${lineAndColumn(query, entry.position.start)})`;
+      (entry.isInfo ? infos : warnings).push(rendered);
+    }
+    return { warnings, infos };
+  }
+}
+
+export interface Repair {
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly minBucket: number;
+  readonly maxBucket: number;
+  readonly maxDiff: number;
+  readonly samples: number;
+}
+
+interface Entry {
+  readonly position: Position;
+  readonly isInfo: boolean;
+  readonly repair: Repair | undefined;
+}
+
+/** ` for metric name "x"`, or nothing when the name is not known. */
+export function forMetric(metricName: string): string {
+  return metricName === "" ? "" : ` for metric name ${quote(metricName)}`;
+}
+
+function describeRepair(repair: Repair): string {
+  const diff = formatPrecise(repair.maxDiff, 2);
+  return `, from buckets ${formatShortest(repair.minBucket)} to ${formatShortest(repair.maxBucket)}, with a max diff of ${diff}, over ${repair.samples} samples from ${formatTime(repair.minTimeMs)} to ${formatTime(repair.maxTimeMs)}`;
+}
+
+function formatTime(timeMs: number): string {
+  return `${new Date(Math.trunc(timeMs / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+}
+
+/** 1-based line and byte column of a 0-based offset. */
+export function lineAndColumn(query: string, offset: number): string {
+  const before = query.slice(0, offset);
+  const lines = before.split("\n");
+  return `${lines.length}:${Buffer.byteLength(lines[lines.length - 1]!) + 1}`;
+}
+
+/** Go's `%g` with the shortest digits: exponents below -4 and from 6 on are written with `e`. */
+export function formatShortest(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (value === 0) return Object.is(value, -0) ? "-0" : "0";
+  const [mantissa, exponentText] = value.toExponential().split("e") as [string, string];
+  const exponent = Number(exponentText);
+  if (exponent >= -4 && exponent < 6) return plainDigits(value);
+  return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+/** Go's `%.<precision>g`. */
+export function formatPrecise(value: number, precision: number): string {
+  if (!Number.isFinite(value) || value === 0) return formatShortest(value);
+  const [mantissa, exponentText] = value.toExponential(precision - 1).split("e") as [
+    string,
+    string,
+  ];
+  const exponent = Number(exponentText);
+  if (exponent >= -4 && exponent < precision)
+    return plainDigits(Number(value.toPrecision(precision)));
+  const digits = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+/** String() switches to exponents at 1e-7 and 1e21, outside the range asked for here. */
+function plainDigits(value: number): string {
+  return String(value);
+}

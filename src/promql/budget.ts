@@ -1,0 +1,73 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
+
+/** How long an evaluation may keep the event loop before it lets others run, ms. */
+const TURN_MS = 25;
+
+/**
+ * What one query may use: samples in memory and time. Operators ask it between batches, so a cancelled or overdue
+ * query stops within a turn of the event loop.
+ */
+export class Budget {
+  readonly #maxSamples: number;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #held = 0;
+  #peak = 0;
+  #turnEndsAtMs: number;
+
+  /** `signal` aborts with an `AppError` as its reason: the error the query fails with. */
+  constructor(options: { maxSamples: number; clock: Clock; signal: AbortSignal }) {
+    this.#maxSamples = options.maxSamples;
+    this.#clock = options.clock;
+    this.#signal = options.signal;
+    this.#turnEndsAtMs = options.clock.monotonic() + TURN_MS;
+  }
+
+  get peak(): number {
+    return this.#peak;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** Counts `samples` as held in memory; throws `execution` above the limit. */
+  hold(samples: number): void {
+    this.#held += samples;
+    if (this.#held > this.#peak) this.#peak = this.#held;
+    if (this.#held > this.#maxSamples)
+      throw new AppError(
+        "execution",
+        "query processing would load too many samples into memory in query execution",
+      );
+  }
+
+  release(samples: number): void {
+    this.#held -= samples;
+  }
+
+  /** Throws when `samples` more would not fit, without keeping them. */
+  probe(samples: number): void {
+    this.hold(samples);
+    this.release(samples);
+  }
+
+  /** Whether this evaluation has had its turn and should `await breathe()`. */
+  isDue(): boolean {
+    return this.#clock.monotonic() >= this.#turnEndsAtMs;
+  }
+
+  /** Lets the event loop run, then throws if the query was cancelled or timed out. */
+  async breathe(): Promise<void> {
+    this.check();
+    await nextTurn();
+    this.check();
+    this.#turnEndsAtMs = this.#clock.monotonic() + TURN_MS;
+  }
+
+  check(): void {
+    if (this.#signal.aborted) throw AppError.from(this.#signal.reason, "canceled");
+  }
+}

@@ -1,0 +1,242 @@
+import { AppError } from "../../base/errors.ts";
+import { formatFixed } from "../../base/float.ts";
+import { quote } from "../../base/text.ts";
+import { isValidLabelName, type Labels } from "../../model/labels.ts";
+import { formatShortest } from "../annotations.ts";
+import { labelsHash } from "../functions/labels-hash.ts";
+import type { AggregatePlan } from "../plan.ts";
+import { collectGroups } from "./aggregate.ts";
+import { Groups } from "./grouping.ts";
+import {
+  ABSENT,
+  emptyRow,
+  FLOAT,
+  type QueryContext,
+  type Row,
+  type ScalarOperator,
+  type VectorOperator,
+} from "./row.ts";
+
+/** Aggregations that choose some of their input: topk, bottomk, limitk, limit_ratio; and count_values. */
+
+const MAX_INT64 = 2 ** 63;
+
+type Choice = "topk" | "bottomk" | "limitk" | "limit_ratio";
+
+export function aggregateChoice(
+  operand: VectorOperator,
+  parameter: ScalarOperator,
+  plan: AggregatePlan & { operator: Choice },
+): VectorOperator {
+  const { frame, operator } = plan;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const parameters = await parameter.evaluate(query);
+      const { members, rows, samples } = await collectGroups(operand, plan, query);
+      if (rows.length > 0 && checkParameters(parameters, plan, query)) {
+        const chosen: Row[] = [];
+        const chosenOf = new Map<Row, Row>();
+        const choose = chooser(operator, rows);
+        for (let k = 0; k < frame.count; k++) {
+          if (query.budget.isDue()) await query.budget.breathe();
+          for (const group of members) {
+            for (const row of choose(group, k, parameters[k]!)) {
+              let output = chosenOf.get(row);
+              if (output === undefined) {
+                output = emptyRow(row.labels, frame.count);
+                output.dropName = row.dropName;
+                chosenOf.set(row, output);
+                chosen.push(output);
+              }
+              output.values[k] = row.values[k]!;
+              output.present[k] = row.present[k]!;
+            }
+          }
+        }
+        for (const row of chosen) sink(row);
+      }
+      query.budget.release(samples);
+    },
+  };
+}
+
+/** Throws or warns as Prometheus does; false when nothing can be chosen at any step. */
+function checkParameters(
+  parameters: Float64Array,
+  plan: AggregatePlan & { operator: Choice },
+  query: QueryContext,
+): boolean {
+  let least = Infinity;
+  let most = -Infinity;
+  let isNaNSeen = false;
+  for (const parameter of parameters) {
+    if (parameter !== parameter) isNaNSeen = true;
+    if (parameter < least) least = parameter;
+    if (parameter > most) most = parameter;
+  }
+  const position = plan.parameter?.position ?? plan.position;
+  if (plan.operator === "limit_ratio") {
+    if (!isNaNSeen && most === 0 && least === 0) return false;
+    if (isNaNSeen) throw new AppError("execution", "Ratio value is NaN");
+    if (most > 1) noteRatio(most, 1);
+    if (least < -1) noteRatio(least, -1);
+    return true;
+  }
+  if (!isNaNSeen && most < 1) return false;
+  if (isNaNSeen) throw new AppError("execution", "Parameter value is NaN");
+  if (least <= -MAX_INT64)
+    throw new AppError("execution", `Scalar value ${formatShortest(least)} underflows int64`);
+  if (most >= MAX_INT64)
+    throw new AppError("execution", `Scalar value ${formatShortest(most)} overflows int64`);
+  return true;
+
+  function noteRatio(ratio: number, cap: number): void {
+    query.annotations.warn(
+      `ratio value should be between -1 and 1, got ${formatShortest(ratio)}, capping to ${cap}`,
+      position,
+    );
+  }
+}
+
+type Chooser = (group: readonly Row[], step: number, parameter: number) => Iterable<Row>;
+
+function chooser(operator: Choice, rows: readonly Row[]): Chooser {
+  switch (operator) {
+    case "topk":
+      return (group, k, parameter) =>
+        best(group, { k, limit: limitOf(parameter, rows), isWorse: (a, b) => a !== a || a < b });
+    case "bottomk":
+      return (group, k, parameter) =>
+        best(group, { k, limit: limitOf(parameter, rows), isWorse: (a, b) => a !== a || a > b });
+    case "limitk":
+      return (group, k, parameter) => {
+        const limit = limitOf(parameter, rows);
+        const kept: Row[] = [];
+        for (const row of group) {
+          if (kept.length >= limit) break;
+          if (row.present[k] !== ABSENT) kept.push(row);
+        }
+        return kept;
+      };
+    case "limit_ratio": {
+      const offsets = new Map(rows.map((row) => [row, hashOffset(row.labels)]));
+      return (group, k, parameter) => {
+        const ratio = Math.max(-1, Math.min(1, parameter));
+        if (ratio === 0) return [];
+        return group.filter((row) => {
+          if (row.present[k] === ABSENT) return false;
+          const offset = offsets.get(row)!;
+          return ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
+        });
+      };
+    }
+  }
+}
+
+function limitOf(parameter: number, rows: readonly Row[]): number {
+  return Math.min(Math.trunc(parameter), rows.length);
+}
+
+/** The label set's hash as a fraction of the hash space, [0, 1]. */
+function hashOffset(labels: Labels): number {
+  return Number(labelsHash(labels)) / 2 ** 64;
+}
+
+/** The `limit` best rows at step `k`, best first. A binary heap with the worst on top, so ties fall as in Prometheus. */
+function best(
+  group: readonly Row[],
+  options: { k: number; limit: number; isWorse: (a: number, b: number) => boolean },
+): Row[] {
+  const { k, limit, isWorse } = options;
+  if (limit < 1) return [];
+  const heap: Row[] = [];
+  const less = (a: Row, b: Row): boolean => isWorse(a.values[k]!, b.values[k]!);
+  for (const row of group) {
+    if (row.present[k] === ABSENT) continue;
+    if (heap.length < limit) {
+      heap.push(row);
+      siftUp(heap, less);
+      continue;
+    }
+    const worst = heap[0]!.values[k]!;
+    const value = row.values[k]!;
+    const isBetter = worst !== worst ? value === value : isWorse(worst, value);
+    if (isBetter) {
+      heap[0] = row;
+      siftDown(heap, less);
+    }
+  }
+  return heap.sort((a, b) => (less(b, a) ? -1 : less(a, b) ? 1 : 0));
+}
+
+function siftUp(heap: Row[], less: (a: Row, b: Row) => boolean): void {
+  let child = heap.length - 1;
+  while (child > 0) {
+    const parent = (child - 1) >> 1;
+    if (!less(heap[child]!, heap[parent]!)) return;
+    swap(heap, child, parent);
+    child = parent;
+  }
+}
+
+function siftDown(heap: Row[], less: (a: Row, b: Row) => boolean): void {
+  let parent = 0;
+  for (;;) {
+    let child = 2 * parent + 1;
+    if (child >= heap.length) return;
+    if (child + 1 < heap.length && less(heap[child + 1]!, heap[child]!)) child++;
+    if (!less(heap[child]!, heap[parent]!)) return;
+    swap(heap, child, parent);
+    parent = child;
+  }
+}
+
+function swap(heap: Row[], a: number, b: number): void {
+  const row = heap[a]!;
+  heap[a] = heap[b]!;
+  heap[b] = row;
+}
+
+/** `count_values("label", v)`: one output series per distinct value of a group. */
+export function aggregateCountValues(
+  operand: VectorOperator,
+  valueLabel: string,
+  plan: AggregatePlan,
+): VectorOperator {
+  const { frame } = plan;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      if (!isValidLabelName(valueLabel))
+        throw new AppError("execution", `invalid label name ${quote(valueLabel)}`);
+      const grouping = plan.without ? plan.grouping : [...plan.grouping, valueLabel];
+      const groups = new Groups({ grouping, without: plan.without });
+      const counted: Row[] = [];
+      await operand.stream(query, (row) => {
+        const labelsOf = new Map<number, number>();
+        for (let k = 0; k < frame.count; k++) {
+          if (row.present[k] === ABSENT) continue;
+          const value = row.values[k]!;
+          let index = labelsOf.get(value);
+          if (index === undefined) {
+            const labels = row.labels.with(valueLabel, formatFixed(value));
+            index = groups.indexOf({ labels, dropName: row.dropName }, query);
+            // A Map takes 0 and -0 for one key, but they print differently.
+            if (value !== 0) labelsOf.set(value, index);
+          }
+          let output = counted[index];
+          if (output === undefined) {
+            query.budget.hold(frame.count);
+            output = emptyRow(groups.labels[index]!, frame.count);
+            counted[index] = output;
+          }
+          output.values[k] = output.values[k]! + 1;
+          output.present[k] = FLOAT;
+        }
+      });
+      query.budget.release(counted.length * frame.count);
+      for (const row of counted) sink(row);
+    },
+  };
+}

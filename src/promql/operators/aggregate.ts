@@ -1,0 +1,315 @@
+import { assertNever } from "../../base/errors.ts";
+import { Labels } from "../../model/labels.ts";
+import type { AggregatePlan } from "../plan.ts";
+import { quantileOf } from "../functions/quantile.ts";
+import { Groups } from "./grouping.ts";
+import { noteQuantile } from "./range-call.ts";
+import {
+  ABSENT,
+  collect,
+  FLOAT,
+  type QueryContext,
+  type Row,
+  type ScalarOperator,
+  type VectorOperator,
+} from "./row.ts";
+
+/**
+ * Aggregations whose result needs only running totals: rows stream in, each is added to its group's columns and is
+ * gone. Arithmetic is Prometheus's, in series order: compensated sums, Welford's variance, NaN-avoiding extremes.
+ */
+export type StreamingAggregation =
+  | "sum"
+  | "avg"
+  | "min"
+  | "max"
+  | "group"
+  | "count"
+  | "stddev"
+  | "stdvar";
+
+interface Totals {
+  /** Sum, extreme or squared deviations. */
+  readonly main: Float64Array;
+  /** Compensation of the sum or mean, or the running mean of a variance. */
+  readonly side: Float64Array;
+  readonly counts: Float64Array;
+  /** Steps at which an average has overflowed and goes on as a mean; made when first needed. */
+  meanSteps: Uint8Array | undefined;
+  dropName: boolean;
+}
+
+export function aggregateStreaming(
+  operand: VectorOperator,
+  plan: AggregatePlan & { operator: StreamingAggregation },
+): VectorOperator {
+  const { frame, operator } = plan;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const groups = new Groups(plan);
+      const totals: Totals[] = [];
+      await operand.stream(query, (row) => {
+        const index = groups.indexOf(row, query);
+        let total = totals[index];
+        if (total === undefined) {
+          query.budget.hold(frame.count);
+          total = newTotals(frame.count);
+          totals[index] = total;
+        }
+        if (row.dropName) total.dropName = true;
+        add(operator, row, total);
+      });
+      query.budget.release(totals.length * frame.count);
+      for (const [index, total] of totals.entries()) {
+        const row = finish(operator, total);
+        row.labels = groups.labels[index]!;
+        row.dropName = total.dropName && query.delayedNameRemoval;
+        sink(row);
+      }
+    },
+  };
+}
+
+function newTotals(count: number): Totals {
+  return {
+    main: new Float64Array(count),
+    side: new Float64Array(count),
+    counts: new Float64Array(count),
+    meanSteps: undefined,
+    dropName: false,
+  };
+}
+
+function add(operator: StreamingAggregation, row: Row, total: Totals): void {
+  switch (operator) {
+    case "sum":
+      return addToSum(row, total);
+    case "avg":
+      return addToAverage(row, total);
+    case "min":
+      return addToMin(row, total);
+    case "max":
+      return addToMax(row, total);
+    case "group":
+    case "count":
+      return addToCount(row, total);
+    case "stddev":
+    case "stdvar":
+      return addToVariance(row, total);
+    default:
+      return assertNever(operator);
+  }
+}
+
+function addToSum(row: Row, total: Totals): void {
+  const { values, present } = row;
+  const { main, side, counts } = total;
+  for (let k = 0; k < values.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const value = values[k]!;
+    if (counts[k] === 0) {
+      main[k] = value;
+      counts[k] = 1;
+      continue;
+    }
+    const before = main[k]!;
+    const after = before + value;
+    if (after === Infinity || after === -Infinity) side[k] = 0;
+    else if (Math.abs(before) >= Math.abs(value)) side[k] = side[k]! + (before - after + value);
+    else side[k] = side[k]! + (value - after + before);
+    main[k] = after;
+    counts[k] = counts[k]! + 1;
+  }
+}
+
+function addToAverage(row: Row, total: Totals): void {
+  const { values, present } = row;
+  const { main, side, counts } = total;
+  for (let k = 0; k < values.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const value = values[k]!;
+    if (counts[k] === 0) {
+      main[k] = value;
+      counts[k] = 1;
+      continue;
+    }
+    const count = counts[k]! + 1;
+    counts[k] = count;
+    const isMean = total.meanSteps !== undefined && total.meanSteps[k] === 1;
+    if (!isMean) {
+      const before = main[k]!;
+      const after = before + value;
+      if (after !== Infinity && after !== -Infinity) {
+        side[k] =
+          side[k]! +
+          (Math.abs(before) >= Math.abs(value) ? before - after + value : value - after + before);
+        main[k] = after;
+        continue;
+      }
+      // The sum overflows: from here on this step keeps the mean instead.
+      total.meanSteps ??= new Uint8Array(values.length);
+      total.meanSteps[k] = 1;
+      main[k] = before / (count - 1);
+      side[k] = side[k]! / (count - 1);
+    }
+    const q = (count - 1) / count;
+    const mean = q * main[k]!;
+    const rest = q * side[k]!;
+    const share = value / count;
+    const next = mean + share;
+    if (next === Infinity || next === -Infinity) side[k] = 0;
+    else if (Math.abs(mean) >= Math.abs(share)) side[k] = rest + (mean - next + share);
+    else side[k] = rest + (share - next + mean);
+    main[k] = next;
+  }
+}
+
+function addToMin(row: Row, total: Totals): void {
+  const { values, present } = row;
+  const { main, counts } = total;
+  for (let k = 0; k < values.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const best = main[k]!;
+    if (counts[k] === 0 || best > values[k]! || best !== best) main[k] = values[k]!;
+    counts[k] = 1;
+  }
+}
+
+function addToMax(row: Row, total: Totals): void {
+  const { values, present } = row;
+  const { main, counts } = total;
+  for (let k = 0; k < values.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const best = main[k]!;
+    if (counts[k] === 0 || best < values[k]! || best !== best) main[k] = values[k]!;
+    counts[k] = 1;
+  }
+}
+
+function addToCount(row: Row, total: Totals): void {
+  const { present } = row;
+  const { counts } = total;
+  for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) counts[k] = counts[k]! + 1;
+}
+
+function addToVariance(row: Row, total: Totals): void {
+  const { values, present } = row;
+  const { main, side, counts } = total;
+  for (let k = 0; k < values.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const value = values[k]!;
+    const count = counts[k]! + 1;
+    counts[k] = count;
+    if (count === 1) {
+      side[k] = value;
+      main[k] = Number.isFinite(value) ? 0 : NaN;
+      continue;
+    }
+    const delta = value - side[k]!;
+    side[k] = side[k]! + delta / count;
+    main[k] = main[k]! + delta * (value - side[k]!);
+  }
+}
+
+/** The totals turned into a row; its columns are the totals' own. */
+function finish(operator: StreamingAggregation, total: Totals): Row {
+  const { main, side, counts, meanSteps } = total;
+  const present = new Uint8Array(main.length);
+  for (let k = 0; k < main.length; k++) {
+    const count = counts[k]!;
+    if (count === 0) continue;
+    present[k] = FLOAT;
+    switch (operator) {
+      case "sum":
+        main[k] = main[k]! + side[k]!;
+        break;
+      case "avg":
+        main[k] =
+          meanSteps !== undefined && meanSteps[k] === 1
+            ? main[k]! + side[k]!
+            : main[k]! / count + side[k]! / count;
+        break;
+      case "group":
+        main[k] = 1;
+        break;
+      case "count":
+        main[k] = count;
+        break;
+      case "stddev":
+        main[k] = Math.sqrt(main[k]! / count);
+        break;
+      case "stdvar":
+        main[k] = main[k]! / count;
+        break;
+      case "min":
+      case "max":
+        break;
+      default:
+        assertNever(operator);
+    }
+  }
+  return { labels: Labels.EMPTY, dropName: false, values: main, present };
+}
+
+/** `quantile(φ, v)`: needs all values of a group at once. */
+export function aggregateQuantile(
+  operand: VectorOperator,
+  phi: ScalarOperator,
+  plan: AggregatePlan,
+): VectorOperator {
+  const { frame } = plan;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const phis = await phi.evaluate(query);
+      const { members, groups, samples } = await collectGroups(operand, plan, query);
+      noteExtremes(phis, plan, query);
+      const scratch = new Float64Array(Math.max(0, ...members.map((rows) => rows.length)));
+      for (const [index, rows] of members.entries()) {
+        if (query.budget.isDue()) await query.budget.breathe();
+        const values = new Float64Array(frame.count);
+        const present = new Uint8Array(frame.count);
+        for (let k = 0; k < frame.count; k++) {
+          let count = 0;
+          for (const row of rows) if (row.present[k] !== ABSENT) scratch[count++] = row.values[k]!;
+          if (count === 0) continue;
+          values[k] = quantileOf(phis[k]!, scratch, count);
+          present[k] = FLOAT;
+        }
+        const dropName = rows.some((row) => row.dropName);
+        sink({ labels: groups.labels[index]!, dropName, values, present });
+      }
+      query.budget.release(samples);
+    },
+  };
+}
+
+/** Warns once of the worst φ at each end, as Prometheus does. */
+function noteExtremes(phis: Float64Array, plan: AggregatePlan, query: QueryContext): void {
+  const position = plan.parameter?.position ?? plan.position;
+  let least = Infinity;
+  let most = -Infinity;
+  let isNaNSeen = false;
+  for (const phi of phis) {
+    if (phi !== phi) isNaNSeen = true;
+    if (phi < least) least = phi;
+    if (phi > most) most = phi;
+  }
+  if (isNaNSeen) noteQuantile(NaN, query, position);
+  if (most > 1) noteQuantile(most, query, position);
+  if (least < 0) noteQuantile(least, query, position);
+}
+
+/** All rows of `operand` by group, in order. The caller releases `samples`. */
+export async function collectGroups(
+  operand: VectorOperator,
+  plan: { grouping: readonly string[]; without: boolean },
+  query: QueryContext,
+): Promise<{ members: Row[][]; groups: Groups; rows: Row[]; samples: number }> {
+  const { rows, samples } = await collect(operand, query);
+  const groups = new Groups(plan);
+  const members: Row[][] = [];
+  for (const row of rows) (members[groups.indexOf(row, query)] ??= []).push(row);
+  return { members, groups, rows, samples };
+}

@@ -1,0 +1,64 @@
+import type { VectorMatching } from "../ast.ts";
+import type { BinaryPlan } from "../plan.ts";
+import { matchLabels } from "./matching.ts";
+import { mergeEqualRows } from "./merge.ts";
+import { ABSENT, collect, type Row, type VectorOperator } from "./row.ts";
+
+/** `and`, `or` and `unless`: which elements stay depends only on which label signatures the other side has. */
+export function vectorSet(
+  plan: BinaryPlan & { matching: VectorMatching },
+  left: VectorOperator,
+  right: VectorOperator,
+): VectorOperator {
+  const { operator, matching, frame } = plan;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const a = await collect(left, query);
+      const b = await collect(right, query);
+      query.budget.release(a.samples + b.samples);
+      if (operator === "or") {
+        const signatures = stepsOfSignatures(a.rows, matching, frame.count);
+        for (const row of b.rows) mask(row, signatures.get(signature(row, matching)), false);
+        // A series that changes sides between steps is one series of the result.
+        for (const row of mergeEqualRows([...a.rows, ...b.rows])) sink(row);
+        return;
+      }
+      const signatures = stepsOfSignatures(b.rows, matching, frame.count);
+      for (const row of a.rows) {
+        mask(row, signatures.get(signature(row, matching)), operator === "and");
+        sink(row);
+      }
+    },
+  };
+}
+
+function signature(row: Row, matching: VectorMatching): string {
+  return matchLabels(row.labels, matching).key();
+}
+
+/** For each signature, the steps at which some row has it. */
+function stepsOfSignatures(
+  rows: readonly Row[],
+  matching: VectorMatching,
+  count: number,
+): Map<string, Uint8Array> {
+  const steps = new Map<string, Uint8Array>();
+  for (const row of rows) {
+    const key = signature(row, matching);
+    const known = steps.get(key);
+    if (known === undefined) steps.set(key, row.present.slice());
+    else for (let k = 0; k < count; k++) known[k] = known[k]! | row.present[k]!;
+  }
+  return steps;
+}
+
+/** Keeps the points at steps that `steps` has (`keepThose`) or has not. */
+function mask(row: Row, steps: Uint8Array | undefined, keepThose: boolean): void {
+  if (steps === undefined) {
+    if (keepThose) row.present.fill(ABSENT);
+    return;
+  }
+  for (let k = 0; k < steps.length; k++)
+    if ((steps[k] !== ABSENT) !== keepThose) row.present[k] = ABSENT;
+}

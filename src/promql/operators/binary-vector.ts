@@ -1,0 +1,268 @@
+import { AppError } from "../../base/errors.ts";
+import { compareText } from "../../base/text.ts";
+import type { Labels } from "../../model/labels.ts";
+import type { VectorMatching } from "../ast.ts";
+import { calculate, calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
+import type { BinaryPlan } from "../plan.ts";
+import { arithmeticOf, isTrim, noteFloatTrim } from "./binary-scalar.ts";
+import { matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
+import { duplicateLabelsError } from "./merge.ts";
+import {
+  ABSENT,
+  collect,
+  emptyRow,
+  FLOAT,
+  METADATA_LABELS,
+  type QueryContext,
+  type Row,
+  type VectorOperator,
+} from "./row.ts";
+
+/**
+ * Arithmetic and comparison between vectors. Series are matched once, group by group, not at every step; a group with
+ * one series on either side (the usual one) is computed as whole columns.
+ */
+export function vectorBinary(
+  plan: BinaryPlan & { matching: VectorMatching },
+  left: VectorOperator,
+  right: VectorOperator,
+): VectorOperator {
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const leftInput = await collect(left, query);
+      const rightInput = await collect(right, query);
+      const isOneToMany = plan.matching.cardinality === "one-to-many";
+      // "Many" is the side whose series are kept apart; it stands left from here on.
+      const many = isOneToMany ? rightInput.rows : leftInput.rows;
+      const one = isOneToMany ? leftInput.rows : rightInput.rows;
+      const join = new Join(plan, query, { many, one, isOneToMany });
+      for (const group of matchGroups(many, one, plan.matching)) {
+        if (query.budget.isDue()) await query.budget.breathe();
+        join.addGroup(group);
+      }
+      query.budget.release(leftInput.samples + rightInput.samples + join.heldSamples);
+      for (const row of join.rows()) sink(row);
+    },
+  };
+}
+
+class Join {
+  readonly #plan: BinaryPlan & { matching: VectorMatching };
+  readonly #query: QueryContext;
+  readonly #isOneToMany: boolean;
+  /** Steps at which a side has any element at all: without one, nothing is matched and nothing can clash. */
+  readonly #anyMany: Uint8Array;
+  readonly #anyOne: Uint8Array;
+  readonly #outputs = new Map<string, Row>();
+  /** The result labels of each "many" row with the partner it had last. */
+  readonly #resultLabelsOf = new Map<Row, { one: Row | undefined; labels: Labels }>();
+
+  constructor(
+    plan: BinaryPlan & { matching: VectorMatching },
+    query: QueryContext,
+    sides: { many: readonly Row[]; one: readonly Row[]; isOneToMany: boolean },
+  ) {
+    this.#plan = plan;
+    this.#query = query;
+    this.#isOneToMany = sides.isOneToMany;
+    this.#anyMany = unionOfSteps(sides.many, plan.frame.count);
+    this.#anyOne = unionOfSteps(sides.one, plan.frame.count);
+  }
+
+  rows(): Iterable<Row> {
+    return this.#outputs.values();
+  }
+
+  get heldSamples(): number {
+    return this.#outputs.size * this.#plan.frame.count;
+  }
+
+  addGroup(group: MatchGroup): void {
+    const { fillLeft, fillRight } = this.#plan.matching;
+    if (fillLeft === undefined && fillRight === undefined) {
+      if (group.left.length === 0) {
+        this.#checkOneSide(group);
+        return;
+      }
+      if (this.#isUnambiguous(group)) {
+        for (const many of group.left) this.#addPair(many, group.right[0]!);
+        return;
+      }
+    }
+    for (let k = 0; k < this.#plan.frame.count; k++) this.#addStep(group, k);
+  }
+
+  /** Whether every series of the group has one and the same partner and a result of its own, at any step. */
+  #isUnambiguous(group: MatchGroup): boolean {
+    if (group.right.length !== 1 || isTrim(this.#plan)) return false;
+    if (group.left.length === 1) return true;
+    if (this.#plan.matching.cardinality === "one-to-one") return false;
+    const one = group.right[0]!;
+    const keys = new Set(group.left.map((many) => this.#labelsOfPair(many, one).key()));
+    return keys.size === group.left.length;
+  }
+
+  /** Fast path: no step can clash and the columns are computed whole. */
+  #addPair(many: Row, one: Row): void {
+    const plan = this.#plan;
+    const { operator, returnBool } = plan;
+    const a = this.#isOneToMany ? one : many;
+    const b = this.#isOneToMany ? many : one;
+    const { count } = plan.frame;
+    const values = new Float64Array(count);
+    const present = new Uint8Array(count);
+    for (let k = 0; k < count; k++) present[k] = a.present[k]! & b.present[k]!;
+    if (isComparison(operator)) {
+      for (let k = 0; k < count; k++) {
+        if (present[k] === ABSENT) continue;
+        const holds = compare(operator, a.values[k]!, b.values[k]!);
+        if (returnBool) values[k] = holds ? 1 : 0;
+        else if (holds) values[k] = a.values[k]!;
+        else present[k] = ABSENT;
+      }
+    } else {
+      calculateColumns(arithmeticOf(plan), { a: a.values, b: b.values }, values);
+    }
+    if (!present.includes(FLOAT)) return;
+    const labels = this.#labelsOfPair(many, one);
+    const row: Row = { labels, dropName: returnBool, values, present };
+    const key = labels.key();
+    const existing = this.#outputs.get(key);
+    if (existing === undefined) {
+      this.#query.budget.hold(count);
+      this.#outputs.set(key, row);
+      return;
+    }
+    for (let k = 0; k < count; k++)
+      if (present[k] !== ABSENT) put(existing, { step: k, value: values[k]! });
+  }
+
+  #addStep(group: MatchGroup, k: number): void {
+    const { matching } = this.#plan;
+    const fillMany = this.#isOneToMany ? matching.fillRight : matching.fillLeft;
+    const fillOne = this.#isOneToMany ? matching.fillLeft : matching.fillRight;
+    const hasFill = fillMany !== undefined || fillOne !== undefined;
+    if (!hasFill && (this.#anyMany[k] === ABSENT || this.#anyOne[k] === ABSENT)) return;
+    const one = this.#theOne(group, k);
+    const seen = new Set<string>();
+    let isMatched = false;
+    for (const many of group.left) {
+      if (many.present[k] === ABSENT) continue;
+      if (one === undefined && fillOne === undefined) return;
+      const oneValue = one === undefined ? fillOne! : one.values[k]!;
+      const labels = this.#labelsOfPair(many, one);
+      if (matching.cardinality === "one-to-one") {
+        if (isMatched)
+          throw new AppError(
+            "execution",
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+          );
+      } else if (group.left.length > 1) {
+        const key = labels.key();
+        if (seen.has(key))
+          throw new AppError(
+            "execution",
+            "multiple matches for labels: grouping labels must ensure unique matches",
+          );
+        seen.add(key);
+      }
+      isMatched = true;
+      this.#addPoint(labels, { step: k, many: many.values[k]!, one: oneValue });
+    }
+    if (!isMatched && one !== undefined && fillMany !== undefined) {
+      const labels = this.#resultLabels(matchLabels(one.labels, matching), one.labels);
+      this.#addPoint(labels, { step: k, many: fillMany, one: one.values[k]! });
+    }
+  }
+
+  #addPoint(labels: Labels, point: { step: number; many: number; one: number }): void {
+    const plan = this.#plan;
+    const { operator, returnBool } = plan;
+    if (isTrim(plan)) {
+      noteFloatTrim(plan, this.#query);
+      return;
+    }
+    const a = this.#isOneToMany ? point.one : point.many;
+    const b = this.#isOneToMany ? point.many : point.one;
+    let value: number;
+    if (isComparison(operator)) {
+      const holds = compare(operator, a, b);
+      if (!holds && !returnBool) return;
+      value = returnBool ? (holds ? 1 : 0) : a;
+    } else {
+      value = calculate(arithmeticOf(plan), a, b);
+    }
+    const key = labels.key();
+    let row = this.#outputs.get(key);
+    if (row === undefined) {
+      this.#query.budget.hold(plan.frame.count);
+      row = emptyRow(labels, plan.frame.count);
+      row.dropName = returnBool;
+      this.#outputs.set(key, row);
+    }
+    put(row, { step: point.step, value });
+  }
+
+  /** The element of the "one" side at step `k`; two of them are an error. */
+  #theOne(group: MatchGroup, k: number): Row | undefined {
+    let found: Row | undefined;
+    for (const row of group.right) {
+      if (row.present[k] === ABSENT) continue;
+      if (found !== undefined) throw this.#duplicateError(found, row);
+      found = row;
+    }
+    return found;
+  }
+
+  #checkOneSide(group: MatchGroup): void {
+    if (group.right.length < 2) return;
+    for (let k = 0; k < this.#plan.frame.count; k++)
+      if (this.#anyMany[k] !== ABSENT) this.#theOne(group, k);
+  }
+
+  #duplicateError(first: Row, second: Row): AppError {
+    const pair = [first.labels.toString(), second.labels.toString()].sort(compareText);
+    const side = this.#isOneToMany ? "left" : "right";
+    return new AppError(
+      "execution",
+      `found duplicate series for the match group ${matchLabels(second.labels, this.#plan.matching).toString()} on the ${side} hand-side of the operation: [${pair.join(", ")}];many-to-many matching not allowed: matching labels must be unique on one side`,
+    );
+  }
+
+  /** Result labels of a pair; without a partner, as if one with only the match group's labels stood there. */
+  #labelsOfPair(many: Row, one: Row | undefined): Labels {
+    const known = this.#resultLabelsOf.get(many);
+    if (known !== undefined && known.one === one) return known.labels;
+    const labels = this.#resultLabels(
+      many.labels,
+      one === undefined ? matchLabels(many.labels, this.#plan.matching) : one.labels,
+    );
+    this.#resultLabelsOf.set(many, { one, labels });
+    return labels;
+  }
+
+  #resultLabels(many: Labels, one: Labels): Labels {
+    const { matching, operator, returnBool } = this.#plan;
+    let labels = many;
+    if (!isComparison(operator) || (returnBool && !this.#query.delayedNameRemoval))
+      labels = labels.without(METADATA_LABELS);
+    if (matching.cardinality === "one-to-one")
+      labels = matching.on ? labels.only(matching.labels) : labels.without(matching.labels);
+    for (const name of matching.include) labels = labels.with(name, one.get(name));
+    return labels;
+  }
+}
+
+function put(row: Row, point: { step: number; value: number }): void {
+  if (row.present[point.step] !== ABSENT) throw duplicateLabelsError();
+  row.values[point.step] = point.value;
+  row.present[point.step] = FLOAT;
+}
+
+function unionOfSteps(rows: readonly Row[], count: number): Uint8Array {
+  const union = new Uint8Array(count);
+  for (const { present } of rows)
+    for (let k = 0; k < count; k++) union[k] = union[k]! | present[k]!;
+  return union;
+}

@@ -1,0 +1,138 @@
+import { AppError } from "../../base/errors.ts";
+import { quote } from "../../base/text.ts";
+import { METRIC_NAME } from "../../model/labels.ts";
+import { formatShortest } from "../annotations.ts";
+import type { Position } from "../ast.ts";
+import { computeWindows, windowFunction } from "../functions/over-time.ts";
+import { extendedRate, extrapolatedRate } from "../functions/rate.ts";
+import type {
+  QueryContext,
+  Row,
+  ScalarOperator,
+  VectorOperator,
+  WindowGeometry,
+  WindowOperator,
+  WindowSeries,
+} from "./row.ts";
+
+export interface RangeCallOptions {
+  readonly func: string;
+  /** The other arguments, in order. */
+  readonly scalars: readonly ScalarOperator[];
+  /** Of the first argument, where Prometheus points its messages. */
+  readonly firstArgument: Position;
+}
+
+type Kernel = (series: WindowSeries, args: readonly Float64Array[], row: Row) => boolean;
+
+/** Functions that keep the metric name, because they only choose one of its samples. */
+const KEEPS_NAME = new Set(["last_over_time", "first_over_time"]);
+
+/** A function of a range vector: one row per series, computed while the series is decoded. */
+export function rangeCall(windows: WindowOperator, options: RangeCallOptions): VectorOperator {
+  const { func, firstArgument } = options;
+  const { geometry } = windows;
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const kernel = chooseKernel(func, geometry);
+      const args: Float64Array[] = [];
+      for (const scalar of options.scalars) args.push(await scalar.evaluate(query));
+      const values = new Float64Array(geometry.count);
+      const present = new Uint8Array(geometry.count);
+      const isCounterFunction = func === "rate" || func === "increase";
+      await windows.stream(query, (series) => {
+        const row: Row = {
+          labels: series.labels,
+          dropName: series.dropName || !KEEPS_NAME.has(func),
+          values,
+          present,
+        };
+        if (!kernel(series, args, row)) return;
+        if (isCounterFunction) noteDoubtfulCounter(series, query, firstArgument);
+        if (func === "quantile_over_time") noteQuantiles(args[0]!, row, query, firstArgument);
+        sink(row);
+      });
+    },
+  };
+}
+
+function chooseKernel(func: string, geometry: WindowGeometry): Kernel {
+  const { anchored, smoothed } = geometry;
+  if (anchored)
+    requireSupport("anchored", func, ["changes", "delta", "increase", "rate", "resets"]);
+  if (smoothed) requireSupport("smoothed", func, ["delta", "increase", "rate"]);
+  if (func === "rate" || func === "increase" || func === "delta") {
+    const kind = { isCounter: func !== "delta", isRate: func === "rate" };
+    return anchored || smoothed
+      ? (series, _, row) => extendedRate(series, geometry, kind, row)
+      : (series, _, row) => extrapolatedRate(series, geometry, kind, row);
+  }
+  const compute = windowFunction(func, anchored);
+  if (compute === undefined)
+    throw new AppError("execution", `cannot evaluate the function ${quote(func)}`);
+  return (series, args, row) => computeWindows(compute, series, geometry, args, row);
+}
+
+function requireSupport(modifier: string, func: string, supported: readonly string[]): void {
+  if (!supported.includes(func))
+    throw new AppError(
+      "execution",
+      `${modifier} modifier can only be used with: ${supported.join(", ")} - not with ${func}`,
+    );
+}
+
+const COUNTER_SUFFIX = /(?:_total|_sum|_count|_bucket)$/;
+
+function noteDoubtfulCounter(series: WindowSeries, query: QueryContext, position: Position): void {
+  const name = series.labels.get(METRIC_NAME);
+  if (name === "" || COUNTER_SUFFIX.test(name)) return;
+  query.annotations.info(
+    `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quote(name)}`,
+    position,
+  );
+}
+
+function noteQuantiles(
+  quantiles: Float64Array,
+  row: Row,
+  query: QueryContext,
+  position: Position,
+): void {
+  for (let k = 0; k < quantiles.length; k++)
+    if (row.present[k] !== 0) noteQuantile(quantiles[k]!, query, position);
+}
+
+/** Warns of a φ outside [0, 1]. */
+export function noteQuantile(phi: number, query: QueryContext, position: Position): void {
+  if (phi >= 0 && phi <= 1) return;
+  query.annotations.warn(
+    `quantile value should be between 0 and 1, got ${formatShortest(phi)}`,
+    position,
+  );
+}
+
+/** 1 at the steps where no series of the range vector has a sample. */
+export function absentOverTime(windows: WindowOperator, rowWhenAbsent: () => Row): VectorOperator {
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const { geometry } = windows;
+      const row = rowWhenAbsent();
+      row.values.fill(1);
+      row.present.fill(1);
+      const compute = chooseKernel("absent_over_time", geometry);
+      const scratch: Row = {
+        labels: row.labels,
+        dropName: false,
+        values: new Float64Array(geometry.count),
+        present: new Uint8Array(geometry.count),
+      };
+      await windows.stream(query, (series) => {
+        if (!compute(series, [], scratch)) return;
+        for (let k = 0; k < geometry.count; k++) if (scratch.present[k] !== 0) row.present[k] = 0;
+      });
+      if (row.present.includes(1)) sink(row);
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { AppError } from "../../base/errors.ts";
+import { isValidLabelName, METRIC_NAME, type Labels } from "../../model/labels.ts";
+import { compileAnchored, type AnchoredRegex } from "../../model/regex.ts";
+import { mergeEqualRows } from "./merge.ts";
+import { collect, type VectorOperator } from "./row.ts";
+
+/** `label_replace(v, dst, replacement, src, regex)`. */
+export function labelReplace(
+  operand: VectorOperator,
+  options: { destination: string; replacement: string; source: string; regex: string },
+): VectorOperator {
+  const { destination, replacement, source } = options;
+  return relabel(operand, destination, () => {
+    const regex = compile(options.regex);
+    if (!isValidLabelName(destination))
+      throw new AppError(
+        "execution",
+        `invalid destination label name in label_replace(): ${destination}`,
+      );
+    return (labels) => regex.expand(labels.get(source), replacement);
+  });
+}
+
+function compile(source: string): AnchoredRegex {
+  try {
+    return compileAnchored(source);
+  } catch (thrown) {
+    throw new AppError("execution", `invalid regular expression in label_replace(): ${source}`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** `label_join(v, dst, separator, src…)`. */
+export function labelJoin(
+  operand: VectorOperator,
+  options: { destination: string; separator: string; sources: readonly string[] },
+): VectorOperator {
+  const { destination, separator, sources } = options;
+  return relabel(operand, destination, () => {
+    for (const source of sources)
+      if (!isValidLabelName(source))
+        throw new AppError("execution", `invalid source label name in label_join(): ${source}`);
+    if (!isValidLabelName(destination))
+      throw new AppError(
+        "execution",
+        `invalid destination label name in label_join(): ${destination}`,
+      );
+    return (labels) => sources.map((source) => labels.get(source)).join(separator);
+  });
+}
+
+/** Sets `destination` of every series to what the prepared function says; undefined leaves it as it is. */
+function relabel(
+  operand: VectorOperator,
+  destination: string,
+  prepare: () => (labels: Labels) => string | undefined,
+): VectorOperator {
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      const valueOf = prepare();
+      const { rows, samples } = await collect(operand, query);
+      for (const row of rows) {
+        const value = valueOf(row.labels);
+        if (value === undefined) continue;
+        row.labels = row.labels.with(destination, value);
+        // A name given on purpose is not one to be dropped later.
+        if (destination === METRIC_NAME) row.dropName = false;
+      }
+      query.budget.release(samples);
+      for (const row of mergeEqualRows(rows)) sink(row);
+    },
+  };
+}

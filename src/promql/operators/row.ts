@@ -1,0 +1,164 @@
+import { METRIC_NAME, type Labels } from "../../model/labels.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Queryable, Series } from "../../storage/queryable.ts";
+import type { Annotations } from "../annotations.ts";
+import type { Budget } from "../budget.ts";
+import type { SelectorPlan } from "../plan.ts";
+
+/**
+ * The currency of operators: one output series as columns over the steps of its frame. `present[k]` says what step k
+ * holds: 0 nothing, 1 a float in `values[k]`. (2 is kept for native histograms, which will ride in a third column.)
+ *
+ * A row given to a sink is lent: it is valid during the call only, and the sink may change it in place. That is what
+ * lets `sum(rate(x[5m]))` run over millions of points in two small buffers.
+ */
+export interface Row {
+  labels: Labels;
+  /** The metric name is to be dropped: at once for whoever reads the labels, or at the end of a delayed query. */
+  dropName: boolean;
+  values: Float64Array;
+  present: Uint8Array;
+}
+
+export const ABSENT = 0;
+export const FLOAT = 1;
+
+export type RowSink = (row: Row) => void;
+
+/** What all operators of one evaluation share. */
+export interface QueryContext {
+  readonly queryable: Queryable;
+  readonly budget: Budget;
+  readonly annotations: Annotations;
+  readonly clock: Clock;
+  readonly delayedNameRemoval: boolean;
+  /** Series of selectors that occur more than once in the query, by selector key. */
+  readonly sharedSeries: Map<string, Promise<readonly Series[]>>;
+  /** Keys of the selectors that occur more than once. */
+  readonly repeatedSelectors: ReadonlySet<string>;
+  readonly storageWarnings: Set<string>;
+  readonly stats: {
+    samplesRead: number;
+    seriesRead: number;
+    chunksRead: number;
+    bytesRead: number;
+  };
+}
+
+/** An instant vector over the steps of its frame. Rows come in label order from selectors; operators keep the order of their input. */
+export interface VectorOperator {
+  readonly kind: "vector";
+  stream(query: QueryContext, sink: RowSink): Promise<void>;
+}
+
+/** A scalar: one value a step. The array belongs to the caller. */
+export interface ScalarOperator {
+  readonly kind: "scalar";
+  evaluate(query: QueryContext): Promise<Float64Array>;
+}
+
+/** The samples of one series, from which a range function cuts its windows. Lent like a row. */
+export interface WindowSeries {
+  labels: Labels;
+  dropName: boolean;
+  times: Float64Array;
+  values: Float64Array;
+  count: number;
+}
+
+/** Where the windows of a range vector lie: window k is (firstEndMs + k·stepMs − rangeMs, firstEndMs + k·stepMs]. */
+export interface WindowGeometry {
+  readonly firstEndMs: number;
+  /** 0 when `@` pins all windows to one place. */
+  readonly stepMs: number;
+  readonly count: number;
+  readonly rangeMs: number;
+  /** Evaluation time of step 0 and the frame's step: what `time()` would say, in ms. */
+  readonly evaluationStartMs: number;
+  readonly evaluationStepMs: number;
+  readonly lookbackMs: number;
+  readonly anchored: boolean;
+  readonly smoothed: boolean;
+}
+
+export interface WindowOperator {
+  readonly kind: "window";
+  readonly geometry: WindowGeometry;
+  stream(query: QueryContext, sink: (series: WindowSeries) => void): Promise<void>;
+}
+
+export interface StringOperator {
+  readonly kind: "string";
+  readonly value: string;
+}
+
+export type Operator = VectorOperator | ScalarOperator | WindowOperator | StringOperator;
+
+/** The labels that describe the metric itself and go when a function changes its meaning. */
+export const METADATA_LABELS: ReadonlySet<string> = new Set([METRIC_NAME, "__type__", "__unit__"]);
+
+export function withoutMetadata(labels: Labels): Labels {
+  return labels.without(METADATA_LABELS);
+}
+
+/** The labels of `row` as the next operator sees them. */
+export function visibleLabels(
+  row: { labels: Labels; dropName: boolean },
+  query: QueryContext,
+): Labels {
+  return row.dropName && !query.delayedNameRemoval ? withoutMetadata(row.labels) : row.labels;
+}
+
+export function hasPoints(row: Row): boolean {
+  return row.present.includes(FLOAT);
+}
+
+export function countPoints(row: Row): number {
+  const { present } = row;
+  let points = 0;
+  for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) points++;
+  return points;
+}
+
+/**
+ * All rows of `operator` that have points, copied, with visible labels. The caller owns them, and owes the budget
+ * `samples` when it lets go of them.
+ */
+export async function collect(
+  operator: VectorOperator,
+  query: QueryContext,
+): Promise<{ rows: Row[]; samples: number }> {
+  const rows: Row[] = [];
+  let samples = 0;
+  await operator.stream(query, (row) => {
+    const points = countPoints(row);
+    if (points === 0) return;
+    query.budget.hold(points);
+    samples += points;
+    rows.push({
+      labels: visibleLabels(row, query),
+      dropName: row.dropName && query.delayedNameRemoval,
+      values: row.values.slice(),
+      present: row.present.slice(),
+    });
+  });
+  return { rows, samples };
+}
+
+/** A new row without points. */
+export function emptyRow(labels: Labels, count: number): Row {
+  return {
+    labels,
+    dropName: false,
+    values: new Float64Array(count),
+    present: new Uint8Array(count),
+  };
+}
+
+/** Identifies what a selector reads, so that equal ones are read once. */
+export function selectorKey(selector: SelectorPlan): string {
+  let key = `${selector.minTimeMs}:${selector.maxTimeMs}`;
+  for (const { name, operator, value } of selector.matchers)
+    key += `:${operator}${name.length}:${name}${value.length}:${value}`;
+  return key;
+}

@@ -1,0 +1,299 @@
+import { AppError } from "../../base/errors.ts";
+import { isStaleWords } from "../../base/float.ts";
+import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
+import { ENCODING_XOR, type Series, type SeriesBatch } from "../../storage/queryable.ts";
+import type { Frame, SelectorPlan } from "../plan.ts";
+import {
+  ABSENT,
+  FLOAT,
+  selectorKey,
+  type QueryContext,
+  type Row,
+  type VectorOperator,
+  type WindowGeometry,
+  type WindowOperator,
+  type WindowSeries,
+} from "./row.ts";
+
+/**
+ * Selectors. Each series is decoded chunk by chunk into one pair of scratch columns, read there by the kernel above,
+ * and forgotten: a selector's memory does not grow with the number of its series.
+ */
+
+/** Decoded samples of one series; grows to the longest series seen. Stale markers are kept, by their bits. */
+export class SampleColumns {
+  times = new Float64Array(1024);
+  values = new Float64Array(1024);
+  words = new Uint32Array(this.values.buffer);
+  count = 0;
+
+  /** Decodes the chunks of `series` that reach into the bounds (inclusive); sorted by time, each time once. */
+  load(
+    series: Series,
+    bounds: { minTimeMs: number; maxTimeMs: number },
+    query: QueryContext,
+  ): void {
+    const { stats } = query;
+    let count = 0;
+    let isSorted = true;
+    for (const chunk of series.chunks) {
+      if (chunk.maxTimeMs < bounds.minTimeMs || chunk.minTimeMs > bounds.maxTimeMs) continue;
+      // Native histograms are not read as floats.
+      if (chunk.encoding !== ENCODING_XOR) continue;
+      this.#reserve(count + xorSampleCount(chunk.data), count);
+      const read = decodeXor(chunk.data, { times: this.times, values: this.values, offset: count });
+      if (count > 0 && read > 0 && this.times[count]! <= this.times[count - 1]!) isSorted = false;
+      count += read;
+      stats.chunksRead++;
+      stats.bytesRead += chunk.data.length;
+    }
+    stats.seriesRead++;
+    stats.samplesRead += count;
+    this.count = count;
+    if (!isSorted) this.#sort();
+    query.budget.probe(this.count);
+  }
+
+  isStale(index: number): boolean {
+    return isStaleWords(this.words, index);
+  }
+
+  /** Takes the stale markers out, as range vectors want it. */
+  dropStale(): void {
+    const { times, values, count } = this;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const value = values[i]!;
+      if (value !== value && this.isStale(i)) continue;
+      if (kept !== i) {
+        times[kept] = times[i]!;
+        this.words[2 * kept] = this.words[2 * i]!;
+        this.words[2 * kept + 1] = this.words[2 * i + 1]!;
+      }
+      kept++;
+    }
+    this.count = kept;
+  }
+
+  #reserve(capacity: number, filled: number): void {
+    if (capacity <= this.times.length) return;
+    const size = Math.max(capacity, this.times.length * 2);
+    const times = new Float64Array(size);
+    const values = new Float64Array(size);
+    times.set(this.times.subarray(0, filled));
+    values.set(this.values.subarray(0, filled));
+    this.times = times;
+    this.values = values;
+    this.words = new Uint32Array(values.buffer);
+  }
+
+  /** Overlapping chunks (a series that was moved between shards): by time, the first chunk's sample wins. */
+  #sort(): void {
+    const { times, words, count } = this;
+    const order = Uint32Array.from({ length: count }, (_, i) => i).sort(
+      (a, b) => times[a]! - times[b]! || a - b,
+    );
+    const sortedTimes = new Float64Array(this.times.length);
+    const sortedValues = new Float64Array(this.times.length);
+    const sortedWords = new Uint32Array(sortedValues.buffer);
+    let kept = 0;
+    for (const i of order) {
+      if (kept > 0 && sortedTimes[kept - 1] === times[i]!) continue;
+      sortedTimes[kept] = times[i]!;
+      sortedWords[2 * kept] = words[2 * i]!;
+      sortedWords[2 * kept + 1] = words[2 * i + 1]!;
+      kept++;
+    }
+    this.times = sortedTimes;
+    this.values = sortedValues;
+    this.words = sortedWords;
+    this.count = kept;
+  }
+}
+
+/** Newest sample within the lookback at each step; `timestamps` gives its time in seconds instead of its value. */
+export function instantSelector(
+  selector: SelectorPlan,
+  frame: Frame,
+  options: { timestamps: boolean },
+): VectorOperator {
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      if (frame.count === 0) return;
+      const columns = new SampleColumns();
+      const values = new Float64Array(frame.count);
+      const present = new Uint8Array(frame.count);
+      await forEachSeries(selector, query, (series) => {
+        columns.load(series, selector, query);
+        if (columns.count === 0) return;
+        const row: Row = { labels: series.labels, dropName: false, values, present };
+        if (pickNewest(columns, { selector, frame, timestamps: options.timestamps }, row))
+          sink(row);
+      });
+    },
+  };
+}
+
+function pickNewest(
+  columns: SampleColumns,
+  place: { selector: SelectorPlan; frame: Frame; timestamps: boolean },
+  row: Row,
+): boolean {
+  const { times, values, count } = columns;
+  const { selector, frame, timestamps } = place;
+  const { atMs, offsetMs } = selector.reference;
+  const out = row.values;
+  const { present } = row;
+  const lookbackMs = selector.lookbackMs;
+  const stepMs = atMs === undefined ? frame.stepMs : 0;
+  let referenceMs = (atMs ?? frame.startMs) - offsetMs;
+  let next = 0;
+  let isAny = false;
+  for (let k = 0; k < frame.count; k++, referenceMs += stepMs) {
+    while (next < count && times[next]! <= referenceMs) next++;
+    const newest = next - 1;
+    if (newest < 0 || times[newest]! <= referenceMs - lookbackMs) {
+      present[k] = ABSENT;
+      continue;
+    }
+    const value = values[newest]!;
+    if (value !== value && columns.isStale(newest)) {
+      present[k] = ABSENT;
+      continue;
+    }
+    out[k] = timestamps ? times[newest]! / 1000 : value;
+    present[k] = FLOAT;
+    isAny = true;
+  }
+  return isAny;
+}
+
+export function windowGeometry(selector: SelectorPlan, frame: Frame): WindowGeometry {
+  const { atMs, offsetMs } = selector.reference;
+  return {
+    firstEndMs: (atMs ?? frame.startMs) - offsetMs,
+    stepMs: atMs === undefined ? frame.stepMs : 0,
+    count: frame.count,
+    rangeMs: selector.rangeMs,
+    evaluationStartMs: frame.startMs,
+    evaluationStepMs: frame.stepMs,
+    lookbackMs: selector.lookbackMs,
+    anchored: selector.anchored,
+    smoothed: selector.smoothed,
+  };
+}
+
+/** The samples a range function needs of each series, without stale markers. */
+export function windowSelector(selector: SelectorPlan, frame: Frame): WindowOperator {
+  return {
+    kind: "window",
+    geometry: windowGeometry(selector, frame),
+    async stream(query, sink) {
+      if (frame.count === 0) return;
+      const columns = new SampleColumns();
+      await forEachSeries(selector, query, (series) => {
+        columns.load(series, selector, query);
+        columns.dropStale();
+        if (columns.count === 0) return;
+        const window: WindowSeries = {
+          labels: series.labels,
+          dropName: false,
+          times: columns.times,
+          values: columns.values,
+          count: columns.count,
+        };
+        sink(window);
+      });
+    },
+  };
+}
+
+/** How many series are taken between looks at the clock. */
+const SERIES_PER_LOOK = 64;
+
+/** Calls `visit` with each series of the selector, in label order, giving the event loop its turns. */
+export async function forEachSeries(
+  selector: SelectorPlan,
+  query: QueryContext,
+  visit: (series: Series) => void,
+): Promise<void> {
+  const key = selectorKey(selector);
+  if (query.repeatedSelectors.has(key)) {
+    let shared = query.sharedSeries.get(key);
+    if (shared === undefined) {
+      shared = readAll(selector, query);
+      query.sharedSeries.set(key, shared);
+    }
+    await visitAll(await shared, query, visit);
+    return;
+  }
+  for await (const series of batches(selector, query)) await visitAll(series, query, visit);
+}
+
+async function visitAll(
+  all: readonly Series[],
+  query: QueryContext,
+  visit: (series: Series) => void,
+): Promise<void> {
+  const { budget } = query;
+  for (let i = 0; i < all.length; i++) {
+    if (i % SERIES_PER_LOOK === 0 && budget.isDue()) await budget.breathe();
+    visit(all[i]!);
+  }
+}
+
+async function readAll(selector: SelectorPlan, query: QueryContext): Promise<readonly Series[]> {
+  const all: Series[] = [];
+  for await (const series of batches(selector, query)) all.push(...series);
+  return all;
+}
+
+async function* batches(
+  selector: SelectorPlan,
+  query: QueryContext,
+): AsyncGenerator<readonly Series[]> {
+  query.budget.check();
+  const { signal } = query.budget;
+  const iterator = query.queryable
+    .select({
+      matchers: selector.matchers,
+      minTimeMs: selector.minTimeMs,
+      maxTimeMs: selector.maxTimeMs,
+      hints: selector.hints,
+      signal,
+    })
+    [Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await unlessAborted(iterator.next(), signal);
+      if (done === true) return;
+      for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
+      yield value.series;
+    }
+  } finally {
+    // A source that hangs must not keep the query: its end is not waited for.
+    void iterator.return?.().catch(() => undefined);
+  }
+}
+
+/** A storage that does not listen to the signal still cannot hold a cancelled query. */
+async function unlessAborted(
+  next: Promise<IteratorResult<SeriesBatch, unknown>>,
+  signal: AbortSignal,
+): Promise<IteratorResult<SeriesBatch, undefined>> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(AppError.from(signal.reason, "canceled"));
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    const result = await Promise.race([next, aborted]);
+    return result.done === true ? { done: true, value: undefined } : result;
+  } catch (thrown) {
+    if (signal.aborted) throw AppError.from(signal.reason, "canceled");
+    throw thrown;
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+  }
+}
