@@ -67,7 +67,7 @@ export function registerQueryRoutes(
           "step",
           "zero or negative query resolution step widths are not accepted. Try a positive integer",
         );
-      if ((endMs - startMs) / stepMs > MAX_POINTS)
+      if (Math.floor((endMs - startMs) / stepMs) > MAX_POINTS)
         throw new AppError(
           "bad-data",
           "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
