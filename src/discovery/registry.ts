@@ -1,0 +1,25 @@
+import type { DiscoveryConfig } from "../config/types.ts";
+import { createDns } from "./dns.ts";
+import { createFile } from "./file.ts";
+import { createHttp } from "./http.ts";
+import type { Mechanism, MechanismContext } from "./mechanism.ts";
+import { createStatic } from "./static.ts";
+
+/** The mechanism that a configuration asks for, or undefined when this program has none of that name. */
+export function createMechanism(
+  config: DiscoveryConfig,
+  context: MechanismContext,
+): Mechanism | undefined {
+  switch (config.kind) {
+    case "static":
+      return createStatic(config);
+    case "file":
+      return createFile(config, context);
+    case "http":
+      return createHttp(config, context);
+    case "dns":
+      return createDns(config, context);
+    case "other":
+      return undefined;
+  }
+}
