@@ -165,6 +165,7 @@ function parsePrimary(tokens: TokenStream, sign?: Token): DurationExpression {
     return { kind: "durationParenthesis", position: { start, end: tokens.lastEnd }, expression };
   }
   const { position, value, isDuration } = tokens.number();
-  if (Math.abs(value) > DURATION_MAX_SECONDS) throw tokens.error(position, "duration out of range");
+  if (Math.abs(value) > DURATION_MAX_SECONDS)
+    throw tokens.error(sign ?? position, "duration out of range");
   return { kind: "durationNumber", position, seconds: value, isDuration };
 }
