@@ -15,6 +15,8 @@ export interface WrittenSample {
   readonly value: number;
   /** In ms; left out of the text when undefined. */
   readonly timestampMs?: number;
+  /** Written after the labels, empty values too: federation sends `instance=""`. */
+  readonly extraLabels?: Iterable<readonly [string, string]>;
 }
 
 /**
@@ -33,7 +35,7 @@ export class TextWriter {
       this.#text += `# TYPE ${name} ${type}\n`;
     }
     let pairs = "";
-    for (const [label, value] of sample.labels)
+    for (const [label, value] of [...sample.labels, ...(sample.extraLabels ?? [])])
       if (label !== METRIC_NAME)
         pairs += `${pairs === "" ? "" : ","}${escapeName(label, isLegacyLabelName)}="${escapeValue(value)}"`;
     this.#text += `${name}${pairs === "" ? "" : `{${pairs}}`} ${formatSampleValue(sample.value)}${

@@ -1,0 +1,388 @@
+import type { Clock } from "../base/clock.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { formatFixed, writeStale } from "../base/float.ts";
+import type { Logger } from "../base/logger.ts";
+import type { ScrapeConfig } from "../config/types.ts";
+import { acceptHeader, selectParser } from "../exposition/accept.ts";
+import type { HttpClient, HttpResponse } from "../http/client.ts";
+import { drain } from "../http/read-body.ts";
+import type { Labels } from "../model/labels.ts";
+import type { Target } from "../model/target.ts";
+import type { Appendable } from "../storage/appender.ts";
+import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
+import {
+  LineCache,
+  SAMPLE_LIMIT_EXCEEDED,
+  type Scan,
+  type ScanResult,
+  type ScanRules,
+  type ScanScratch,
+} from "./line-cache.ts";
+import type { ScrapeMetrics } from "./metrics.ts";
+import { BodyLimitError, readBody, type Body } from "./read-body.ts";
+import { reportLabels, reportValues } from "./report.ts";
+import { createLabeler, LabelLimitError } from "./sample-labels.ts";
+
+/** How much of an error answer's body is read to keep its connection. */
+const ERROR_BODY_MAX_BYTES = 1 << 16;
+
+/** What all scrapes of the process share. */
+export interface ScrapeContext {
+  readonly appendable: Appendable;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly metrics: ScrapeMetrics;
+  readonly scratch: ScanScratch;
+  readonly bodies: BodyPool;
+  readonly columns: ColumnPool;
+  readonly bodyMaxBytes: number;
+}
+
+/** What the targets of one pool share. */
+export interface PoolSettings {
+  readonly config: ScrapeConfig;
+  readonly client: HttpClient;
+  /** When set, no target is asked and every scrape fails with this text (`target_limit`). */
+  readonly forcedError: string | undefined;
+}
+
+/** How the last scrape went. */
+export interface ScrapeOutcome {
+  readonly error: string;
+  readonly startedMs: number;
+  readonly durationMs: number;
+  readonly samplesScraped: number;
+  readonly samplesPostRelabel: number;
+  readonly seriesAdded: number;
+  /** -1 when a size limit was hit. */
+  readonly bodyBytes: number;
+}
+
+const NOTHING: ScanResult = {
+  error: undefined,
+  scraped: 0,
+  added: 0,
+  seriesAdded: 0,
+  duplicate: 0,
+  outOfBounds: 0,
+};
+
+interface Fetched {
+  readonly body: Body | undefined;
+  readonly contentType: string | undefined;
+  readonly error: AppError | undefined;
+}
+
+/**
+ * Scrapes one target: asks it, reads the answer into samples and hands them to the storage, all of a scrape or nothing
+ * of it, together with the report series and the staleness markers of what is gone.
+ */
+export class TargetScraper {
+  readonly #context: ScrapeContext;
+  readonly #cache: LineCache;
+  #target: Target;
+  #settings: PoolSettings;
+  #rules: ScanRules;
+  #headers: Readonly<Record<string, string>>;
+  #reportLabels: readonly Labels[];
+  /** Refs of the report series; undefined until first needed. */
+  #reportRefs: number[] | undefined;
+  #lastBodySize = 0;
+
+  constructor(context: ScrapeContext, options: { target: Target; settings: PoolSettings }) {
+    this.#context = context;
+    this.#cache = new LineCache(context.scratch);
+    this.#target = options.target;
+    this.#settings = options.settings;
+    this.#rules = scanRules(options.settings.config, options.target.labels);
+    this.#headers = requestHeaders(options.settings.config, options.target);
+    this.#reportLabels = reportLabels(
+      options.target.labels,
+      options.settings.config.extraScrapeMetrics,
+    );
+  }
+
+  get cache(): LineCache {
+    return this.#cache;
+  }
+
+  /** Changes the rules for the next scrape. Series that the new rules no longer yield go stale then. */
+  reconfigure(options: { target: Target; settings: PoolSettings }): void {
+    const { config } = options.settings;
+    if (config !== this.#settings.config) {
+      this.#rules = scanRules(config, options.target.labels);
+      this.#headers = requestHeaders(config, options.target);
+      this.#reportLabels = reportLabels(options.target.labels, config.extraScrapeMetrics);
+      this.#reportRefs = undefined;
+      this.#cache.forget();
+    }
+    this.#settings = options.settings;
+    this.#target = options.target;
+  }
+
+  /**
+   * One scrape, stored at `timeMs`. Resolves with undefined when `signal` cut it short: then nothing is stored. A
+   * failed scrape resolves too. Only one may run at a time.
+   */
+  async scrape(timeMs: number, signal: AbortSignal): Promise<ScrapeOutcome | undefined> {
+    const { clock, metrics } = this.#context;
+    const startedMs = clock.now();
+    const started = clock.monotonic();
+    const fetched = await this.#fetch(signal);
+    if (signal.aborted) {
+      if (fetched.body !== undefined) this.#context.bodies.release(fetched.body.bytes);
+      return undefined;
+    }
+    const { body } = fetched;
+    const scanned = body === undefined || body.length === 0 ? undefined : this.#scan(fetched, body);
+    const result = scanned?.scan?.result ?? NOTHING;
+    let error = fetched.error ?? scanned?.error;
+    const bodyBytes = fetched.error instanceof BodyLimitError ? -1 : (body?.length ?? 0);
+    if (error !== undefined) this.#countFailure(error);
+    const columns = this.#context.columns.acquire();
+    try {
+      this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
+      const durationSeconds = (clock.monotonic() - started) / 1000;
+      this.#pushReport(columns, timeMs, [
+        ...reportValues(
+          {
+            up: error === undefined,
+            durationSeconds,
+            samplesScraped: result.scraped,
+            samplesPostRelabel: result.added,
+            seriesAdded: result.seriesAdded,
+            timeoutSeconds: this.#target.timeoutMs / 1000,
+            sampleLimit: this.#settings.config.sampleLimit,
+            bodySizeBytes: bodyBytes,
+          },
+          this.#settings.config.extraScrapeMetrics,
+        ),
+      ]);
+      this.#remember(error === undefined ? scanned?.scan : undefined, body);
+      metrics.duplicate.inc(result.duplicate);
+      metrics.outOfBounds.inc(result.outOfBounds);
+      await this.#append(columns, { duplicate: result.duplicate, outOfBounds: result.outOfBounds });
+    } catch (thrown) {
+      metrics.commitsFailed.inc();
+      error ??= new AppError("unavailable", `cannot store the scrape: ${messageOf(thrown)}`);
+      this.#context.logger.error("Scrape commit failed", {
+        target: this.#target.url,
+        scrape_pool: this.#target.job,
+        error: thrown,
+      });
+    } finally {
+      this.#context.columns.release(columns);
+    }
+    return {
+      error: error?.message ?? "",
+      startedMs,
+      durationMs: clock.monotonic() - started,
+      samplesScraped: result.scraped,
+      samplesPostRelabel: result.added,
+      seriesAdded: result.seriesAdded,
+      bodyBytes,
+    };
+  }
+
+  /** Writes staleness markers for all that the target exposed and for its report series. */
+  async writeStale(timeMs: number): Promise<void> {
+    const columns = this.#context.columns.acquire();
+    try {
+      this.#cache.forEachTracked((ref) => pushStale(columns, ref, timeMs));
+      this.#cache.untrack();
+      for (const ref of this.#reportRefs ?? []) pushStale(columns, ref, timeMs);
+      // Markers older than what another scrape of the same series wrote are refused, as they should be.
+      if (columns.count > 0) await this.#context.appendable.append(columns);
+    } finally {
+      this.#context.columns.release(columns);
+    }
+  }
+
+  async #fetch(signal: AbortSignal): Promise<Fetched> {
+    const { forcedError, client, config } = this.#settings;
+    try {
+      if (forcedError !== undefined) throw new AppError("resource-exhausted", forcedError);
+      const response = await client.request({
+        url: this.#target.url,
+        headers: this.#headers,
+        signal,
+        timeoutMs: this.#target.timeoutMs,
+      });
+      await refuseStatus(response);
+      const body = await readBody(response, {
+        pool: this.#context.bodies,
+        limit: config.bodySizeLimit,
+        maxBytes: this.#context.bodyMaxBytes,
+        expected: this.#lastBodySize,
+      });
+      if (body.length > 0) this.#lastBodySize = body.length;
+      return { body, contentType: response.headers.get("content-type"), error: undefined };
+    } catch (error) {
+      return {
+        body: undefined,
+        contentType: undefined,
+        error: AppError.from(error, "unavailable"),
+      };
+    }
+  }
+
+  #scan(fetched: Fetched, body: Body): { scan: Scan | undefined; error: AppError | undefined } {
+    try {
+      const format = selectParser(
+        fetched.contentType,
+        this.#settings.config.fallbackScrapeProtocol,
+      );
+      const scan = this.#cache.scan(body.bytes, body.length, {
+        format,
+        rules: this.#rules,
+        nowMs: this.#context.clock.now(),
+      });
+      return { scan, error: scan.result.error };
+    } catch (error) {
+      return { scan: undefined, error: AppError.from(error, "bad-data") };
+    }
+  }
+
+  /** The samples of a good scan and the markers for what it lacks; without a scan, markers for everything. */
+  #fill(columns: SampleColumns, timeMs: number, scan: Scan | undefined): void {
+    if (scan === undefined) {
+      this.#cache.forEachTracked((ref) => pushStale(columns, ref, timeMs));
+      return;
+    }
+    let refused = 0;
+    let reason = "";
+    scan.resolve((labels) => {
+      try {
+        return this.#context.appendable.resolve(labels);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== "resource-exhausted") throw error;
+        refused++;
+        reason = error.message;
+        return -1;
+      }
+    });
+    if (refused > 0) {
+      this.#context.metrics.seriesRefused.inc(refused);
+      this.#context.logger.warn("Storage takes no new series", {
+        target: this.#target.url,
+        num_dropped: refused,
+        reason,
+      });
+    }
+    scan.emit(columns, timeMs);
+    for (const ref of scan.stale()) pushStale(columns, ref, timeMs);
+  }
+
+  /** Keeps what the next scrape compares with. Called before waiting, for other targets share the scratch memory. */
+  #remember(scan: Scan | undefined, body: Body | undefined): void {
+    if (scan !== undefined) {
+      this.#context.bodies.release(this.#cache.commit(scan));
+      return;
+    }
+    this.#cache.untrack();
+    if (body !== undefined) this.#context.bodies.release(body.bytes);
+  }
+
+  #pushReport(columns: SampleColumns, timeMs: number, values: readonly number[]): void {
+    try {
+      this.#reportRefs ??= this.#reportLabels.map((labels) =>
+        this.#context.appendable.resolve(labels),
+      );
+    } catch (error) {
+      this.#context.logger.warn("Appending scrape report failed", {
+        target: this.#target.url,
+        error,
+      });
+      return;
+    }
+    for (const [i, value] of values.entries()) columns.push(this.#reportRefs[i]!, timeMs, value);
+  }
+
+  async #append(
+    columns: SampleColumns,
+    seen: { duplicate: number; outOfBounds: number },
+  ): Promise<void> {
+    const { appendable, metrics, logger } = this.#context;
+    let result = await appendable.append(columns);
+    if (result.unknownRef > 0) {
+      this.#resolveAgain(columns);
+      result = await appendable.append(columns);
+    }
+    metrics.outOfOrder.inc(result.outOfOrder);
+    metrics.duplicate.inc(result.duplicate);
+    metrics.outOfBounds.inc(result.outOfBounds);
+    const warn = (message: string, count: number): void => {
+      if (count > 0) logger.warn(message, { target: this.#target.url, num_dropped: count });
+    };
+    warn("Error on ingesting out-of-order samples", result.outOfOrder);
+    warn(
+      "Error on ingesting samples with different value but same timestamp",
+      result.duplicate + seen.duplicate,
+    );
+    warn(
+      "Error on ingesting samples that are too old or are too far into the future",
+      result.outOfBounds + seen.outOfBounds,
+    );
+  }
+
+  /** The storage forgot series (all of their samples were too old to keep): gives every ref of ours a new one. */
+  #resolveAgain(columns: SampleColumns): void {
+    const { appendable } = this.#context;
+    const renewed = new Map<number, number>();
+    this.#cache.forEachKnown(this.#rules.labeler, (ref, labels) => {
+      const now = appendable.resolve(labels);
+      renewed.set(ref, now);
+      return now;
+    });
+    const reportRefs = this.#reportLabels.map((labels) => appendable.resolve(labels));
+    for (const [i, ref] of (this.#reportRefs ?? []).entries()) renewed.set(ref, reportRefs[i]!);
+    this.#reportRefs = reportRefs;
+    const { refs, count } = columns;
+    for (let i = 0; i < count; i++) refs[i] = renewed.get(refs[i]!) ?? refs[i]!;
+  }
+
+  #countFailure(error: AppError): void {
+    const { metrics } = this.#context;
+    if (error instanceof BodyLimitError) metrics.bodySizeLimit.inc();
+    else if (error instanceof LabelLimitError) metrics.labelLimits.inc();
+    else if (error.message === SAMPLE_LIMIT_EXCEEDED) metrics.sampleLimit.inc();
+    this.#context.logger.debug("Scrape failed", { target: this.#target.url, error });
+  }
+}
+
+function pushStale(columns: SampleColumns, ref: number, timeMs: number): void {
+  columns.push(ref, timeMs, 0);
+  writeStale(columns.values, columns.count - 1);
+}
+
+/** Throws for any status but 200. */
+export async function refuseStatus(response: HttpResponse): Promise<void> {
+  if (response.status === 200) return;
+  // Whatever goes wrong with the rest of a refused answer does not matter any more.
+  await drain(response.body, ERROR_BODY_MAX_BYTES).catch(() => {});
+  throw new AppError(
+    "unavailable",
+    `server returned HTTP status ${response.status} ${response.statusText}`.trimEnd(),
+  );
+}
+
+/** The headers of a scrape. */
+export function requestHeaders(
+  config: ScrapeConfig,
+  target: { readonly timeoutMs: number },
+): Record<string, string> {
+  return {
+    accept: acceptHeader(config.scrapeProtocols, config.metricNameEscapingScheme),
+    "accept-encoding": config.enableCompression ? "gzip" : "identity",
+    "x-prometheus-scrape-timeout-seconds": formatFixed(target.timeoutMs / 1000),
+  };
+}
+
+export function scanRules(config: ScrapeConfig, targetLabels: Labels): ScanRules {
+  return {
+    labeler: createLabeler(config, targetLabels),
+    honorTimestamps: config.honorTimestamps,
+    trackTimestampsStaleness: config.trackTimestampsStaleness,
+    sampleLimit: config.sampleLimit,
+  };
+}
