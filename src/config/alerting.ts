@@ -28,7 +28,6 @@ const alertmanager = object(
     ...discoveryFields,
   },
   (values, at) => {
-    checkHttpClient(values, at);
     if (
       values.sigv4 !== undefined &&
       given(
@@ -44,6 +43,7 @@ const alertmanager = object(
         "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured",
       );
     if (values.relabel_configs.length === 0) checkStaticTargets(values, at);
+    return checkHttpClient(values, at);
   },
 );
 

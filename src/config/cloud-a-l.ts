@@ -62,7 +62,7 @@ export const ec2 = object(
     for (const [index, filter] of values.filters.entries())
       if (filter.values.length === 0)
         at.fail("filters", "EC2 SD configuration filter values cannot be empty", { index });
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -110,7 +110,7 @@ export const azure = object(
         "authentication_method",
         `unknown authentication_type ${quote(method)}. Supported types are "OAuth", "ManagedIdentity", "SDK" or "WorkloadIdentity"`,
       );
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -129,7 +129,7 @@ export const digitalocean = object(
   },
   (values, at) => {
     need(values, at, { role: "role missing (one of: droplets, databases)" });
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -164,7 +164,7 @@ export const hetzner = object(
   },
   (values, at) => {
     need(values, at, { role: "role missing (one of: robot, hcloud)" });
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -178,7 +178,7 @@ export const ionos = object(
   },
   (values, at) => {
     need(values, at, { datacenter_id: "datacenter id can't be empty" });
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 

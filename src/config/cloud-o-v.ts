@@ -71,7 +71,7 @@ export const oci = object(
         "refresh_interval",
         `oci_sd: refresh_interval must be positive, got ${formatDuration(values.refresh_interval)}`,
       );
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -96,7 +96,7 @@ export const openstack = object(
     refresh_interval: shownRefreshField,
     port: portField,
     all_tenants: field(bool),
-    tls_config: field(tls, { always: true }),
+    tls_config: field(tls),
     availability: field(text, { default: "public" }),
   },
   (values, at) => {
@@ -140,7 +140,7 @@ export const outscale = object(
       access_key: "outscale SD configuration requires access_key",
     });
     checkSecretKey(values, at);
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -195,7 +195,7 @@ export const scaleway = object(
     });
     checkSecretKey(values, at);
     checkScalewayFormats(values, at);
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -259,7 +259,7 @@ export const stackit = object(
         `stackit_sd: invalid endpoint ${quote(values.endpoint)}: ${messageOf(error)}`,
       );
     }
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -273,7 +273,7 @@ export const triton = object(
     groups: field(list(text)),
     port: field(int, { default: 9163, always: true }),
     refresh_interval: refreshField,
-    tls_config: field(tls, { always: true }),
+    tls_config: field(tls),
     version: field(int, { default: 1, always: true }),
   },
   (values, at) => {

@@ -50,7 +50,7 @@ const http = object(
   },
   (values, at) => {
     checkHttpUrl(values.url, at);
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 

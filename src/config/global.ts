@@ -89,6 +89,9 @@ export function fillGlobal(values: GlobalValues): GlobalValues {
     scrape_timeout: values.scrape_timeout || Math.min(DEFAULT_SCRAPE_TIMEOUT_MS, interval),
     evaluation_interval: values.evaluation_interval || DEFAULT_EVALUATION_INTERVAL_MS,
     metric_name_validation_scheme: values.metric_name_validation_scheme || "utf8",
+    metric_name_escaping_scheme: globalSection.isEmpty(values)
+      ? "allow-utf-8"
+      : values.metric_name_escaping_scheme,
     scrape_native_histograms: values.scrape_native_histograms ?? false,
     extra_scrape_metrics: values.extra_scrape_metrics ?? false,
   };

@@ -28,7 +28,7 @@ export const docker = object(
   },
   (values, at) => {
     checkHost(values.host, at);
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -47,7 +47,7 @@ export const dockerswarm = object(
     if (values.role === "") at.fail("role", "role missing (one of: tasks, services, nodes)");
     else if (!["services", "nodes", "tasks"].includes(values.role))
       at.fail("role", `invalid role ${values.role}, expected tasks, services, or nodes`);
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -73,6 +73,6 @@ export const puppetdb = object(
   (values, at) => {
     checkHttpUrl(values.url, at);
     need(values, at, { query: "query missing" });
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );

@@ -12,7 +12,7 @@ import type {
   TlsConfig,
   TlsVersion,
 } from "./types.ts";
-import type { Secret } from "./secret.ts";
+import { Secret } from "./secret.ts";
 
 const TLS_VERSIONS: readonly TlsVersion[] = ["TLS10", "TLS11", "TLS12", "TLS13"];
 const tlsVersion = oneOf(TLS_VERSIONS, (written) => `unknown TLS version: ${written}`);
@@ -84,7 +84,7 @@ const oauth2 = object(
     scopes: field(list(text)),
     token_url: field(text),
     endpoint_params: field(map(text, text)),
-    tls_config: field(tls, { always: true }),
+    tls_config: field(tls),
     ...proxyFields,
   },
   (values, at) => {
@@ -176,8 +176,8 @@ export const httpClientFields = {
 export type HttpClientValues = Values<typeof httpClientFields>;
 type ProxyValues = Values<typeof proxyFields>;
 
-/** The rules between the keys of an HTTP client. */
-export function checkHttpClient(values: HttpClientValues, at: Where): void {
+/** Checks the rules between the keys of an HTTP client; the result has `bearer_token` written as `authorization`. */
+export function checkHttpClient<V extends HttpClientValues>(values: V, at: Where): V {
   const { basic_auth: basic, authorization: auth } = values;
   const bearers = given(values.bearer_token, values.bearer_token_file);
   if (bearers > 1)
@@ -222,6 +222,25 @@ export function checkHttpClient(values: HttpClientValues, at: Where): void {
       "at most one of basic_auth, oauth2 & authorization must be configured",
     );
   checkProxy(values, at);
+  return withAuthorization(values);
+}
+
+function withAuthorization<V extends HttpClientValues>(values: V): V {
+  const { authorization: auth, bearer_token: token, bearer_token_file: file } = values;
+  if (auth !== undefined)
+    return { ...values, authorization: { ...auth, type: auth.type.trim() || "Bearer" } };
+  if (given(token, file) === 0) return values;
+  return {
+    ...values,
+    authorization: {
+      ...authorization.defaults,
+      type: "Bearer",
+      credentials: token,
+      credentials_file: file,
+    },
+    bearer_token: Secret.NONE,
+    bearer_token_file: "",
+  };
 }
 
 function checkProxy(values: ProxyValues, at: Where): void {
@@ -265,7 +284,11 @@ export function toHttpClient(values: HttpClientValues): HttpClientConfig {
       password: basic.password,
       passwordFile: basic.password_file,
     },
-    authorization: toAuthorization(values),
+    authorization: values.authorization && {
+      type: values.authorization.type,
+      credentials: values.authorization.credentials,
+      credentialsFile: values.authorization.credentials_file,
+    },
     oauth2: toOAuth2(values.oauth2),
     tls: toTls(values.tls_config),
     followRedirects: values.follow_redirects,
@@ -273,19 +296,6 @@ export function toHttpClient(values: HttpClientValues): HttpClientConfig {
     proxy: toProxy(values),
     headers: values.http_headers ?? {},
   };
-}
-
-/** `bearer_token` is the old spelling of `authorization`. */
-function toAuthorization(values: HttpClientValues): HttpClientConfig["authorization"] {
-  const { authorization: auth, bearer_token: token, bearer_token_file: file } = values;
-  if (auth !== undefined)
-    return {
-      type: auth.type.trim() || "Bearer",
-      credentials: auth.credentials,
-      credentialsFile: auth.credentials_file,
-    };
-  if (token.isEmpty && file === "") return undefined;
-  return { type: "Bearer", credentials: token, credentialsFile: file };
 }
 
 function toOAuth2(values: HttpClientValues["oauth2"]): OAuth2Config | undefined {

@@ -54,11 +54,10 @@ export const kubernetes = object(
   },
   (values, at) => {
     if (values.role === "")
-      return at.fail(
+      at.fail(
         "role",
         "role missing (one of: pod, service, endpoints, endpointslice, node, ingress)",
       );
-    checkHttpClient(values, at);
     const hasServer = values.api_server !== undefined;
     const hasFile = values.kubeconfig_file !== "";
     const ownNamespace = values.namespaces.own_namespace;
@@ -83,14 +82,16 @@ export const kubernetes = object(
       if (set && ownNamespace)
         at.fail("namespaces", `cannot use '${key}' and 'namespaces.own_namespace' simultaneously`);
     checkSelectors(values.role, values.selectors, at);
+    return checkHttpClient(values, at);
   },
 );
 
 function checkSelectors(
-  of: Role,
+  of: Role | "",
   selectors: readonly (typeof selector.defaults)[],
   at: Where,
 ): void {
+  if (of === "") return;
   const seen = new Set<string>();
   for (const [index, one] of selectors.entries()) {
     const fail = (message: string): void => at.fail("selectors", message, { index });

@@ -41,12 +41,12 @@ export interface ObjectKind<F extends Fields> extends Kind<Values<F>> {
 
 /**
  * A map with known keys. `name` is how messages call it ("a scrape config"). `check` gets the decoded values when
- * every key was readable, and reports through `at`.
+ * every key was readable, reports through `at`, and may return the values in their final form.
  */
 export function object<F extends Fields>(
   name: string,
   fields: F,
-  check?: (values: Values<F>, at: Where, reader: Reader) => void,
+  check?: (values: Values<F>, at: Where, reader: Reader) => Values<F> | void,
 ): ObjectKind<F> {
   const keys = Object.keys(fields);
   const all = (pick: (field: Fields[string]) => unknown): Values<F> =>
@@ -72,8 +72,10 @@ export function object<F extends Fields>(
       const decoded = values as Values<F>;
       const where = whereOf(node, seen, reader);
       reader.remember(decoded, where);
-      if (reader.problems.length === before) check?.(decoded, where, reader);
-      return decoded;
+      if (reader.problems.length > before || check === undefined) return decoded;
+      const checked = check(decoded, where, reader) ?? decoded;
+      reader.remember(checked, where);
+      return checked;
     },
     print(values) {
       const printed = new Map<string, Printed>();

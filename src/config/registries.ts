@@ -58,7 +58,7 @@ export const consul = object(
         "token",
         "at most one of consul SD token, authorization, or oauth2 can be configured",
       );
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -76,7 +76,7 @@ export const eureka = object(
       if (parts !== undefined && (parts.scheme === "" || parts.host === ""))
         at.fail("server", "eureka_sd: invalid eureka server URL");
     }
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -106,7 +106,7 @@ export const kuma = object(
       if (parts !== undefined && (parts.scheme === "" || parts.host === ""))
         at.fail("server", `kuma SD server must not be empty and have a scheme: ${values.server}`);
     }
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -141,7 +141,7 @@ export const marathon = object(
         token,
         "marathon_sd: at most one of auth_token, auth_token_file & authorization must be configured",
       );
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -159,7 +159,7 @@ export const nomad = object(
   (values, at) => {
     if (values.server.trim() === "")
       at.fail("server", "nomad SD configuration requires a server address");
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 
@@ -202,6 +202,6 @@ export const uyuni = object(
       password: "Uyuni SD configuration requires a password",
     });
     urlParts(values.server, at, "Uyuni Server URL is not valid: ");
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );

@@ -30,7 +30,7 @@ const regex: Kind<AnchoredRegex> = scalarKind({
     }
   },
   print: (value) => value.source,
-  isEmpty: () => false,
+  isEmpty: (value) => value === DEFAULT_REGEX,
   help: "regular expressions are RE2's and match the whole value: https://github.com/google/re2/wiki/Syntax",
 });
 

@@ -94,7 +94,6 @@ const remoteWrite = object(
         "protobuf_message",
         `invalid protobuf_message value: unknown type for remote write protobuf message ${values.protobuf_message}, supported: ${WRITE_MESSAGES.join(", ")}`,
       );
-    checkHttpClient(values, at);
     checkQueue(values.queue_config, at);
     const bearer = !values.bearer_token.isEmpty || values.bearer_token_file !== "";
     const methods = [
@@ -110,6 +109,7 @@ const remoteWrite = object(
         methods.find((name) => at.has(name)),
         `at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured. Currently configured: [${methods.join(" ")}]`,
       );
+    return checkHttpClient(values, at);
   },
 );
 
@@ -139,7 +139,7 @@ const remoteRead = object(
   },
   (values, at) => {
     if (values.url === undefined) at.fail("url", "url for remote_read is empty");
-    checkHttpClient(values, at);
+    return checkHttpClient(values, at);
   },
 );
 

@@ -1,7 +1,15 @@
 import { quote } from "../base/text.ts";
 import { alerting, checkAlerting } from "./alerting.ts";
 import { checkRemotes, remoteReads, remoteWrites } from "./remote.ts";
-import { checkTranslation, DEFAULT_GOGC, otlp, runtime, storage, tracing } from "./server.ts";
+import {
+  checkTranslation,
+  DEFAULT_GOGC,
+  otlp,
+  runtime,
+  fillStorage,
+  storage,
+  tracing,
+} from "./server.ts";
 import { expandEnvironment, fillGlobal, globalSection, type GlobalValues } from "./global.ts";
 import { list, type Kind } from "./kind.ts";
 import { field, object, type Values } from "./object.ts";
@@ -54,6 +62,7 @@ export function fillRoot(
   checkTranslation(values.otlp, scheme, reader);
   return {
     ...values,
+    storage: fillStorage(values.storage),
     runtime: { gogc: values.runtime.gogc || DEFAULT_GOGC },
     global: { ...global, external_labels: expandLabels(global, environment) },
     scrape_configs: fillScrapeConfigs(values.scrape_configs, global, {

@@ -72,8 +72,8 @@ const scrapeConfig = object(
   (values, at) => {
     if (values.job_name === "")
       at.fail("job_name", "job_name is empty", { help: "give every scrape config a job_name" });
-    checkHttpClient(values, at);
     if (values.relabel_configs.length === 0) checkStaticTargets(values, at);
+    return checkHttpClient(values, at);
   },
 );
 

@@ -31,6 +31,8 @@ const retention = object(
 const tsdb = object(
   "tsdb",
   {
+    // Prometheus's own field behind the next one: it shows, and so reads, under this name.
+    outofordertimewindow: field(int, { always: true }),
     out_of_order_time_window: field(duration),
     stale_series_compaction_threshold: field(float),
     chunk_encoding: field(object("chunk_encoding", { floats: field(text) })),
@@ -52,6 +54,21 @@ export const storage = object("storage", {
   tsdb: field(optional(tsdb)),
   exemplars: field(optional(object("exemplars", { max_exemplars: field(int) }))),
 });
+
+/** How long samples are kept when the file does not say. */
+export const DEFAULT_RETENTION_MS = 15 * 86_400_000;
+
+export function fillStorage(values: typeof storage.defaults): typeof storage.defaults {
+  const written = values.tsdb ?? tsdb.defaults;
+  return {
+    ...values,
+    tsdb: {
+      ...written,
+      outofordertimewindow: written.out_of_order_time_window,
+      retention: written.retention ?? { ...retention.defaults, time: DEFAULT_RETENTION_MS },
+    },
+  };
+}
 
 const clientType: Kind<string> = oneOf(
   ["http", "grpc"],
