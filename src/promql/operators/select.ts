@@ -127,7 +127,13 @@ export function instantSelector(
       await forEachSeries(selector, query, (series) => {
         columns.load(series, selector, query);
         if (columns.count === 0) return;
-        const row: Row = { labels: series.labels, dropName: false, values, present };
+        const row: Row = {
+          labels: series.labels,
+          // A time is not the metric any more.
+          dropName: options.timestamps,
+          values,
+          present,
+        };
         if (pickNewest(columns, { selector, frame, timestamps: options.timestamps }, row))
           sink(row);
       });

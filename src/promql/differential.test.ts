@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { MemorySource } from "../../bench/promql/memory-source.ts";
+import {
+  type RunningProcess,
+  runTool,
+  skipWithoutParts,
+  startPrometheus,
+  temporaryFolder,
+} from "../../test/support/processes.ts";
+import { AppError } from "../base/errors.ts";
+import { formatFixed, formatSampleValue } from "../base/float.ts";
+import { seededRandom } from "../base/random.ts";
+import { Labels } from "../model/labels.ts";
+import { Engine } from "./engine.ts";
+import { QUERIES } from "./differential-queries.ts";
+import type { QueryResult } from "./result.ts";
+
+/**
+ * The same samples in a real Prometheus and in memory, the same queries to both: values equal to the last bit, the
+ * same errors, the same annotations. What Prometheus 3.5 does not know or does differently is not asked here.
+ */
+
+const START_MS = 1_700_000_000_000;
+const SAMPLES = 241;
+const INTERVAL_MS = 15_000;
+
+interface TestSeries {
+  readonly labels: Labels;
+  readonly times: number[];
+  readonly values: number[];
+}
+
+function createData(): TestSeries[] {
+  const random = seededRandom(42);
+  const all: TestSeries[] = [];
+  const add = (pairs: Record<string, string>, valueAt: (k: number) => number | undefined): void => {
+    const times: number[] = [];
+    const values: number[] = [];
+    for (let k = 0; k < SAMPLES; k++) {
+      const value = valueAt(k);
+      if (value === undefined) continue;
+      times.push(START_MS + k * INTERVAL_MS + (pairs["instance"] === "b:80" ? 3210 : 0));
+      values.push(value);
+    }
+    all.push({ labels: Labels.fromObject(pairs), times, values });
+  };
+  const counter = (resetChance: number, gapChance: number): ((k: number) => number | undefined) => {
+    let total = random.next() * 1000;
+    let gap = 0;
+    return () => {
+      total = random.next() < resetChance ? random.next() * 5 : total + random.next() * 20;
+      if (gap > 0) gap--;
+      else if (random.next() < gapChance) gap = Math.floor(random.next() * 30);
+      return gap > 0 ? undefined : total;
+    };
+  };
+  for (const job of ["api", "web"])
+    for (const instance of ["a:80", "b:80", "c:80"]) {
+      for (const code of ["200", "404", "500"])
+        add({ __name__: "requests_total", job, instance, code }, counter(0.02, 0.01));
+      add({ __name__: "errors_total", job, instance }, counter(0.05, 0.02));
+      add({ __name__: "temperature", job, instance }, (k) =>
+        random.next() < 0.03
+          ? [NaN, Infinity, -Infinity, -0, 0][Math.floor(random.next() * 5)]
+          : Math.sin(k / 10) * 1e3 * random.next(),
+      );
+      add({ __name__: "size_bytes", job, instance }, () => Math.floor(random.next() * 8));
+      add(
+        { __name__: "build_info", job, instance, version: instance === "a:80" ? "1.2" : "1.10" },
+        () => 1,
+      );
+      const counts = [0, 0, 0, 0, 0, 0];
+      const bounds = ["0.1", "0.5", "1.0", "2.5", "10.0", "+Inf"];
+      const observe = (): void => {
+        for (let i = 0; i < 5; i++) {
+          const bucket = Math.floor(random.next() * 6);
+          for (let b = bucket; b < 6; b++) counts[b]!++;
+        }
+      };
+      const rows = Array.from({ length: SAMPLES }, () => {
+        observe();
+        return [...counts];
+      });
+      for (const [index, le] of bounds.entries())
+        add({ __name__: "latency_seconds_bucket", job, instance, le }, (k) => rows[k]![index]!);
+      add({ __name__: "latency_seconds_sum", job, instance }, (k) => rows[k]![5]! * 1.7);
+      add({ __name__: "latency_seconds_count", job, instance }, (k) => rows[k]![5]!);
+    }
+  add({ __name__: "huge", part: "1" }, () => 1.7e308);
+  add({ __name__: "huge", part: "2" }, (k) => (k % 2 === 0 ? 1.6e308 : -1.6e308));
+  add({ __name__: "huge", part: "3" }, () => 1e-300);
+  add({ __name__: "line" }, (k) => 3 * k + 7);
+  add({ __name__: "lonely", x: "y" }, (k) => (k === 100 ? 5 : undefined));
+  return all;
+}
+
+/** OpenMetrics text with timestamps, families together, as promtool wants it. */
+function openMetrics(data: readonly TestSeries[]): string {
+  const lines: string[] = [];
+  let family = "";
+  const byFamily = [...data].sort((a, b) =>
+    a.labels.get("__name__") < b.labels.get("__name__") ? -1 : 1,
+  );
+  for (const { labels, times, values } of byFamily) {
+    const name = labels.get("__name__");
+    if (name !== family) lines.push(`# TYPE ${name} unknown`);
+    family = name;
+    const rest = labels.without(["__name__"]).toString().replaceAll(", ", ",");
+    for (const [i, time] of times.entries())
+      lines.push(`${name}${rest} ${formatSampleValue(values[i]!)} ${(time / 1000).toFixed(3)}`);
+  }
+  return `${lines.join("\n")}\n# EOF\n`;
+}
+
+interface ApiAnswer {
+  status: "success" | "error";
+  data?: { resultType: string; result: unknown };
+  errorType?: string;
+  error?: string;
+  warnings?: string[];
+  infos?: string[];
+}
+
+type ApiSeries = {
+  metric: Record<string, string>;
+  value?: [number, string];
+  values?: [number, string][];
+};
+
+/** The API names the parameter in front; and Prometheus 3.5 lists duplicates in the order it met them. */
+function comparable(message: string): string {
+  return message
+    .replace('invalid parameter "query": ', "")
+    .replace(
+      /\[(\{.*\}), (\{.*\})\]/,
+      (_, a: string, b: string) => `[${[a, b].sort().join(", ")}]`,
+    );
+}
+
+/** Both sides in one comparable form: a line per series, values as shortest decimal text, so equal text is equal bits. */
+function fromApi(answer: ApiAnswer): string[] {
+  if (answer.status === "error")
+    return [`error ${answer.errorType}: ${comparable(answer.error ?? "")}`];
+  const { resultType, result } = answer.data!;
+  const notes = [...(answer.warnings ?? []), ...(answer.infos ?? [])].sort();
+  if (resultType === "scalar" || resultType === "string") {
+    const [time, value] = result as [number, string];
+    return [`${resultType} ${time * 1000} ${value}`, ...notes];
+  }
+  const lines = (result as ApiSeries[]).map(({ metric, value, values }) => {
+    const points = values ?? [value!];
+    return `${Labels.fromObject(metric).toString()} ${points.map(([t, v]) => `${Math.round(t * 1000)}=${v}`).join(" ")}`;
+  });
+  return [resultType, ...lines.sort(), ...notes];
+}
+
+function fromEngine(result: QueryResult): string[] {
+  const { value } = result;
+  const notes = [...result.warnings, ...result.infos].sort();
+  switch (value.kind) {
+    case "scalar":
+      return [`scalar ${value.timeMs} ${formatFixed(value.value)}`, ...notes];
+    case "string":
+      return [`string ${value.timeMs} ${value.value}`, ...notes];
+    case "vector": {
+      const lines = value.samples.map(
+        (sample) =>
+          `${sample.labels.toString()} ${value.timeMs}=${formatSampleValue(sample.value)}`,
+      );
+      return ["vector", ...lines.sort(), ...notes];
+    }
+    case "matrix": {
+      const lines = value.series.map(({ labels, times, values }) => {
+        const points = Array.from(times, (t, i) => `${t}=${formatSampleValue(values[i]!)}`);
+        return `${labels.toString()} ${points.join(" ")}`;
+      });
+      return ["matrix", ...lines.sort(), ...notes];
+    }
+  }
+}
+
+async function ourAnswer(evaluate: () => Promise<QueryResult>): Promise<string[]> {
+  try {
+    return fromEngine(await evaluate());
+  } catch (thrown) {
+    const error = AppError.from(thrown);
+    const type = error.code === "bad-data" ? "bad_data" : error.code;
+    return [`error ${type}: ${comparable(error.message)}`];
+  }
+}
+
+describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () => {
+  const source = new MemorySource({ batchSize: 7 });
+  const engine = new Engine({
+    parser: { experimentalFunctions: true },
+  });
+  let prometheus: RunningProcess | undefined;
+  let folder = "";
+
+  before(async () => {
+    const data = createData();
+    for (const { labels, times, values } of data)
+      source.add(labels, Float64Array.from(times), Float64Array.from(values));
+    folder = temporaryFolder("differential");
+    const text = join(folder, "samples.txt");
+    const dataFolder = join(folder, "data");
+    mkdirSync(dataFolder);
+    writeFileSync(text, openMetrics(data));
+    runTool("promtool", ["tsdb", "create-blocks-from", "openmetrics", text, dataFolder]);
+    prometheus = await startPrometheus({
+      config: "global: {evaluation_interval: 1m}\n",
+      dataFolder,
+      flags: [
+        "--storage.tsdb.retention.time=100y",
+        "--enable-feature=promql-experimental-functions",
+      ],
+    });
+  });
+  after(async () => {
+    await prometheus?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function ask(path: string, parameters: Record<string, string>): Promise<ApiAnswer> {
+    const body = new URLSearchParams(parameters);
+    const response = await fetch(`${prometheus!.url}/api/v1/${path}`, { method: "POST", body });
+    return (await response.json()) as ApiAnswer;
+  }
+
+  const middleMs = START_MS + 120 * INTERVAL_MS;
+  for (const [group, queries] of Object.entries(QUERIES)) {
+    test(group, async () => {
+      const wrong: string[] = [];
+      const check = (what: string, ours: string[], theirs: string[]): void => {
+        if (ours.join("\n") === theirs.join("\n")) return;
+        const index = ours.findIndex((line, i) => line !== theirs[i]);
+        const at = index < 0 ? ours.length : index;
+        wrong.push(
+          `${what}\n    Shoal:      ${(ours[at] ?? "(nothing)").slice(0, 600)}\n    Prometheus: ${(theirs[at] ?? "(nothing)").slice(0, 600)}`,
+        );
+      };
+      for (const query of queries) {
+        const ours = await ourAnswer(() => engine.instant(source, { query, timeMs: middleMs }));
+        const theirs = await ask("query", { query, time: String(middleMs / 1000) });
+        check(`instant ${query}`, ours, fromApi(theirs));
+        const range = {
+          startMs: START_MS - 60_000,
+          endMs: START_MS + 70 * 60_000,
+          stepMs: 97_000,
+        };
+        const ourRange = await ourAnswer(() => engine.range(source, { query, ...range }));
+        const theirRange = await ask("query_range", {
+          query,
+          start: String(range.startMs / 1000),
+          end: String(range.endMs / 1000),
+          step: String(range.stepMs / 1000),
+        });
+        check(`range ${query}`, ourRange, fromApi(theirRange));
+      }
+      assert.equal(wrong.length, 0, `${wrong.length} differences\n${wrong.join("\n")}`);
+    });
+  }
+});
