@@ -69,7 +69,10 @@ const SHORT_ESCAPES: Readonly<Record<string, number>> = {
   v: 11,
 };
 
-/** The text of a string token whose escapes the lexer has checked. `\x` and octal escapes stand for single bytes. */
+/**
+ * The text of a string token whose escapes the lexer has checked. `\x` and octal escapes stand for single bytes; bytes
+ * that are not UTF-8, which Go's strings can hold, become the lone surrogates U+DC80 to U+DCFF: no label is called so.
+ */
 export function unquote(token: string): string {
   const body = token.slice(1, -1);
   if (token.startsWith("`") || !body.includes("\\")) return body;
@@ -92,7 +95,41 @@ export function unquote(token: string): string {
     }
   }
   bytes.push(Buffer.from(body.slice(rest)));
-  return Buffer.concat(bytes).toString("utf8");
+  return decodeUtf8(Buffer.concat(bytes));
+}
+
+const REPLACEMENT = "\ufffd";
+
+function decodeUtf8(bytes: Buffer): string {
+  const whole = bytes.toString("utf8");
+  if (!whole.includes(REPLACEMENT)) return whole;
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const size = utf8Size(bytes[at]!);
+    const character = bytes.toString("utf8", at, at + size);
+    const isValid =
+      size > 0 &&
+      (character !== REPLACEMENT ||
+        bytes.readUIntBE(at, Math.min(3, bytes.length - at)) === 0xefbfbd) &&
+      Buffer.byteLength(character) === size;
+    text += isValid ? character : String.fromCharCode(0xdc00 + bytes[at]!);
+    at += isValid ? size : 1;
+  }
+  return text;
+}
+
+/** Bytes of the character that begins with `lead`; 0 when none does. */
+function utf8Size(lead: number): number {
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/** Go's quoting of what `unquote` gives: undecodable bytes are written as `\x`. */
+export function quoteBytes(text: string): string {
+  const quoted = quote(text);
+  if (text.isWellFormed()) return quoted;
+  return quoted.replace(/(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])/g, String.raw`$1\x$2`);
 }
 
 function escapeDigits(character: string): number {

@@ -4,6 +4,7 @@ import { compareText, quote } from "../base/text.ts";
 import { formatDuration } from "../base/units.ts";
 import { isLegacyLabelName, METRIC_NAME } from "../model/labels.ts";
 import { formatMatcher } from "../model/matcher.ts";
+import { quoteBytes } from "./literals.ts";
 import type {
   Aggregation,
   BinaryExpression,
@@ -20,7 +21,7 @@ export function printExpression(expression: Expression): string {
     case "number":
       return printNumber(expression);
     case "string":
-      return quote(expression.value);
+      return quoteBytes(expression.value);
     case "vectorSelector":
       return (
         printSelector(expression) +

@@ -101,7 +101,10 @@ function parseNumber(text: string): number {
   return sign * literal.value;
 }
 
-/** `left` + `factor` × `right`, for sequences; both must have the same schema, zero bucket and bounds. */
+/**
+ * `left` + `factor` × `right`, for sequences; a finer `right` is brought to the resolution of `left`. Zero buckets and
+ * custom bounds must be the same, which is all that sequences in scripts need.
+ */
 export function addHistograms(
   left: HistogramLiteral,
   right: HistogramLiteral,
@@ -111,20 +114,22 @@ export function addHistograms(
     throw invalid(
       `error combining histograms: cannot merge from schema ${right.schema} to ${left.schema}`,
     );
-  if (
-    left.schema !== right.schema ||
-    left.zeroThreshold !== right.zeroThreshold ||
-    left.customValues.join() !== right.customValues.join()
-  )
-    throw invalid("histograms of different layouts in one sequence are not supported yet");
+  const isEmpty = right.count === 0 && right.buckets.length + right.negativeBuckets.length === 0;
+  const sameLayout =
+    left.zeroThreshold === right.zeroThreshold &&
+    left.customValues.join() === right.customValues.join() &&
+    (left.schema === right.schema || left.customValues.length === 0);
+  if (!sameLayout && !isEmpty)
+    throw invalid("histograms with different zero buckets or bounds in one sequence");
+  const halvings = right.schema - left.schema;
   const positive = addBuckets(
     { offset: left.offset, counts: left.buckets },
-    { offset: right.offset, counts: right.buckets },
+    coarsen({ offset: right.offset, counts: right.buckets }, halvings),
     factor,
   );
   const negative = addBuckets(
     { offset: left.negativeOffset, counts: left.negativeBuckets },
-    { offset: right.negativeOffset, counts: right.negativeBuckets },
+    coarsen({ offset: right.negativeOffset, counts: right.negativeBuckets }, halvings),
     factor,
   );
   return {
@@ -136,9 +141,22 @@ export function addHistograms(
     buckets: positive.counts,
     negativeOffset: negative.offset,
     negativeBuckets: negative.counts,
-    // A difference is no counter any more.
-    counterResetHint: factor < 0 ? "gauge" : left.counterResetHint,
   };
+}
+
+/** Each halving of the resolution makes bucket `ceil(i / 2)` of buckets i. */
+function coarsen(buckets: Buckets, halvings: number): Buckets {
+  let { offset, counts } = buckets;
+  for (let k = 0; k < halvings && counts.length > 0; k++) {
+    const coarser = Math.ceil(offset / 2);
+    const end = Math.ceil((offset + counts.length - 1) / 2);
+    const sums = Array.from({ length: end - coarser + 1 }, () => 0);
+    for (const [i, count] of counts.entries())
+      sums[Math.ceil((offset + i) / 2) - coarser]! += count;
+    offset = coarser;
+    counts = sums;
+  }
+  return { offset, counts };
 }
 
 interface Buckets {

@@ -12,6 +12,7 @@ import type { HistogramLiteral } from "./histogram-literal.ts";
 import { pin } from "./repetitions.ts";
 import {
   parseScript,
+  SCRIPT_PARSER_OPTIONS,
   type AnnotationExpectation,
   type EvalCommand,
   type LoadCommand,
@@ -57,6 +58,7 @@ export const SCRIPT_ENGINE_OPTIONS = {
   timeoutMs: 100_000,
   subqueryStepMs: 60_000,
   delayedNameRemoval: true,
+  parser: SCRIPT_PARSER_OPTIONS,
 } as const;
 
 export interface ScriptSetup {
