@@ -12,7 +12,8 @@ export function requestFailure(
   const prefix = `${verb} "${redactUrl(request.url)}": `;
   if (thrown instanceof AppError)
     return new AppError(thrown.code, prefix + thrown.message, { cause: thrown });
-  if (isAbort(thrown))
+  // undici calls its own aborts by the same name as the caller's.
+  if (isAbort(thrown) && systemCode(thrown) !== "UND_ERR_ABORTED")
     return new AppError("canceled", `${prefix}context canceled`, { cause: thrown });
   return new AppError("unavailable", prefix + describe(thrown, request.url), { cause: thrown });
 }
@@ -71,6 +72,11 @@ function describe(thrown: unknown, url: URL): string {
       return "write: broken pipe";
     case "UND_ERR_SOCKET":
       return "EOF";
+    case "UND_ERR_ABORTED":
+      return messageOf(first).replace(
+        /^Proxy response \((\d+)\).*/,
+        "proxy refused CONNECT with HTTP status $1",
+      );
     case "CERT_HAS_EXPIRED":
     case "CERT_NOT_YET_VALID":
       return "tls: failed to verify certificate: x509: certificate has expired or is not yet valid";
