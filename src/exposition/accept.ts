@@ -91,13 +91,42 @@ function formatOf(media: string): TextFormat | undefined {
   }
 }
 
-const TOKEN = "[!#$%&'*+.^_`|~0-9a-z-]+";
-const MEDIA_TYPE = new RegExp(
-  `^\\s*(${TOKEN}(?:/${TOKEN})?)\\s*(?:;\\s*${TOKEN}\\s*=\\s*(?:${TOKEN}|"(?:[^"\\\\]|\\\\.)*")\\s*)*;?\\s*$`,
-  "i",
-);
+const TYPE = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
+const PARAMETER_NAME = /^[!#$%&'*+.^_`|~0-9a-zA-Z-]+$/;
+const PARAMETER_VALUE = /^(?:[!#$%&'*+.^_`|~0-9a-zA-Z-]+|"(?:[^"\\]|\\.)*")$/;
 
 /** The type without its parameters, in lower case; undefined when the text is no media type. */
 function mediaType(text: string): string | undefined {
-  return MEDIA_TYPE.exec(text)?.[1]?.toLowerCase();
+  const [type = "", ...parameters] = splitParameters(text);
+  const name = type.trim().toLowerCase();
+  if (!TYPE.test(name)) return undefined;
+  for (const [i, parameter] of parameters.entries()) {
+    const at = parameter.indexOf("=");
+    // Go lets one semicolon stand at the end.
+    if (at < 0 && parameter.trim() === "" && i === parameters.length - 1) continue;
+    if (
+      at < 0 ||
+      !PARAMETER_NAME.test(parameter.slice(0, at).trim()) ||
+      !PARAMETER_VALUE.test(parameter.slice(at + 1).trim())
+    )
+      return undefined;
+  }
+  return name;
+}
+
+/** Splits at semicolons outside of quotes. */
+function splitParameters(text: string): string[] {
+  const parts: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '"') quoted = !quoted;
+    else if (text[i] === "\\" && quoted) i++;
+    else if (text[i] === ";" && !quoted) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(text.slice(start));
+  return parts;
 }

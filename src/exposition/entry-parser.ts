@@ -29,6 +29,8 @@ export class EntryParser {
   #length = 0;
   /** Where the entry being read starts. */
   #start = 0;
+  /** Its first token, behind any blanks. */
+  #seriesStart = 0;
   /** Whether the series being read has a metric name yet (quoted names come inside the braces). */
   #named = false;
 
@@ -56,6 +58,7 @@ export class EntryParser {
     this.#start = position;
     lexer.reset(this.#bytes, { start: position, end: this.#length });
     const token = lexer.next();
+    this.#seriesStart = lexer.start;
     switch (token) {
       case "EOF":
         if (this.#format === "openmetrics") throw this.#fail("data does not end with # EOF");
@@ -215,7 +218,7 @@ export class EntryParser {
     const value = this.#value(at.token, "metric");
     if (value === value) into.values[i] = value;
     else writeNormalNaN(into.values, i);
-    into.seriesStart[i] = this.#start;
+    into.seriesStart[i] = this.#seriesStart;
     into.seriesEnd[i] = at.seriesEnd;
     into.kinds[i] = this.kind;
     into.hasTimestamp[i] = 0;
