@@ -4,33 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import type { Clock } from "../base/clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { formatSeries, Labels } from "../model/labels.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
-import type { SelectRequest, Series } from "../storage/queryable.ts";
-import { type Head, type HeadOptions, openHead } from "./head.ts";
+import { type HeadOptions, openHead } from "./head.ts";
+import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;
 const HOUR = 3_600_000;
 const root = await mkdtemp(join(tmpdir(), "head-test-"));
 after(() => rm(root, { recursive: true, force: true }));
 let folderCount = 0;
-
-/** A clock that stands still until told; its timers never fire. */
-function stoppedClock(nowMs: number): Clock & { nowMs: number } {
-  return {
-    nowMs,
-    now() {
-      return this.nowMs;
-    },
-    monotonic: () => 0,
-    after: () => () => {},
-    sleep: () => Promise.resolve(),
-  };
-}
 
 function options(changes: Partial<HeadOptions> = {}): HeadOptions {
   return {
@@ -41,48 +27,6 @@ function options(changes: Partial<HeadOptions> = {}): HeadOptions {
     retentionMs: 24 * HOUR,
     ...changes,
   };
-}
-
-function columns(rows: readonly (readonly [ref: number, t: number, v: number])[]) {
-  return {
-    refs: Int32Array.from(rows, (row) => row[0]),
-    times: Float64Array.from(rows, (row) => row[1]),
-    values: Float64Array.from(rows, (row) => row[2]),
-    count: rows.length,
-  };
-}
-
-function labels(text: Record<string, string>): Labels {
-  return Labels.fromObject(text);
-}
-
-async function read(
-  head: Head,
-  matchers: readonly Matcher[],
-  request: Partial<SelectRequest> = {},
-): Promise<Series[]> {
-  const all: Series[] = [];
-  for await (const batch of head.select({
-    matchers,
-    minTimeMs: -Infinity,
-    maxTimeMs: Infinity,
-    ...request,
-  }))
-    all.push(...batch.series);
-  return all;
-}
-
-function samples(series: Series): [number, number][] {
-  const rows: [number, number][] = [];
-  for (const chunk of series.chunks) {
-    const count = xorSampleCount(chunk.data);
-    const into = { times: new Float64Array(count), values: new Float64Array(count), offset: 0 };
-    decodeXor(chunk.data, into);
-    assert.equal(chunk.minTimeMs, into.times[0]);
-    assert.equal(chunk.maxTimeMs, into.times[count - 1]);
-    for (let i = 0; i < count; i++) rows.push([into.times[i]!, into.values[i]!]);
-  }
-  return rows;
 }
 
 const any = [createMatcher("__name__", "=~", ".+")];
