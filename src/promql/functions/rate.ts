@@ -38,6 +38,11 @@ export function extrapolatedRate(
   let low = 0;
   let high = 0;
   let isAny = false;
+  let spanBeforeMs = -1;
+  let intervalsBefore = 0;
+  let sampled = 0;
+  let average = 0;
+  let threshold = 0;
   let endMs = geometry.firstEndMs;
   for (let k = 0; k < steps; k++, endMs += stepMs) {
     const startMs = endMs - rangeMs;
@@ -49,20 +54,29 @@ export function extrapolatedRate(
       continue;
     }
     const first = values[low]!;
+    const firstMs = times[low]!;
+    const lastMs = times[high - 1]!;
     let result = values[high - 1]! - first;
     if (resetCount > 0) {
       while (reset < resetCount && resets[reset]! <= low) reset++;
       for (let r = reset; r < resetCount && resets[r]! < high; r++)
         result += values[resets[r]! - 1]!;
     }
-    const sampled = (times[high - 1]! - times[low]!) / 1000;
-    const average = sampled / intervals;
-    const threshold = average * 1.1;
-    let toStart = (times[low]! - startMs) / 1000;
-    let toEnd = (endMs - times[high - 1]!) / 1000;
+    const spanMs = lastMs - firstMs;
+    // Fast path: regular scrapes give window after window the same span and count, hence the same quotients.
+    if (spanMs !== spanBeforeMs || intervals !== intervalsBefore) {
+      spanBeforeMs = spanMs;
+      intervalsBefore = intervals;
+      sampled = spanMs / 1000;
+      average = sampled / intervals;
+      threshold = average * 1.1;
+    }
+    let toStart = (firstMs - startMs) / 1000;
+    let toEnd = (endMs - lastMs) / 1000;
     if (toStart >= threshold) toStart = average / 2;
-    if (isCounter && result > 0 && first >= 0) {
-      // A counter cannot have been below zero: do not extrapolate past where it started.
+    // A counter cannot have been below zero: do not extrapolate past where it started. While it started with more
+    // than it grew by, it would have needed longer than the whole span.
+    if (isCounter && result > 0 && first >= 0 && !(first > result && toStart <= sampled)) {
       const toZero = sampled * (first / result);
       if (toZero < toStart) toStart = toZero;
     }

@@ -34,7 +34,7 @@ export function aggregateChoice(
     async stream(query, sink) {
       const parameters = await parameter.evaluate(query);
       const { members, rows, samples } = await collectGroups(operand, plan, query);
-      if (rows.length > 0 && checkParameters(parameters, plan, query)) {
+      if (checkParameters(parameters, plan, query)) {
         const chosen: Row[] = [];
         const chosenOf = new Map<Row, Row>();
         const choose = chooser(operator, rows);

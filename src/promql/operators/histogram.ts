@@ -109,9 +109,8 @@ export function histogramQuantile(
         columns.push({ phis: await scalar.evaluate(query), position: at });
       const { histograms, samples } = await collectHistograms(operand, query, position);
       const reader = new BucketReader();
-      if (samples > 0)
-        for (const column of columns)
-          for (const phi of column.phis) noteQuantile(phi, query, column.position);
+      for (const column of columns)
+        for (const phi of column.phis) noteQuantile(phi, query, column.position);
       for (const histogram of histograms) {
         if (query.budget.isDue()) await query.budget.breathe();
         for (const { phis } of columns) {
