@@ -89,6 +89,9 @@ function settleMove(state: PlanState, owners: readonly Owner[]): void {
         ? `${meant.shard.id} has scraped it ${goodScrapes === 1 ? "once" : `${goodScrapes} times`}`
         : "it is down on both";
     for (const other of others) {
+      // A shard is told that a target is leaving before it loses it: then it ends the series without staleness markers,
+      // which would hide the new owner's samples.
+      if (other.assignment.seen?.state !== "in_transfer") continue;
       state.release(other);
       const from = other.shard.id;
       state.decide({ kind: "moved", hash, job, url, from, to: meant.shard.id, reason });

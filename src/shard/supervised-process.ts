@@ -8,7 +8,8 @@ export interface ProcessCommand {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  /** All of the child's environment. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Opens a message channel; the child notices when it closes. */
   readonly withChannel?: boolean;
 }
@@ -77,7 +78,7 @@ export class SupervisedProcess {
     const child = spawn(command, args, {
       detached: true,
       stdio: ["ignore", "ignore", "inherit", ...(withChannel === true ? (["ipc"] as const) : [])],
-      env: { ...process.env, ...environment },
+      env: environment,
     });
     this.#child = child;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,0 +1,85 @@
+import type { FastifyInstance } from "fastify";
+import { AppError } from "../base/errors.ts";
+import type { ScrapeManager } from "../scrape/scrape-manager.ts";
+import type { ShardService } from "../shard/shard-service.ts";
+import {
+  decodeAssignment,
+  decodeConfig,
+  encodeAssignment,
+  encodeRuntime,
+  encodeStatus,
+  parseJson,
+} from "../shard/wire.ts";
+import type { Head } from "../tsdb/head.ts";
+import { envelope, parametersOf } from "./server.ts";
+
+/** A shard's control API (docs/shard-api.md) and what it tells of its own series. */
+export interface ShardApiOptions {
+  readonly shard: ShardService;
+  readonly head: Head;
+  readonly scrape: Pick<ScrapeManager, "metadata">;
+  /** The running configuration with its secrets hidden. */
+  readonly configText: () => string;
+  /** A coordinator has asked: there is still one. */
+  readonly onContact: () => void;
+}
+
+const CARDINALITY_DEFAULT = 10;
+const CARDINALITY_MAX = 10_000;
+
+export function registerShardApi(app: FastifyInstance, options: ShardApiOptions): void {
+  const { shard, head, scrape } = options;
+  app.get("/api/v1/shard/runtimeinfo", async () => {
+    options.onContact();
+    return envelope(encodeRuntime(shard.runtime()));
+  });
+  app.get("/api/v1/shard/targets/status", async () => envelope(encodeStatus(shard.statuses())));
+  app.get("/api/v1/shard/targets", async () => envelope(encodeStatus(shard.statuses())));
+  app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
+  app.post("/api/v1/shard/targets", async (request) => {
+    await shard.setTargets(decodeAssignment(bodyOf(request.body)));
+    return envelope(undefined);
+  });
+  app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
+  app.post("/api/v1/status/config", async (request) => {
+    await shard.setConfig(decodeConfig(bodyOf(request.body)));
+    return envelope(undefined);
+  });
+  app.get("/api/v1/metadata", async (request) => {
+    const metric = parametersOf(request).get("metric") ?? "";
+    const all = scrape.metadata();
+    const shown = metric === "" ? all : new Map([...all].filter(([name]) => name === metric));
+    const data = Object.create(null) as Record<string, unknown>;
+    for (const [name, entries] of shown) data[name] = entries;
+    return envelope(data);
+  });
+  app.get("/api/v1/status/tsdb", async (request) => {
+    const limit = Number(parametersOf(request).get("limit") ?? CARDINALITY_DEFAULT);
+    if (!Number.isInteger(limit) || limit < 1 || limit > CARDINALITY_MAX)
+      throw new AppError(
+        "bad-data",
+        `cannot read parameter limit: it must be a whole number from 1 to ${CARDINALITY_MAX}`,
+      );
+    return envelope(tsdbStatus(head, limit));
+  });
+}
+
+function bodyOf(body: unknown): unknown {
+  if (typeof body === "string") return parseJson(body);
+  if (Buffer.isBuffer(body)) return parseJson(body.toString("utf8"));
+  throw new AppError("bad-data", "cannot read the body: it must be JSON");
+}
+
+function tsdbStatus(head: Head, limit: number): unknown {
+  const { seriesCount, labelPairCount, chunkCount, minTimeMs, maxTimeMs } = head.stats();
+  return {
+    headStats: {
+      numSeries: seriesCount,
+      numLabelPairs: labelPairCount,
+      chunkCount,
+      minTime: Number.isFinite(minTimeMs) ? minTimeMs : 0,
+      maxTime: Number.isFinite(maxTimeMs) ? maxTimeMs : 0,
+    },
+    ...head.cardinality(limit),
+  };
+}

@@ -1,0 +1,85 @@
+import type { Command } from "commander";
+import { addFlags, type FlagTable, flagValues, type FlagValues } from "./flags.ts";
+import * as tables from "./flag-tables.ts";
+
+export const UP_FLAGS = {
+  ...tables.CONFIG_FLAGS,
+  ...tables.WEB_FLAGS,
+  ...tables.LIFECYCLE_FLAGS,
+  ...tables.STORAGE_FLAGS,
+  ...tables.PLAN_FLAGS,
+  ...tables.COORDINATOR_FLAGS,
+  ...tables.UP_SHARD_FLAGS,
+  ...tables.QUERY_FLAGS,
+  ...tables.LOG_FLAGS,
+} as const;
+
+export const COORDINATOR_ROLE_FLAGS = {
+  ...tables.CONFIG_FLAGS,
+  ...tables.COORDINATOR_WEB_FLAGS,
+  ...tables.LIFECYCLE_FLAGS,
+  ...tables.STATIC_SHARD_FLAGS,
+  ...tables.PLAN_FLAGS,
+  ...tables.COORDINATOR_FLAGS,
+  ...tables.LOG_FLAGS,
+} as const;
+
+export const SHARD_FLAGS = {
+  ...tables.SHARD_WEB_FLAGS,
+  ...tables.STORAGE_FLAGS,
+  ...tables.ORPHAN_FLAGS,
+  ...tables.LOG_FLAGS,
+} as const;
+
+export const QUERY_ROLE_FLAGS = {
+  ...tables.WEB_FLAGS,
+  ...tables.LIFECYCLE_FLAGS,
+  ...tables.ENDPOINT_FLAGS,
+  ...tables.QUERY_FLAGS,
+  ...tables.LOG_FLAGS,
+} as const;
+
+export const DEMO_FLAGS = {
+  ...tables.DEMO_FLAGS,
+  ...tables.WEB_FLAGS,
+  ...tables.LOG_FLAGS,
+  maxSeries: { ...tables.PLAN_FLAGS.maxSeries, fallback: 30_000 },
+  logLevel: { ...tables.LOG_FLAGS.logLevel, fallback: "error" as const },
+} as const;
+
+/** The commands that serve. Their code is loaded when they run. */
+export function registerRoles(program: Command): void {
+  role(program, "up", UP_FLAGS, {
+    description: "The whole system in one process tree: coordinator, shards, query and page.",
+    run: async (values) => (await import("./up.ts")).runUp(values),
+  });
+  role(program, "coordinator", COORDINATOR_ROLE_FLAGS, {
+    description: "Discover targets and spread them over shards that others run.",
+    run: async (values) => (await import("./coordinator.ts")).runCoordinator(values),
+  });
+  role(program, "shard", SHARD_FLAGS, {
+    description: "Scrape and keep what a coordinator gives it; serve it over the StoreAPI.",
+    run: async (values) => (await import("./shard.ts")).runShard(values),
+  });
+  role(program, "query", QUERY_ROLE_FLAGS, {
+    description: "Answer PromQL over all shards, with Prometheus's HTTP API and the page.",
+    run: async (values) => (await import("./query.ts")).runQuery(values),
+  });
+}
+
+function role<T extends FlagTable>(
+  program: Command,
+  name: string,
+  table: T,
+  options: { description: string; run: (values: FlagValues<T>) => Promise<void> },
+): void {
+  const command = program
+    .command(name)
+    .description(options.description)
+    .addHelpText(
+      "after",
+      "\nEvery flag is also an environment variable: --config.file is SHOAL_CONFIG_FILE.",
+    )
+    .action(async (parsed: Record<string, unknown>) => options.run(flagValues(table, parsed)));
+  addFlags(command, table);
+}

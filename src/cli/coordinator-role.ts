@@ -1,0 +1,180 @@
+import { hostname } from "node:os";
+import { createHttpServer, type HttpServer } from "../api/server.ts";
+import { registerCoordinatorApi } from "../api/coordinator-api.ts";
+import { systemClock } from "../base/clock.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Registry } from "../base/metrics.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Service } from "../base/service.ts";
+import { VERSION } from "../base/version.ts";
+import { loadConfig } from "../config/load.ts";
+import { printConfig } from "../config/print.ts";
+import type { Config } from "../config/types.ts";
+import { DiscoveryManager } from "../discovery/manager.ts";
+import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
+import { connectShard } from "../shard/control.ts";
+import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts";
+import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
+import type { ShardDriver } from "../shard/driver.ts";
+import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
+import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../shard/plan-types.ts";
+import { TargetExplorer } from "../shard/target-explorer.ts";
+import type {
+  CONFIG_FLAGS,
+  COORDINATOR_FLAGS,
+  LIFECYCLE_FLAGS,
+  PLAN_FLAGS,
+} from "./flag-tables.ts";
+import type { FlagValues } from "./flags.ts";
+
+/** How Shoal calls itself to targets and discovery servers. */
+export const USER_AGENT = `Shoal/${VERSION}`;
+
+type CoordinatorValues = FlagValues<
+  typeof CONFIG_FLAGS & typeof COORDINATOR_FLAGS & typeof LIFECYCLE_FLAGS & typeof PLAN_FLAGS
+>;
+
+export interface CoordinatorRoleOptions {
+  readonly flags: CoordinatorValues;
+  /** Where the coordinator's HTTP API listens. */
+  readonly listen: string;
+  readonly externalUrl: string;
+  readonly driver: ShardDriver & Service;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  /** POST /-/quit. */
+  readonly quit: () => void;
+}
+
+/** The coordinator with its discovery, explorer and HTTP API; `up` and `shoal coordinator` both run it. */
+export interface CoordinatorRole {
+  readonly services: readonly Service[];
+  readonly coordinator: Coordinator;
+  readonly server: HttpServer;
+  /** Reads the configuration again; rejects, keeping the running one, when it is broken. */
+  reload(): Promise<void>;
+}
+
+/** `--shard.max-series` sets both limits; otherwise each is taken as given. */
+export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions {
+  const { maxSeries, maxHeadSeries, maxProcessSeries } = flags;
+  if (flags.minShard > flags.maxShard)
+    throw new AppError(
+      "bad-data",
+      `cannot run at least ${flags.minShard} and at most ${flags.maxShard} shards: lower --shard.min-shard`,
+    );
+  return {
+    ...DEFAULT_PLAN_OPTIONS,
+    limits:
+      maxSeries > 0
+        ? { maxHeadSeries: maxSeries, maxProcessSeries: maxSeries }
+        : { maxHeadSeries, maxProcessSeries },
+    minShards: flags.minShard,
+    maxShards: flags.maxShard,
+    maxIdleTimeMs: flags.maxIdleTime,
+    failoverGraceMs: flags.failoverGrace,
+    disableAlleviate: flags.disableAlleviate,
+  };
+}
+
+export async function createCoordinatorRole(
+  options: CoordinatorRoleOptions,
+): Promise<CoordinatorRole> {
+  const { flags, logger, registry, driver } = options;
+  let config = await loadConfig(flags.configFile);
+  const clock = systemClock;
+  const manager = new DiscoveryManager({ logger, clock, registry, userAgent: USER_AGENT });
+  const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });
+  const discovery = new ConfiguredDiscovery(config, manager, () => coordinator.wake());
+  const coordinator = new Coordinator(
+    toPushedConfig(config),
+    {
+      ...DEFAULT_COORDINATOR_TIMES,
+      plan: planOptionsOf(flags),
+      explorer: { ...DEFAULT_EXPLORER_OPTIONS, concurrency: flags.exploreConcurrence },
+      intervalMs: flags.coordinatorInterval,
+      minIntervalMs: Math.min(flags.coordinatorInterval, DEFAULT_COORDINATOR_TIMES.minIntervalMs),
+      holdMs: flags.sdHoldTime,
+      startWaitMs: flags.failoverGrace,
+    },
+    {
+      discovery,
+      driver,
+      connect: (url) => connectShard(url),
+      explore: (target, signal) => explorer.explore(target, signal),
+      clock,
+      random: systemRandom,
+      logger,
+      registry,
+    },
+  );
+  const success = registry.gauge(
+    "prometheus_config_last_reload_successful",
+    "Whether the last configuration reload attempt was successful.",
+  );
+  const successTime = registry.gauge(
+    "prometheus_config_last_reload_success_timestamp_seconds",
+    "Timestamp of the last successful configuration reload.",
+  );
+  const loaded = (): void => {
+    success.set(1);
+    successTime.set(Math.floor(clock.now() / 1000));
+  };
+  loaded();
+  const reload = async (): Promise<void> => {
+    try {
+      const next: Config = await loadConfig(flags.configFile);
+      const changed = changedJobs(config, next);
+      config = next;
+      discovery.setConfig(next);
+      explorer.setConfig(next);
+      coordinator.setConfig(toPushedConfig(next), changed);
+      loaded();
+      logger.info("configuration reloaded", { file: flags.configFile });
+    } catch (error) {
+      success.set(0);
+      logger.error("cannot reload the configuration; the old one stays", { error });
+      throw error;
+    }
+  };
+  const server = createHttpServer({
+    listen: options.listen,
+    logger,
+    registry,
+    ready: () => true,
+    reload: flags.enableLifecycle ? reload : undefined,
+    quit: flags.enableLifecycle ? options.quit : undefined,
+  });
+  registerCoordinatorApi(server.app, {
+    coordinator,
+    configText: () => printConfig(config),
+    externalLabels: () => config.global.externalLabels,
+    externalHost: externalHost(options.externalUrl),
+  });
+  const discoveryService: Service = {
+    name: "discovery",
+    start: async () => manager.start(),
+    stop: async () => manager.stop(),
+  };
+  const explorerService: Service = {
+    name: "explorer",
+    start: async () => {},
+    stop: async () => explorer.close(),
+  };
+  return {
+    services: [server, driver, explorerService, discoveryService, coordinator],
+    coordinator,
+    server,
+    reload,
+  };
+}
+
+function externalHost(externalUrl: string): string {
+  if (externalUrl === "") return hostname();
+  try {
+    return new URL(externalUrl).hostname;
+  } catch (error) {
+    throw new AppError("bad-data", `cannot read --web.external-url: ${messageOf(error)}`);
+  }
+}

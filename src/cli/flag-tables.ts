@@ -1,0 +1,255 @@
+import { choiceFlag, durationFlag, listFlag, numberFlag, switchFlag, textFlag } from "./flags.ts";
+
+/** The flags of all roles, each defined once. */
+
+export const LOG_FLAGS = {
+  logLevel: choiceFlag(
+    {
+      name: "log.level",
+      value: "level",
+      help: "Least important log lines that are written: debug, info, warn or error.",
+    },
+    { fallback: "info", choices: ["debug", "info", "warn", "error"] },
+  ),
+  logFormat: choiceFlag(
+    { name: "log.format", value: "format", help: "How log lines are written: logfmt or json." },
+    { fallback: "logfmt", choices: ["logfmt", "json"] },
+  ),
+} as const;
+
+export const CONFIG_FLAGS = {
+  configFile: textFlag(
+    { name: "config.file", value: "path", help: "The Prometheus configuration file." },
+    "prometheus.yml",
+  ),
+} as const;
+
+export const LIFECYCLE_FLAGS = {
+  enableLifecycle: switchFlag({
+    name: "web.enable-lifecycle",
+    help: "Allow reloading and stopping by HTTP: POST /-/reload, POST /-/quit.",
+  }),
+} as const;
+
+export const WEB_FLAGS = {
+  listenAddress: textFlag(
+    {
+      name: "web.listen-address",
+      value: "host:port",
+      help: "Where the HTTP API and the page listen.",
+    },
+    "127.0.0.1:9090",
+  ),
+  externalUrl: textFlag(
+    {
+      name: "web.external-url",
+      value: "url",
+      help: "The URL under which others reach this server, when it is another than the listen address.",
+    },
+    "",
+  ),
+  corsOrigin: textFlag(
+    {
+      name: "web.cors.origin",
+      value: "regex",
+      help: "Origins that browsers may call the HTTP API from; fully anchored.",
+    },
+    ".*",
+  ),
+} as const;
+
+export const STORAGE_FLAGS = {
+  storagePath: textFlag(
+    { name: "storage.tsdb.path", value: "path", help: "Data folder. One process owns it." },
+    "data/",
+  ),
+  retentionTime: durationFlag(
+    { name: "storage.tsdb.retention.time", help: "How long samples are kept." },
+    "15d",
+  ),
+} as const;
+
+export const QUERY_FLAGS = {
+  lookbackDelta: durationFlag(
+    {
+      name: "query.lookback-delta",
+      help: "How far back an expression looks for the newest sample of a series.",
+    },
+    "5m",
+  ),
+  queryTimeout: durationFlag(
+    { name: "query.timeout", help: "Longest time a query may take." },
+    "2m",
+  ),
+  maxConcurrency: numberFlag(
+    {
+      name: "query.max-concurrency",
+      help: "Queries evaluated at the same time; further ones wait.",
+    },
+    { fallback: 20, min: 1 },
+  ),
+  maxSamples: numberFlag(
+    { name: "query.max-samples", help: "Most samples one query may hold in memory." },
+    { fallback: 50_000_000, min: 1 },
+  ),
+} as const;
+
+/** Kvass's flags for how shards are loaded and scaled. */
+export const PLAN_FLAGS = {
+  maxSeries: numberFlag(
+    {
+      name: "shard.max-series",
+      help: "Sets both limits below at once. 0: they are taken as given.",
+    },
+    { fallback: 0, min: 0 },
+  ),
+  maxHeadSeries: numberFlag(
+    {
+      name: "shard.max-head-series",
+      help: "Most series in a shard's head, which is its memory. 0: no limit.",
+    },
+    { fallback: 0, min: 0 },
+  ),
+  maxProcessSeries: numberFlag(
+    {
+      name: "shard.max-process-series",
+      help: "Most series a shard parses in one round of scrapes, before metric relabelling.",
+    },
+    { fallback: 1_000_000, min: 1 },
+  ),
+  minShard: numberFlag(
+    { name: "shard.min-shard", help: "Fewest shards." },
+    { fallback: 0, min: 0 },
+  ),
+  maxShard: numberFlag(
+    { name: "shard.max-shard", help: "Most shards." },
+    { fallback: 999_999, min: 1 },
+  ),
+  maxIdleTime: durationFlag(
+    {
+      name: "shard.max-idle-time",
+      help: "How long the last shard must be without targets before it is removed. 0s: shards are never removed and targets spread instead of packing.",
+    },
+    "0",
+  ),
+  disableAlleviate: switchFlag({
+    name: "shard.disable-alleviate",
+    help: "Do not move targets off overloaded shards.",
+  }),
+  failoverGrace: durationFlag(
+    {
+      name: "shard.failover-grace",
+      help: "How long a shard may be unreachable before its targets go to others.",
+    },
+    "1m",
+  ),
+} as const;
+
+export const COORDINATOR_FLAGS = {
+  coordinatorInterval: durationFlag(
+    { name: "coordinator.interval", help: "Pause between two looks at targets and shards." },
+    "10s",
+  ),
+  exploreConcurrence: numberFlag(
+    { name: "explore.concurrence", help: "New targets measured at the same time." },
+    { fallback: 200, min: 1, max: 10_000 },
+  ),
+  sdHoldTime: durationFlag(
+    {
+      name: "sd.hold-time",
+      help: "How long a discovery that suddenly lists less than half of a job's targets must stay so before they are dropped.",
+    },
+    "5m",
+  ),
+} as const;
+
+/** Where a coordinator that runs alone finds its shards. */
+export const STATIC_SHARD_FLAGS = {
+  shardUrl: listFlag({
+    name: "shard.url",
+    value: "url",
+    help: "A shard's control API, like http://10.0.0.1:8080. May be repeated.",
+  }),
+  staticFile: textFlag(
+    {
+      name: "shard.static-file",
+      value: "path",
+      help: "YAML file with the shards (Kvass's static shards), read again for every cycle.",
+    },
+    "",
+  ),
+} as const;
+
+export const ORPHAN_FLAGS = {
+  orphanGrace: durationFlag(
+    {
+      name: "shard.orphan-grace",
+      help: "How long a shard goes on without hearing from its coordinator before it drains and ends. 0s: forever.",
+    },
+    "0",
+  ),
+} as const;
+
+/** How `up` runs its shards. */
+export const UP_SHARD_FLAGS = {
+  orphanGrace: durationFlag(
+    {
+      name: "shard.orphan-grace",
+      help: "How long shards go on scraping when this process is killed; a new one that starts meanwhile takes them over.",
+    },
+    "1m",
+  ),
+} as const;
+
+export const COORDINATOR_WEB_FLAGS = {
+  listenAddress: textFlag(
+    {
+      name: "web.listen-address",
+      value: "host:port",
+      help: "Where the coordinator's HTTP API listens.",
+    },
+    "127.0.0.1:9091",
+  ),
+} as const;
+
+export const SHARD_WEB_FLAGS = {
+  shardId: textFlag(
+    { name: "shard.id", value: "name", help: "What the coordinator and people call this shard." },
+    "shard-0",
+  ),
+  listenAddress: textFlag(
+    {
+      name: "web.listen-address",
+      value: "host:port",
+      help: "Where the control API listens. Who reaches it controls the shard.",
+    },
+    "127.0.0.1:8080",
+  ),
+  grpcAddress: textFlag(
+    { name: "grpc.address", value: "host:port", help: "Where the StoreAPI (gRPC) listens." },
+    "127.0.0.1:10901",
+  ),
+} as const;
+
+export const ENDPOINT_FLAGS = {
+  coordinatorUrl: textFlag(
+    {
+      name: "coordinator.url",
+      value: "url",
+      help: "The coordinator whose shards are asked, like http://127.0.0.1:9091.",
+    },
+    "",
+  ),
+  endpoint: listFlag({
+    name: "endpoint",
+    value: "host:port",
+    help: "A further StoreAPI to ask: a Thanos sidecar, store or query. May be repeated.",
+  }),
+} as const;
+
+export const DEMO_FLAGS = {
+  check: switchFlag({
+    name: "check",
+    help: "Verify the result through the query API, print one line of JSON figures and end.",
+  }),
+} as const;

@@ -1,0 +1,123 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { CoordinatorClient, isRecord } from "../api/query/coordinator-client.ts";
+import { registerQueryApi } from "../api/query/query-api.ts";
+import { createHttpServer } from "../api/server.ts";
+import { systemClock } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
+import { Registry } from "../base/metrics.ts";
+import type { Service } from "../base/service.ts";
+import { compileAnchored } from "../model/regex.ts";
+import { Engine } from "../promql/engine.ts";
+import { EndpointSet } from "../query/endpoint-set.ts";
+import { FanoutQueryable } from "../query/fanout.ts";
+import { QUERY_ROLE_FLAGS } from "./commands.ts";
+import { type FlagValues, printFlags } from "./flags.ts";
+import { loggerOf, runUntilSignal } from "./run-role.ts";
+
+/** How often the coordinator is asked for its shards, and each shard whether it is there. */
+const ENDPOINT_REFRESH_MS = 2_000;
+
+/** What a query process that is a child of `up` says once it listens. */
+export interface QueryReadyMessage {
+  readonly kind: "ready";
+  /** `host:port`. */
+  readonly address: string;
+}
+
+/** The page as `npm run page` builds it; undefined when it has not been built. */
+function builtPage(): string | undefined {
+  const folder = join(import.meta.dirname, "..", "..", "ui", "dist");
+  return existsSync(join(folder, "index.html")) ? folder : undefined;
+}
+
+/** `shoal query`: PromQL over all shards, Prometheus's HTTP API, the page. */
+export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Promise<void> {
+  const logger = loggerOf(flags, "query");
+  const registry = new Registry();
+  const clock = systemClock;
+  const coordinator =
+    flags.coordinatorUrl === "" ? undefined : new CoordinatorClient(flags.coordinatorUrl);
+  let externalLabels: Readonly<Record<string, string>> = {};
+  const endpoints = new EndpointSet({
+    clock,
+    logger,
+    refreshMs: ENDPOINT_REFRESH_MS,
+    async provider() {
+      if (coordinator === undefined) return flags.endpoint;
+      const data = await coordinator.data("/api/v1/shards");
+      externalLabels = externalLabelsOf(data);
+      const shards = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
+      const addresses = shards
+        .filter(isRecord)
+        .map((shard) => shard["grpc"])
+        .filter((address) => typeof address === "string" && address !== "");
+      return [...addresses, ...flags.endpoint].map(String);
+    },
+  });
+  const abort = new AbortController();
+  const allowsOrigin = compileAnchored(flags.corsOrigin);
+  const reload = async (): Promise<void> => {
+    if (coordinator === undefined)
+      throw new AppError("not-found", "there is no coordinator to reload");
+    const response = await fetch(new URL("/-/reload", flags.coordinatorUrl), { method: "POST" });
+    if (!response.ok) throw new AppError("bad-data", (await response.text()).trim());
+  };
+  const quit = (): void => {
+    // A child of `up` ends the whole tree, as the only process the user knows.
+    if (process.send === undefined) abort.abort();
+    else process.send({ kind: "quit" });
+  };
+  const server = createHttpServer({
+    listen: flags.listenAddress,
+    logger,
+    registry,
+    ready: () => true,
+    corsOrigin: (origin) => allowsOrigin.matches(origin),
+    reload: flags.enableLifecycle ? reload : undefined,
+    quit: flags.enableLifecycle ? quit : undefined,
+  });
+  registerQueryApi(server.app, {
+    engine: new Engine({
+      lookbackMs: flags.lookbackDelta,
+      timeoutMs: flags.queryTimeout,
+      maxConcurrency: flags.maxConcurrency,
+      maxSamples: flags.maxSamples,
+    }),
+    queryable: new FanoutQueryable({ endpoints, clock }),
+    clock,
+    logger,
+    coordinator,
+    endpoints: () => endpoints.endpoints().map((endpoint) => endpoint.status),
+    flags: printFlags(QUERY_ROLE_FLAGS, flags),
+    lookbackMs: flags.lookbackDelta,
+    externalLabels: () => externalLabels,
+    pageFolder: builtPage(),
+    startTimeMs: clock.now(),
+  });
+  const coordinatorService: Service = {
+    name: "coordinator client",
+    start: async () => {},
+    stop: async () => coordinator?.close(),
+  };
+  // The parent is gone: there is nothing to drain, and its successor wants the port.
+  process.once("disconnect", () => process.exit(0));
+  await runUntilSignal([coordinatorService, endpoints, server], {
+    logger,
+    abort,
+    onReady() {
+      const { host, port } = server.address();
+      const message: QueryReadyMessage = { kind: "ready", address: `${host}:${port}` };
+      process.send?.(message);
+    },
+  });
+}
+
+function externalLabelsOf(data: unknown): Record<string, string> {
+  const labels = Object.create(null) as Record<string, string>;
+  const given = isRecord(data) ? data["externalLabels"] : undefined;
+  if (isRecord(given))
+    for (const [name, value] of Object.entries(given))
+      if (typeof value === "string") labels[name] = value;
+  return labels;
+}

@@ -1,0 +1,121 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createHttpServer, parseListenAddress } from "../api/server.ts";
+import { registerShardApi } from "../api/shard-api.ts";
+import { systemClock } from "../base/clock.ts";
+import { Registry } from "../base/metrics.ts";
+import type { Service } from "../base/service.ts";
+import { VERSION } from "../base/version.ts";
+import { printConfig } from "../config/print.ts";
+import { createGrpcServer } from "../grpc/server.ts";
+import { Labels } from "../model/labels.ts";
+import { ScrapeManager } from "../scrape/scrape-manager.ts";
+import { identifyProcess } from "../shard/process-identity.ts";
+import { removeShardFile, writeShardFile } from "../shard/shard-file.ts";
+import { ShardService } from "../shard/shard-service.ts";
+import { createStoreServices } from "../store/store-server.ts";
+import { openHead } from "../tsdb/head.ts";
+import type { SHARD_FLAGS } from "./commands.ts";
+import type { FlagValues } from "./flags.ts";
+import { loggerOf, runUntilSignal } from "./run-role.ts";
+
+/** A list of 100,000 targets with their labels is about 60 MB. */
+const BODY_MAX_BYTES = 256 * 1024 * 1024;
+const ORPHAN_CHECK_MS = 1_000;
+
+/** `shoal shard`: one data folder, one head, the targets a coordinator gives it. */
+export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
+  const logger = loggerOf(flags, flags.shardId);
+  const registry = new Registry();
+  const clock = systemClock;
+  const startedAtMs = clock.now();
+  const folder = flags.storagePath;
+  const grpcListen = parseListenAddress(flags.grpcAddress);
+  const head = await openHead({
+    folder,
+    logger,
+    clock,
+    registry,
+    retentionMs: flags.retentionTime,
+  });
+  const scrape = new ScrapeManager({
+    appendable: head,
+    logger,
+    registry,
+    userAgent: `Shoal/${VERSION}`,
+    // The same on every shard: a target that moves is scraped at the same moments as before.
+    jitterSeedText: hostname(),
+  });
+  let isReady = false;
+  const abort = new AbortController();
+  const grpc = createGrpcServer({
+    host: grpcListen.host,
+    port: grpcListen.port,
+    logger,
+    services: createStoreServices({
+      queryable: head,
+      externalLabels: () => Labels.EMPTY,
+      minTimeMs: () => head.stats().minTimeMs,
+      maxTimeMs: () => head.stats().maxTimeMs,
+      ready: () => isReady,
+    }),
+  });
+  const shard = new ShardService({
+    id: flags.shardId,
+    folder: join(folder, "shard"),
+    engine: scrape,
+    headSeries: () => head.stats().seriesCount,
+    grpcAddress: () => addressText(grpc.address()),
+    clock,
+    logger,
+    startedAtMs,
+  });
+  let lastContactMs = clock.monotonic();
+  const http = createHttpServer({
+    listen: flags.listenAddress,
+    logger,
+    registry,
+    ready: () => isReady,
+    bodyMaxBytes: BODY_MAX_BYTES,
+  });
+  registerShardApi(http.app, {
+    shard,
+    head,
+    scrape,
+    configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
+    onContact: () => {
+      lastContactMs = clock.monotonic();
+    },
+  });
+  const headService: Service = {
+    name: "head",
+    start: async () => {},
+    stop: async () => head.close(),
+  };
+  const announcement: Service = {
+    name: "announcement",
+    async start() {
+      isReady = true;
+      await writeShardFile(folder, {
+        process: identifyProcess(process.pid),
+        http: addressText(http.address()),
+        grpc: addressText(grpc.address()),
+      });
+    },
+    stop: async () => removeShardFile(folder),
+  };
+  const orphanWatch = setInterval(() => {
+    if (flags.orphanGrace === 0 || clock.monotonic() - lastContactMs < flags.orphanGrace) return;
+    logger.warn("no coordinator for longer than --shard.orphan-grace: draining");
+    abort.abort();
+  }, ORPHAN_CHECK_MS);
+  try {
+    await runUntilSignal([headService, scrape, shard, grpc, http, announcement], { logger, abort });
+  } finally {
+    clearInterval(orphanWatch);
+  }
+}
+
+function addressText({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { Registry } from "../base/metrics.ts";
+import type { Service } from "../base/service.ts";
+import { ProcessDriver } from "../shard/process-driver.ts";
+import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
+import { lockFolder } from "../tsdb/lock.ts";
+import type { UP_FLAGS } from "./commands.ts";
+import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
+import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
+import { flagArguments, type FlagValues } from "./flags.ts";
+import { loggerOf, runUntilSignal } from "./run-role.ts";
+
+type UpValues = FlagValues<typeof UP_FLAGS>;
+
+export interface UpOptions {
+  readonly abort?: AbortController;
+  /** Called with the page's address once everything is up. */
+  readonly onReady?: (url: string) => void;
+}
+
+/** `shoal up`: coordinator and supervisor here; one query process and the shards as children. */
+export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<void> {
+  const logger = loggerOf(flags);
+  const registry = new Registry();
+  const clock = systemClock;
+  const abort = options.abort ?? new AbortController();
+  const lock = await lockFolder(flags.storagePath);
+  try {
+    let role: CoordinatorRole | undefined;
+    const driver = new ProcessDriver({
+      folder: flags.storagePath,
+      command: (ordinal, folder) => shardCommand(flags, { ordinal, folder }),
+      initialShards: Math.max(1, flags.minShard),
+      clock,
+      logger,
+      registry,
+      onChange: () => role?.coordinator.wake(),
+    });
+    role = await createCoordinatorRole({
+      flags,
+      listen: "127.0.0.1:0",
+      externalUrl: flags.externalUrl,
+      driver,
+      logger: logger.with({ component: "coordinator" }),
+      registry,
+      quit: () => abort.abort(),
+    });
+    const { server, reload } = role;
+    const query = new QueryProcess({
+      command: () => queryCommand(flags, server.address()),
+      logger,
+      registry,
+      onQuit: () => abort.abort(),
+    });
+    await runUntilSignal([...role.services, query], {
+      logger,
+      abort,
+      // A broken file is logged by `reload`; the old configuration stays.
+      onHangup: () => void reload().catch(() => {}),
+      onReady() {
+        const url = `http://${query.address}`;
+        logger.info("shoal is up", { url });
+        options.onReady?.(url);
+      },
+    });
+  } finally {
+    await lock.release();
+  }
+}
+
+interface QueryProcessOptions {
+  readonly command: () => ProcessCommand;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly onQuit: () => void;
+}
+
+/** The query process as a service: started when it listens; one that cannot even start fails the whole tree. */
+class QueryProcess implements Service {
+  readonly name = "query";
+  readonly #options: QueryProcessOptions;
+  #process: SupervisedProcess | undefined;
+  #address: string | undefined;
+
+  constructor(options: QueryProcessOptions) {
+    this.#options = options;
+  }
+
+  get address(): string {
+    if (this.#address === undefined) throw new Error("BUG: the query process is not up yet");
+    return this.#address;
+  }
+
+  async start(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const process = new SupervisedProcess(this.#options.command(), {
+      ...this.#options,
+      clock: systemClock,
+      onMessage: (message) => {
+        const { kind, address } = messageFields(message);
+        if (kind === "quit") this.#options.onQuit();
+        if (kind !== "ready" || typeof address !== "string") return;
+        this.#address = address;
+        resolve();
+      },
+      onChange: () => {
+        if (process.pid === undefined && this.#address === undefined)
+          reject(new AppError("unavailable", `cannot start the query process: ${process.error}`));
+      },
+    });
+    this.#process = process;
+    process.start();
+    await promise;
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+}
+
+function messageFields(message: unknown): { kind: unknown; address: unknown } {
+  if (typeof message !== "object" || message === null)
+    return { kind: undefined, address: undefined };
+  return { kind: Reflect.get(message, "kind"), address: Reflect.get(message, "address") };
+}
+
+function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string }): ProcessCommand {
+  const { retentionTime, coordinatorInterval } = flags;
+  // A coordinator that is only slow must not look like one that is gone.
+  const orphanGrace =
+    flags.orphanGrace === 0 ? 0 : Math.max(flags.orphanGrace, 6 * coordinatorInterval);
+  return childCommand(`shard-${shard.ordinal}`, [
+    "shard",
+    `--shard.id=shard-${shard.ordinal}`,
+    `--storage.tsdb.path=${shard.folder}`,
+    `--storage.tsdb.retention.time=${retentionTime}ms`,
+    `--shard.orphan-grace=${orphanGrace}ms`,
+    "--web.listen-address=127.0.0.1:0",
+    "--grpc.address=127.0.0.1:0",
+    ...flagArguments(LOG_FLAGS, flags),
+  ]);
+}
+
+function queryCommand(
+  flags: UpValues,
+  coordinator: { host: string; port: number },
+): ProcessCommand {
+  return {
+    ...childCommand("query", [
+      "query",
+      `--coordinator.url=http://${coordinator.host}:${coordinator.port}`,
+      ...flagArguments(WEB_FLAGS, flags),
+      ...flagArguments(LIFECYCLE_FLAGS, flags),
+      ...flagArguments(QUERY_FLAGS, flags),
+      ...flagArguments(LOG_FLAGS, flags),
+    ]),
+    withChannel: true,
+  };
+}
+
+/** This same program on this same Node, with nothing but what the command line says. */
+function childCommand(name: string, args: readonly string[]): ProcessCommand {
+  const environment: NodeJS.ProcessEnv = {};
+  for (const [key, value] of Object.entries(process.env))
+    if (!key.startsWith("SHOAL_")) environment[key] = value;
+  environment["NODE_COMPILE_CACHE"] ??= join(
+    import.meta.dirname,
+    "../../node_modules/.cache/shoal",
+  );
+  return {
+    name,
+    command: process.execPath,
+    args: [...process.execArgv, process.argv[1]!, ...args],
+    environment,
+  };
+}

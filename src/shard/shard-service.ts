@@ -1,0 +1,241 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { AppError, systemCode } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { parseConfig } from "../config/load.ts";
+import type { Config } from "../config/types.ts";
+import type { ScrapeManager } from "../scrape/scrape-manager.ts";
+import type { TargetStatus as ScrapeStatus } from "../scrape/scrape-loop.ts";
+import { writeFileAtomic } from "./atomic-file.ts";
+import type { Load } from "./load.ts";
+import { LoadAverage } from "./load-average.ts";
+import {
+  type AssignedTarget,
+  decodeAssignment,
+  decodeConfig,
+  encodeAssignment,
+  type PushedConfig,
+  type ShardRuntime,
+  type TargetStatus,
+} from "./wire.ts";
+
+/** The scraping engine under a shard. */
+export type ScrapeEngine = Pick<ScrapeManager, "apply" | "status" | "stop">;
+
+export interface ShardServiceOptions {
+  readonly id: string;
+  readonly folder: string;
+  readonly engine: ScrapeEngine;
+  readonly headSeries: () => number;
+  readonly grpcAddress: () => string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly startedAtMs: number;
+}
+
+/** What a shard keeps of one assigned target. */
+interface Entry {
+  readonly assigned: AssignedTarget;
+  readonly average: LoadAverage;
+  scrapes: number;
+  goodScrapes: number;
+  last: ScrapeStatus | undefined;
+}
+
+const CONFIG_FILE = "config.json";
+const TARGETS_FILE = "targets.json";
+
+/**
+ * The shard's part of the bargain: it scrapes the targets it was last given with the configuration it was last given, and
+ * keeps both on disk, so that it goes on after a restart without anybody's help.
+ */
+export class ShardService {
+  readonly name = "shard";
+  readonly #options: ShardServiceOptions;
+  #entries = new Map<string, Entry>();
+  #pushed: PushedConfig | undefined;
+  #config: Config | undefined;
+  #idleSinceMs: number | undefined;
+  /** Changes of targets and configuration happen one after the other. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(options: ShardServiceOptions) {
+    this.#options = options;
+  }
+
+  get config(): Config | undefined {
+    return this.#config;
+  }
+
+  /** Takes up what was assigned before the restart. */
+  async start(): Promise<void> {
+    const { folder, clock, logger } = this.#options;
+    await mkdir(folder, { recursive: true });
+    const config = await readJson(join(folder, CONFIG_FILE));
+    const targets = await readJson(join(folder, TARGETS_FILE));
+    this.#idleSinceMs = clock.now();
+    try {
+      if (config === undefined) return;
+      const pushed = decodeConfig(config);
+      this.#config = parsePushed(pushed);
+      this.#pushed = pushed;
+      if (targets !== undefined) this.#replace(decodeAssignment(targets));
+    } catch (error) {
+      // The coordinator brings a good one; until then nothing can be scraped.
+      logger.error("cannot take up the kept configuration and targets", { error });
+      return;
+    }
+    this.#apply(new Set());
+    logger.info("took up the kept targets", { targets: this.#entries.size });
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue;
+    await this.#options.engine.stop();
+  }
+
+  setTargets(list: readonly AssignedTarget[]): Promise<void> {
+    return this.#enqueue(async () => {
+      const leaving = new Set<string>();
+      for (const [hash, { assigned }] of this.#entries)
+        if (assigned.state === "in_transfer") leaving.add(hash);
+      await this.#persist(TARGETS_FILE, encodeAssignment(list));
+      this.#replace(list);
+      this.#apply(leaving);
+    });
+  }
+
+  /** Rejects with `bad-data`, keeping the running one, when the configuration is broken. */
+  setConfig(pushed: PushedConfig): Promise<void> {
+    return this.#enqueue(async () => {
+      const config = parsePushed(pushed);
+      await this.#persist(CONFIG_FILE, pushed);
+      this.#config = config;
+      this.#pushed = pushed;
+      this.#apply(new Set());
+    });
+  }
+
+  runtime(): ShardRuntime {
+    const { id, headSeries, grpcAddress, startedAtMs } = this.#options;
+    this.#countScrapes();
+    let processSeries = 0;
+    for (const entry of this.#entries.values()) processSeries += loadOf(entry).rawSeries;
+    return {
+      id,
+      headSeries: headSeries(),
+      processSeries,
+      configHash: this.#pushed?.hash ?? "",
+      idleSinceMs: this.#idleSinceMs,
+      pid: process.pid,
+      rssBytes: process.memoryUsage.rss(),
+      startedAtMs,
+      grpcAddress: grpcAddress(),
+    };
+  }
+
+  statuses(): Map<string, TargetStatus> {
+    this.#countScrapes();
+    return new Map([...this.#entries].map(([hash, entry]) => [hash, statusOf(entry)]));
+  }
+
+  assignment(): AssignedTarget[] {
+    return [...this.#entries.values()].map((entry) => ({ ...entry.assigned, load: loadOf(entry) }));
+  }
+
+  /** Takes note of scrapes that ended since the last look. */
+  #countScrapes(): void {
+    for (const status of this.#options.engine.status()) {
+      const entry = this.#entries.get(status.target.hash);
+      if (entry === undefined || status.lastScrapeMs === (entry.last?.lastScrapeMs ?? 0)) continue;
+      entry.last = status;
+      // A scrape that began before the target was given to this shard says nothing about the new ownership.
+      if (status.lastScrapeMs < entry.assigned.assignedAtMs && entry.scrapes === 0) continue;
+      entry.scrapes++;
+      if (status.health !== "up") continue;
+      entry.goodScrapes++;
+      entry.average.add({
+        series: status.seriesPostRelabel,
+        rawSeries: status.seriesScraped,
+      });
+    }
+  }
+
+  #replace(list: readonly AssignedTarget[]): void {
+    const entries = new Map<string, Entry>();
+    for (const assigned of list) {
+      const known = this.#entries.get(assigned.target.hash);
+      // The same assignment goes on counting; a new one of the same target starts over.
+      const isSame = known?.assigned.assignedAtMs === assigned.assignedAtMs;
+      entries.set(assigned.target.hash, {
+        assigned,
+        average: known?.average ?? new LoadAverage(),
+        scrapes: isSame ? known.scrapes : 0,
+        goodScrapes: isSame ? known.goodScrapes : 0,
+        last: known?.last,
+      });
+    }
+    this.#entries = entries;
+    if (entries.size > 0) this.#idleSinceMs = undefined;
+    else this.#idleSinceMs ??= this.#options.clock.now();
+  }
+
+  #apply(handedOver: ReadonlySet<string>): void {
+    if (this.#config === undefined) return;
+    const targets = [...this.#entries.values()].map(({ assigned }) => assigned.target);
+    this.#options.engine.apply({ config: this.#config, targets, handedOver });
+  }
+
+  async #persist(file: string, value: unknown): Promise<void> {
+    await writeFileAtomic(join(this.#options.folder, file), `${JSON.stringify(value)}\n`);
+  }
+
+  #enqueue(change: () => Promise<void>): Promise<void> {
+    const next = this.#queue.then(change);
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+}
+
+/** As measured, else as it was placed. */
+function loadOf({ assigned, average }: Entry): Load {
+  return average.value ?? assigned.load;
+}
+
+function statusOf(entry: Entry): TargetStatus {
+  const { state, assignedAtMs } = entry.assigned;
+  return {
+    state,
+    assignedAtMs,
+    load: loadOf(entry),
+    health: entry.last?.health ?? "unknown",
+    lastError: entry.last?.lastError ?? "",
+    lastScrapeMs: entry.last?.lastScrapeMs ?? 0,
+    lastScrapeDurationMs: entry.last?.lastDurationMs ?? 0,
+    scrapes: entry.scrapes,
+    goodScrapes: entry.goodScrapes,
+  };
+}
+
+function parsePushed(pushed: PushedConfig): Config {
+  return parseConfig(pushed.rawContent, {
+    path: "the configuration",
+    baseFolder: pushed.baseFolder,
+  });
+}
+
+async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw new AppError("unavailable", `cannot read ${path}`, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AppError("corrupt", `cannot read ${path}: it is not JSON`, { cause: error });
+  }
+}
