@@ -118,27 +118,40 @@ function writeHeader(
 
 /** Where a `FrameWriter` puts its bytes: the part of an HTTP/2 stream it needs. */
 export interface FrameSink {
-  write(bytes: Uint8Array, callback: () => void): unknown;
+  write(bytes: Uint8Array, callback: (error?: Error | null) => void): unknown;
 }
 
-/** Messages up to this size are copied together into one write. */
-const SMALL_MESSAGE_BYTES = 16 * 1024;
-const FIRST_BATCH_BYTES = 2 * 1024;
-const MAX_BATCH_BYTES = 64 * 1024;
 /** Bytes handed to the stream and not yet taken by the connection before the producer has to wait. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 const LOW_WATER_BYTES = 256 * 1024;
 
+const BLOCK_BYTES = 64 * 1024;
+/** Idle blocks kept for the next call: 4 MiB. */
+const MAX_POOLED_BLOCKS = 64;
+
 /**
- * Writes messages to a stream: small ones are gathered into writes of up to 64 KiB until the event loop turns, large
- * ones go through without a copy. A hundred thousand tiny messages a second thus cost a few hundred writes.
+ * Blocks that messages are copied into on their way out, used again once the connection has taken their bytes. Memory
+ * that is always new costs more in page faults and garbage collection than the copy does.
+ */
+const pool: Buffer[] = [];
+
+function acquireBlock(): Buffer {
+  return pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+}
+
+function releaseBlock(block: Buffer): void {
+  if (pool.length < MAX_POOLED_BLOCKS) pool.push(block);
+}
+
+/**
+ * Writes messages to a stream, packed into blocks of 64 KiB: a full block leaves at once, the last one when the event
+ * loop turns. A hundred thousand tiny messages a second thus cost a few hundred writes.
  */
 export class FrameWriter {
   readonly #sink: FrameSink;
   readonly #codec: Codec | undefined;
-  #batch: Buffer | undefined;
-  #batchSize = 0;
-  #batchCapacity = FIRST_BATCH_BYTES;
+  #block: Buffer | undefined;
+  #blockSize = 0;
   #inFlightBytes = 0;
   #flushScheduled = false;
   #waiter: (() => void) | undefined;
@@ -149,48 +162,45 @@ export class FrameWriter {
     this.#codec = codec;
   }
 
-  /** Takes over `message`. When the result is a promise, wait for it before the next one. */
+  /** Copies `message`. When the result is a promise, wait for it before the next one. */
   push(message: Uint8Array): Promise<void> | undefined {
     if (this.#closed) return undefined;
     const body = this.#codec === undefined ? message : this.#codec.compress(message);
-    if (body.length > SMALL_MESSAGE_BYTES) {
-      this.flush();
-      const header = Buffer.allocUnsafe(HEADER_BYTES);
-      writeHeader(header, 0, { compressed: this.#codec !== undefined, size: body.length });
-      this.#write(header);
-      this.#write(body);
-    } else this.#gather(body);
-    return this.#inFlightBytes < HIGH_WATER_BYTES ? undefined : this.#belowLowWater();
-  }
-
-  #gather(body: Uint8Array): void {
-    const needed = HEADER_BYTES + body.length;
-    if (this.#batch !== undefined && this.#batchSize + needed > this.#batch.length) {
-      this.flush();
-      // A batch that fills up within one turn is followed by more.
-      this.#batchCapacity = Math.min(this.#batchCapacity * 4, MAX_BATCH_BYTES);
-    }
-    this.#batch ??= Buffer.allocUnsafe(Math.max(this.#batchCapacity, needed));
-    writeHeader(this.#batch, this.#batchSize, {
+    if (this.#blockSize + HEADER_BYTES > BLOCK_BYTES) this.flush();
+    this.#block ??= acquireBlock();
+    writeHeader(this.#block, this.#blockSize, {
       compressed: this.#codec !== undefined,
       size: body.length,
     });
-    this.#batch.set(body, this.#batchSize + HEADER_BYTES);
-    this.#batchSize += needed;
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    setImmediate(() => {
-      this.#flushScheduled = false;
-      this.flush();
-    });
+    this.#blockSize += HEADER_BYTES;
+    for (let at = 0; at < body.length;) {
+      const part = Math.min(body.length - at, BLOCK_BYTES - this.#blockSize);
+      this.#block ??= acquireBlock();
+      this.#block.set(part === body.length ? body : body.subarray(at, at + part), this.#blockSize);
+      this.#blockSize += part;
+      at += part;
+      if (this.#blockSize === BLOCK_BYTES) this.flush();
+    }
+    this.#scheduleFlush();
+    return this.#inFlightBytes < HIGH_WATER_BYTES ? undefined : this.#belowLowWater();
   }
 
+  /** Hands over what is pending. */
   flush(): void {
-    if (this.#batch === undefined || this.#closed) return;
-    const batch = this.#batch.subarray(0, this.#batchSize);
-    this.#batch = undefined;
-    this.#batchSize = 0;
-    this.#write(batch);
+    const block = this.#block;
+    if (block === undefined || this.#closed) return;
+    const size = this.#blockSize;
+    this.#block = undefined;
+    this.#blockSize = 0;
+    this.#inFlightBytes += size;
+    this.#sink.write(size === BLOCK_BYTES ? block : block.subarray(0, size), (error) => {
+      // After an error the connection may still hold the memory.
+      if (error === undefined || error === null) releaseBlock(block);
+      this.#inFlightBytes -= size;
+      if (this.#inFlightBytes > LOW_WATER_BYTES) return;
+      this.#waiter?.();
+      this.#waiter = undefined;
+    });
   }
 
   /** The stream is gone: drops what is pending and lets a waiting producer go on. */
@@ -200,13 +210,12 @@ export class FrameWriter {
     this.#waiter = undefined;
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#inFlightBytes += bytes.length;
-    this.#sink.write(bytes, () => {
-      this.#inFlightBytes -= bytes.length;
-      if (this.#inFlightBytes > LOW_WATER_BYTES) return;
-      this.#waiter?.();
-      this.#waiter = undefined;
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#block === undefined) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      this.flush();
     });
   }
 

@@ -14,7 +14,7 @@ export interface UnaryMethod {
 
 export interface ServerStreamMethod {
   readonly kind: "server-stream";
-  /** Yielded bytes belong to the transport and must not change any more. */
+  /** Yielded bytes are copied: they may be used again from the next pull on. */
   handle(request: Uint8Array, call: CallContext): AsyncIterable<Uint8Array>;
 }
 

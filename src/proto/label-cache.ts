@@ -1,13 +1,13 @@
 import { ProtoReader } from "./wire.ts";
 
-/** Bytes of Label messages kept before the cache starts over. */
-const MAX_ARENA_BYTES = 4 * 1024 * 1024;
+/** Bytes of Label messages kept before the cache starts over; all in all it takes about six times as much memory. */
+const MAX_ARENA_BYTES = 2 * 1024 * 1024;
 const FIRST_SLOTS = 1024;
 
 /**
  * Decoded labels by the bytes of their Label message. In a series stream nearly every pair (`job`, `instance`, …)
  * comes thousands of times: it is decoded once, and equal texts are the same string in memory. A hit needs a hash
- * and a comparison of the bytes, so a collision cannot mix up labels.
+ * and a comparison of the bytes, so a collision cannot mix up labels. One cache may serve many streams at a time.
  */
 export class LabelCache {
   #arena = new Uint8Array(16 * 1024);
@@ -20,24 +20,33 @@ export class LabelCache {
   readonly names: string[] = [];
   readonly values: string[] = [];
 
-  /** The entry (an index into `names` and `values`, valid until the next call) of the Label at `at`. */
-  lookup(bytes: Uint8Array, at: number, end: number): number {
+  /**
+   * The entry of the Label at `at`: an index into `names` and `values`, valid until the next call. `likely` is the
+   * entry to try first (any number will do): series come sorted, so most labels equal those of the series before.
+   */
+  lookup(bytes: Uint8Array, range: { at: number; end: number; likely: number }): number {
+    const { at, end, likely } = range;
+    if (likely < this.names.length && this.#isEntry(likely, bytes, range)) return likely;
     const hash = hashBytes(bytes, at, end);
-    const size = end - at;
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     for (;;) {
       const entry = this.#slots[slot]!;
       if (entry < 0) return this.#add({ bytes, at, end }, hash);
-      if (this.#hashes[entry] === hash && this.#sizes[entry] === size) {
-        const arena = this.#arena;
-        const start = this.#starts[entry]!;
-        let i = 0;
-        while (i < size && arena[start + i] === bytes[at + i]) i++;
-        if (i === size) return entry;
-      }
+      if (this.#hashes[entry] === hash && this.#isEntry(entry, bytes, range)) return entry;
       slot = (slot + 1) & mask;
     }
+  }
+
+  #isEntry(entry: number, bytes: Uint8Array, range: { at: number; end: number }): boolean {
+    const { at } = range;
+    const size = range.end - at;
+    if (this.#sizes[entry] !== size) return false;
+    const arena = this.#arena;
+    const start = this.#starts[entry]!;
+    // From the end: values differ there more often than at the start, where the name is.
+    for (let i = size - 1; i >= 0; i--) if (arena[start + i] !== bytes[at + i]) return false;
+    return true;
   }
 
   #add(label: { bytes: Uint8Array; at: number; end: number }, hash: number): number {

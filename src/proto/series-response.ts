@@ -35,7 +35,7 @@ const SERIES_FIELD = 1;
 const WARNING_FIELD = 2;
 const BATCH_FIELD = 4;
 
-/** Writes the frames of one stream. */
+/** Writes the frames of one stream; each is valid until the next one is written. */
 export class SeriesEncoder {
   readonly #writer = new ProtoWriter();
 
@@ -90,7 +90,14 @@ export interface SeriesSink<Encoding extends number> {
 
 /** Reads the frames of one stream. Chunk data are views of the frame. */
 export class SeriesDecoder {
-  readonly #cache = new LabelCache();
+  readonly #cache: LabelCache;
+  /** The cache's entries of the series before, by position. */
+  readonly #entries: number[] = [];
+  readonly #range = { at: 0, end: 0, likely: 0 };
+
+  constructor(cache = new LabelCache()) {
+    this.#cache = cache;
+  }
 
   /** Throws `corrupt`; series before the broken one have then been delivered. */
   decode(frame: Uint8Array, sink: SeriesSink<1 | 2 | 3>): void {
@@ -113,6 +120,7 @@ export class SeriesDecoder {
 
   #series(reader: ProtoReader, sink: SeriesSink<1 | 2 | 3>): void {
     const cache = this.#cache;
+    const range = this.#range;
     const labels: string[] = [];
     const chunks: ChunkMessage<1 | 2 | 3>[] = [];
     let previous = "";
@@ -121,9 +129,12 @@ export class SeriesDecoder {
       const key = reader.key();
       if (key === 0x0a) {
         const size = reader.size();
-        const at = reader.at;
-        reader.at = at + size;
-        const entry = cache.lookup(reader.bytes, at, at + size);
+        const position = labels.length >> 1;
+        range.at = reader.at;
+        range.end = reader.at += size;
+        range.likely = this.#entries[position] ?? 0;
+        const entry = cache.lookup(reader.bytes, range);
+        this.#entries[position] = entry;
         const name = cache.names[entry]!;
         const value = cache.values[entry]!;
         // Byte order and JavaScript's order agree where this holds for ASCII; the rare rest is looked at closely.

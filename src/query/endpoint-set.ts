@@ -9,6 +9,7 @@ import type { ClientTls } from "../grpc/tls.ts";
 import { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { decodeInfoResponse, type InfoMessage } from "../proto/info.ts";
+import { LabelCache } from "../proto/label-cache.ts";
 import { MAX_INT64, MIN_INT64 } from "../proto/wire.ts";
 
 export interface EndpointSpec {
@@ -66,6 +67,8 @@ export class Endpoint {
   readonly address: string;
   readonly strict: boolean;
   readonly channel: Channel;
+  /** Of all endpoints of the set. */
+  readonly labelCache: LabelCache;
   readonly #clock: Clock;
   #health: EndpointHealth = "unknown";
   #lastError = "";
@@ -73,7 +76,13 @@ export class Endpoint {
   #info: InfoMessage | undefined;
   #labelSets: readonly Labels[] = [];
 
-  constructor(options: { spec: EndpointSpec; channel: Channel; clock: Clock }) {
+  constructor(options: {
+    spec: EndpointSpec;
+    channel: Channel;
+    labelCache: LabelCache;
+    clock: Clock;
+  }) {
+    this.labelCache = options.labelCache;
     this.address = options.spec.address;
     this.strict = options.spec.strict ?? false;
     this.channel = options.channel;
@@ -160,6 +169,7 @@ export class EndpointSet implements Service {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #endpoints = new Map<string, Endpoint>();
+  readonly #labelCache = new LabelCache();
   readonly #leaving = new Map<Channel, () => void>();
   #refreshing: Promise<void> | undefined;
   #cancelTimer: () => void = () => {};
@@ -247,7 +257,7 @@ export class EndpointSet implements Service {
       ...(keepalive === undefined ? {} : { keepalive }),
       ...(spec.compression === undefined ? {} : { compression: spec.compression }),
     });
-    return new Endpoint({ spec, channel, clock: this.#clock });
+    return new Endpoint({ spec, channel, labelCache: this.#labelCache, clock: this.#clock });
   }
 
   /** Queries in progress keep the connection of an endpoint that has left the list. */

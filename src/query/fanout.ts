@@ -126,6 +126,7 @@ export class FanoutQueryable implements Queryable {
             partialResponse: this.#abort ? "abort" : "warn",
             timeoutMs: this.#options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS,
             stripsReplicaLabels: endpoint.stripsReplicaLabels,
+            labelCache: endpoint.labelCache,
             clock: this.#clock,
           }),
         });

@@ -3,6 +3,7 @@ import { AppError } from "../base/errors.ts";
 import type { Channel } from "../grpc/channel.ts";
 import { Labels, compareLabels } from "../model/labels.ts";
 import type { MatchOperator, Matcher } from "../model/matcher.ts";
+import type { LabelCache } from "../proto/label-cache.ts";
 import {
   decodeLabelResponse,
   encodeLabelNamesRequest,
@@ -48,6 +49,8 @@ export interface RemoteStoreOptions {
   /** Whether the store can strip replica labels itself; if not, it is done here. Default true. */
   readonly stripsReplicaLabels?: boolean;
   readonly clock?: Clock;
+  /** Shared with other stores, so that equal labels are the same texts. Default: one for each select. */
+  readonly labelCache?: LabelCache;
 }
 
 /** Series per frame that stores are asked for. */
@@ -60,8 +63,10 @@ export class RemoteStore implements Queryable {
   readonly #timeoutMs: number;
   readonly #stripsReplicaLabels: boolean;
   readonly #clock: Clock;
+  readonly #labelCache: LabelCache | undefined;
 
   constructor(options: RemoteStoreOptions) {
+    this.#labelCache = options.labelCache;
     this.#channel = options.channel;
     this.#strategy = options.partialResponse === "abort" ? STRATEGY_ABORT : STRATEGY_WARN;
     this.#timeoutMs = options.timeoutMs ?? 0;
@@ -134,7 +139,7 @@ export class RemoteStore implements Queryable {
       }),
       { signal: watchdog.signal },
     );
-    const decoder = new SeriesDecoder();
+    const decoder = new SeriesDecoder(this.#labelCache);
     const sink = new BatchSink();
     try {
       for (;;) {

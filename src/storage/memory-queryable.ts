@@ -23,11 +23,13 @@ export class MemoryQueryable implements Queryable {
 
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     const without = new Set(request.withoutReplicaLabels);
-    const found = this.#find(request).map(({ labels, chunks }) => ({
-      labels: labels.without(without),
-      chunks: request.skipChunks === true ? [] : chunks.filter((chunk) => overlaps(chunk, request)),
-    }));
-    const sorted = without.size === 0 ? found : sortSeries(found);
+    const found = this.#find(request).map((series) => this.#inRange(series, request));
+    const sorted =
+      without.size === 0
+        ? found
+        : sortSeries(
+            found.map(({ labels, chunks }) => ({ labels: labels.without(without), chunks })),
+          );
     const end = Math.min(sorted.length, request.limit || Infinity);
     for (let i = 0; i < end; i += this.#batchSize) {
       request.signal?.throwIfAborted();
@@ -43,6 +45,15 @@ export class MemoryQueryable implements Queryable {
   labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
     const values = this.#find(request).map(({ labels }) => labels.get(name));
     return Promise.resolve(labelResult(values, request));
+  }
+
+  #inRange(series: Series, request: SelectRequest): Series {
+    if (request.skipChunks === true) return { labels: series.labels, chunks: [] };
+    if (series.chunks.every((chunk) => overlaps(chunk, request))) return series;
+    return {
+      labels: series.labels,
+      chunks: series.chunks.filter((chunk) => overlaps(chunk, request)),
+    };
   }
 
   #find(request: LabelRequest): readonly Series[] {

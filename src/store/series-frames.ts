@@ -1,4 +1,3 @@
-import { SeriesEncoder } from "../proto/series-response.ts";
 import type { Series } from "../storage/queryable.ts";
 
 /** A frame is closed at this size; a series larger than it continues in the next frame. Thanos has the same limit. */
@@ -7,13 +6,15 @@ export const MAX_FRAME_BYTES = 1024 * 1024;
 /** Most series a client may ask for in one frame. */
 export const MAX_BATCH_SERIES = 10_000;
 
-/** Gathers series into frames of up to `batchSize` series (0 or 1: one series per frame) and about 1 MiB. */
+/** The content of a frame: some series, or a warning. */
+export type FramePart = readonly Series[] | string;
+
+/** Cuts a series stream into frames of up to `batchSize` series (0 or 1: one series per frame) and about 1 MiB. */
 export class SeriesFramer {
-  readonly #encoder = new SeriesEncoder();
   readonly #batchSize: number;
   #pending: Series[] = [];
   #pendingBytes = 0;
-  #frames: Uint8Array[] = [];
+  #frames: FramePart[] = [];
 
   constructor(batchSize: number) {
     this.#batchSize = Math.min(Math.max(batchSize, 1), MAX_BATCH_SERIES);
@@ -25,7 +26,7 @@ export class SeriesFramer {
   }
 
   /** The finished frames, in order. */
-  take(): readonly Uint8Array[] {
+  take(): readonly FramePart[] {
     const frames = this.#frames;
     this.#frames = [];
     return frames;
@@ -53,11 +54,7 @@ export class SeriesFramer {
   /** Finishes the frame of what is pending, if anything is. */
   flush(): void {
     if (this.#pending.length === 0) return;
-    this.#frames.push(
-      this.#batchSize === 1
-        ? this.#encoder.series(this.#pending[0]!)
-        : this.#encoder.batch(this.#pending),
-    );
+    this.#frames.push(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
   }
@@ -65,7 +62,7 @@ export class SeriesFramer {
   /** A warning keeps its place between the series. */
   warning(text: string): void {
     this.flush();
-    this.#frames.push(this.#encoder.warning(text));
+    this.#frames.push(text);
   }
 }
 

@@ -16,6 +16,7 @@ import {
   type LabelMatcherMessage,
   type SeriesRequestMessage,
 } from "../proto/series-request.ts";
+import { SeriesEncoder } from "../proto/series-response.ts";
 import { MAX_INT64, MIN_INT64 } from "../proto/wire.ts";
 import { mergeTexts } from "../storage/merge.ts";
 import type {
@@ -26,7 +27,7 @@ import type {
   SeriesBatch,
 } from "../storage/queryable.ts";
 import { changeSeriesLabels, matchExternalLabels } from "./external-labels.ts";
-import { SeriesFramer } from "./series-frames.ts";
+import { SeriesFramer, type FramePart } from "./series-frames.ts";
 import { createShardFilter } from "./series-shard.ts";
 
 export interface StoreServiceOptions {
@@ -126,6 +127,12 @@ async function* series(
   const abort =
     request.partialResponseDisabled || request.partialResponseStrategy === STRATEGY_ABORT;
   const framer = new SeriesFramer(request.responseBatchSize);
+  const encoder = new SeriesEncoder();
+  const batched = request.responseBatchSize > 1;
+  const encode = (part: FramePart): Uint8Array => {
+    if (typeof part === "string") return encoder.warning(part);
+    return batched ? encoder.batch(part) : encoder.series(part[0]!);
+  };
   let left = request.limit > 0 ? request.limit : Infinity;
   const batches: AsyncIterable<SeriesBatch> = changes
     ? changeSeriesLabels(selected, { external, without })
@@ -139,12 +146,12 @@ async function* series(
       if (keep !== undefined && !keep(one.labels)) continue;
       if (left-- <= 0) break;
       framer.add(one);
-      if (framer.hasFrames) for (const frame of framer.take()) yield frame;
+      if (framer.hasFrames) for (const part of framer.take()) yield encode(part);
     }
     if (left <= 0) break;
   }
   framer.flush();
-  for (const frame of framer.take()) yield frame;
+  for (const part of framer.take()) yield encode(part);
 }
 
 function hintsOf({ queryHints }: SeriesRequestMessage): Pick<SelectRequest, "hints"> {
