@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TargetGroup } from "../model/target.ts";
+import { buildTargets } from "./targets.ts";
+
+const JOB = {
+  jobName: "j",
+  scrapeIntervalMs: 60_000,
+  scrapeTimeoutMs: 10_000,
+  metricsPath: "/metrics",
+  scheme: "http",
+  params: {},
+  relabelConfigs: [],
+  metricNameValidationScheme: "utf8",
+  targetLimit: 0,
+} as const;
+
+function group(source: string, ...addresses: string[]): TargetGroup {
+  return {
+    source,
+    labels: {},
+    targets: addresses.map((address) => ({ __address__: address })),
+  };
+}
+
+test("equal targets are one, over all groups", () => {
+  const { active, dropped, errors } = buildTargets(JOB, [
+    group("a", "h:1", "h:2", "h:1"),
+    group("b", "h:2", "h:3"),
+  ]);
+  assert.deepEqual(
+    active.map((target) => target.url),
+    ["http://h:1/metrics", "http://h:2/metrics", "http://h:3/metrics"],
+  );
+  assert.deepEqual([dropped, errors], [[], []]);
+  const metas: TargetGroup[] = [
+    { ...group("a", "h:1"), labels: { __meta_x: "1" } },
+    { ...group("b", "h:1"), labels: { __meta_x: "2" } },
+  ];
+  assert.equal(buildTargets(JOB, metas).active.length, 1, "meta labels are not identity");
+});
+
+test("a bad target costs only itself", () => {
+  const { active, errors } = buildTargets(JOB, [group("f.json:0", "h:1", "a/b", "h:2", "")]);
+  assert.equal(active.length, 2);
+  assert.deepEqual(errors, [
+    'instance 1 in group f.json:0: "a/b" is not a valid hostname',
+    "instance 3 in group f.json:0: no address",
+  ]);
+});
+
+test("target_limit counts targets after relabelling and de-duplication", () => {
+  const limited = { ...JOB, targetLimit: 2 };
+  assert.equal(buildTargets(limited, [group("a", "h:1", "h:2", "h:2")]).limitError, undefined);
+  const over = buildTargets(limited, [group("a", "h:1", "h:2", "h:3")]);
+  assert.equal(over.limitError, "target_limit exceeded (number of targets: 3, limit: 2)");
+  assert.deepEqual(over.errors, [over.limitError]);
+  assert.equal(over.active.length, 3);
+});
