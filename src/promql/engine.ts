@@ -126,7 +126,7 @@ export class Engine {
       );
     if (query.endMs < query.startMs)
       throw new AppError("bad-data", "end timestamp must not be before start time");
-    if (Math.floor((query.endMs - query.startMs) / query.stepMs) >= this.#maxPoints)
+    if (Math.floor((query.endMs - query.startMs) / query.stepMs) > this.#maxPoints)
       throw new AppError(
         "bad-data",
         `exceeded maximum resolution of ${this.#maxPoints.toLocaleString("en-US")} points per timeseries. Try decreasing the query resolution (?step=XX)`,

@@ -1,6 +1,5 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
-import { AppError } from "../../base/errors.ts";
 import { isStaleWords } from "../../base/float.ts";
 import { compareText } from "../../base/text.ts";
 import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
@@ -31,7 +30,6 @@ export function registerFederate(
 ): void {
   app.get("/federate", async (request, reply) => {
     const selectors = await selectorsOf(parametersOf(request));
-    if (selectors.length === 0) throw new AppError("bad-data", "no match[] parameter provided");
     const signal = clientSignal(request, reply);
     const maxTimeMs = clock.now();
     // Left-open window, as every lookback: a sample exactly one lookback old is too old.

@@ -51,14 +51,18 @@ test("refusals carry Prometheus's texts", () => {
   f(
     "time=now",
     (p) => timeParameter(p, "time", 0),
-    'invalid parameter "time": cannot parse "now" to a valid timestamp',
+    'invalid parameter "time": invalid time value for \'time\': cannot parse "now" to a valid timestamp',
   );
   f(
     "step=x",
     (p) => durationParameter(p, "step"),
     'invalid parameter "step": cannot parse "x" to a valid duration',
   );
-  f("limit=x", limitParameter, 'invalid parameter "limit": limit must be a number');
+  f(
+    "limit=x",
+    limitParameter,
+    'invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax',
+  );
   f("limit=-1", limitParameter, 'invalid parameter "limit": limit must be non-negative');
 });
 

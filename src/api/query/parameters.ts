@@ -50,7 +50,10 @@ export function timeParameter(parameters: URLSearchParams, name: string, fallbac
   if (text === "") return fallback;
   const time = parseTime(text);
   if (time === undefined)
-    throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid timestamp`);
+    throw invalidParameter(
+      name,
+      `invalid time value for '${name}': cannot parse ${JSON.stringify(text)} to a valid timestamp`,
+    );
   return time;
 }
 
@@ -77,7 +80,11 @@ export function limitParameter(parameters: URLSearchParams): number {
   const text = parameters.get("limit") ?? "";
   if (text === "") return 0;
   const limit = /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
-  if (limit === undefined) throw invalidParameter("limit", "limit must be a number");
+  if (limit === undefined)
+    throw invalidParameter(
+      "limit",
+      `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   if (limit < 0) throw invalidParameter("limit", "limit must be non-negative");
   return limit;
 }

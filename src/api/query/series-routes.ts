@@ -18,6 +18,7 @@ import { asParameter } from "./query-routes.ts";
 import { clientSignal, sendData } from "./send.ts";
 
 const TRUNCATED = "results truncated due to limit";
+const NO_MATCHER = "match[] must contain at least one non-empty matcher";
 
 /** `/api/v1/series`, `/labels`, `/label/{name}/values`. */
 export function registerSeriesRoutes(
@@ -33,7 +34,12 @@ export function registerSeriesRoutes(
       if (parameters.getAll("match[]").length === 0)
         throw new AppError("bad-data", "no match[] parameter provided");
       const range = timeRange(parameters);
-      const selectors = await selectorsOf(parameters);
+      // Prometheus names the parameter here, and not in the label endpoints.
+      const selectors = await selectorsOf(parameters).catch((error: unknown) => {
+        throw error instanceof AppError && error.message === NO_MATCHER
+          ? invalidParameter("match[]", NO_MATCHER)
+          : error;
+      });
       const signal = clientSignal(request, reply);
       const found = new Map<string, Labels>();
       const warnings = new Set<string>();
@@ -125,8 +131,7 @@ export async function selectorsOf(parameters: URLSearchParams): Promise<(readonl
   const selectors: (readonly Matcher[])[] = [];
   for (const text of parameters.getAll("match[]")) {
     const matchers = await asParameter("match[]", () => parseSelector(text));
-    if (matchers.every(matchesEmpty))
-      throw new AppError("bad-data", "match[] must contain at least one non-empty matcher");
+    if (matchers.every(matchesEmpty)) throw new AppError("bad-data", NO_MATCHER);
     selectors.push(matchers);
   }
   return selectors;

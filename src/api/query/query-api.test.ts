@@ -1,0 +1,299 @@
+/**
+ * The HTTP API v1 in process, over fixed series; and, where the real Prometheus is there, the same requests to both, whose
+ * answers must be equal as JSON, errors included.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import {
+  type RunningProcess,
+  runTool,
+  skipWithoutParts,
+  startPrometheus,
+  temporaryFolder,
+} from "../../../test/support/processes.ts";
+import { systemClock } from "../../base/clock.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { Registry } from "../../base/metrics.ts";
+import { encodeXor } from "../../chunk/xor.ts";
+import { Labels } from "../../model/labels.ts";
+import { Engine } from "../../promql/engine.ts";
+import { MemoryQueryable } from "../../storage/memory-queryable.ts";
+import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
+import { createHttpServer, type HttpServer } from "../server.ts";
+import { registerQueryApi } from "./query-api.ts";
+
+const START_SECONDS = 1_700_000_000;
+const STEP_SECONDS = 15;
+const SAMPLES = 40;
+
+/** name, labels, value at index. */
+const DATA: readonly (readonly [string, Record<string, string>, (i: number) => number])[] = [
+  ["requests_total", { job: "a", instance: "x:1", code: "200" }, (i) => i * 3],
+  ["requests_total", { job: "a", instance: "x:1", code: "500" }, (i) => i * 0.1],
+  ["requests_total", { job: "b", instance: "y:1", code: "200" }, (i) => i ** 3],
+  ["temperature", { job: "b", instance: "y:1" }, (i) => Math.sin(i) * 1e-7],
+  ["huge", { job: "b" }, () => 1.5e22],
+  ["special", { job: "b", kind: "inf" }, () => -Infinity],
+  ["special", { job: "b", kind: "nan" }, () => NaN],
+];
+
+function fixedSeries(): Series[] {
+  const times = Float64Array.from(
+    { length: SAMPLES },
+    (_, i) => (START_SECONDS + i * STEP_SECONDS) * 1000,
+  );
+  return DATA.map(([name, labels, valueAt]) => {
+    const values = Float64Array.from({ length: SAMPLES }, (_, i) => valueAt(i));
+    const chunk = {
+      encoding: ENCODING_XOR,
+      minTimeMs: times[0]!,
+      maxTimeMs: times.at(-1)!,
+      data: encodeXor(times, values, { start: 0, end: SAMPLES }),
+    } as const;
+    return { labels: Labels.fromObject({ __name__: name, ...labels }), chunks: [chunk] };
+  });
+}
+
+function openMetrics(): string {
+  let text = "";
+  let family = "";
+  for (const [name, labels, valueAt] of DATA) {
+    const base = name.replace(/_total$/, "");
+    if (base !== family)
+      text += `# TYPE ${(family = base)} ${name === base ? "gauge" : "counter"}\n`;
+    const pairs = Object.entries(labels)
+      .map(([key, value]) => `${key}="${value}"`)
+      .join(",");
+    for (let i = 0; i < SAMPLES; i++) {
+      const value = valueAt(i);
+      text += `${name}{${pairs}} ${value === -Infinity ? "-Inf" : value} ${START_SECONDS + i * STEP_SECONDS}\n`;
+    }
+  }
+  return `${text}# EOF\n`;
+}
+
+let server: HttpServer;
+let url: string;
+let prometheus: RunningProcess | undefined;
+const folder = temporaryFolder("api");
+
+before(
+  async () => {
+    server = createHttpServer({
+      listen: "127.0.0.1:0",
+      logger: silentLogger,
+      registry: new Registry(),
+      ready: () => true,
+    });
+    registerQueryApi(server.app, {
+      engine: new Engine(),
+      queryable: new MemoryQueryable(fixedSeries()),
+      clock: { ...systemClock, now: () => (START_SECONDS + SAMPLES * STEP_SECONDS) * 1000 },
+      logger: silentLogger,
+      coordinator: undefined,
+      endpoints: () => [],
+      flags: {},
+      lookbackMs: 300_000,
+      externalLabels: () => ({ region: "eu" }),
+      pageFolder: undefined,
+      startTimeMs: 0,
+    });
+    await server.start();
+    url = `http://127.0.0.1:${server.address().port}`;
+    if (skipWithoutParts() !== false) return;
+    mkdirSync(join(folder, "blocks"));
+    writeFileSync(join(folder, "data.om"), openMetrics());
+    runTool("promtool", [
+      "tsdb",
+      "create-blocks-from",
+      "openmetrics",
+      join(folder, "data.om"),
+      join(folder, "blocks"),
+    ]);
+    prometheus = await startPrometheus({
+      config: "{}",
+      dataFolder: join(folder, "blocks"),
+      flags: ["--storage.tsdb.retention.time=100y"],
+    });
+  },
+  { timeout: 90_000 },
+);
+
+after(async () => {
+  await server.stop();
+  await prometheus?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const END_SECONDS = START_SECONDS + (SAMPLES - 1) * STEP_SECONDS;
+const RANGE = `start=${START_SECONDS}&end=${END_SECONDS}&step=30`;
+
+/** Requests whose answers must equal Prometheus's: path, then the parameters. */
+const SAME: readonly string[] = [
+  `query?query=1%2B1&time=2`,
+  `query?query=%22text%22&time=2`,
+  `query?query=requests_total&time=${END_SECONDS}`,
+  `query?query=temperature&time=${END_SECONDS}.123`,
+  `query?query=huge&time=${END_SECONDS}`,
+  `query?query=special&time=${END_SECONDS}`,
+  `query?query=requests_total[1m]&time=${END_SECONDS}`,
+  `query?query=nothing&time=${END_SECONDS}`,
+  `query?query=rate(temperature[1m])&time=${END_SECONDS}`,
+  `query?query=requests_total&time=${END_SECONDS}&limit=2`,
+  `query?query=sort_desc(requests_total)&time=2023-11-14T22:23:00Z`,
+  `query?query=&time=1`,
+  `query?query=sum(&time=1`,
+  `query?query=foo{&time=1`,
+  `query?query=rate(requests_total)&time=1`,
+  `query?query=1&time=x`,
+  `query?query=1&time=1&timeout=x`,
+  `query?query=1&time=1&limit=-1`,
+  `query?query=1&time=1&limit=x`,
+  `query_range?query=requests_total&${RANGE}`,
+  `query_range?query=rate(requests_total[1m])&${RANGE}`,
+  `query_range?query=sum by (job) (requests_total)&${RANGE}`,
+  `query_range?query=temperature&${RANGE}`,
+  `query_range?query=special&${RANGE}`,
+  `query_range?query=time()&start=1.5&end=3&step=0.5`,
+  `query_range?query=requests_total[1m]&${RANGE}`,
+  `query_range?query=%22x%22&${RANGE}`,
+  `query_range?query=1&start=0&end=11000&step=1`,
+  `query_range?query=1&start=0&end=11001&step=1`,
+  `query_range?query=1&start=5&end=1&step=1`,
+  `query_range?query=1&start=1&end=2&step=0`,
+  `query_range?query=1&start=1&end=2&step=-1`,
+  `query_range?query=1&start=1&end=2&step=x`,
+  `query_range?query=1&end=2&step=1`,
+  `query_range?query=1&start=1&step=1`,
+  `query_range?query=1&start=1&end=2`,
+  `series?match[]=requests_total`,
+  `series?match[]={job="b"}&match[]=requests_total`,
+  `series?match[]=requests_total&limit=1`,
+  `series?match[]=requests_total&start=1&end=2`,
+  `series`,
+  `series?match[]={}`,
+  `series?match[]=sum(x)`,
+  `series?match[]=x&start=y`,
+  `labels`,
+  `labels?match[]=temperature`,
+  `labels?limit=2`,
+  `labels?match[]={x=""}`,
+  `label/job/values`,
+  `label/__name__/values`,
+  `label/code/values?match[]={job="a"}`,
+  `label/nothing/values`,
+  `label/job/values?limit=1`,
+  `label/U__job/values`,
+  `format_query?query=sum(rate(foo[5m]))by(job)`,
+  `format_query?query=sum(`,
+  `query_exemplars?query=test&start=1700000000000&end=1700000001000`,
+];
+
+async function get(base: string, request: string): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`${base}/api/v1/${request}`);
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? "" : JSON.parse(text) };
+}
+
+for (const request of SAME) {
+  test(`the answer to ${request} is Prometheus's`, { skip: skipWithoutParts() }, async () => {
+    const [ours, theirs] = [await get(url, request), await get(prometheus!.url, request)];
+    // Instant vectors have no order unless sorted, and Prometheus lists series of several selectors by storage order.
+    assert.deepEqual(sorted(ours), sorted(theirs));
+  });
+}
+
+function sorted(answer: { status: number; body: unknown }): unknown {
+  const { body } = answer;
+  if (typeof body !== "object" || body === null || !("data" in body)) return answer;
+  const { data } = body;
+  const list = Array.isArray(data)
+    ? data
+    : typeof data === "object" &&
+        data !== null &&
+        "result" in data &&
+        Array.isArray(data.result) &&
+        typeof data.result[0] === "object"
+      ? data.result
+      : undefined;
+  list?.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  return answer;
+}
+
+test("a form body is equal to URL parameters", async () => {
+  const query = { query: "sum(requests_total)", time: String(END_SECONDS) };
+  const posted = await fetch(`${url}/api/v1/query`, {
+    method: "POST",
+    body: new URLSearchParams(query),
+  });
+  const got = await fetch(`${url}/api/v1/query?${new URLSearchParams(query).toString()}`);
+  assert.deepEqual(await posted.json(), await got.json());
+});
+
+test("answers are gzipped for clients that take it", async () => {
+  const { request } = await import("undici");
+  const response = await request(`${url}/api/v1/query_range?query=requests_total&${RANGE}`, {
+    headers: { "accept-encoding": "gzip" },
+  });
+  assert.equal(response.headers["content-encoding"], "gzip");
+  const body: unknown = JSON.parse(
+    gunzipSync(Buffer.from(await response.body.arrayBuffer())).toString("utf8"),
+  );
+  assert.deepEqual(body, (await get(url, `query_range?query=requests_total&${RANGE}`)).body);
+});
+
+test("federation gives the newest samples, an instance and the external labels", async () => {
+  const response = await fetch(
+    `${url}/federate?match[]=${encodeURIComponent('{__name__=~"requests_total|huge"}')}`,
+  );
+  assert.equal(
+    response.headers.get("content-type"),
+    "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+  );
+  const time = END_SECONDS * 1000;
+  assert.equal(
+    await response.text(),
+    `# TYPE huge untyped
+huge{job="b",instance="",region="eu"} 1.5e+22 ${time}
+# TYPE requests_total untyped
+requests_total{code="200",instance="x:1",job="a",region="eu"} 117 ${time}
+requests_total{code="200",instance="y:1",job="b",region="eu"} 59319 ${time}
+requests_total{code="500",instance="x:1",job="a",region="eu"} 3.9000000000000004 ${time}
+`,
+  );
+  const nothing = await fetch(`${url}/federate`);
+  assert.deepEqual([nothing.status, await nothing.text()], [200, ""]);
+  const wrong = await fetch(`${url}/federate?match[]={`);
+  assert.equal(wrong.status, 400);
+});
+
+test("management endpoints answer as Prometheus's", async () => {
+  const f = async (method: string, path: string, status: number, body: string): Promise<void> => {
+    const response = await fetch(`${url}${path}`, { method });
+    assert.deepEqual([response.status, await response.text()], [status, body], `${method} ${path}`);
+  };
+  await f("GET", "/-/healthy", 200, "Prometheus Server is Healthy.\n");
+  await f("GET", "/-/ready", 200, "Prometheus Server is Ready.\n");
+  await f("GET", "/-/reload", 405, "Only POST or PUT requests allowed");
+  await f("POST", "/-/reload", 403, "Lifecycle API is not enabled.");
+  await f("GET", "/nowhere", 404, "404 page not found\n");
+});
+
+test("a body above the limit is refused, and the server goes on", async () => {
+  const response = await fetch(`${url}/api/v1/query`, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: `query=${"x".repeat(11 * 1024 * 1024)}`,
+  });
+  assert.equal(response.status, 413);
+  assert.equal((await get(url, "query?query=1")).status, 200);
+});
+
+test("without a coordinator, its endpoints say how to get one", async () => {
+  const { status, body } = await get(url, "targets");
+  assert.equal(status, 404);
+  assert.match(JSON.stringify(body), /--coordinator\.url/);
+});
