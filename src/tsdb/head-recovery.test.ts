@@ -111,7 +111,7 @@ test("damage in the middle is set aside and reported; what can be read stays", a
   const [aside] = await readdir(join(settings.folder, "quarantine"));
   assert.deepEqual(await readFile(join(settings.folder, "quarantine", aside!)), bytes);
   const rows = samples((await read(head, any))[0]!);
-  assert.ok(rows.length >= 140 && rows.length < 200, `${rows.length}`);
+  assert.ok(rows.length >= 199 && rows.length < 201, `${rows.length}`);
   assert.deepEqual([rows[0]![1], rows.at(-1)![1]], [0, 199]);
   await head.close();
   head = await openHead({ ...settings, logger });
@@ -220,7 +220,7 @@ test("a real Prometheus's log replays to its answers", { skip: skipWithout(golde
   for (const series of await read(head, any)) {
     found.set(series.labels.key(), samples(series));
     // Prometheus cut its block from the same log: its chunks have the same borders and the same bytes.
-    for (const chunk of series.chunks) assert.ok(segment.includes(chunk.data));
+    for (const chunk of series.chunks) assert.ok(segment.includes(Buffer.from(chunk.data)));
   }
   let compared = 0;
   for (const { metric, values } of expected.data.result) {

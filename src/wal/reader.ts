@@ -39,8 +39,8 @@ export interface SegmentReport {
 const READ_BYTES = 128 * PAGE_BYTES;
 
 /**
- * Reads all records of one segment file. A damaged page costs the records that touch it: reading goes on at the next
- * page that starts a record. `onRecord` runs synchronously and must not keep the bytes; a throw of code `corrupt` from
+ * Reads all records of one segment file. Damage costs the records it touches: reading goes on at the next fragment
+ * that starts a record, in the same page if the fragment's length is readable, else in the next. `onRecord` runs synchronously and must not keep the bytes; a throw of code `corrupt` from
  * it counts as damage.
  */
 export async function readSegment(
@@ -94,29 +94,31 @@ class FragmentParser {
   }
 
   page(page: RecordBytes, base: number): void {
-    const { bytes, view, end } = page;
+    const { bytes, view, end: pageEnd } = page;
     let at = page.start;
-    while (at < end) {
+    while (at < pageEnd) {
       const head = bytes[at]!;
       const type = head & FRAGMENT_TYPE_MASK;
       if (type === 0) {
-        for (let i = at; i < end; i++)
+        for (let i = at; i < pageEnd; i++)
           if (bytes[i] !== 0) return this.#damage(base + at, "bytes in the padding of a page");
         // A page that is cut short by the end of the file is no padding: the file ends here.
         return;
       }
-      if (end - at < FRAGMENT_HEADER_BYTES)
+      if (pageEnd - at < FRAGMENT_HEADER_BYTES)
         return this.#damage(base + at, "the file ends inside a fragment's header");
       const length = view.getUint16(at + 1);
       const start = at + FRAGMENT_HEADER_BYTES;
       if (type > FRAGMENT_LAST || head >= 32)
         return this.#damage(base + at, `unknown fragment type ${head}`);
-      if (start + length > end)
+      if (start + length > pageEnd)
         return this.#damage(base + at, "a fragment is longer than its page");
-      if (crc32c(bytes, start, start + length) !== view.getUint32(at + 3))
-        return this.#damage(base + at, "checksum mismatch");
-      this.#fragment({ bytes, view, start, end: start + length }, head, base + at);
-      at = start + length;
+      const end = start + length;
+      if (crc32c(bytes, start, end) === view.getUint32(at + 3))
+        this.#fragment({ bytes, view, start, end }, head, base + at);
+      // The length may be right still: if it is, the next fragment has a right checksum.
+      else this.#damage(base + at, "checksum mismatch");
+      at = end;
       if (!this.#inRecord && !this.#skipping) this.#goodSize = base + at;
     }
   }
@@ -158,6 +160,8 @@ class FragmentParser {
 
   #damage(offset: number, reason: string): void {
     this.#inRecord = false;
+    // What follows damage without a readable record in between is the same damage.
+    if (this.#skipping && this.#damages.at(-1)?.recordsAfter === 0) return;
     this.#skipping = true;
     this.#damages.push({ offset, reason, recordsAfter: 0 });
   }

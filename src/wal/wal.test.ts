@@ -133,14 +133,14 @@ test("a file cut anywhere gives the records before the cut", async () => {
   }
 });
 
-test("a flipped bit costs the records of its page and is always noticed", async () => {
+test("a flipped bit costs the rest of its page at most, mostly one record, and is always noticed", async () => {
   const folder = newFolder();
   const written = Array.from({ length: 400 }, (_, i) => filler(i, 700));
   await write(folder, [written], { segmentBytes: 16 * PAGE_BYTES });
   const whole = await readFile(join(folder, "00000000"));
   const path = join(root, "flipped");
   const texts = new Set(written.map((record) => Buffer.from(record).toString("hex")));
-  let lost = 0;
+  const losses: number[] = [];
   for (let bit = 0; bit < 280_000 * 8; bit += 28_041) {
     const bytes = Buffer.from(whole);
     bytes[bit >> 3]! ^= 1 << (bit & 7);
@@ -151,9 +151,11 @@ test("a flipped bit costs the records of its page and is always noticed", async 
       count++;
     });
     assert.ok(report.damages.length > 0 && count < written.length, `bit ${bit}`);
-    lost = Math.max(lost, written.length - count);
+    losses.push(written.length - count);
   }
-  assert.ok(lost <= 49, `${lost} records lost`);
+  losses.sort((a, b) => a - b);
+  assert.ok(losses.at(-1)! <= 49, `${losses.at(-1)} records lost`);
+  assert.equal(losses[Math.floor(losses.length * 0.9)], 1);
 });
 
 test("a damaged segment is written anew without its damage", async () => {
