@@ -142,7 +142,8 @@ export class TargetScraper {
     const columns = this.#context.columns.acquire();
     try {
       this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
-      const durationSeconds = (clock.monotonic() - started) / 1000;
+      // Whole nanoseconds, as Prometheus measures.
+      const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [
         ...reportValues(
           {
