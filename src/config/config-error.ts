@@ -9,7 +9,9 @@ export interface Problem {
   /** A sentence or two for the reader: what to write instead. */
   readonly help?: string | undefined;
   /** The line of the file, secrets masked, and how many columns the caret marks. */
-  readonly excerpt?: { readonly text: string; readonly column: number; readonly width: number };
+  readonly excerpt?:
+    | { readonly text: string; readonly column: number; readonly width: number }
+    | undefined;
 }
 
 /** How many problems one error shows; the rest are counted. */

@@ -9,6 +9,8 @@ import type { Printed } from "./yaml-writer.ts";
  */
 export interface Kind<T> {
   readonly zero: T;
+  /** Errors about such a value do not show its line. */
+  readonly isSecret?: boolean;
   /** Reads a node that is neither alias nor null. Reports what is wrong and then returns any value. */
   decode(node: Node, reader: Reader): T;
   print(value: T): Printed;
@@ -45,7 +47,7 @@ export function refine<T>(
       const before = reader.problems.length;
       const value = kind.decode(node, reader);
       const problem = reader.problems.length > before ? undefined : check(value);
-      if (problem !== undefined) reader.report(node, problem, help);
+      if (problem !== undefined) reader.report(node, problem, { help });
       return value;
     },
   };
@@ -58,16 +60,19 @@ export function scalarKind<T>(options: {
   readonly print: (value: T) => Printed;
   readonly isEmpty?: (value: T) => boolean;
   readonly help?: string;
+  readonly isSecret?: boolean;
 }): Kind<T> {
+  const { isSecret = false } = options;
   return {
     zero: options.zero,
+    isSecret,
     decode(node, reader) {
-      const text = scalarText(node, reader);
+      const text = scalarText(node, reader, isSecret);
       if (text === undefined || !isScalar(node)) return options.zero;
       try {
         return options.parse(text, node, reader);
       } catch (error) {
-        reader.report(node, messageOf(error), options.help);
+        reader.report(node, messageOf(error), { help: options.help, isSecret });
         return options.zero;
       }
     },
@@ -85,7 +90,11 @@ export function list<T>(
     zero: [],
     decode(node, reader) {
       if (!isSeq(node)) {
-        reader.report(node, `expected a list, got ${describe(node)}`, LIST_HELP);
+        const { isSecret = false } = element;
+        reader.report(node, `expected a list, got ${describe(node)}`, {
+          help: LIST_HELP,
+          isSecret,
+        });
         return [];
       }
       const values: T[] = [];
@@ -108,9 +117,9 @@ export function list<T>(
 const LIST_HELP = 'write one "- value" per line, or [value, value]';
 
 /** The text of a scalar exactly as written (quotes and escapes resolved, `!!binary` decoded), or undefined, reported. */
-export function scalarText(node: Node, reader: Reader): string | undefined {
+export function scalarText(node: Node, reader: Reader, isSecret = false): string | undefined {
   if (!isScalar(node)) {
-    reader.report(node, `expected a single value, got ${describe(node)}`);
+    reader.report(node, `expected a single value, got ${describe(node)}`, { isSecret });
     return undefined;
   }
   const text = String(node.value);
@@ -120,7 +129,7 @@ export function scalarText(node: Node, reader: Reader): string | undefined {
     !/^(?:[\w+/-]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(packed) ||
     /[_-]/.test(packed)
   ) {
-    reader.report(node, "!!binary value contains invalid base64 data");
+    reader.report(node, "!!binary value contains invalid base64 data", { isSecret });
     return undefined;
   }
   return decodeUtf8(Buffer.from(packed, "base64"));

@@ -7,6 +7,7 @@ import { ConfigError } from "./config-error.ts";
 import { toGlobal, type GlobalValues } from "./global.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
+import { toRelabelConfigs } from "./relabel.ts";
 import { expandFiles } from "./referenced-files.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
@@ -50,7 +51,7 @@ export function parseConfig(text: string, options: ParseOptions): Config {
     global: toGlobal(values.global),
     ruleFiles: values.rule_files,
     scrapeConfigs: jobs.map(toScrapeConfig),
-    alerting: { alertRelabelConfigs: [] },
+    alerting: { alertRelabelConfigs: toRelabelConfigs(values.alerting.alert_relabel_configs) },
     source: text,
     baseFolder: options.baseFolder,
   };

@@ -141,11 +141,9 @@ export function entriesOf(node: Node, reader: Reader, name: string): Entry[] {
       continue;
     }
     if (own.has(key))
-      reader.report(
-        keyNode,
-        `the key ${quote(key)} is already set in ${name}`,
-        "keep one of the two",
-      );
+      reader.report(keyNode, `the key ${quote(key)} is already set in ${name}`, {
+        help: "keep one of the two",
+      });
     own.add(key);
     entries.push({ key, keyNode, value: pair.value === null ? nullAt(keyNode) : valueNode });
   }
@@ -184,11 +182,16 @@ function reportUnknown(
   unknown: { readonly key: string; readonly name: string; readonly keys: readonly string[] },
 ): void {
   const near = didYouMean(unknown.key, unknown.keys);
-  reader.report(
-    keyNode,
-    `unknown key ${quote(unknown.key)} in ${unknown.name}`,
-    near === undefined ? `its keys are: ${unknown.keys.join(", ")}` : `did you mean "${near}"?`,
-  );
+  reader.report(keyNode, `unknown key ${quote(unknown.key)} in ${unknown.name}`, {
+    help: near === undefined ? keyList(unknown.keys) : `did you mean "${near}"?`,
+  });
+}
+
+/** Beyond this many keys a list of them all is no help. */
+const MAX_KEYS_LISTED = 16;
+
+function keyList(keys: readonly string[]): string | undefined {
+  return keys.length > MAX_KEYS_LISTED ? undefined : `its keys are: ${keys.join(", ")}`;
 }
 
 function whereOf(node: Node, seen: ReadonlyMap<string, Node>, reader: Reader): Where {
@@ -199,7 +202,9 @@ function whereOf(node: Node, seen: ReadonlyMap<string, Node>, reader: Reader): W
       if (isAlias(at)) at = reader.source.anchors.get(at) ?? at;
       if (options.index !== undefined && isSeq(at)) at = (at.items[options.index] as Node) ?? at;
       const { start, end } = rangeOf(at);
-      reader.report({ start, end: isScalar(at) ? end : start + 1 }, message, options.help);
+      reader.report({ start, end: isScalar(at) ? end : start + 1 }, message, {
+        help: options.help,
+      });
     },
   };
 }

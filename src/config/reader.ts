@@ -9,6 +9,12 @@ export interface Where {
   has(key: string): boolean;
 }
 
+export interface ReportOptions {
+  readonly help?: string | undefined;
+  /** The line is not shown. */
+  readonly isSecret?: boolean;
+}
+
 export interface FailOptions {
   readonly help?: string;
   readonly index?: number;
@@ -26,6 +32,9 @@ const ALIAS_CHECK_FROM = 1000;
 const MAX_ALIASED_SHARE = 0.99;
 const MAX_NODES = 4_000_000;
 
+/** How many problems of one file are gathered. */
+export const MAX_PROBLEMS = 1000;
+
 /** Reads nodes of one file: resolves aliases, guards against alias bombs and gathers every problem found. */
 export class Reader {
   readonly source: YamlSource;
@@ -42,8 +51,11 @@ export class Reader {
     this.baseFolder = baseFolder;
   }
 
-  report(node: Node | OffsetRange, message: string, help?: string): void {
-    this.problems.push(this.source.problem(rangeOf(node), message, help));
+  report(node: Node | OffsetRange, message: string, options: ReportOptions = {}): void {
+    // Who has a thousand problems has one: the rest would only take time.
+    if (this.problems.length >= MAX_PROBLEMS) return;
+    const problem = this.source.problem(rangeOf(node), message, options.help);
+    this.problems.push(options.isSecret === true ? { ...problem, excerpt: undefined } : problem);
   }
 
   throwIfAny(): void {

@@ -122,6 +122,7 @@ function formatBytes(bytes: number): string {
 export const secret: Kind<Secret> = scalarKind({
   zero: Secret.NONE,
   parse: (written) => new Secret(written),
+  isSecret: true,
   print: (value) => (value.isEmpty ? null : "<secret>"),
   isEmpty: (value) => value.isEmpty,
 });

@@ -42,5 +42,7 @@ function checkHost(host: string, written: string): void {
 }
 
 function refuse(written: string, reason: string): AppError {
-  return new AppError("bad-data", `parse ${quote(written)}: ${reason}`);
+  // A password in the URL stays out of the message.
+  const shown = written.replace(/:\/\/[^/?#]*@/, "://<secret>@");
+  return new AppError("bad-data", `parse ${quote(shown)}: ${reason}`);
 }

@@ -44,11 +44,22 @@ export const DEFAULT_MAX_NESTING = 100;
 /** Parses `text`; throws ConfigError for what is not YAML or is over a limit. */
 export function parseYamlSource(text: string, path: string, limits: YamlLimits = {}): YamlSource {
   const maxSize = limits.maxConfigSize ?? DEFAULT_MAX_CONFIG_SIZE;
+  let lineStarts: number[] | undefined;
   const source = {
     path,
     text,
-    problem: (range: OffsetRange, message: string, help?: string) =>
-      problemAt(path, text, range, message, help),
+    problem(range: OffsetRange, message: string, help?: string): Problem {
+      // An error at the end of the text is shown at the last thing that is there.
+      const end = text.trimEnd().length;
+      const start = range.start > end ? Math.max(0, end - 1) : range.start;
+      lineStarts ??= lineStartsOf(text);
+      const index = lineAt(lineStarts, start);
+      const lineStart = lineStarts[index]!;
+      const line = text.slice(lineStart, lineStarts[index + 1]).replace(/\r?\n$/, "");
+      const column = start - lineStart + 1;
+      const excerpt = excerptOf(line, { column, width: range.end - start });
+      return { file: path, line: index + 1, column, message, help, excerpt };
+    },
   };
   if (text.length > maxSize)
     throw new ConfigError([
@@ -103,28 +114,23 @@ function firstLine(message: string): string {
   return message.split("\n", 1)[0]!;
 }
 
-function problemAt(
-  path: string,
-  text: string,
-  range: OffsetRange,
-  message: string,
-  help?: string,
-): Problem {
-  const start = Math.min(range.start, text.length);
-  const lineStart = text.lastIndexOf("\n", start - 1) + 1;
-  const lineEnd = text.indexOf("\n", start);
-  const line = text.slice(lineStart, lineEnd < 0 ? undefined : lineEnd).replace(/\r$/, "");
-  let number = 1;
-  for (let i = text.indexOf("\n"); i >= 0 && i < lineStart; i = text.indexOf("\n", i + 1)) number++;
-  const column = start - lineStart + 1;
-  return {
-    file: path,
-    line: number,
-    column,
-    message,
-    help,
-    excerpt: excerptOf(line, { column, width: range.end - start }),
-  };
+/** Offsets at which the lines of `text` start. */
+function lineStartsOf(text: string): number[] {
+  const starts = [0];
+  for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) starts.push(i + 1);
+  return starts;
+}
+
+/** The index of the last start that is not after `offset`. */
+function lineAt(starts: readonly number[], offset: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** What YAML calls unprintable, which Prometheus refuses too. */
