@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { addFlags, type FlagTable, flagValues, type FlagValues } from "./flags.ts";
+import { addFlags, type FlagTable, flagValues, type FlagValues, readEnvironment } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
 
 export const UP_FLAGS = {
@@ -41,8 +41,8 @@ export const QUERY_ROLE_FLAGS = {
 
 export const DEMO_FLAGS = {
   ...tables.DEMO_FLAGS,
-  ...tables.WEB_FLAGS,
   ...tables.LOG_FLAGS,
+  listenAddress: { ...tables.WEB_FLAGS.listenAddress, fallback: "127.0.0.1:0" },
   maxSeries: { ...tables.PLAN_FLAGS.maxSeries, fallback: 30_000 },
   logLevel: { ...tables.LOG_FLAGS.logLevel, fallback: "error" as const },
 } as const;
@@ -53,6 +53,17 @@ export function registerRoles(program: Command): void {
     description: "The whole system in one process tree: coordinator, shards, query and page.",
     run: async (values) => (await import("./up.ts")).runUp(values),
   });
+  role(program, "demo", DEMO_FLAGS, {
+    description:
+      "Show the main job: 6 targets of 10,045 series end on 3 shards, one query over all.",
+    run: async (values) => (await import("./demo.ts")).runDemo(values),
+  });
+  program
+    .command("demo-exporters", { hidden: true })
+    .argument("<count>")
+    .action(async (count: string) =>
+      (await import("./demo-exporters.ts")).runExporters(Number(count)),
+    );
   role(program, "coordinator", COORDINATOR_ROLE_FLAGS, {
     description: "Discover targets and spread them over shards that others run.",
     run: async (values) => (await import("./coordinator.ts")).runCoordinator(values),
@@ -73,13 +84,15 @@ function role<T extends FlagTable>(
   table: T,
   options: { description: string; run: (values: FlagValues<T>) => Promise<void> },
 ): void {
-  const command = program
-    .command(name)
-    .description(options.description)
+  const command = program.command(name).description(options.description);
+  command
     .addHelpText(
       "after",
       "\nEvery flag is also an environment variable: --config.file is SHOAL_CONFIG_FILE.",
     )
-    .action(async (parsed: Record<string, unknown>) => options.run(flagValues(table, parsed)));
+    .action(async () => {
+      readEnvironment(command, table);
+      await options.run(flagValues(table, command.opts()));
+    });
   addFlags(command, table);
 }

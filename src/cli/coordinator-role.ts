@@ -53,7 +53,7 @@ export interface CoordinatorRole {
   readonly coordinator: Coordinator;
   readonly server: HttpServer;
   /** Reads the configuration again; rejects, keeping the running one, when it is broken. */
-  reload(): Promise<void>;
+  readonly reload: () => Promise<void>;
 }
 
 /** `--shard.max-series` sets both limits; otherwise each is taken as given. */

@@ -113,23 +113,27 @@ export function environmentName(flag: string): string {
   return `SHOAL_${flag.toUpperCase().replaceAll(/[.-]/g, "_")}`;
 }
 
-/** Adds the flags of `table` to `command`, with environment variables as their defaults. */
-export function addFlags(
+/** Adds the flags of `table` to `command`. */
+export function addFlags(command: Command, table: FlagTable): void {
+  for (const flag of Object.values(table))
+    for (const option of optionsOf(flag)) command.addOption(option);
+}
+
+/** The flags that the command line left at their defaults, from their environment variables. */
+export function readEnvironment(
   command: Command,
   table: FlagTable,
   environment: NodeJS.ProcessEnv = process.env,
 ): void {
   for (const flag of Object.values(table)) {
-    for (const option of optionsOf(flag)) command.addOption(option);
     const variable = environmentName(flag.name);
     const given = environment[variable];
-    if (given === undefined) continue;
+    const attribute = attributeOf(flag);
+    if (given === undefined || command.getOptionValueSource(attribute) !== "default") continue;
     try {
-      command.setOptionValueWithSource(attributeOf(flag), flag.parse(given), "env");
+      command.setOptionValueWithSource(attribute, flag.parse(given), "env");
     } catch (error) {
-      command.error(`error: ${variable} is ${JSON.stringify(given)}: ${messageOf(error)}`, {
-        exitCode: 2,
-      });
+      command.error(`error: ${variable} is ${JSON.stringify(given)}: ${messageOf(error)}`);
     }
   }
 }
@@ -180,6 +184,13 @@ export function printFlags<T extends FlagTable>(
   const printed: Record<string, string> = {};
   for (const [key, flag] of Object.entries(table)) printed[flag.name] = flag.print(values[key]);
   return printed;
+}
+
+/** What holds when nothing is given. */
+export function defaultsOf<T extends FlagTable>(table: T): FlagValues<T> {
+  const values: Record<string, unknown> = {};
+  for (const [key, flag] of Object.entries(table)) values[key] = flag.fallback;
+  return values as FlagValues<T>;
 }
 
 /** `--name=value` for each flag of `table`: how a parent starts a child with the same options. */

@@ -10,9 +10,13 @@ import { registerVersion } from "./version.ts";
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 
-/** The whole command line as commander commands; nothing of a role is loaded before it runs. */
-export function createProgram(): Command {
+/** Commands that need nothing of the tools: long-running processes that stay small without them. */
+const ROLES = new Set(["up", "demo", "coordinator", "shard", "query", "version", "demo-exporters"]);
+
+/** The command line as commander commands; nothing of a role is loaded before it runs. */
+export async function createProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command("shoal")
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "shoal:")) })
     .description(
       "Prometheus that scales out: one prometheus.yml, as many shards as the load needs, one query over all.",
     )
@@ -22,15 +26,12 @@ export function createProgram(): Command {
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 110) })
     .exitOverride();
   registerRoles(program);
-  registerTools(program);
+  if (wanted === undefined || !ROLES.has(wanted)) await registerTools(program);
   registerVersion(program);
   registerCompletion(program);
   for (const command of everyCommand(program)) {
     command.exitOverride().allowExcessArguments(false);
     command.configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 110) });
-    command.configureOutput({
-      outputError: (text, write) => write(text.replace(/^error:/, "shoal:")),
-    });
   }
   return program;
 }
@@ -45,7 +46,7 @@ export async function run(args: readonly string[]): Promise<void> {
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
   try {
-    const program = createProgram();
+    const program = await createProgram(args[0]);
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -72,7 +73,7 @@ function report(error: unknown): number {
 }
 
 function causeOf(error: AppError): string {
-  if (error.cause === undefined) return "";
+  if (error.cause === undefined || error.message.includes(": ")) return "";
   const cause = messageOf(error.cause);
   return cause === "" || error.message.includes(cause) ? "" : `: ${cause}`;
 }

@@ -1,4 +1,11 @@
 import type { Command } from "commander";
 
-/** The commands that check and test instead of serving. */
-export function registerTools(_program: Command): void {}
+/** The commands that check and test instead of serving. What they need is loaded with them. */
+export async function registerTools(program: Command): Promise<void> {
+  const { registerCheck } = await import("./check-config.ts");
+  const { registerTestPromql } = await import("./test-promql.ts");
+  const { registerPromql } = await import("./promql.ts");
+  registerCheck(program);
+  registerTestPromql(program);
+  registerPromql(program);
+}

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -7,6 +6,7 @@ import type { Service } from "../base/service.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
+import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
@@ -158,22 +158,5 @@ function queryCommand(
       ...flagArguments(LOG_FLAGS, flags),
     ]),
     withChannel: true,
-  };
-}
-
-/** This same program on this same Node, with nothing but what the command line says. */
-function childCommand(name: string, args: readonly string[]): ProcessCommand {
-  const environment: NodeJS.ProcessEnv = {};
-  for (const [key, value] of Object.entries(process.env))
-    if (!key.startsWith("SHOAL_")) environment[key] = value;
-  environment["NODE_COMPILE_CACHE"] ??= join(
-    import.meta.dirname,
-    "../../node_modules/.cache/shoal",
-  );
-  return {
-    name,
-    command: process.execPath,
-    args: [...process.execArgv, process.argv[1]!, ...args],
-    environment,
   };
 }
