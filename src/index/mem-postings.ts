@@ -16,6 +16,7 @@ export class MemPostings {
   /** The pair of the same name that was added before, + 1. */
   #previousOfName = new Uint32Array(1024);
   #pairCount = 0;
+  #livePairCount = 0;
   #slots = new Int32Array(4096);
   #pool = new Int32Array(4096);
   #poolUsed = 0;
@@ -27,6 +28,11 @@ export class MemPostings {
   /** How many pairs there are, including those that no series carries any more. */
   get pairCount(): number {
     return this.#pairCount;
+  }
+
+  /** How many pairs some series carries. */
+  get livePairCount(): number {
+    return this.#livePairCount;
   }
 
   nameOf(pair: number): number {
@@ -81,6 +87,7 @@ export class MemPostings {
   add(pair: number, ref: number): void {
     const count = this.#counts[pair]!;
     const sizeClass = this.#sizeClasses[pair]!;
+    if (count === 0) this.#livePairCount++;
     if (count === 0 && sizeClass === 0) this.#move(pair, 1);
     else if (count === 1 << sizeClass) this.#move(pair, sizeClass + 1);
     this.#pool[this.#starts[pair]! + count] = ref;
@@ -102,7 +109,26 @@ export class MemPostings {
       const ref = this.#pool[i]!;
       if (!gone(ref)) this.#pool[to++] = ref;
     }
+    if (to === start && end > start) this.#livePairCount--;
     this.#counts[pair] = to - start;
+  }
+
+  /**
+   * A copy without the pairs that no series carries and the symbols that only they used. Pairs and symbols get new
+   * numbers: `pairs[old]` is the new number of a pair that is still carried.
+   */
+  compacted(): { postings: MemPostings; pairs: Uint32Array } {
+    const postings = new MemPostings();
+    const pairs = new Uint32Array(this.#pairCount);
+    for (let pair = 0; pair < this.#pairCount; pair++) {
+      if (this.#counts[pair] === 0) continue;
+      const name = postings.symbols.intern(this.symbols.text(this.#pairNames[pair]!));
+      const value = postings.symbols.intern(this.symbols.text(this.#pairValues[pair]!));
+      const copy = postings.internPair(name, value);
+      pairs[pair] = copy;
+      for (const ref of this.list(pair)) postings.add(copy, ref);
+    }
+    return { postings, pairs };
   }
 
   #move(pair: number, sizeClass: number): void {

@@ -19,8 +19,6 @@ import {
   SeriesTable,
 } from "./series-table.ts";
 
-/** Chunks never cross a multiple of this: the length of Prometheus's smallest block. */
-export const CHUNK_RANGE_MS = 7_200_000;
 /** A chunk this large is closed before the next sample: 1024 bytes less the largest sample. */
 const CHUNK_MAX_BYTES = 1024 - 19;
 
@@ -42,11 +40,13 @@ const PAGE_MASK = PAGE_SERIES - 1;
 
 /** All that a head holds in memory: series, index, chunks. Every method is synchronous and leaves it consistent. */
 export class HeadStore {
-  readonly postings = new MemPostings();
+  /** Replaced, with new numbers for pairs and symbols, when much of it is out of use: keep none across calls. */
+  postings = new MemPostings();
   readonly series = new SeriesTable(this.postings);
   readonly open = new OpenChunks();
   readonly log = new ChunkLog();
   readonly #chunkSamples: number;
+  readonly #chunkRangeMs: number;
   /** No more series than this; 0 for no limit. A replay runs without: what was once accepted is kept. */
   maxSeries = 0;
   readonly #nameIds = new Map<string, number>();
@@ -56,12 +56,17 @@ export class HeadStore {
   #minTimeMs = Infinity;
   #maxTimeMs = -Infinity;
 
-  constructor(options: { chunkSamples: number }) {
+  constructor(options: { chunkSamples: number; chunkRangeMs: number }) {
     assert(
       options.chunkSamples >= 4 && options.chunkSamples <= 8000,
       "chunkSamples must be within 4 and 8000",
     );
+    assert(
+      options.chunkRangeMs > 0 && options.chunkRangeMs <= 43_200_000,
+      "chunkRangeMs must be above 0 and at most 12 h",
+    );
     this.#chunkSamples = options.chunkSamples;
+    this.#chunkRangeMs = options.chunkRangeMs;
   }
 
   /** Infinity when there are no samples. */
@@ -191,6 +196,12 @@ export class HeadStore {
       gone.push(ref);
     });
     if (gone.length > 0) this.series.remove(Int32Array.from(gone));
+    if (this.postings.pairCount > 2 * this.postings.livePairCount + UNUSED_PAIRS_MIN) {
+      const { postings, pairs } = this.postings.compacted();
+      this.postings = postings;
+      this.series.renumber(postings, pairs);
+      this.#nameIds.clear();
+    }
     if (this.sampleCount === 0) {
       this.#minTimeMs = Infinity;
       this.#maxTimeMs = -Infinity;
@@ -200,7 +211,7 @@ export class HeadStore {
 
   #startChunk(page: SeriesPage, base: number, t: number, low: number, high: number): void {
     this.open.start(page, base, { t, low, high });
-    page.words[base + CHUNK_SPAN] = rangeEnd(t) - t;
+    page.words[base + CHUNK_SPAN] = rangeEnd(t, this.#chunkRangeMs) - t;
     this.#openCount++;
   }
 
@@ -236,6 +247,8 @@ export class HeadStore {
   }
 }
 
+/** The index is not rebuilt for fewer unused label pairs than this. */
+const UNUSED_PAIRS_MIN = 1000;
 /** How many label names are kept as strings; there are rarely more than a few hundred. */
 const NAME_CACHE_MAX = 10_000;
 
@@ -254,9 +267,9 @@ function judge(
     : DUPLICATE;
 }
 
-/** The end of the range of `CHUNK_RANGE_MS` that holds `t`; rounds towards zero as Go does. */
-function rangeEnd(t: number): number {
-  return Math.trunc(t / CHUNK_RANGE_MS) * CHUNK_RANGE_MS + CHUNK_RANGE_MS;
+/** The end of the range that holds `t`; rounds towards zero as Go does. */
+function rangeEnd(t: number, rangeMs: number): number {
+  return Math.trunc(t / rangeMs) * rangeMs + rangeMs;
 }
 
 /** Where a chunk from `start`, a quarter full at `current`, should end so that chunks of one size reach `rangeEndMs`. */

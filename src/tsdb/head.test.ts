@@ -361,6 +361,38 @@ test("retention drops chunks, series and log; survivors stay known after reopeni
   await head.close();
 });
 
+test("an index full of dead label pairs is rebuilt, and everything is still found", async () => {
+  const clock = stoppedClock(START);
+  const head = await openHead(options({ clock, retentionMs: HOUR }));
+  const stable = head.resolve(labels({ __name__: "m", pod: "stable" }));
+  for (let round = 0; round < 4; round++) {
+    clock.nowMs = START + round * 2 * HOUR;
+    const rows: [number, number, number][] = [[stable, clock.nowMs, round]];
+    for (let i = 0; i < 2000; i++)
+      rows.push([
+        head.resolve(labels({ __name__: "m", pod: `pod-${round}-${i}` })),
+        clock.nowMs,
+        i,
+      ]);
+    assert.equal((await head.append(columns(rows))).appended, rows.length);
+    const query = read(head, any);
+    await head.truncate();
+    await query;
+    assert.equal(head.stats().seriesCount, 2001);
+    assert.equal(head.resolve(labels({ __name__: "m", pod: "stable" })), stable);
+    const pod = createMatcher("pod", "=~", `stable|pod-${round}-.*7`);
+    const found = await read(head, [...any, pod], { minTimeMs: clock.nowMs });
+    assert.equal(found.length, 201);
+    assert.equal(found.at(-1)!.labels.get("pod"), "stable");
+    assert.equal(
+      (await head.labelValues("pod", { matchers: [], minTimeMs: 0, maxTimeMs: Infinity })).values
+        .length,
+      2001,
+    );
+  }
+  await head.close();
+});
+
 test("a folder has one owner at a time", async () => {
   const settings = options();
   const head = await openHead(settings);

@@ -21,7 +21,6 @@ import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import {
   APPENDED,
   type AppendOutcome,
-  CHUNK_RANGE_MS,
   DUPLICATE,
   HeadStore,
   OUT_OF_ORDER,
@@ -46,6 +45,8 @@ export interface HeadOptions {
   readonly maxSeries?: number;
   /** Samples a chunk should have. Default 120, as Prometheus. */
   readonly chunkSamples?: number;
+  /** Chunks do not cross a multiple of this. Default 2 h, Prometheus's `min-block-duration`; at most 12 h. */
+  readonly chunkRangeMs?: number;
   /** Default 128 MiB, as Prometheus. */
   readonly walSegmentBytes?: number;
   /** Default `none`. */
@@ -68,6 +69,7 @@ export interface HeadStats {
   readonly sampleCount: number;
 }
 
+export const CHUNK_RANGE_MS = 7_200_000;
 export const WAL_SYNC_INTERVAL_MS = 1000;
 /** Batches of appends written with one write hold at most about so many samples. */
 const GROUP_MAX_SAMPLES = 1_000_000;
@@ -90,7 +92,10 @@ interface Logged {
 export async function openHead(options: HeadOptions): Promise<Head> {
   const lock = await lockFolder(options.folder);
   try {
-    const store = new HeadStore({ chunkSamples: options.chunkSamples ?? 120 });
+    const store = new HeadStore({
+      chunkSamples: options.chunkSamples ?? 120,
+      chunkRangeMs: options.chunkRangeMs ?? CHUNK_RANGE_MS,
+    });
     const { clock, logger } = options;
     const folder = join(options.folder, "wal");
     const nowMs = clock.now();
@@ -326,8 +331,9 @@ export class Head implements Queryable, Appendable {
     const picked = new Uint32Array(count);
     const counts = { appended: 0, outOfOrder: 0, duplicate: 0, outOfBounds: 0, unknownRef: 0 };
     let pickedCount = 0;
+    const rangeMs = this.#options.chunkRangeMs ?? CHUNK_RANGE_MS;
     // As Prometheus: nothing older than half a chunk range before the newest sample.
-    const minValidTimeMs = Math.max(this.#minValidTimeMs, store.maxTimeMs - CHUNK_RANGE_MS / 2);
+    const minValidTimeMs = Math.max(this.#minValidTimeMs, store.maxTimeMs - rangeMs / 2);
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
       if (t < minValidTimeMs) {

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
 import { decodeXor, encodeXor, XOR_MAX_SAMPLES } from "../chunk/xor.ts";
+import type { MemPostings } from "../index/mem-postings.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { type Matcher, matchesEmpty } from "../model/matcher.ts";
@@ -38,6 +39,7 @@ const PAGE_MASK = PAGE_SERIES - 1;
 export class HeadReader {
   readonly #store: HeadStore;
   readonly #texts = new Map<number, string>();
+  #textsOf: MemPostings | undefined;
   readonly #scratch = { times: new Float64Array(512), values: new Float64Array(512), offset: 0 };
 
   constructor(store: HeadStore) {
@@ -121,9 +123,14 @@ export class HeadReader {
 
   /** The text of a symbol, cached. */
   text(symbol: number): string {
+    const { postings } = this.#store;
+    if (postings !== this.#textsOf) {
+      this.#texts.clear();
+      this.#textsOf = postings;
+    }
     let text = this.#texts.get(symbol);
     if (text === undefined) {
-      text = this.#store.postings.symbols.text(symbol);
+      text = postings.symbols.text(symbol);
       if (this.#texts.size >= TEXT_CACHE_MAX) this.#texts.clear();
       this.#texts.set(symbol, text);
     }

@@ -51,7 +51,7 @@ export interface SeriesPage {
 
 export class SeriesTable {
   readonly #pages: (SeriesPage | undefined)[] = [];
-  readonly #postings: MemPostings;
+  #postings: MemPostings;
   #slots = new Int32Array(4096);
   #count = 0;
   #nextRef = 1;
@@ -140,7 +140,6 @@ export class SeriesTable {
 
   /** Forgets `refs` (ascending). */
   remove(refs: Int32Array): void {
-    const gone = new Set(refs);
     const pairs = new Set<number>();
     for (const ref of refs) {
       const page = this.#pages[ref >>> PAGE_SHIFT]!;
@@ -152,7 +151,18 @@ export class SeriesTable {
       this.#count--;
       if (--page.aliveCount === 0) this.#pages[ref >>> PAGE_SHIFT] = undefined;
     }
-    for (const pair of pairs) this.#postings.filter(pair, (ref) => gone.has(ref));
+    for (const pair of pairs) this.#postings.filter(pair, (ref) => !this.has(ref));
+    this.#rehash(this.#slots.length);
+  }
+
+  /** Goes over to `postings`, in which pair `i` of the postings so far is pair `pairs[i]`. */
+  renumber(postings: MemPostings, pairs: Uint32Array): void {
+    this.#postings = postings;
+    this.forEach((ref, page, base) => {
+      const { start, count } = this.pairRange(page, ref);
+      for (let i = start; i < start + count; i++) page.pairs[i] = pairs[page.pairs[i]!]!;
+      page.words[base + HASH] = hashPairs(page.pairs.subarray(start, start + count), count);
+    });
     this.#rehash(this.#slots.length);
   }
 
