@@ -22,6 +22,7 @@ export interface AnchoredRegex {
 
 /** Verdicts remembered for each pattern that needs the engine; when full, all are forgotten. */
 const VERDICT_MEMO_MAX = 4096;
+const TEMPLATE_MEMO_MAX = 16;
 /** Longer texts are not worth holding for their verdict. */
 const VERDICT_TEXT_MAX_LENGTH = 1024;
 
@@ -48,6 +49,7 @@ class EngineRegex implements AnchoredRegex {
   readonly set = undefined;
   readonly #compiled: RE2JS;
   readonly #verdicts = new Map<string, boolean>();
+  readonly #templates = new Templates();
 
   constructor(source: string) {
     this.source = source;
@@ -70,13 +72,12 @@ class EngineRegex implements AnchoredRegex {
   }
 
   expand(text: string, template: string): string | undefined {
-    const found = this.groups(text);
-    if (found === undefined) return undefined;
-    const named = this.#compiled.namedGroups();
-    return expandTemplate(template, (name) => {
-      const index = groupIndex(name) ?? (Object.hasOwn(named, name) ? named[name] : undefined);
-      return index === undefined ? "" : (found[index] ?? "");
-    });
+    const matcher = this.#compiled.matcher(text);
+    if (!matcher.matches()) return undefined;
+    let expanded = "";
+    for (const part of this.#templates.parts(template, () => this.#compiled))
+      expanded += typeof part === "string" ? part : (matcher.group(part) ?? "");
+    return expanded;
   }
 }
 
@@ -85,6 +86,7 @@ class ShapedRegex implements AnchoredRegex {
   readonly set: readonly string[] | undefined;
   readonly matches: (text: string) => boolean;
   #compiled: RE2JS | undefined;
+  readonly #templates = new Templates();
 
   constructor(source: string, shape: Shape) {
     this.source = source;
@@ -98,15 +100,56 @@ class ShapedRegex implements AnchoredRegex {
     if (this.source === "(.*)" || this.source === "(.+)") return [text, text];
     // Where there is no group, the whole match is all there is to know.
     if (!this.source.includes("(")) return [text];
-    return captures((this.#compiled ??= RE2JS.compile(`^(?s:${this.source})$`)), text);
+    return captures(this.#engine(), text);
   }
 
   expand(text: string, template: string): string | undefined {
     if (!template.includes("$")) return this.matches(text) ? template : undefined;
+    // Fast path: the default rule, `(.*)` to `$1`, copies.
+    if (template === "$1" && this.source === "(.*)") return text;
     const found = this.groups(text);
     if (found === undefined) return undefined;
-    return expandTemplate(template, (name) => found[groupIndex(name) ?? -1] ?? "");
+    let expanded = "";
+    for (const part of this.#templates.parts(template, () => this.#engine()))
+      expanded += typeof part === "string" ? part : (found[part] ?? "");
+    return expanded;
   }
+
+  #engine(): RE2JS {
+    return (this.#compiled ??= RE2JS.compile(`^(?s:${this.source})$`));
+  }
+}
+
+/** Templates taken apart once: text, and the numbers of groups that the pattern has. */
+class Templates {
+  readonly #known = new Map<string, readonly (string | number)[]>();
+
+  parts(template: string, engine: () => RE2JS): readonly (string | number)[] {
+    let parts = this.#known.get(template);
+    if (parts === undefined) {
+      if (this.#known.size >= TEMPLATE_MEMO_MAX) this.#known.clear();
+      this.#known.set(template, (parts = parseTemplate(template, engine())));
+    }
+    return parts;
+  }
+}
+
+function parseTemplate(template: string, engine: RE2JS): readonly (string | number)[] {
+  const named = engine.namedGroups();
+  const parts: (string | number)[] = [];
+  let at = 0;
+  for (const reference of template.matchAll(REFERENCE)) {
+    parts.push(template.slice(at, reference.index));
+    at = reference.index + reference[0].length;
+    const name = reference[1] ?? reference[2];
+    if (name === undefined) parts.push("$");
+    else {
+      const index = groupIndex(name) ?? (Object.hasOwn(named, name) ? named[name] : undefined);
+      if (index !== undefined && index <= engine.groupCount()) parts.push(index);
+    }
+  }
+  parts.push(template.slice(at));
+  return parts.filter((part) => part !== "");
 }
 
 function literalSet(shape: Shape): readonly string[] | undefined {

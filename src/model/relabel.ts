@@ -9,6 +9,8 @@ export type NameValidation = "utf8" | "legacy";
 
 /** Results remembered for each rule; when full, all are forgotten. */
 const RULE_MEMO_MAX = 8192;
+/** Values that pass unremembered after remembering was of no use. */
+const MEMO_PAUSE = 16 * RULE_MEMO_MAX;
 /** Longer values are not worth holding for their result. */
 const MEMO_TEXT_MAX_LENGTH = 1024;
 
@@ -76,7 +78,11 @@ function createRule(config: RelabelConfig, isValidName: (name: string) => boolea
     case "replace":
       return createReplace(config, source, isValidName);
     case "hashmod":
-      return createSetter(targetLabel, source, (value) => hashmod(value, config.modulus));
+      return createSetter(
+        targetLabel,
+        source,
+        memoize((value) => hashmod(value, config.modulus)),
+      );
     case "lowercase":
       return createSetter(targetLabel, source, lowerCase);
     case "uppercase":
@@ -113,9 +119,8 @@ function createSetter(
   source: (builder: LabelBuilder) => string,
   convert: (value: string) => string,
 ): Rule {
-  const remembered = memoize(convert);
   return (builder) => {
-    builder.set(targetLabel, remembered(source(builder)));
+    builder.set(targetLabel, convert(source(builder)));
     return true;
   };
 }
@@ -126,7 +131,10 @@ function createReplace(
   isValidName: (name: string) => boolean,
 ): Rule {
   const { regex, targetLabel, replacement } = config;
-  const expandValue = memoize((value) => regex.expand(value, replacement));
+  const expand = (value: string): string | undefined => regex.expand(value, replacement);
+  // Where nothing is captured but the whole, remembering costs more than it saves.
+  const isCheap = !replacement.includes("$") || (replacement === "$1" && regex.source === "(.*)");
+  const expandValue = isCheap ? expand : memoize(expand);
   if (!targetLabel.includes("$")) {
     const valid = isValidName(targetLabel);
     return (builder) => {
@@ -159,16 +167,32 @@ function createLabelMap(config: RelabelConfig): Rule {
   };
 }
 
+/**
+ * `compute`, with results remembered while that pays: when the table fills up with values that did not come again (one
+ * address for each target), it is left alone for a while.
+ */
 function memoize<T>(compute: (text: string) => T): (text: string) => T {
-  const known = new Map<string, { readonly result: T }>();
+  const known = new Map<string, T>();
+  let hits = 0;
+  let bypassed = 0;
   return (text) => {
-    const found = known.get(text);
-    if (found !== undefined) return found.result;
-    const result = compute(text);
-    if (text.length <= MEMO_TEXT_MAX_LENGTH) {
-      if (known.size >= RULE_MEMO_MAX) known.clear();
-      known.set(text, { result });
+    if (bypassed > 0) {
+      bypassed--;
+      return compute(text);
     }
+    const found = known.get(text);
+    if (found !== undefined || known.has(text)) {
+      hits++;
+      return found as T;
+    }
+    const result = compute(text);
+    if (text.length > MEMO_TEXT_MAX_LENGTH) return result;
+    if (known.size >= RULE_MEMO_MAX) {
+      if (hits < RULE_MEMO_MAX) bypassed = MEMO_PAUSE;
+      known.clear();
+      hits = 0;
+    }
+    known.set(text, result);
     return result;
   };
 }

@@ -68,7 +68,7 @@ export class TargetBuilder {
         kind: "dropped",
         target: { job: this.#options.jobName, discoveredLabels },
       };
-    const times = checkTarget(builder);
+    const times = this.#checkTarget();
     if (typeof times === "string") return { kind: "error", message: times };
     builder.deleteWhere((name) => name.startsWith(META_PREFIX));
     if (builder.get("instance") === "") builder.set("instance", builder.get(ADDRESS));
@@ -89,6 +89,31 @@ export class TargetBuilder {
         ...times,
       },
     };
+  }
+
+  /** The target's interval and timeout, or what is wrong with it. */
+  #checkTarget(): { intervalMs: number; timeoutMs: number } | string {
+    const labels = this.#builder;
+    const address = labels.get(ADDRESS);
+    if (address === "") return "no address";
+    if (address.includes("/")) return `${quote(address)} is not a valid hostname`;
+    const interval = labels.get(SCRAPE_INTERVAL);
+    const timeout = labels.get(SCRAPE_TIMEOUT);
+    const { scrapeIntervalMs, scrapeTimeoutMs } = this.#options;
+    // Fast path: nearly every target keeps the job's times, whose text need not be parsed again.
+    if (
+      interval === this.#defaults.get(SCRAPE_INTERVAL) &&
+      timeout === this.#defaults.get(SCRAPE_TIMEOUT) &&
+      scrapeTimeoutMs <= scrapeIntervalMs
+    )
+      return { intervalMs: scrapeIntervalMs, timeoutMs: scrapeTimeoutMs };
+    const intervalMs = parseTime(interval, "interval");
+    if (typeof intervalMs === "string") return intervalMs;
+    const timeoutMs = parseTime(timeout, "timeout");
+    if (typeof timeoutMs === "string") return timeoutMs;
+    if (timeoutMs > intervalMs)
+      return `scrape timeout cannot be greater than scrape interval (${quote(timeout)} > ${quote(interval)})`;
+    return { intervalMs, timeoutMs };
   }
 
   /** Fills the builder with the labels before relabelling: the target's, else its group's, else the job's. */
@@ -130,22 +155,6 @@ function defaultLabels(options: TargetOptions): Labels {
   for (const [name, values] of Object.entries(options.params))
     if (values.length > 0) pairs.push([PARAM_PREFIX + name, values[0]!]);
   return Labels.fromPairs(pairs);
-}
-
-/** The target's interval and timeout, or what is wrong with it. */
-function checkTarget(labels: LabelBuilder): { intervalMs: number; timeoutMs: number } | string {
-  const address = labels.get(ADDRESS);
-  if (address === "") return "no address";
-  if (address.includes("/")) return `${quote(address)} is not a valid hostname`;
-  const interval = labels.get(SCRAPE_INTERVAL);
-  const timeout = labels.get(SCRAPE_TIMEOUT);
-  const intervalMs = parseTime(interval, "interval");
-  if (typeof intervalMs === "string") return intervalMs;
-  const timeoutMs = parseTime(timeout, "timeout");
-  if (typeof timeoutMs === "string") return timeoutMs;
-  if (timeoutMs > intervalMs)
-    return `scrape timeout cannot be greater than scrape interval (${quote(timeout)} > ${quote(interval)})`;
-  return { intervalMs, timeoutMs };
 }
 
 function parseTime(text: string, name: "interval" | "timeout"): number | string {

@@ -179,24 +179,14 @@ function multiply(ah: number, al: number, bh: number, bl: number): number {
   return Math.imul(al, bl);
 }
 
-/** A 64-bit unsigned number as decimal text: long division of 16-bit limbs by 10⁹. */
+/**
+ * A 64-bit unsigned number as decimal text. 2^32 is 4294·10⁶ + 967296, so with the upper half times each part every step
+ * stays below 2^53 and is exact.
+ */
 export function formatHash64(hash: Hash64): string {
-  let a = hash.high >>> 16;
-  let b = hash.high & 0xffff;
-  let c = hash.low >>> 16;
-  let d = hash.low & 0xffff;
-  let text = "";
-  for (;;) {
-    let rest = a;
-    a = Math.floor(rest / 1e9);
-    rest = (rest % 1e9) * 65536 + b;
-    b = Math.floor(rest / 1e9);
-    rest = (rest % 1e9) * 65536 + c;
-    c = Math.floor(rest / 1e9);
-    rest = (rest % 1e9) * 65536 + d;
-    d = Math.floor(rest / 1e9);
-    const digits = String(rest % 1e9);
-    if (a === 0 && b === 0 && c === 0 && d === 0) return digits + text;
-    text = digits.padStart(9, "0") + text;
-  }
+  const millionths = hash.high * 967_296 + hash.low;
+  const carry = Math.floor(millionths / 1e6);
+  const upper = hash.high * 4294 + carry;
+  const lower = String(millionths - carry * 1e6);
+  return upper === 0 ? lower : String(upper) + lower.padStart(6, "0");
 }
