@@ -29,7 +29,7 @@ export interface EngineOptions {
   readonly maxSamples?: number;
   /** Default 2 min (`--query.timeout`). */
   readonly timeoutMs?: number;
-  /** Steps a range query may have. Default 11,000, as in Prometheus's HTTP API. */
+  /** Steps of a range query after its first. Default 11,000, as in Prometheus's HTTP API. */
   readonly maxPoints?: number;
   /** Step of a subquery that names none: the global evaluation interval. Default 1 min. */
   readonly subqueryStepMs?: number;

@@ -1,0 +1,419 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { encodeChunks, MemorySource } from "../../bench/promql/memory-source.ts";
+import { AppError } from "../base/errors.ts";
+import { writeStale } from "../base/float.ts";
+import { Labels } from "../model/labels.ts";
+import type { Queryable } from "../storage/queryable.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
+import type { QueryResult } from "./result.ts";
+
+const MINUTE_MS = 60_000;
+
+/** A source with `x{i="0"}` … `x{i="n-1"}`, one sample a minute from 0 on: value = minute · 10 + i. */
+function sourceOf(seriesCount: number, minutes: number): MemorySource {
+  const source = new MemorySource({ batchSize: 10 });
+  for (let i = 0; i < seriesCount; i++) {
+    const times = Float64Array.from({ length: minutes }, (_, k) => k * MINUTE_MS);
+    const values = times.map((_, k) => k * 10 + i);
+    source.add(Labels.fromObject({ __name__: "x", i: String(i) }), times, values);
+  }
+  return source;
+}
+
+function seriesOf(samples: readonly (readonly [timeMs: number, value: number])[]): MemorySource {
+  const source = new MemorySource();
+  const times = Float64Array.from(samples, ([timeMs]) => timeMs);
+  source.add(
+    Labels.fromObject({ __name__: "x" }),
+    times,
+    Float64Array.from(samples, ([, value]) => value),
+  );
+  return source;
+}
+
+function vectorText(result: QueryResult): string {
+  assert.equal(result.value.kind, "vector");
+  return result.value.kind === "vector"
+    ? result.value.samples.map(({ labels, value }) => `${labels.toString()}=${value}`).join(" ")
+    : "";
+}
+
+function matrixText(result: QueryResult): string {
+  assert.equal(result.value.kind, "matrix");
+  return result.value.kind === "matrix"
+    ? result.value.series
+        .map(
+          ({ labels, times, values }) =>
+            `${labels.toString()} ${Array.from(times, (t, i) => `${values[i]}@${t / 1000}`).join(" ")}`,
+        )
+        .join("\n")
+    : "";
+}
+
+async function failure(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (thrown) {
+    assert.ok(thrown instanceof AppError, String(thrown));
+    return `${thrown.code}: ${thrown.message}`;
+  }
+  return "no error";
+}
+
+const ofMinutes = (minutes: number): { startMs: number; endMs: number; stepMs: number } => ({
+  startMs: 0,
+  endMs: minutes * MINUTE_MS,
+  stepMs: MINUTE_MS,
+});
+
+describe("results", () => {
+  const engine = new Engine();
+
+  test("each kind of value has its shape", async () => {
+    const source = sourceOf(2, 5);
+    const at = { timeMs: 2 * MINUTE_MS };
+    const scalar = await engine.instant(source, { query: "1 + 1", ...at });
+    assert.deepEqual(scalar.value, { kind: "scalar", timeMs: 120_000, value: 2 });
+    const text = await engine.instant(source, { query: '"hello"', ...at });
+    assert.deepEqual(text.value, { kind: "string", timeMs: 120_000, value: "hello" });
+    assert.equal(
+      vectorText(await engine.instant(source, { query: "x", ...at })),
+      '{__name__="x", i="0"}=20 {__name__="x", i="1"}=21',
+    );
+    assert.equal(
+      matrixText(await engine.instant(source, { query: "x[1m1s]", ...at })),
+      '{__name__="x", i="0"} 10@60 20@120\n{__name__="x", i="1"} 11@60 21@120',
+    );
+  });
+
+  test("a range query gives a matrix, of scalars too", async () => {
+    const source = sourceOf(1, 5);
+    assert.equal(
+      matrixText(await engine.range(source, { query: "time()", ...ofMinutes(2) })),
+      "{} 0@0 60@60 120@120",
+    );
+    assert.equal(
+      matrixText(await engine.range(source, { query: "x > 10", ...ofMinutes(3) })),
+      '{__name__="x", i="0"} 20@120 30@180',
+    );
+  });
+
+  test("series of a matrix are sorted by labels whatever the expression does", async () => {
+    const result = await engine.range(sourceOf(3, 3), {
+      query: "-x or bottomk(1, x) or topk(1, x)",
+      ...ofMinutes(1),
+    });
+    assert.ok(result.value.kind === "matrix");
+    const names = result.value.series.map(({ labels }) => labels.toString());
+    assert.deepEqual(names, [...names].sort());
+  });
+
+  test("statistics tell what was read", async () => {
+    const { stats } = await engine.range(sourceOf(3, 5), { query: "sum(x)", ...ofMinutes(4) });
+    assert.equal(stats.samplesRead, 15);
+    assert.equal(stats.seriesRead, 3);
+    assert.equal(stats.chunksRead, 3);
+    assert.ok(stats.bytesRead > 0 && stats.peakSamples > 0);
+  });
+});
+
+describe("selectors", () => {
+  const engine = new Engine();
+
+  test("the lookback is open at its left end", async () => {
+    const source = seriesOf([[0, 1]]);
+    const at = (timeMs: number): Promise<QueryResult> =>
+      engine.instant(source, { query: "x", timeMs });
+    assert.equal(vectorText(await at(299_999)), '{__name__="x"}=1');
+    assert.equal(vectorText(await at(300_000)), "");
+    assert.equal(
+      vectorText(await engine.instant(source, { query: "x", timeMs: 5000, lookbackMs: 5000 })),
+      "",
+    );
+  });
+
+  test("a range is open at its left end too", async () => {
+    const source = seriesOf([
+      [0, 1],
+      [1000, 2],
+      [2000, 3],
+    ]);
+    const count = await engine.instant(source, { query: "count_over_time(x[2s])", timeMs: 2000 });
+    assert.equal(vectorText(count), "{}=2");
+  });
+
+  test("a staleness marker ends a series and is no sample of a range", async () => {
+    const source = new MemorySource();
+    const values = new Float64Array([1, 0, 3]);
+    writeStale(values, 1);
+    source.add(Labels.fromObject({ __name__: "x" }), new Float64Array([0, 1000, 9000]), values);
+    assert.equal(vectorText(await engine.instant(source, { query: "x", timeMs: 2000 })), "");
+    assert.equal(
+      vectorText(await engine.instant(source, { query: "count_over_time(x[10s])", timeMs: 9000 })),
+      "{}=2",
+    );
+  });
+
+  test("an ordinary NaN is a value", async () => {
+    const source = seriesOf([[0, NaN]]);
+    assert.equal(
+      vectorText(await engine.instant(source, { query: "x", timeMs: 1 })),
+      '{__name__="x"}=NaN',
+    );
+  });
+
+  test("overlapping chunks are merged and a repeated time counts once", async () => {
+    const source = new MemorySource();
+    const chunks = [
+      ...encodeChunks(new Float64Array([0, 1000, 3000]), new Float64Array([1, 2, 4])),
+      ...encodeChunks(new Float64Array([1000, 2000, 4000]), new Float64Array([2, 3, 5])),
+    ];
+    source.addChunks(Labels.fromObject({ __name__: "x" }), chunks);
+    assert.equal(
+      matrixText(await engine.instant(source, { query: "x[1m]", timeMs: 4000 })),
+      '{__name__="x"} 1@0 2@1 3@2 4@3 5@4',
+    );
+  });
+
+  test("the same selector is read once, however often it stands in the query", async () => {
+    const source = sourceOf(2, 3);
+    await engine.instant(source, { query: "x / x + x", timeMs: 60_000 });
+    assert.equal(source.selectCount, 1);
+    await engine.instant(source, { query: "x + x offset 1m", timeMs: 60_000 });
+    assert.equal(source.selectCount, 3);
+  });
+
+  test("labels named like JavaScript's own survive", async () => {
+    const source = new MemorySource();
+    const labels = Labels.fromPairs([
+      ["__name__", "x"],
+      ["__proto__", "a"],
+      ["constructor", "b"],
+    ]);
+    source.add(labels, new Float64Array([0]), new Float64Array([1]));
+    assert.equal(
+      vectorText(
+        await engine.instant(source, { query: "sum by (__proto__, constructor) (x)", timeMs: 0 }),
+      ),
+      '{__proto__="a", constructor="b"}=1',
+    );
+  });
+
+  test("warnings of the storage are passed on", async () => {
+    const source: Queryable = {
+      async *select() {
+        yield { series: [], warnings: ["store a is down"] };
+        yield { series: [], warnings: ["store a is down"] };
+      },
+      labelNames: () => Promise.reject(new Error("not asked")),
+      labelValues: () => Promise.reject(new Error("not asked")),
+    };
+    const result = await engine.instant(source, { query: "x", timeMs: 0 });
+    assert.deepEqual(result.warnings, ["store a is down"]);
+  });
+
+  test("an error of the storage is the query's", async () => {
+    const source: Queryable = {
+      // oxlint-disable-next-line require-yield
+      async *select() {
+        throw new AppError("unavailable", "cannot read store a");
+      },
+      labelNames: () => Promise.reject(new Error("not asked")),
+      labelValues: () => Promise.reject(new Error("not asked")),
+    };
+    assert.equal(
+      await failure(engine.instant(source, { query: "sum(x)", timeMs: 0 })),
+      "unavailable: cannot read store a",
+    );
+  });
+});
+
+describe("names", () => {
+  test("functions that drop names make equal series an error, at once or at the end", async () => {
+    const source = new MemorySource();
+    for (const name of ["a", "b"])
+      source.add(
+        Labels.fromObject({ __name__: name }),
+        new Float64Array([0, 1000]),
+        new Float64Array([1, 2]),
+      );
+    const query = { query: 'rate({__name__=~"a|b"}[1m])', timeMs: 1000 };
+    const error = "execution: vector cannot contain metrics with the same labelset";
+    assert.equal(await failure(new Engine().instant(source, query)), error);
+    const delayed = new Engine({ delayedNameRemoval: true });
+    assert.equal(await failure(delayed.instant(source, query)), error);
+    const counted = { ...query, query: `count(${query.query})` };
+    assert.equal(await failure(new Engine().instant(source, counted)), error);
+    assert.equal(vectorText(await delayed.instant(source, counted)), "{}=2");
+  });
+});
+
+describe("limits", () => {
+  const tooMany =
+    "execution: query processing would load too many samples into memory in query execution";
+
+  test("samples in memory", async () => {
+    const source = sourceOf(20, 10);
+    const limited = (maxSamples: number, query: string): Promise<string> =>
+      failure(new Engine({ maxSamples }).range(source, { query, ...ofMinutes(9) }));
+    assert.equal(await limited(199, "x"), tooMany);
+    assert.equal(await limited(200, "x"), "no error");
+    // An aggregation holds its groups and one series at a time, never its input.
+    assert.equal(await limited(20, "sum(x)"), "no error");
+    assert.equal(await limited(9, "sum(x)"), tooMany);
+  });
+
+  test("a long series does not fit either", async () => {
+    const engine = new Engine({ maxSamples: 50 });
+    const query = { query: "sum_over_time(x[2h])", timeMs: 6_000_000 };
+    assert.equal(await failure(engine.instant(sourceOf(1, 100), query)), tooMany);
+  });
+
+  test("points of a range query", async () => {
+    const engine = new Engine({ maxPoints: 10 });
+    const source = sourceOf(1, 1);
+    assert.equal(await failure(engine.range(source, { query: "x", ...ofMinutes(10) })), "no error");
+    assert.equal(
+      await failure(engine.range(source, { query: "x", ...ofMinutes(11) })),
+      "bad-data: exceeded maximum resolution of 10 points per timeseries. Try decreasing the query resolution (?step=XX)",
+    );
+    const year = { startMs: 0, endMs: 365 * 86_400_000, stepMs: 1 };
+    assert.match(
+      await failure(new Engine().range(source, { query: "x", ...year })),
+      /of 11,000 points/,
+    );
+  });
+
+  test("steps and times must make sense", async () => {
+    const engine = new Engine();
+    const source = sourceOf(1, 1);
+    const range = (startMs: number, endMs: number, stepMs: number): Promise<string> =>
+      failure(engine.range(source, { query: "x", startMs, endMs, stepMs }));
+    assert.match(await range(0, 10, 0), /^bad-data: zero or negative query resolution/);
+    assert.match(await range(0, 10, -5), /^bad-data: zero or negative/);
+    assert.match(await range(0, 10, NaN), /^bad-data: zero or negative/);
+    assert.equal(await range(10, 0, 1), "bad-data: end timestamp must not be before start time");
+  });
+
+  test("a range query of a range vector or a string is refused", async () => {
+    const engine = new Engine();
+    const range = (query: string): Promise<string> =>
+      failure(engine.range(sourceOf(1, 1), { query, ...ofMinutes(1) }));
+    assert.equal(
+      await range("x[5m]"),
+      'bad-data: invalid expression type "range vector" for range query, must be Scalar or instant Vector',
+    );
+    assert.equal(
+      await range('"x"'),
+      'bad-data: invalid expression type "string" for range query, must be Scalar or instant Vector',
+    );
+  });
+
+  test("bad syntax is the caller's mistake", async () => {
+    assert.match(
+      await failure(new Engine().instant(sourceOf(1, 1), { query: "sum(", timeMs: 0 })),
+      /^bad-data: 1:\d+: parse error: /,
+    );
+  });
+});
+
+describe("cancellation", () => {
+  /** A storage that never answers and never looks at the signal. */
+  const hanging: Queryable = {
+    // oxlint-disable-next-line require-yield
+    async *select() {
+      await new Promise(() => undefined);
+    },
+    labelNames: () => Promise.reject(new Error("not asked")),
+    labelValues: () => Promise.reject(new Error("not asked")),
+  };
+
+  test("a query stops when its caller leaves, though the storage hangs", async () => {
+    const controller = new AbortController();
+    const running = failure(
+      new Engine().instant(hanging, { query: "sum(x)", timeMs: 0, signal: controller.signal }),
+    );
+    setImmediate(() => controller.abort());
+    assert.equal(await running, "canceled: query was canceled in expression evaluation");
+  });
+
+  test("a query that was cancelled before it began does not begin", async () => {
+    const source = sourceOf(1, 1);
+    const query = { query: "x", timeMs: 0, signal: AbortSignal.abort() };
+    assert.match(
+      await failure(new Engine().instant(source, query)),
+      /^canceled: query was canceled/,
+    );
+    assert.equal(source.selectCount, 0);
+  });
+
+  test("a query that takes too long is stopped", async () => {
+    const query = { query: "x", timeMs: 0, timeoutMs: 1 };
+    assert.equal(
+      await failure(new Engine().instant(hanging, query)),
+      "timeout: query timed out in expression evaluation",
+    );
+  });
+
+  test("long evaluations let the event loop run and stop soon after the signal", async () => {
+    // Sorting 11,000 steps of many series takes far longer than a turn.
+    const source = sourceOf(200, 120);
+    const controller = new AbortController();
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns++;
+      if (turns === 3) controller.abort();
+    }, 1);
+    const running = failure(
+      new Engine().range(source, {
+        query: "quantile by (i) (0.5, sum_over_time(x[2h]) + 1) + topk(100, x)",
+        startMs: 0,
+        endMs: 7_200_000,
+        stepMs: 660,
+        signal: controller.signal,
+      }),
+    );
+    const outcome = await running;
+    clearInterval(timer);
+    assert.equal(outcome, "canceled: query was canceled in expression evaluation");
+  });
+});
+
+describe("concurrency", () => {
+  test("queries beyond the limit wait in order and can be cancelled while they wait", async () => {
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const begun: string[] = [];
+    const source = (name: string): Queryable => ({
+      // oxlint-disable-next-line require-yield
+      async *select() {
+        begun.push(name);
+        await gate;
+      },
+      labelNames: () => Promise.reject(new Error("not asked")),
+      labelValues: () => Promise.reject(new Error("not asked")),
+    });
+    const options: EngineOptions = { maxConcurrency: 1 };
+    const engine = new Engine(options);
+    const run = (name: string, signal?: AbortSignal): Promise<string> =>
+      failure(
+        engine.instant(source(name), {
+          query: "x",
+          timeMs: 0,
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      );
+    const first = run("first");
+    const controller = new AbortController();
+    const second = run("second", controller.signal);
+    const third = run("third");
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(begun, ["first"]);
+    controller.abort();
+    assert.equal(await second, "canceled: query was canceled in query queue");
+    release();
+    assert.deepEqual(await Promise.all([first, third]), ["no error", "no error"]);
+    assert.deepEqual(begun, ["first", "third"]);
+  });
+});
