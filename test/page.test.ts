@@ -134,7 +134,7 @@ async function assertFits(page: Page): Promise<void> {
 
 for (const colorScheme of ["light", "dark"] as const) {
   test(`the query page answers as table and graph (${colorScheme})`, { skip }, async () => {
-    const { page, problems, close } = await visit("/query", { colorScheme });
+    const { page, problems, close } = await visit("/query?g0.range_input=5m", { colorScheme });
     await page.getByRole("button", { name: "Run" }).waitFor();
     await picture(page, `query-empty-${colorScheme}`);
     const editor = page.getByRole("textbox", { name: "PromQL expression" });

@@ -1,6 +1,6 @@
 import "@mantine/core/styles.css";
 import "./app.css";
-import { createTheme, MantineProvider } from "@mantine/core";
+import { Badge, createTheme, MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -13,6 +13,15 @@ const theme = createTheme({
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   fontFamilyMonospace: "ui-monospace, 'JetBrains Mono', 'DejaVu Sans Mono', Menlo, monospace",
   defaultRadius: "md",
+  components: {
+    // Names of shards and states are shown as they are written, and whole.
+    Badge: Badge.extend({
+      styles: {
+        root: { textTransform: "none", overflow: "visible", flex: "none" },
+        label: { overflow: "visible" },
+      },
+    }),
+  },
 });
 
 const client = new QueryClient({

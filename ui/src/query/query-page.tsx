@@ -175,7 +175,7 @@ function RangeControls({ range, setRange, end, setEnd, step, setStep }: RangeCon
       </ActionIcon>
       <TextInput
         aria-label="Resolution"
-        w={90}
+        w={110}
         placeholder="Step: auto"
         value={step}
         error={step !== "" && parseDuration(step) === undefined}

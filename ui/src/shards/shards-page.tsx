@@ -27,7 +27,7 @@ import { LoadBar } from "./load-bar.tsx";
 
 const REFRESH_MS = 2000;
 
-/** Decisions shown; the server keeps a bounded log of more. */
+/** Decisions shown, newest first; the server keeps a bounded log of more. */
 const DECISIONS_SHOWN = 60;
 
 const STATE_COLOUR: Record<string, string> = {
@@ -186,41 +186,46 @@ function Decisions({
           Nothing yet: the first targets are being measured.
         </Text>
       ) : (
-        <Timeline bulletSize={22} lineWidth={2} data-testid="decisions">
-          {decisions.slice(0, DECISIONS_SHOWN).map((decision, index) => {
-            const kind = KINDS[decision.kind] ?? {
-              title: decision.kind,
-              colour: "gray",
-              icon: null,
-            };
-            return (
-              <Timeline.Item
-                key={`${decision.time} ${index}`}
-                bullet={kind.icon}
-                color={kind.colour}
-              >
-                <Group gap={8}>
-                  <Text size="sm" fw={600}>
-                    {kind.title}
-                  </Text>
-                  {decision.url !== undefined && <Text className="mono">{decision.url}</Text>}
-                  {decision.from !== undefined && <Badge variant="default">{decision.from}</Badge>}
-                  {decision.from !== undefined && decision.to !== undefined && (
-                    <IconArrowRight size={14} aria-label="to" />
-                  )}
-                  {decision.to !== undefined && <Badge variant="light">{decision.to}</Badge>}
-                  <Tooltip label={decision.time}>
-                    <Text size="xs" c="dimmed">
-                      {formatAgo(decision.time, now)}
+        <Timeline bulletSize={22} lineWidth={2} active={DECISIONS_SHOWN} data-testid="decisions">
+          {decisions
+            .slice(-DECISIONS_SHOWN)
+            .reverse()
+            .map((decision, index) => {
+              const kind = KINDS[decision.kind] ?? {
+                title: decision.kind,
+                colour: "gray",
+                icon: null,
+              };
+              return (
+                <Timeline.Item
+                  key={`${decision.time} ${index}`}
+                  bullet={kind.icon}
+                  color={kind.colour}
+                >
+                  <Group gap={8}>
+                    <Text size="sm" fw={600}>
+                      {kind.title}
                     </Text>
-                  </Tooltip>
-                </Group>
-                <Text size="xs" c="dimmed">
-                  {decision.reason}
-                </Text>
-              </Timeline.Item>
-            );
-          })}
+                    {decision.url !== undefined && <Text className="mono">{decision.url}</Text>}
+                    {decision.from !== undefined && (
+                      <Badge variant="default">{decision.from}</Badge>
+                    )}
+                    {decision.from !== undefined && decision.to !== undefined && (
+                      <IconArrowRight size={14} aria-label="to" />
+                    )}
+                    {decision.to !== undefined && <Badge variant="light">{decision.to}</Badge>}
+                    <Tooltip label={decision.time}>
+                      <Text size="xs" c="dimmed">
+                        {formatAgo(decision.time, now)}
+                      </Text>
+                    </Tooltip>
+                  </Group>
+                  <Text size="xs" c="dimmed">
+                    {decision.reason}
+                  </Text>
+                </Timeline.Item>
+              );
+            })}
         </Timeline>
       )}
     </Card>

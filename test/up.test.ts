@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import {
+  apiData,
+  freePort,
+  type RunningProcess,
+  startShoal,
+  temporaryFolder,
+  until,
+} from "./support/processes.ts";
+
+/** The whole of `shoal up` on two small exporters: it answers, and what is killed comes back without loss or doubling. */
+
+interface Exporter {
+  readonly server: Server;
+  readonly address: string;
+  /** When it was scraped, ms. */
+  readonly scrapes: number[];
+}
+
+interface Shard {
+  readonly id: string;
+  readonly state: string;
+  readonly pid: number;
+  readonly targets: number;
+  readonly restarts: number;
+}
+
+interface ActiveTarget {
+  readonly scrapeUrl: string;
+  readonly health: string;
+  readonly shards: readonly string[];
+}
+
+const SCRAPE_MS = 1000;
+
+let exporters: Exporter[];
+let dataFolder: string;
+let up: RunningProcess;
+
+async function startExporter(): Promise<Exporter> {
+  const scrapes: number[] = [];
+  const server = createServer((_request, response) => {
+    scrapes.push(Date.now());
+    response.setHeader("Content-Type", "text/plain; version=0.0.4");
+    response.end(`# TYPE scrapes_total counter\nscrapes_total ${scrapes.length}\n`);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  return { server, address: `127.0.0.1:${address.port}`, scrapes };
+}
+
+function config(): string {
+  const targets = exporters.map((exporter) => `"${exporter.address}"`).join(", ");
+  return `global: {scrape_interval: ${SCRAPE_MS}ms}
+scrape_configs:
+- job_name: tiny
+  static_configs: [{targets: [${targets}]}]
+`;
+}
+
+async function startUp(port: number): Promise<RunningProcess> {
+  return startShoal({
+    args: ["up", "--coordinator.interval=1s", "--shard.orphan-grace=30s"],
+    config: config(),
+    dataFolder,
+    port,
+  });
+}
+
+async function shards(): Promise<Shard[]> {
+  return (await apiData<{ shards: Shard[] }>(`${up.url}/api/v1/shards`)).shards;
+}
+
+async function queryNumber(query: string): Promise<number> {
+  const url = `${up.url}/api/v1/query?query=${encodeURIComponent(query)}`;
+  const data = await apiData<{ result: { value: [number, string] }[] }>(url);
+  return Number(data.result[0]?.value[1]);
+}
+
+/** Both targets up, each scraped by one shard. */
+async function settled(): Promise<true | undefined> {
+  const { activeTargets } = await apiData<{ activeTargets: ActiveTarget[] }>(
+    `${up.url}/api/v1/targets?state=active`,
+  ).catch(() => ({ activeTargets: [] }));
+  const isSettled =
+    activeTargets.length === 2 &&
+    activeTargets.every(({ health, shards: owners }) => health === "up" && owners.length === 1) &&
+    (await queryNumber("sum(up)").catch(() => 0)) === 2;
+  return isSettled ? true : undefined;
+}
+
+/** Waits for `count` scrapes of each exporter from now on, then checks that each was asked once an interval. */
+async function scrapedOnce(count: number): Promise<void> {
+  const before = exporters.map((exporter) => exporter.scrapes.length);
+  await until("the exporters are scraped", async () =>
+    exporters.every((exporter, i) => exporter.scrapes.length >= before[i]! + count)
+      ? true
+      : undefined,
+  );
+  for (const [i, { scrapes }] of exporters.entries()) {
+    const times = scrapes.slice(before[i]!);
+    for (let k = 1; k < times.length; k++)
+      assert.ok(
+        times[k]! - times[k - 1]! > SCRAPE_MS / 2,
+        `scraped twice within ${times[k]! - times[k - 1]!} ms`,
+      );
+  }
+}
+
+/** A zombie that nobody has collected yet is not alive. */
+function isAlive(pid: number): boolean {
+  const state = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+  return state.stdout.trim() !== "" && !state.stdout.startsWith("Z");
+}
+
+before(async () => {
+  exporters = [await startExporter(), await startExporter()];
+  dataFolder = temporaryFolder("up");
+  up = await startUp(await freePort());
+  await until("both targets are up", settled);
+});
+
+after(async () => {
+  await up.stop();
+  for (const { server } of exporters) {
+    server.closeAllConnections();
+    server.close();
+  }
+  rmSync(dataFolder, { recursive: true, force: true });
+});
+
+test("one query answers over the shards, and the page's data is there", async () => {
+  assert.equal(await queryNumber("count(scrapes_total)"), 2);
+  const [shard] = await shards();
+  assert.equal(shard?.state, "ready");
+  assert.equal(shard.targets, 2);
+  const { decisions } = await apiData<{ decisions: { kind: string }[] }>(
+    `${up.url}/api/v1/decisions`,
+  );
+  assert.equal(decisions.filter(({ kind }) => kind === "assign").length, 2);
+  const { yaml } = await apiData<{ yaml: string }>(`${up.url}/api/v1/status/config`);
+  assert.match(yaml, /job_name: tiny/);
+});
+
+test("a second up on the same data folder is refused and says whose it is", () => {
+  const configFile = join(dataFolder, "other.yml");
+  writeFileSync(configFile, config());
+  const second = spawnSync(
+    process.execPath,
+    [
+      "src/cli/main.ts",
+      "up",
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${dataFolder}`,
+      "--web.listen-address=127.0.0.1:0",
+    ],
+    { encoding: "utf8", timeout: 30_000 },
+  );
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, new RegExp(`process ${up.pid}\\b`));
+});
+
+test("a port in use is refused and says whose it is", () => {
+  const other = temporaryFolder("port");
+  const configFile = join(other, "prometheus.yml");
+  writeFileSync(configFile, config());
+  const port = new URL(up.url).port;
+  const second = spawnSync(
+    process.execPath,
+    [
+      "src/cli/main.ts",
+      "up",
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${join(other, "data")}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { encoding: "utf8", timeout: 60_000 },
+  );
+  assert.equal(second.status, 1);
+  assert.match(
+    second.stderr,
+    new RegExp(`127\\.0\\.0\\.1:${port}: the port is in use by process \\d+`),
+  );
+  rmSync(other, { recursive: true, force: true });
+});
+
+test("a killed shard comes back with its targets and its samples", async () => {
+  const [before] = await shards();
+  const samples = await queryNumber("count_over_time(scrapes_total[10m])");
+  process.kill(before!.pid, "SIGKILL");
+  await until("the shard is back", async () => {
+    const [shard] = await shards();
+    return shard?.state === "ready" && shard.pid !== before!.pid ? true : undefined;
+  });
+  await until("both targets are up", settled);
+  await scrapedOnce(3);
+  const [shard] = await shards();
+  assert.equal(shard?.restarts, before!.restarts + 1);
+  assert.equal(shard.targets, 2);
+  assert.ok((await queryNumber("count_over_time(scrapes_total[10m])")) > samples);
+  assert.equal(await queryNumber("count(scrapes_total)"), 2);
+});
+
+test("a killed query process comes back on its port", async () => {
+  const pids = spawnSync("ps", ["-o", "pid=", "--ppid", String(up.pid)], { encoding: "utf8" });
+  const shardPids = new Set((await shards()).map((shard) => shard.pid));
+  const queries = pids.stdout.trim().split("\n").map(Number);
+  const query = queries.find((pid) => !shardPids.has(pid));
+  assert.ok(query !== undefined);
+  process.kill(query, "SIGKILL");
+  await until("the query process is gone", async () => (isAlive(query) ? undefined : true));
+  await until("both targets are up", settled);
+});
+
+test("a killed coordinator: shards scrape on, its successor takes them over and changes nothing", async () => {
+  const [before] = await shards();
+  const port = Number(new URL(up.url).port);
+  process.kill(up.pid, "SIGKILL");
+  await scrapedOnce(3);
+  assert.ok(isAlive(before!.pid));
+  up = await startUp(port);
+  await until("both targets are up", settled);
+  await scrapedOnce(3);
+  const [shard] = await shards();
+  assert.equal(shard?.pid, before!.pid);
+  const { decisions } = await apiData<{ decisions: unknown[] }>(`${up.url}/api/v1/decisions`);
+  assert.deepEqual(decisions, []);
+  assert.equal(await queryNumber("count(scrapes_total)"), 2);
+});
+
+test("SIGTERM drains: exit 0, and no process stays", async () => {
+  const pids = (await shards()).map((shard) => shard.pid);
+  up.child.kill("SIGTERM");
+  const [code] = await once(up.child, "exit");
+  assert.equal(code, 0);
+  for (const pid of pids) assert.equal(isAlive(pid), false);
+});
