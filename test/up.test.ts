@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -115,10 +115,27 @@ async function scrapedOnce(count: number): Promise<void> {
   }
 }
 
+/** Fields 3 (state) and 4 (parent) of proc(5)'s stat; undefined when there is no such process. */
+function processState(pid: number): { state: string; parent: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0]!, parent: Number(fields[1]) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** A zombie that nobody has collected yet is not alive. */
 function isAlive(pid: number): boolean {
-  const state = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
-  return state.stdout.trim() !== "" && !state.stdout.startsWith("Z");
+  const state = processState(pid)?.state;
+  return state !== undefined && state !== "Z";
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && processState(Number(name))?.parent === parent)
+    .map(Number);
 }
 
 before(async () => {
@@ -210,10 +227,8 @@ test("a killed shard comes back with its targets and its samples", async () => {
 });
 
 test("a killed query process comes back on its port", async () => {
-  const pids = spawnSync("ps", ["-o", "pid=", "--ppid", String(up.pid)], { encoding: "utf8" });
   const shardPids = new Set((await shards()).map((shard) => shard.pid));
-  const queries = pids.stdout.trim().split("\n").map(Number);
-  const query = queries.find((pid) => !shardPids.has(pid));
+  const query = childrenOf(up.pid).find((pid) => !shardPids.has(pid));
   assert.ok(query !== undefined);
   process.kill(query, "SIGKILL");
   await until("the query process is gone", async () => (isAlive(query) ? undefined : true));
