@@ -178,12 +178,12 @@ export class EntryParser {
       token = lexer.next();
       // A quoted text followed by a comma or the closing brace is the metric's name.
       if (token === "COMMA" || token === "BCLOSE") {
-        if (isExemplar || this.#bytes[start] !== 34)
-          throw this.#unexpected("expected label name", token);
+        if (isExemplar) throw this.#unexpected("expected label name", token);
         if (this.#named)
           throw this.#fail(
             `metric name already set while parsing: ${quoteBytes(this.#bytes, this.#start, lexer.position)}`,
           );
+        if (this.#bytes[start] !== 34) throw this.#unexpected("expected equal", token);
         this.#named = true;
         this.#checkUtf8(start, position, "name");
         if (token === "BCLOSE") return;

@@ -122,6 +122,7 @@ test("text: errors in Prometheus's words, with the line", () => {
   );
   f('{a="ok"} 1', 'metric name not set while parsing: "{a=\\"ok\\"} 1" (line 1)');
   f('a{"b"} 1', 'metric name already set while parsing: "a{\\"b\\"}" (line 1)');
+  f("a{b} 1\n", 'metric name already set while parsing: "a{b}" (line 1)');
   f("# TYPE a nope\n", 'invalid metric type "nope" (line 1)');
   f("\n\n9a 1\n", 'expected a valid start token, got "9" ("INVALID") while parsing: "9" (line 3)');
   f(
@@ -328,6 +329,7 @@ const fragment = fc.constantFrom(
   "a",
   "b:c",
   "metric_9",
+  "a{b}",
   "{",
   "}",
   'x="y"',

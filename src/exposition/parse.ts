@@ -92,7 +92,10 @@ export class ExpositionParser {
         while ((classes[c]! & LABEL_START) !== 0) {
           do c = b[++p]!;
           while ((classes[c]! & LABEL_PART) !== 0);
-          if (c !== 61 || b[++p] !== 34) break;
+          if (c !== 61 || b[++p] !== 34) {
+            c = 0;
+            break;
+          }
           c = b[++p]!;
           for (;;) {
             // Text that needs its UTF-8 checked, and raw newlines, are not ordinary.
