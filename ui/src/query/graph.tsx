@@ -92,7 +92,14 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
         },
         focus: { alpha: 0.35 },
         scales: { x: { time: true, min: start, max: end } },
-        axes: [axis, { ...axis, size: 62, values: (_self, ticks) => ticks.map(formatCount) }],
+        axes: [
+          {
+            ...axis,
+            values: (_self, ticks, _axis, _space, increment) =>
+              ticks.map((tick) => timeTick(tick, increment)),
+          },
+          { ...axis, size: 62, values: (_self, ticks) => ticks.map(formatCount) },
+        ],
         series: [
           {},
           ...drawn.map((_, index) => ({
@@ -205,6 +212,16 @@ function Tip({ hover, name, colour, time, value, width }: TipProps) {
       </div>
     </div>
   );
+}
+
+/** A tick of the time axis: as much of the local date and time as the distance to the next tick needs. */
+function timeTick(seconds: number, increment: number): string {
+  const at = new Date(seconds * 1000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  if (increment >= 86_400 || time === "00:00") return date;
+  return increment < 60 ? `${time}:${two(at.getSeconds())}` : time;
 }
 
 /** One time column of all steps, and one value column per series with null where there is no sample. */
