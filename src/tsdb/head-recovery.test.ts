@@ -20,7 +20,7 @@ import { createLogger, type Logger, silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { readSegment } from "../wal/reader.ts";
-import { type HeadOptions, openHead } from "./head.ts";
+import { type HeadOptions, openHead, WAL_SYNC_INTERVAL_MS } from "./head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;
@@ -195,6 +195,32 @@ test("appends of one turn share one write", async () => {
   writes.mock.restore();
   assert.ok(results.every((result) => result.appended === 1));
   await head.close();
+});
+
+test("the log is forced to the disk before an append resolves, or from time to time", async () => {
+  const some = await open(join(root, "synced"), "w");
+  const prototype = Object.getPrototypeOf(some) as FileHandle;
+  await some.close();
+  for (const walSync of ["none", "interval", "commit"] as const) {
+    let tick = (): void => {};
+    const clock = {
+      ...stoppedClock(START),
+      after: (delayMs: number, act: () => void) => {
+        if (delayMs === WAL_SYNC_INTERVAL_MS) tick = act;
+        return () => {};
+      },
+    };
+    const head = await openHead(options({ walSync, clock }));
+    const syncs = mock.method(prototype, "datasync");
+    const ref = head.resolve(labels({ __name__: "m" }));
+    await head.append(columns([[ref, START, 1]]));
+    await head.append(columns([[ref, START + 1, 1]]));
+    assert.equal(syncs.mock.callCount(), walSync === "commit" ? 2 : 0);
+    tick();
+    assert.equal(syncs.mock.callCount(), { none: 0, interval: 1, commit: 2 }[walSync]);
+    syncs.mock.restore();
+    await head.close();
+  }
 });
 
 interface Matrix {

@@ -71,6 +71,9 @@ export interface HeadStats {
 
 export const CHUNK_RANGE_MS = 7_200_000;
 export const WAL_SYNC_INTERVAL_MS = 1000;
+/** One append, which is one record of the log, takes at most so many samples. */
+export const APPEND_MAX_SAMPLES = 4_000_000;
+const SERIES_PER_RECORD = 100;
 /** Batches of appends written with one write hold at most about so many samples. */
 const GROUP_MAX_SAMPLES = 1_000_000;
 
@@ -202,6 +205,11 @@ export class Head implements Queryable, Appendable {
         reject(new AppError("unavailable", "cannot append samples: the head is closed"));
         return;
       }
+      if (count > APPEND_MAX_SAMPLES) {
+        const text = `cannot append ${count} samples at once: the limit is ${APPEND_MAX_SAMPLES}`;
+        reject(new AppError("bad-data", text));
+        return;
+      }
       this.#queue.push({ columns, resolve, reject });
       // All appends of this turn of the event loop, and those that come while a write is under way, share one write.
       this.#draining ??= new Promise((done) => {
@@ -308,6 +316,7 @@ export class Head implements Queryable, Appendable {
       await this.#wal.write(group);
       if (this.#options.walSync === "commit") await this.#wal.sync();
       this.#metrics.walBytes.inc(group.buffer.length);
+      group.clear();
     }
     unlogged.splice(0, unloggedCount);
     // The log has it all; no await from here on, so that a query sees the whole of each append.
@@ -315,13 +324,13 @@ export class Head implements Queryable, Appendable {
   }
 
   #logSeries(): void {
-    if (this.#unlogged.length === 0) return;
-    encodeSeries(
-      this.#group.buffer,
-      this.#unlogged.filter((ref) => this.#store.series.has(ref)),
-      (ref) => this.#reader.labels(ref),
-    );
-    this.#group.end();
+    const refs = this.#unlogged.filter((ref) => this.#store.series.has(ref));
+    for (let i = 0; i < refs.length; i += SERIES_PER_RECORD) {
+      encodeSeries(this.#group.buffer, refs.slice(i, i + SERIES_PER_RECORD), (ref) =>
+        this.#reader.labels(ref),
+      );
+      this.#group.end();
+    }
   }
 
   #logSamples(job: Job): Logged {

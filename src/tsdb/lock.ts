@@ -26,10 +26,11 @@ interface Owner {
  * another live process has it.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  await mkdir(folder, { recursive: true });
   const path = join(folder, "lock");
-  const server = process.platform === "linux" ? await holdSocket(folder, path) : undefined;
+  let server: Server | undefined;
   try {
+    await mkdir(folder, { recursive: true });
+    if (process.platform === "linux") server = await holdSocket(folder, path);
     const owner = await readOwner(path);
     if (owner !== undefined && (await isAlive(owner))) throw owned(folder, owner);
     await writeFile(path, `${JSON.stringify(await self())}\n`);

@@ -54,9 +54,7 @@ export async function replayWal(
   const { folder, logger } = options;
   await removeLeftovers(folder);
   const checkpoint = (await listCheckpoints(folder)).at(-1);
-  const segments = (await listSegments(folder)).filter(
-    (file) => file.index > (checkpoint?.index ?? -1),
-  );
+  const segments = await listSegments(folder);
   const files: (SegmentFile & { final: boolean; inCheckpoint: boolean })[] = [];
   if (checkpoint !== undefined)
     for (const file of await listSegments(checkpoint.path))
@@ -111,9 +109,16 @@ function isTorn(report: SegmentReport, file: { final: boolean }): boolean {
   return file.final && report.damages.every((damage) => damage.recordsAfter === 0);
 }
 
+/** Deletes what a crash left behind: unfinished files, and all that the last checkpoint stands for. */
 async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => []))
     if (name.endsWith(".tmp")) await rm(join(folder, name), { recursive: true, force: true });
+  const checkpoints = await listCheckpoints(folder);
+  const last = checkpoints.pop();
+  if (last === undefined) return;
+  const covered = (await listSegments(folder)).filter((file) => file.index <= last.index);
+  for (const file of [...checkpoints, ...covered])
+    await rm(file.path, { recursive: true, force: true });
 }
 
 class Replay {

@@ -33,12 +33,16 @@ const BATCH_SERIES = 256;
 const BATCHES_PER_TURN = 4;
 /** How many symbols are kept as strings between queries. */
 const TEXT_CACHE_MAX = 50_000;
+/** Copies of open chunks share buffers of this size. */
+const COPY_BUFFER_BYTES = 64 * 1024;
 const PAGE_MASK = PAGE_SERIES - 1;
 
 /** Reads a head. What a query sees is fixed when it starts: later samples are left out, even of series not yet read. */
 export class HeadReader {
   readonly #store: HeadStore;
   readonly #texts = new Map<number, string>();
+  #copies = new Uint8Array(0);
+  #copiesUsed = 0;
   #textsOf: MemPostings | undefined;
   readonly #scratch = { times: new Float64Array(512), values: new Float64Array(512), offset: 0 };
 
@@ -250,7 +254,7 @@ export class HeadReader {
     const lastTimeMs = page.floats[half + (LAST_TIME >> 1)]!;
     const startMs = page.floats[half + CHUNK_START]!;
     if (page.words[base + FIRST_BLOCK] !== 0 && startMs <= maxTimeMs && lastTimeMs >= minTimeMs) {
-      const data = new Uint8Array(request.skipChunks === true ? 0 : open.encodedSize(page, base));
+      const data = this.#allocate(request.skipChunks === true ? 0 : open.encodedSize(page, base));
       if (request.skipChunks !== true) open.copyTo(page, base, data, 0);
       chunks.push({
         encoding: ENCODING_XOR,
@@ -274,6 +278,17 @@ export class HeadReader {
     chunks.pop();
     if (cut !== undefined && cut.maxTimeMs >= minTimeMs) chunks.push(cut);
     return chunks.length === 0 ? undefined : chunks;
+  }
+
+  /** A piece of a larger buffer: a buffer of its own for each open chunk would cost more than filling it. */
+  #allocate(size: number): Uint8Array {
+    if (this.#copiesUsed + size > this.#copies.length) {
+      this.#copies = new Uint8Array(Math.max(COPY_BUFFER_BYTES, size));
+      this.#copiesUsed = 0;
+    }
+    const start = this.#copiesUsed;
+    this.#copiesUsed += size;
+    return this.#copies.subarray(start, start + size);
   }
 
   #cutAfter(chunk: Chunk, newestMs: number): Chunk | undefined {

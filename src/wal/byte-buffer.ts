@@ -1,4 +1,6 @@
 const ENCODER = new TextEncoder();
+/** A buffer that has grown beyond this gives its memory back when it is cleared. */
+const KEPT_BYTES = 4 * 1024 * 1024;
 
 /** A growable byte buffer that encoders append to. Hot encoders call `reserve` once, then write to `bytes` and `view`. */
 export class ByteBuffer {
@@ -22,8 +24,12 @@ export class ByteBuffer {
     this.view = new DataView(grown.buffer);
   }
 
+  /** Empties the buffer, and lets go of its memory when that is far above the usual. */
   clear(): void {
     this.length = 0;
+    if (this.bytes.length <= KEPT_BYTES) return;
+    this.bytes = new Uint8Array(KEPT_BYTES / 4);
+    this.view = new DataView(this.bytes.buffer);
   }
 
   putByte(value: number): void {

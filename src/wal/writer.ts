@@ -230,6 +230,7 @@ export class WalWriter {
     }
     this.#size += length;
     this.#dirtyTail = false;
+    this.#out.clear();
   }
 
   async #repairTail(): Promise<void> {
