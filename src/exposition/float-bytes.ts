@@ -27,20 +27,7 @@ export function parseFloatBytes(
   text: Buffer,
   range: { readonly start: number; readonly end: number },
 ): number | undefined {
-  const exact = parseExact(bytes, range.start, range.end);
-  if (exact === exact) return exact;
-  const word = text.toString("latin1", range.start, range.end);
-  const value = parseFloatText(word);
-  // Go calls a number beyond the largest double an error; only the words for infinity mean infinity.
-  if (value === Infinity || value === -Infinity) return /\d/.test(word) ? undefined : value;
-  return value;
-}
-
-/**
- * Fast path: up to 2^53 in the digits and a power of ten up to 22 is one correctly rounded operation on two exact
- * doubles (Clinger). NaN when the text is anything else.
- */
-function parseExact(bytes: Uint8Array, start: number, end: number): number {
+  const { start, end } = range;
   let p = start;
   let c = p < end ? bytes[p]! : 0;
   const negative = c === 45;
@@ -59,24 +46,31 @@ function parseExact(bytes: Uint8Array, start: number, end: number): number {
       c = ++p < end ? bytes[p]! : 0;
     }
   }
-  if (digits === 0 || mantissa > EXACT_INTEGER_MAX) return NaN;
+  let wellFormed = digits > 0;
   if (c === 101 || c === 69) {
     c = ++p < end ? bytes[p]! : 0;
     const down = c === 45;
     if (down || c === 43) c = ++p < end ? bytes[p]! : 0;
     const first = p;
     let power = 0;
-    for (; c >= 48 && c <= 57 && power < 1000;) {
-      power = power * 10 + (c - 48);
+    while (c >= 48 && c <= 57) {
+      if (power < 100_000) power = power * 10 + (c - 48);
       c = ++p < end ? bytes[p]! : 0;
     }
-    if (p === first) return NaN;
+    wellFormed &&= p > first;
     exponent += down ? -power : power;
   }
-  if (p !== end || exponent > 22 || exponent < -22) return NaN;
-  const value =
-    exponent >= 0 ? mantissa * EXACT_POWERS[exponent]! : mantissa / EXACT_POWERS[-exponent]!;
-  return negative ? -value : value;
+  if (!wellFormed || p !== end) return parseFloatText(text.toString("latin1", start, end));
+  // Fast path: up to 2^53 in the digits and a power of ten up to 22 is one correctly rounded operation on two exact
+  // doubles (Clinger).
+  if (mantissa <= EXACT_INTEGER_MAX && exponent <= 22 && exponent >= -22) {
+    const value =
+      exponent >= 0 ? mantissa * EXACT_POWERS[exponent]! : mantissa / EXACT_POWERS[-exponent]!;
+    return negative ? -value : value;
+  }
+  const value = Number(text.toString("latin1", start, end));
+  // Go calls a number beyond the largest double an error.
+  return value === Infinity || value === -Infinity ? undefined : value;
 }
 
 /** Why `word` is not a float, in the words of Go's strconv. */
