@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { messageOf } from "../base/errors.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 import { expressionToJson } from "../promql/ast-json.ts";
 import { parseExpression, type ParserOptions } from "../promql/parser.ts";
 import { formatQuery } from "../promql/prettier.ts";
@@ -52,9 +53,15 @@ function addQueryCommand(
 
 function parserOptions(features: string): ParserOptions {
   const options: Partial<Record<keyof ParserOptions, boolean>> = {};
-  for (const feature of features.split(",")) {
-    const option = FEATURES.get(feature.trim());
-    if (option !== undefined) options[option] = true;
+  for (const feature of features.split(",").map((name) => name.trim())) {
+    if (feature === "") continue;
+    const option = FEATURES.get(feature);
+    if (option === undefined)
+      throw new AppError(
+        "bad-data",
+        `cannot enable ${quote(feature)}: there are ${[...FEATURES.keys()].join(", ")}`,
+      );
+    options[option] = true;
   }
   return options;
 }

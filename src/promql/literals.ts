@@ -7,6 +7,8 @@ export type Literal<T> = { readonly value: T } | { readonly reason: string };
 const INTEGER = /^(?:0x_?[0-9a-f](?:_?[0-9a-f])*|0(?:_?[0-7])*|[1-9](?:_?\d)*)$/i;
 const FLOAT = /^(?=\.?\d)(?:\d(?:_?\d)*)?(?:\.(?:\d(?:_?\d)*)?)?(?:e[+-]?\d(?:_?\d)*)?$/i;
 const INT64_MAX = 2n ** 63n - 1n;
+/** Digits of the largest 64-bit integer in base 8. */
+const INT64_MAX_DIGITS = 21;
 
 /** A number token: decimal, octal with a leading 0, hexadecimal, `Inf`, `NaN`; digits may be parted by `_`. */
 export function numberOf(text: string): Literal<number> {
@@ -16,9 +18,10 @@ export function numberOf(text: string): Literal<number> {
   if (INTEGER.test(text)) {
     const digits = lower.replaceAll("_", "");
     const octal = digits.length > 1 && digits.startsWith("0") && digits[1] !== "x";
-    const integer = BigInt(octal ? `0o${digits.slice(1)}` : digits);
     // What 64 bits cannot hold is read once more as a float, where a leading 0 means nothing.
-    if (integer <= INT64_MAX) return { value: Number(integer) };
+    const isLong = digits.replace(/^0x?0*/, "").length > INT64_MAX_DIGITS;
+    const integer = isLong ? undefined : BigInt(octal ? `0o${digits.slice(1)}` : digits);
+    if (integer !== undefined && integer <= INT64_MAX) return { value: Number(integer) };
   }
   const parsing = `error parsing number: strconv.ParseFloat: parsing ${quote(text)}: `;
   if (!FLOAT.test(text)) return { reason: `${parsing}invalid syntax` };

@@ -157,6 +157,13 @@ void test("a megabyte of legal query is parsed", () => {
   const tree = parseExpression(`foo{a=~"${values}"}`);
   assert.ok(tree.kind === "vectorSelector" && tree.matchers[0]!.matches("value99999"));
   parseExpression(`label_join(foo, "a", ","${', "b"'.repeat(200_000)})`);
+  const many = (name: string): string =>
+    Array.from({ length: 50_000 }, (_, i) => `${name}${i}`).join(",");
+  parseExpression(`a + on(${many("x")}) group_left(${many("y")}) b`);
+  parseExpression(`a{${'b="c",'.repeat(150_000)}}`);
+  assert.throws(() => parseExpression("9".repeat(1_000_000)), /value out of range/);
+  const nested = "abs(".repeat(500) + `a{b="${"c".repeat(1_000_000)}"}` + ")".repeat(500);
+  assert.equal(formatQuery(nested).split("\n").length, 1001);
 });
 
 void test("no text makes the parser fail in another way", () => {

@@ -368,13 +368,12 @@ class ExpressionParser {
   #vectorSelector(): VectorSelector {
     const tokens = this.#tokens;
     const first = tokens.peek();
-    const matchers: Matcher[] = [];
     let name = "";
     if (first.kind !== "{") {
       tokens.next();
       name = first.text;
     }
-    if (tokens.peek().kind === "{") matchers.push(...parseBraces(tokens));
+    const matchers = tokens.peek().kind === "{" ? parseBraces(tokens) : [];
     if (name !== "") matchers.push(createMatcher(METRIC_NAME, "=", name));
     return {
       kind: "vectorSelector",

@@ -1,5 +1,5 @@
 /** The layout of `/api/v1/format_query`: what fits a line stays on it, the rest is broken up from the outside. */
-import type { Expression } from "./ast.ts";
+import type { Expression, VectorSelector } from "./ast.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { printAggregator, printExpression, printOperator, printSubqueryRange } from "./printer.ts";
 
@@ -9,42 +9,116 @@ const INDENT = "  ";
 
 /** `text` laid out over lines. Throws ParseError. */
 export function formatQuery(text: string, options: ParserOptions = {}): string {
-  return layOut(parseExpression(text, options), 0);
+  const expression = parseExpression(text, options);
+  const sizes = new Map<Expression, number>();
+  measure(expression, sizes);
+  return new Layout(sizes).layOut(expression, 0);
 }
 
-function layOut(node: Expression, level: number): string {
-  const indent = INDENT.repeat(level);
-  const line = printExpression(node);
-  const fits = Buffer.byteLength(line) <= LINE_MAX_BYTES;
+/** Fills `sizes` with bytes that the text of each subtree has at least, and returns that of `node`. */
+function measure(node: Expression, sizes: Map<Expression, number>): number {
+  let size = 1;
+  if (node.kind === "string") size += node.value.length;
+  else if (node.kind === "vectorSelector") size += selectorSize(node);
+  else if (node.kind === "matrixSelector") size += selectorSize(node.selector);
+  for (const child of childrenOf(node)) size += measure(child, sizes);
+  sizes.set(node, size);
+  return size;
+}
+
+function selectorSize(node: VectorSelector): number {
+  let size = 0;
+  for (const { value } of node.matchers) size += value.length;
+  return size;
+}
+
+function childrenOf(node: Expression): readonly Expression[] {
   switch (node.kind) {
     case "number":
     case "string":
     case "vectorSelector":
     case "matrixSelector":
-      return indent + line;
+      return [];
     case "unary":
-      return indent + node.operator + layOut(node.operand, level).trim();
+      return [node.operand];
     case "subquery":
-      // Prometheus forgets the indent of one that fits; what it prints is the reference.
-      return fits ? line : layOut(node.expression, level) + printSubqueryRange(node);
     case "parenthesis":
-      if (fits) return indent + line;
-      return `${indent}(\n${layOut(node.expression, level + 1)}\n${indent})`;
+      return [node.expression];
     case "call":
-      if (fits) return indent + line;
-      return `${indent}${node.func.name}(\n${layOutAll(node.args, level + 1)}\n${indent})`;
-    case "aggregation": {
-      if (fits) return indent + line;
-      const { parameter, expression } = node;
-      const args = parameter === undefined ? [expression] : [parameter, expression];
-      return `${indent}${printAggregator(node)}(\n${layOutAll(args, level + 1)}\n${indent})`;
-    }
+      return node.args;
+    case "aggregation":
+      return node.parameter === undefined ? [node.expression] : [node.parameter, node.expression];
     case "binary":
-      if (fits) return indent + line;
-      return `${layOut(node.left, level + 1)}\n${indent}${printOperator(node)}\n${layOut(node.right, level + 1)}`;
+      return [node.left, node.right];
   }
 }
 
-function layOutAll(nodes: readonly Expression[], level: number): string {
-  return nodes.map((node) => layOut(node, level)).join(",\n");
+class Layout {
+  readonly #sizes: ReadonlyMap<Expression, number>;
+
+  constructor(sizes: ReadonlyMap<Expression, number>) {
+    this.#sizes = sizes;
+  }
+
+  layOut(node: Expression, level: number): string {
+    const indent = INDENT.repeat(level);
+    switch (node.kind) {
+      case "number":
+      case "string":
+      case "vectorSelector":
+      case "matrixSelector":
+        return indent + printExpression(node);
+      case "unary":
+        return indent + node.operator + this.layOut(node.operand, level).trim();
+      case "subquery":
+        // Prometheus forgets the indent of one that fits; what it prints is the reference.
+        return this.#line(node) ?? this.layOut(node.expression, level) + printSubqueryRange(node);
+      case "parenthesis":
+        return this.#lineOr(
+          node,
+          indent,
+          () => `${indent}(\n${this.#inner(node, level)}\n${indent})`,
+        );
+      case "call":
+        return this.#lineOr(
+          node,
+          indent,
+          () => `${indent}${node.func.name}(\n${this.#inner(node, level)}\n${indent})`,
+        );
+      case "aggregation":
+        return this.#lineOr(
+          node,
+          indent,
+          () => `${indent}${printAggregator(node)}(\n${this.#inner(node, level)}\n${indent})`,
+        );
+      case "binary":
+        return this.#lineOr(
+          node,
+          indent,
+          () =>
+            `${this.layOut(node.left, level + 1)}\n${indent}${printOperator(node)}\n${this.layOut(node.right, level + 1)}`,
+        );
+    }
+  }
+
+  #inner(node: Expression, level: number): string {
+    let text = "";
+    // Not `join`, which copies: strings added up share what they are made of.
+    for (const [i, child] of childrenOf(node).entries())
+      text += (i === 0 ? "" : ",\n") + this.layOut(child, level + 1);
+    return text;
+  }
+
+  #lineOr(node: Expression, indent: string, breakUp: () => string): string {
+    const line = this.#line(node);
+    return line === undefined ? breakUp() : indent + line;
+  }
+
+  /** The text of `node` if it fits a line. */
+  #line(node: Expression): string | undefined {
+    // What is certainly too long is not even printed, so that deep trees do not cost the square of their size.
+    if (this.#sizes.get(node)! > LINE_MAX_BYTES) return undefined;
+    const line = printExpression(node);
+    return Buffer.byteLength(line) <= LINE_MAX_BYTES ? line : undefined;
+  }
 }

@@ -122,13 +122,15 @@ class Validator {
         this.#operatorPosition(node),
         "comparisons between scalars must use BOOL modifier",
       );
-    if (matching?.on === true)
-      for (const label of matching.labels)
-        if (matching.include.includes(label))
-          throw this.#error(
-            this.#operatorPosition(node),
-            `label ${quote(label)} must not occur in ON and GROUP clause at once`,
-          );
+    if (matching?.on === true) {
+      const include = new Set(matching.include);
+      const both = matching.labels.find((label) => include.has(label));
+      if (both !== undefined)
+        throw this.#error(
+          this.#operatorPosition(node),
+          `label ${quote(both)} must not occur in ON and GROUP clause at once`,
+        );
+    }
     for (const [side, type] of [
       [left, leftType],
       [right, rightType],
