@@ -59,68 +59,112 @@ export class OpenChunks {
     this.#push(words, base, low, 32);
   }
 
-  /** Adds a sample later than the last one to the open chunk. */
+  /**
+   * Adds a sample later than the last one to the open chunk. The trick: the codes of time and value are joined into as
+   * few pieces as fit 32 bits, and the bit writer's state is loaded and stored once.
+   */
   append(page: SeriesPage, base: number, t: number, low: number, high: number): void {
     const { words, floats } = page;
     const timeAt = (base >> 1) + (LAST_TIME >> 1);
     const delta = t - floats[timeAt]!;
     floats[timeAt] = t;
-    const xorLow = low ^ words[base + LAST_VALUE]!;
-    const xorHigh = high ^ words[base + LAST_VALUE + 1]!;
-    words[base + LAST_VALUE] = low;
-    words[base + LAST_VALUE + 1] = high;
+    let code = 0;
+    let length = 0;
     if (words[base + META]! >>> 17 === 1) this.#pushVarint(words, base, delta);
     else {
       const change = delta - words[base + DELTA]!;
-      if (change === 0) this.#push(words, base, 0, 1);
-      else if (change >= -8191 && change <= 8192)
-        this.#push(words, base, 0x8000 | (change & 0x3fff), 16);
-      else if (change >= -65535 && change <= 65536)
-        this.#push(words, base, 0xc0000 | (change & 0x1ffff), 20);
-      else if (change >= -524287 && change <= 524288)
-        this.#push(words, base, 0xe00000 | (change & 0xfffff), 24);
-      else {
+      if (change === 0) length = 1;
+      else if (change >= -8191 && change <= 8192) {
+        code = 0x8000 | (change & 0x3fff);
+        length = 16;
+      } else if (change >= -65535 && change <= 65536) {
+        code = 0xc0000 | (change & 0x1ffff);
+        length = 20;
+      } else if (change >= -524287 && change <= 524288) {
+        code = 0xe00000 | (change & 0xfffff);
+        length = 24;
+      } else {
         this.#push(words, base, 15, 4);
         this.#push(words, base, Math.floor(change / TWO_32), 32);
         this.#push(words, base, change | 0, 32);
       }
     }
     words[base + DELTA] = delta;
-    words[base + META] = words[base + META]! + (1 << 17);
+    const xorLow = low ^ words[base + LAST_VALUE]!;
+    const xorHigh = high ^ words[base + LAST_VALUE + 1]!;
+    const meta = words[base + META]! + (1 << 17);
+    let pendingCount = meta & 31;
     if ((xorLow | xorHigh) === 0) {
-      this.#push(words, base, 0, 1);
+      // Fast path: one zero bit more. `length` is at most 24.
+      const total = pendingCount + length + 1;
+      if (total < 32) {
+        if (code !== 0) words[base + PENDING] = words[base + PENDING]! | (code << (33 - total));
+        words[base + META] = meta + length + 1;
+      } else {
+        words[base + META] = meta;
+        this.#push(words, base, code << 1, length + 1);
+      }
       return;
     }
+    words[base + LAST_VALUE] = low;
+    words[base + LAST_VALUE + 1] = high;
     const before = xorHigh !== 0 ? Math.clz32(xorHigh) : 31;
     const after =
       xorLow !== 0 ? 31 - Math.clz32(xorLow & -xorLow) : 63 - Math.clz32(xorHigh & -xorHigh);
-    const meta = words[base + META]!;
     let leading = (meta >>> 5) & 63;
     let trailing = (meta >>> 11) & 63;
-    if (leading !== NO_WINDOW && before >= leading && after >= trailing)
-      this.#push(words, base, 2, 2);
-    else {
+    let pending = words[base + PENDING]!;
+    if (leading !== NO_WINDOW && before >= leading && after >= trailing) {
+      code = (code << 2) | 2;
+      length += 2;
+    } else {
       leading = before;
       trailing = after;
-      words[base + META] = (meta & ~0x1ffe0) | (leading << 5) | (trailing << 11);
-      this.#push(words, base, (3 << 11) | (leading << 6) | ((64 - leading - trailing) & 63), 13);
+      if (length > 16) {
+        const total = pendingCount + length;
+        if (total < 32) {
+          pending |= code << (32 - total);
+          pendingCount = total;
+        } else {
+          pendingCount = total - 32;
+          this.#putWord(words, base, pending | (code >>> pendingCount));
+          pending = pendingCount === 0 ? 0 : code << (32 - pendingCount);
+        }
+        code = 0;
+        length = 0;
+      }
+      code = (code << 13) | (3 << 11) | (leading << 6) | ((64 - leading - trailing) & 63);
+      length += 13;
     }
-    const significant = 64 - leading - trailing;
-    // The significant bits, right-aligned over two words.
-    if (significant <= 32) {
-      const bits =
-        trailing >= 32
-          ? xorHigh >>> (trailing - 32)
-          : trailing === 0
-            ? xorLow
-            : (xorLow >>> trailing) | (xorHigh << (32 - trailing));
-      this.#push(words, base, bits, significant);
+    let total = pendingCount + length;
+    if (total < 32) {
+      pending |= code << (32 - total);
+      pendingCount = total;
     } else {
-      const top = trailing === 0 ? xorHigh : xorHigh >>> trailing;
-      const bottom = trailing === 0 ? xorLow : (xorLow >>> trailing) | (xorHigh << (32 - trailing));
-      this.#push(words, base, top, significant - 32);
-      this.#push(words, base, bottom, 32);
+      pendingCount = total - 32;
+      this.#putWord(words, base, pending | (code >>> pendingCount));
+      pending = pendingCount === 0 ? 0 : code << (32 - pendingCount);
     }
+    // The significant bits, left-aligned over two words; what is right of them is zero.
+    const significant = 64 - leading - trailing;
+    const top = leading === 0 ? xorHigh : (xorHigh << leading) | (xorLow >>> (32 - leading));
+    const bottom = leading === 0 ? xorLow : xorLow << leading;
+    pending |= pendingCount === 0 ? top : top >>> pendingCount;
+    total = pendingCount + significant;
+    if (total < 32) pendingCount = total;
+    else {
+      this.#putWord(words, base, pending);
+      pending =
+        pendingCount === 0 ? bottom : (top << (32 - pendingCount)) | (bottom >>> pendingCount);
+      if (total < 64) pendingCount = total - 32;
+      else {
+        this.#putWord(words, base, pending);
+        pending = pendingCount === 0 ? 0 : bottom << (32 - pendingCount);
+        pendingCount = total - 64;
+      }
+    }
+    words[base + PENDING] = pending;
+    words[base + META] = (meta & ~0x1ffff) | pendingCount | (leading << 5) | (trailing << 11);
   }
 
   /** How many samples the open chunk has; 0 when there is none. */
