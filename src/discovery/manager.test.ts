@@ -156,6 +156,23 @@ test("a job is shown as soon as all its mechanisms answered, changes every five 
   await manager.stop();
 });
 
+test("a list that says the same again is no change, in a changed one the rest stays", async () => {
+  const { clock, lists, manager, deliveries, last } = setUp();
+  lists.lists.set("http://one/", ["h:1", "h:2"]);
+  manager.apply([job("a", httpList("http://one/")), job("b", statics("h:9"))]);
+  manager.start();
+  await clock.advance(0);
+  const before = deliveries.length;
+  const [a, b] = [last("a"), last("b")];
+  await clock.advance(300_000);
+  assert.equal(deliveries.length, before);
+  lists.lists.set("http://one/", ["h:2"]);
+  await clock.advance(66_000);
+  assert.equal(last("a")?.groups[0]?.targets[0], a?.groups[0]?.targets[1]);
+  assert.equal(last("b"), b);
+  await manager.stop();
+});
+
 test("many changes within five seconds come together", async () => {
   const { clock, lists, manager, deliveries } = setUp();
   const urls = Array.from({ length: 10 }, (_, i) => `http://list-${i}/`);

@@ -9,6 +9,7 @@ import { createHttpClient, type HttpClient } from "../http/client.ts";
 import type { TargetGroup } from "../model/target.ts";
 import type { Finding, MechanismContext } from "./mechanism.ts";
 import { createMechanism } from "./registry.ts";
+import { reuseGroups, sameElements } from "./reuse.ts";
 
 const UPDATE_INTERVAL_MS = 5000;
 
@@ -20,7 +21,7 @@ export interface DiscoveryManagerOptions {
   readonly httpClientFactory?: (config: HttpClientConfig) => HttpClient;
   /** Default `Shoal`. */
   readonly userAgent?: string;
-  /** Least time between two deliveries; changes meanwhile come together. Default 5000, as Prometheus. */
+  /** Least time between two deliveries; changes meanwhile come together, and without one nothing is delivered. Default 5000, as Prometheus. */
   readonly updateIntervalMs?: number;
   /** The `name` label of the metrics. Default `scrape`. */
   readonly name?: string;
@@ -31,7 +32,10 @@ export interface DiscoveryJob {
   readonly serviceDiscovery: readonly DiscoveryConfig[];
 }
 
-/** What is known of one job. The object stays the same from delivery to delivery while nothing changes. */
+/**
+ * What is known of one job. It stays the same object from delivery to delivery while nothing changes, and so does every
+ * group and target in it.
+ */
 export interface JobDiscovery {
   readonly groups: readonly TargetGroup[];
   /**
@@ -197,9 +201,18 @@ export class DiscoveryManager {
   #report(provider: Provider, finding: Finding): void {
     if (provider.stopping.signal.aborted) return;
     this.#metrics.received.inc();
+    const groups =
+      finding.groups === undefined
+        ? provider.groups
+        : reuseGroups(provider.groups ?? [], finding.groups);
+    const isNews =
+      !provider.answered ||
+      groups !== provider.groups ||
+      !sameElements(provider.errors, finding.errors);
+    if (!isNews) return;
     provider.answered = true;
     provider.errors = finding.errors;
-    if (finding.groups !== undefined) provider.groups = finding.groups;
+    provider.groups = groups;
     let settles = false;
     for (const job of this.#jobs.values()) {
       if (!job.providers.includes(provider)) continue;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TargetGroup } from "../model/target.ts";
-import { buildTargets } from "./targets.ts";
+import { buildTargets, JobTargets } from "./targets.ts";
 
 const JOB = {
   jobName: "j",
@@ -56,4 +56,17 @@ test("target_limit counts targets after relabelling and de-duplication", () => {
   assert.equal(over.limitError, "target_limit exceeded (number of targets: 3, limit: 2)");
   assert.deepEqual(over.errors, [over.limitError]);
   assert.equal(over.active.length, 3);
+});
+
+test("what did not change is not built again", () => {
+  const job = new JobTargets(JOB);
+  const first = group("a", "h:1", "h:2");
+  const before = job.build([first]);
+  const after = job.build([
+    { source: "a", labels: first.labels, targets: [first.targets[1]!, { __address__: "h:3" }] },
+  ]);
+  assert.equal(after.active[0], before.active[1]);
+  assert.equal(after.active[1]!.url, "http://h:3/metrics");
+  const relabelled = job.build([{ ...first, labels: { x: "y" } }]);
+  assert.equal(relabelled.active[0]!.labels.get("x"), "y");
 });

@@ -1,5 +1,5 @@
 import type { ScrapeConfig } from "../config/types.ts";
-import { TargetBuilder, type TargetOptions } from "../model/target-build.ts";
+import { TargetBuilder, type TargetOptions, type TargetResult } from "../model/target-build.ts";
 import type { DroppedTarget, Target, TargetGroup } from "../model/target.ts";
 
 export interface BuiltTargets {
@@ -15,26 +15,60 @@ export interface BuiltTargets {
 
 type PoolOptions = TargetOptions & Pick<ScrapeConfig, "targetLimit">;
 
-/** A job's targets from what discovery found. */
+type LabelRecord = Readonly<Record<string, string>>;
+
+interface Remembered {
+  readonly groupLabels: LabelRecord;
+  readonly result: TargetResult;
+}
+
+/**
+ * Builds the targets of one job again and again as discovery finds more. What was built from the very same label objects
+ * before is not built again, so an update costs what it changes and not what there is.
+ */
+export class JobTargets {
+  readonly #limit: number;
+  readonly #builder: TargetBuilder;
+  readonly #remembered = new WeakMap<LabelRecord, Remembered>();
+
+  constructor(scrapeConfig: PoolOptions) {
+    this.#limit = scrapeConfig.targetLimit;
+    this.#builder = new TargetBuilder(scrapeConfig);
+  }
+
+  /** The job's targets now. A target that was there before is the same object as before. */
+  build(groups: readonly TargetGroup[]): BuiltTargets {
+    const active = new Map<string, Target>();
+    const dropped: DroppedTarget[] = [];
+    const errors: string[] = [];
+    for (const group of groups)
+      for (let i = 0; i < group.targets.length; i++) {
+        const result = this.#one(group.targets[i]!, group.labels);
+        if (result.kind === "target") {
+          if (!active.has(result.target.hash)) active.set(result.target.hash, result.target);
+        } else if (result.kind === "dropped") dropped.push(result.target);
+        else errors.push(`instance ${i} in group ${group.source}: ${result.message}`);
+      }
+    const limitError = checkLimit(active.size, this.#limit);
+    if (limitError !== undefined) errors.push(limitError);
+    return { active: [...active.values()], dropped, errors, limitError };
+  }
+
+  #one(labels: LabelRecord, groupLabels: LabelRecord): TargetResult {
+    const known = this.#remembered.get(labels);
+    if (known?.groupLabels === groupLabels) return known.result;
+    const result = this.#builder.build(labels, groupLabels);
+    this.#remembered.set(labels, { groupLabels, result });
+    return result;
+  }
+}
+
+/** `new JobTargets(scrapeConfig).build(groups)`, for one time. */
 export function buildTargets(
   scrapeConfig: PoolOptions,
   groups: readonly TargetGroup[],
 ): BuiltTargets {
-  const builder = new TargetBuilder(scrapeConfig);
-  const active = new Map<string, Target>();
-  const dropped: DroppedTarget[] = [];
-  const errors: string[] = [];
-  for (const group of groups)
-    for (let i = 0; i < group.targets.length; i++) {
-      const result = builder.build(group.targets[i]!, group.labels);
-      if (result.kind === "target") {
-        if (!active.has(result.target.hash)) active.set(result.target.hash, result.target);
-      } else if (result.kind === "dropped") dropped.push(result.target);
-      else errors.push(`instance ${i} in group ${group.source}: ${result.message}`);
-    }
-  const limitError = checkLimit(active.size, scrapeConfig.targetLimit);
-  if (limitError !== undefined) errors.push(limitError);
-  return { active: [...active.values()], dropped, errors, limitError };
+  return new JobTargets(scrapeConfig).build(groups);
 }
 
 function checkLimit(count: number, limit: number): string | undefined {
