@@ -58,6 +58,36 @@ test("a bad file fails with its place, and the next is still checked", async () 
   assert.match(out, /SUCCESS: .*empty\.yml/);
 });
 
+test("static targets must come out of relabelling as targets", async () => {
+  const relabelling = "relabel_configs: [{source_labels: [x], target_label: y}]";
+  for (const [name, content, want] of [
+    [
+      "url",
+      `scrape_configs:\n- job_name: a\n  ${relabelling}\n  static_configs:\n  - targets: ['http://b']\n`,
+      /url\.yml:5:5: instance 0 in group 0: "http:\/\/b" is not a valid hostname/,
+    ],
+    [
+      "no-address",
+      "scrape_configs: [{job_name: a, static_configs: [{targets: [null]}]}]",
+      /instance 0 in group 0: no address/,
+    ],
+    [
+      "alertmanager",
+      `alerting: {alertmanagers: [{static_configs: [{targets: ['http://b']}], ${relabelling}}]}`,
+      /"http:\/\/b" is not a valid hostname/,
+    ],
+    [
+      "certificate",
+      "scrape_configs: [{job_name: a, tls_config: {cert: a, key_file: b}}]",
+      /client key file ".*b" specified without client cert file/,
+    ],
+  ] as const) {
+    const { passed, err } = await check([write(`${name}.yml`, content)], true);
+    assert.equal(passed, false, name);
+    assert.match(err, want);
+  }
+});
+
 test("named files are looked at unless told otherwise", async () => {
   write("broken.yml", "a: [\n");
   for (const [name, content, want] of [

@@ -38,7 +38,7 @@ export async function checkConfigFiles(
   for (const file of files) {
     out(`Checking ${file}`);
     try {
-      const config = await loadConfig(file);
+      const config = await loadConfig(file, { checksTargets: true });
       const found = options.syntaxOnly ? undefined : await checkReferencedFiles(config);
       for (const warning of found?.warnings ?? []) out(`  WARNING: ${warning}`);
       const rules = found?.ruleFiles.length ?? 0;

@@ -3,7 +3,8 @@ import { checkHttpClient, given, httpClientFields } from "./http-client.ts";
 import { list, optional, type Kind } from "./kind.ts";
 import { field, object, type Values } from "./object.ts";
 import type { Reader } from "./reader.ts";
-import { checkRelabelRules, relabelRules, type NameValidation } from "./relabel.ts";
+import { checkRelabelRules, relabelRules } from "./relabel.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { duration, oneOf, text } from "./scalars.ts";
 import { sigv4 } from "./signing.ts";
 

@@ -10,14 +10,14 @@ import { root } from "./root.ts";
 function parseOrRefuse(text: string): void {
   let config;
   try {
-    config = parseConfig(text, { path: "f.yml", baseFolder: "/", environment: {} });
+    config = parseConfig(text, { path: "f.yml", baseFolder: "/etc", environment: {} });
   } catch (error) {
     assert(error instanceof ConfigError, String(error instanceof Error ? error.stack : error));
     for (const { line, column } of error.problems) assert(line >= 1 && column >= 1);
     return;
   }
   // Not necessarily the same again: a null set to zero prints as nothing and comes back as its default.
-  parseConfig(printConfig(config), { path: "printed.yml", baseFolder: "/", environment: {} });
+  parseConfig(printConfig(config), { path: "printed.yml", baseFolder: "/etc", environment: {} });
 }
 
 const SAMPLE = `global:

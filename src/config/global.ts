@@ -3,7 +3,7 @@ import { isLegacyLabelName, isValidLabelName } from "../model/labels.ts";
 import { list, optional, scalarKind, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
 import type { Where } from "./reader.ts";
-import type { NameValidation } from "./relabel.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { bad, bool, count, duration, path, size, text } from "./scalars.ts";
 import type { GlobalConfig, ScrapeConfig, ScrapeProtocol } from "./types.ts";
 

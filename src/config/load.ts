@@ -3,12 +3,13 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import { checkAlertmanagerTargets, checkJobTargets } from "./built-targets.ts";
 import { ConfigError } from "./config-error.ts";
+import { expandFiles } from "./glob.ts";
 import { toGlobal, type GlobalValues } from "./global.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
 import { toRelabelConfigs } from "./relabel.ts";
-import { expandFiles } from "./referenced-files.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
 import type { Config } from "./types.ts";
@@ -19,6 +20,8 @@ export interface ParseOptions {
   readonly path: string;
   /** Absolute folder that relative paths start from. */
   readonly baseFolder: string;
+  /** Checks static targets as they come out of relabelling, which loading leaves to the scrape. Default false. */
+  readonly checksTargets?: boolean;
   readonly limits?: YamlLimits;
   /** For `external_labels`. Default: the process's. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -45,7 +48,7 @@ export async function loadConfig(
 /** Parses the text of a prometheus.yml, with the scrape config files it names. Throws ConfigError. */
 export function parseConfig(text: string, options: ParseOptions): Config {
   const { values, reader } = decodeConfig(text, options);
-  const jobs = [...values.scrape_configs, ...readScrapeConfigFiles(values, options)];
+  const jobs = [...values.scrape_configs, ...readScrapeConfigFiles(values, reader, options)];
   reader.throwIfAny();
   return {
     global: toGlobal(values.global),
@@ -67,17 +70,30 @@ export function decodeConfig(
   const written = source.root === undefined ? root.defaults : decode(root, source.root, reader);
   reader.throwIfAny();
   const values = fillRoot(written, reader, options.environment ?? process.env);
+  if (options.checksTargets === true) {
+    checkJobTargets(values.scrape_configs, reader);
+    checkAlertmanagerTargets(values, reader);
+  }
   reader.throwIfAny();
   return { values, reader };
 }
 
-function readScrapeConfigFiles(values: RootValues, options: ParseOptions): ScrapeValues[] {
+function readScrapeConfigFiles(
+  values: RootValues,
+  reader: Reader,
+  options: ParseOptions,
+): ScrapeValues[] {
   const jobs = new Map(values.scrape_configs.map((job) => [job.job_name, options.path]));
-  return values.scrape_config_files.flatMap((pattern) =>
-    expandFiles(pattern).flatMap((path) =>
-      readScrapeConfigFile(path, values.global, jobs, options),
-    ),
-  );
+  const found: ScrapeValues[] = [];
+  for (const [index, pattern] of values.scrape_config_files.entries())
+    try {
+      for (const path of expandFiles(pattern))
+        found.push(...readScrapeConfigFile(path, values.global, jobs, options));
+    } catch (error) {
+      if (error instanceof ConfigError || !(error instanceof AppError)) throw error;
+      reader.where(values).fail("scrape_config_files", error.message, { index });
+    }
+  return found;
 }
 
 function readScrapeConfigFile(
@@ -92,6 +108,7 @@ function readScrapeConfigFile(
   const { scrape_configs: written } = decode(scrapeConfigFile, source.root, reader);
   reader.throwIfAny();
   const filled = fillScrapeConfigs(written, global, { reader, jobs, file: path });
+  if (options.checksTargets === true) checkJobTargets(filled, reader);
   reader.throwIfAny();
   return filled;
 }

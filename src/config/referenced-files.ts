@@ -1,8 +1,8 @@
-import { globSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
-import { compareText, quote } from "../base/text.ts";
+import { quote } from "../base/text.ts";
 import { targetGroups } from "./discovery.ts";
+import { expandFiles } from "./glob.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
 import type { Config, ScrapeConfig } from "./types.ts";
@@ -13,11 +13,6 @@ export interface ReferencedFiles {
   /** The rule files that exist, absolute. */
   readonly ruleFiles: readonly string[];
   readonly warnings: readonly string[];
-}
-
-/** The files that a pattern with `*` in its last part stands for, sorted; a plain path stands for itself if it exists. */
-export function expandFiles(pattern: string): string[] {
-  return globSync(pattern).sort(compareText);
 }
 
 /**

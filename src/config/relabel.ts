@@ -1,6 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { didYouMean, quote } from "../base/text.ts";
 import { isLegacyLabelName, isValidLabelName } from "../model/labels.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { compileAnchored, type AnchoredRegex } from "../model/regex.ts";
 import {
   RELABEL_ACTIONS,
@@ -12,9 +13,6 @@ import { field, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { bad, count, labelName, text } from "./scalars.ts";
 import { FlowList } from "./yaml-writer.ts";
-
-/** Which names a job, or the whole file, takes as label and metric names. */
-export type NameValidation = "utf8" | "legacy";
 
 const DEFAULT_REGEX = compileAnchored("(.*)");
 const DEFAULT_REPLACEMENT = "$1";

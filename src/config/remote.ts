@@ -3,7 +3,8 @@ import { checkHttpClient, httpClientFields } from "./http-client.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
-import { checkRelabelRules, relabelRules, type NameValidation } from "./relabel.ts";
+import { checkRelabelRules, relabelRules } from "./relabel.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { bool, count, duration, int, labelName, text, url } from "./scalars.ts";
 import { azuread, googleIam, sigv4 } from "./signing.ts";
 

@@ -60,7 +60,7 @@ export function fillRoot(
   checkAlerting(values.alerting, scheme, reader);
   checkRemotes(values.remote_write, values.remote_read, { scheme, reader });
   checkTranslation(values.otlp, scheme, reader);
-  return {
+  const filled: RootValues = {
     ...values,
     storage: fillStorage(values.storage),
     runtime: { gogc: values.runtime.gogc || DEFAULT_GOGC },
@@ -71,6 +71,8 @@ export function fillRoot(
       file: "main config file",
     }),
   };
+  reader.remember(filled, reader.where(values));
+  return filled;
 }
 
 /** Fills in jobs of one file; `jobs` holds the names of all files read before and where they were found. */

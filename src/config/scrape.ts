@@ -14,12 +14,8 @@ import {
 import { checkHttpClient, httpClientFields, toHttpClient } from "./http-client.ts";
 import { field, map, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
-import {
-  checkRelabelRules,
-  relabelRules,
-  toRelabelConfigs,
-  type NameValidation,
-} from "./relabel.ts";
+import { checkRelabelRules, relabelRules, toRelabelConfigs } from "./relabel.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { bool, count, duration, float, path, text } from "./scalars.ts";
 import type { ScrapeConfig, ScrapeProtocol } from "./types.ts";
 

@@ -4,7 +4,7 @@ import { list, optional, type Kind } from "./kind.ts";
 import { field, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { headers } from "./remote.ts";
-import type { NameValidation } from "./relabel.ts";
+import type { NameValidation } from "../model/relabel.ts";
 import { bool, duration, float, int, oneOf, size, text } from "./scalars.ts";
 
 /** Sections about the server itself: `runtime`, `storage`, `tracing` and `otlp`. */

@@ -22,10 +22,17 @@ export function parseUrl(written: string): UrlParts {
   if (scheme === "" && written.startsWith(":")) throw refuse(written, "missing protocol scheme");
   if (scheme === "" && /^[^/?#]*:/.test(rest))
     throw refuse(written, "first path segment in URL cannot contain colon");
+  const fragment = /#(.*)$/s.exec(written)?.[1] ?? "";
   const authority = rest.startsWith("//") ? rest.slice(2).split("/", 1)[0]! : "";
-  const host = authority.slice(authority.lastIndexOf("@") + 1);
-  const afterHost = rest.startsWith("//") ? rest.slice(2 + authority.length) : rest;
-  if (/%(?![0-9a-fA-F]{2})/.test(afterHost)) throw refuse(written, "invalid URL escape");
+  const at = authority.lastIndexOf("@");
+  const user = authority.slice(0, Math.max(at, 0));
+  if (!/^[\w\-.:~!$&'()*+,;=%@]*$/.test(user)) throw refuse(written, "net/url: invalid userinfo");
+  const path = rest.startsWith("//") ? rest.slice(2 + authority.length) : rest;
+  for (const part of [user, path, fragment]) {
+    const broken = /%(?![\da-fA-F]{2}).{0,2}/.exec(part);
+    if (broken !== null) throw refuse(written, `invalid URL escape ${quote(broken[0])}`);
+  }
+  const host = authority.slice(at + 1);
   checkHost(host, written);
   return { scheme, host };
 }
@@ -38,7 +45,12 @@ function checkHost(host: string, written: string): void {
   const port = /:([^:]*)$/.exec(host)?.[1];
   if (port !== undefined && !/^\d*$/.test(port))
     throw refuse(written, `invalid port ${quote(`:${port}`)} after host`);
-  if (/[ <>"`{}|\\^]/.test(host)) throw refuse(written, "invalid character in host name");
+  // Only bytes beyond ASCII, and the percent sign itself, may be escaped in a host.
+  const escape = /%(?![89a-fA-F][\da-fA-F]|25).{0,2}/.exec(host);
+  if (escape !== null) throw refuse(written, `invalid URL escape ${quote(escape[0])}`);
+  const foreign = /[ `{}|\\^]/.exec(host);
+  if (foreign !== null)
+    throw refuse(written, `invalid character ${quote(foreign[0])} in host name`);
 }
 
 function refuse(written: string, reason: string): AppError {
