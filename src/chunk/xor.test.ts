@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "./xor.ts";
 
 const golden = "golden/block-01M7XGBQ4WVPNEYM4RR5MTCJ96/chunks/000001";

@@ -70,7 +70,7 @@ class Http2Channel implements Channel {
   readonly #target: Address;
   readonly #clock: Clock;
   readonly #calls = new Set<ClientCall>();
-  readonly #sessions = new Set<ClientHttp2Session>();
+  readonly #sessions = new Map<ClientHttp2Session, Socket>();
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
   #failures = 0;
@@ -103,13 +103,15 @@ class Http2Channel implements Channel {
     for (const call of this.#calls)
       call.cancel(new AppError("canceled", `the channel to ${this.address} was closed`));
     const sessions = [...this.#sessions];
+    // A session that is closing already waits for its peer; the socket does not.
     await Promise.all(
       sessions.map(
-        (session) =>
+        ([session, socket]) =>
           new Promise<void>((resolve) => {
             if (session.destroyed) return resolve();
             session.once("close", resolve);
             session.destroy();
+            setImmediate(() => socket.destroy());
           }),
       ),
     );
@@ -185,12 +187,13 @@ class Http2Channel implements Channel {
   #open(): Promise<ClientHttp2Session> {
     return new Promise((resolve, reject) => {
       const scheme = this.#options.tls === undefined ? "http" : "https";
+      const socket = this.#socket();
       const session = connectHttp2(`${scheme}://${this.address}`, {
         settings: SETTINGS,
         maxSessionMemory: MAX_SESSION_MEMORY_MB,
-        createConnection: () => this.#socket(),
+        createConnection: () => socket,
       });
-      this.#sessions.add(session);
+      this.#sessions.set(session, socket);
       const timeoutMs = this.#options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
       const cancelTimeout = this.#clock.after(timeoutMs, () =>
         session.destroy(new Error(`no answer within ${timeoutMs} ms`)),
@@ -206,7 +209,10 @@ class Http2Channel implements Channel {
         startKeepalive(session, {
           ...this.#options.keepalive,
           clock: this.#clock,
-          onDead: () => session.destroy(new Error("the peer does not answer pings")),
+          onDead: () => {
+            session.destroy(new Error("the peer does not answer pings"));
+            socket.destroy();
+          },
         });
         resolve(session);
       });

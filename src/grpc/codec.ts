@@ -1,6 +1,6 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
-import { compressSnappyFramed, decompressSnappyFramed } from "./snappy.ts";
+import { compressSnappyFramed, decompressSnappyFramed } from "../base/snappy.ts";
 
 /** Message compressions by their name in `grpc-encoding`. `snappy` is the framing format, as Thanos has it. */
 export type Compression = "gzip" | "snappy" | "zstd";

@@ -1,5 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -214,11 +214,8 @@ function header(headers: IncomingHttpHeaders, name: string): string {
 }
 
 function verifiedName(socket: object): string | undefined {
-  if (!isTlsSocket(socket) || !socket.authorized) return undefined;
+  // HTTP/2 gives a proxy of the socket: `instanceof` sees through it, `in` does not.
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
   const name: unknown = socket.getPeerCertificate().subject?.CN;
   return typeof name === "string" ? name : undefined;
-}
-
-function isTlsSocket(socket: object): socket is TLSSocket {
-  return "authorized" in socket && "getPeerCertificate" in socket;
 }

@@ -75,6 +75,7 @@ class Http2GrpcServer implements GrpcServer {
   readonly #logger: Logger;
   readonly #methods = new Map<string, GrpcMethod>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sockets = new Set<Socket>();
   readonly #calls = new Set<ServerCall>();
   #server: Http2Server | Http2SecureServer | undefined;
   #draining = false;
@@ -103,7 +104,11 @@ class Http2GrpcServer implements GrpcServer {
         : createSecureServer({ ...common, ...secureOptions(tls) });
     this.#server = server;
     server.maxConnections = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
-    server.on("connection", (socket: Socket) => socket.setNoDelay(true));
+    server.on("connection", (socket: Socket) => {
+      socket.setNoDelay(true);
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     server.on("session", (session: ServerHttp2Session) => this.#onSession(session));
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
       this.#onStream(stream, headers),
@@ -145,9 +150,13 @@ class Http2GrpcServer implements GrpcServer {
     const cancelTimer = this.#clock.after(this.#options.graceMs ?? DEFAULT_GRACE_MS, () => {
       const reason = new AppError("unavailable", "the server is shutting down");
       for (const call of this.#calls) call.abort(reason);
-      // One turn for the calls' trailers to leave.
+      // One turn for the calls' trailers to leave. Then the sockets themselves: a session that was closed waits for
+      // its peer's end, and a dead peer never sends one.
       setImmediate(() => {
         for (const session of this.#sessions) session.destroy();
+        setImmediate(() => {
+          for (const socket of this.#sockets) socket.destroy();
+        });
       });
     });
     await closed;

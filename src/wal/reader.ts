@@ -1,8 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { zstdDecompressSync } from "node:zlib";
-import { crc32c } from "../chunk/crc32c.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { ByteBuffer } from "./byte-buffer.ts";
-import { decodeSnappy } from "./snappy.ts";
+import { decompressSnappy } from "../base/snappy.ts";
 import type { RecordBytes } from "./record.ts";
 import {
   FLAG_SNAPPY,
@@ -182,7 +182,7 @@ function decompress(stored: RecordBytes, head: number): RecordBytes {
   const source = stored.bytes.subarray(stored.start, stored.end);
   const bytes =
     (head & FLAG_SNAPPY) !== 0
-      ? decodeSnappy(source, RECORD_MAX_BYTES)
+      ? decompressSnappy(source, RECORD_MAX_BYTES)
       : zstdDecompressSync(source, { maxOutputLength: RECORD_MAX_BYTES });
   return {
     bytes,

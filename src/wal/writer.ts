@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
-import { crc32c } from "../chunk/crc32c.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import { ByteBuffer } from "./byte-buffer.ts";
 import {

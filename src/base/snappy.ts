@@ -1,4 +1,4 @@
-import { AppError } from "../base/errors.ts";
+import { AppError } from "./errors.ts";
 import { crc32c } from "./crc32c.ts";
 
 /**

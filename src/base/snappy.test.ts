@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { AppError } from "../base/errors.ts";
+import { AppError } from "./errors.ts";
 import { crc32c } from "./crc32c.ts";
 import {
   compressSnappy,
