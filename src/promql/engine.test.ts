@@ -270,6 +270,13 @@ describe("limits", () => {
     assert.equal(await failure(engine.instant(sourceOf(1, 100), query)), tooMany);
   });
 
+  test("a subquery of a billion steps is refused before it is read", async () => {
+    const source = sourceOf(1, 1);
+    for (const query of ["max_over_time(x[1y:1ms])", "sum_over_time(vector(1)[100y:1ms])"])
+      assert.equal(await failure(new Engine().instant(source, { query, timeMs: 0 })), tooMany);
+    assert.equal(source.selectCount, 0);
+  });
+
   test("points of a range query", async () => {
     const engine = new Engine({ maxPoints: 10 });
     const source = sourceOf(1, 1);

@@ -11,13 +11,14 @@ import { duplicateLabelsError, mergeEqualRows } from "./operators/merge.ts";
 import {
   ABSENT,
   collect,
+  countPoints,
   selectorKey,
   withoutMetadata,
   type QueryContext,
   type Row,
 } from "./operators/row.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
-import { planQuery, planType, type Frame, type Plan } from "./plan.ts";
+import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
 import type { MatrixSeries, QueryResult, QueryValue } from "./result.ts";
 import { Slots } from "./slots.ts";
 
@@ -172,6 +173,8 @@ export class Engine {
         const budget = new Budget({ maxSamples: this.#maxSamples, clock, signal: deadline.signal });
         const context = this.#context(queryable, plan, budget);
         budget.check();
+        // A subquery of too many steps is refused before anything is read or allocated for it.
+        for (const node of planNodes(plan)) budget.probe(node.frame.count);
         const value = await evaluatePlan(plan, context, { isInstant: evaluation.stepMs === 0 });
         const text = typeof query === "string" ? query : "";
         const { warnings, infos } = context.annotations.render(text);
@@ -267,13 +270,14 @@ async function evaluatePlan(
   }
   const { rows } = await collect(buildVector(plan), query);
   const named = finalRows(rows, query, options);
+  const times = stepTimes(frame);
   if (options.isInstant)
     return {
       kind: "vector",
       timeMs: frame.startMs,
       samples: named.map((row) => ({ labels: row.labels, value: row.values[0]! })),
     };
-  return { kind: "matrix", series: finishMatrix(named.map((row) => toSeries(row, frame))) };
+  return { kind: "matrix", series: finishMatrix(named.map((row) => toSeries(row, times))) };
 }
 
 /** Rows with their names as the caller gets them; equal label sets are an error, or one series if they take turns. */
@@ -295,16 +299,16 @@ function stepTimes(frame: Frame): Float64Array {
   return times;
 }
 
-function toSeries(row: Row, frame: Frame): MatrixSeries {
+/** Series with a point at every step share one column of times. */
+function toSeries(row: Row, stepTimesMs: Float64Array): MatrixSeries {
   const { present, values } = row;
-  if (!present.includes(ABSENT)) return { labels: row.labels, times: stepTimes(frame), values };
-  let count = 0;
-  for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) count++;
+  if (!present.includes(ABSENT)) return { labels: row.labels, times: stepTimesMs, values };
+  const count = countPoints(row);
   const times = new Float64Array(count);
   const kept = new Float64Array(count);
   for (let k = 0, i = 0; k < present.length; k++) {
     if (present[k] === ABSENT) continue;
-    times[i] = frame.startMs + k * frame.stepMs;
+    times[i] = stepTimesMs[k]!;
     kept[i] = values[k]!;
     i++;
   }
@@ -322,33 +326,11 @@ function finishMatrix(series: MatrixSeries[]): MatrixSeries[] {
 function findRepeatedSelectors(plan: Plan): ReadonlySet<string> {
   const seen = new Set<string>();
   const repeated = new Set<string>();
-  const visit = (node: Plan): void => {
-    switch (node.kind) {
-      case "select":
-      case "window": {
-        const key = selectorKey(node.selector);
-        if (seen.has(key)) repeated.add(key);
-        seen.add(key);
-        return;
-      }
-      case "subquery":
-      case "negate":
-      case "invariant":
-        return visit(node.operand);
-      case "call":
-        return node.args.forEach(visit);
-      case "aggregate":
-        visit(node.operand);
-        if (node.parameter !== undefined) visit(node.parameter);
-        return;
-      case "binary":
-        visit(node.left);
-        return visit(node.right);
-      case "number":
-      case "string":
-        return;
-    }
-  };
-  visit(plan);
+  for (const node of planNodes(plan)) {
+    if (node.kind !== "select" && node.kind !== "window") continue;
+    const key = selectorKey(node.selector);
+    if (seen.has(key)) repeated.add(key);
+    seen.add(key);
+  }
   return repeated;
 }

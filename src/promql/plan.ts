@@ -157,6 +157,36 @@ export function planType(plan: Plan): ValueType {
   }
 }
 
+/** `plan` and everything below it. */
+export function* planNodes(plan: Plan): Generator<Plan> {
+  const open: Plan[] = [plan];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    yield node;
+    switch (node.kind) {
+      case "subquery":
+      case "negate":
+      case "invariant":
+        open.push(node.operand);
+        break;
+      case "call":
+        open.push(...node.args);
+        break;
+      case "aggregate":
+        open.push(node.operand);
+        if (node.parameter !== undefined) open.push(node.parameter);
+        break;
+      case "binary":
+        open.push(node.left, node.right);
+        break;
+      case "select":
+      case "window":
+      case "number":
+      case "string":
+        break;
+    }
+  }
+}
+
 /** Whether rows of `plan` can carry different metric names, so that dropping the name could make two of them equal. */
 export function mayVaryInName(plan: Plan): boolean {
   switch (plan.kind) {

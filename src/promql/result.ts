@@ -29,7 +29,7 @@ export interface VectorValue {
   readonly samples: readonly VectorSample[];
 }
 
-/** One series of a matrix. Both columns have the same length and belong to the receiver. */
+/** One series of a matrix. Both columns have the same length; series may share `times`, so they are only to be read. */
 export interface MatrixSeries {
   readonly labels: Labels;
   readonly times: Float64Array;

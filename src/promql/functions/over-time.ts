@@ -54,8 +54,8 @@ export function computeWindows(
     args,
     result: 0,
   };
-  let low = 0;
-  let high = 0;
+  let low = firstAfter(times, count, geometry.firstEndMs - reachMs);
+  let high = low;
   let isAny = false;
   let endMs = geometry.firstEndMs;
   for (let k = 0; k < geometry.count; k++, endMs += stepMs) {

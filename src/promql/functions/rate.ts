@@ -33,10 +33,10 @@ export function extrapolatedRate(
   const out = row.values;
   const { present } = row;
   const rangeSeconds = rangeMs / 1000;
-  const resetCount = isCounter ? findResets(values, count) : 0;
+  let low = firstAfter(times, count, geometry.firstEndMs - rangeMs);
+  let high = low;
+  const resetCount = isCounter ? findResets(values, low, count) : 0;
   let reset = 0;
-  let low = 0;
-  let high = 0;
   let isAny = false;
   let spanBeforeMs = -1;
   let intervalsBefore = 0;
@@ -90,9 +90,10 @@ export function extrapolatedRate(
   return isAny;
 }
 
-function findResets(values: Float64Array, count: number): number {
+/** Fills `resets` with those among samples [from, count); the first sample has nothing before it. */
+function findResets(values: Float64Array, from: number, count: number): number {
   let found = 0;
-  for (let i = 1; i < count; i++) {
+  for (let i = from + 1; i < count; i++) {
     if (values[i]! < values[i - 1]!) {
       if (found === resets.length) {
         const grown = new Int32Array(found * 2);

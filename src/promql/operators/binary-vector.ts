@@ -247,8 +247,10 @@ class Join {
     let labels = many;
     if (!isComparison(operator) || (returnBool && !this.#query.delayedNameRemoval))
       labels = labels.without(METADATA_LABELS);
-    if (matching.cardinality === "one-to-one")
-      labels = matching.on ? labels.only(matching.labels) : labels.without(matching.labels);
+    if (matching.cardinality === "one-to-one") {
+      if (matching.on) labels = labels.only(matching.labels);
+      else if (matching.labels.length > 0) labels = labels.without(matching.labels);
+    }
     for (const name of matching.include) labels = labels.with(name, one.get(name));
     return labels;
   }

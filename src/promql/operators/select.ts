@@ -2,6 +2,7 @@ import { AppError } from "../../base/errors.ts";
 import { isStaleWords } from "../../base/float.ts";
 import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
 import { ENCODING_XOR, type Series, type SeriesBatch } from "../../storage/queryable.ts";
+import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import {
   ABSENT,
@@ -154,7 +155,7 @@ function pickNewest(
   const lookbackMs = selector.lookbackMs;
   const stepMs = atMs === undefined ? frame.stepMs : 0;
   let referenceMs = (atMs ?? frame.startMs) - offsetMs;
-  let next = 0;
+  let next = firstAfter(times, count, referenceMs - lookbackMs);
   let isAny = false;
   for (let k = 0; k < frame.count; k++, referenceMs += stepMs) {
     while (next < count && times[next]! <= referenceMs) next++;
