@@ -1,6 +1,6 @@
 import { compareText } from "../base/text.ts";
 import { costOf, fits, isOversized, type Limits, type Load, NO_LOAD, utilisation } from "./load.ts";
-import { type Owner, PlanState, type WorkingShard } from "./plan-state.ts";
+import { type Owner, PlanState, type WorkingAssignment, type WorkingShard } from "./plan-state.ts";
 import { planScale, type Wanted } from "./plan-scale.ts";
 import type { Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
 
@@ -158,16 +158,17 @@ function shedFrom(state: PlanState, shard: WorkingShard, goal: Load, wanted: Wan
     series += costOf(load).series;
     rawSeries += load.rawSeries;
   }
-  // A target that no shard can hold is best left alone where it is: the others leave it.
+  // The largest target that no shard can hold is best left alone where it is: all others leave it.
+  const anchor = staying.filter(({ load }) => isOversized(costOf(load), limits)).sort(bySize)[0];
   const candidates = staying
     .filter(
-      ({ hash, load, seen }) =>
-        seen?.health === "up" &&
-        state.targets.has(hash) &&
-        state.owners.get(hash)?.length === 1 &&
-        !isOversized(costOf(load), limits),
+      (entry) =>
+        entry !== anchor &&
+        entry.seen?.health === "up" &&
+        state.targets.has(entry.hash) &&
+        state.owners.get(entry.hash)?.length === 1,
     )
-    .sort((a, b) => b.load.series - a.load.series || compareText(a.hash, b.hash));
+    .sort(bySize);
   let left = staying.length;
   while (
     left > 1 &&
@@ -201,6 +202,11 @@ function shedFrom(state: PlanState, shard: WorkingShard, goal: Load, wanted: Wan
       reason: `${shard.id} is at ${full}% of its limit`,
     });
   }
+}
+
+/** The larger first; by hash when equal. */
+function bySize(a: WorkingAssignment, b: WorkingAssignment): number {
+  return b.load.series - a.load.series || compareText(a.hash, b.hash);
 }
 
 /** Gives targets that nobody scrapes to shards with room, the largest first; returns those without room. */

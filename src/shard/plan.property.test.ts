@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { costOf, fits, isOversized, type Limits, NO_LOAD, add } from "./load.ts";
+import { plan } from "./plan.ts";
+import {
+  DEFAULT_PLAN_OPTIONS,
+  type Observed,
+  type ObservedAssignment,
+  type ObservedShard,
+  type ObservedTarget,
+  type Plan,
+  type PlanOptions,
+} from "./plan-types.ts";
+
+/** Random states, as bad as they come: what must hold for every plan, and what must hold once plans are applied. */
+
+const NOW_MS = 10_000_000;
+const CYCLE_MS = 10_000;
+
+const loadArbitrary = fc.record({
+  series: fc.integer({ min: 0, max: 1500 }),
+  rawSeries: fc.integer({ min: 0, max: 1500 }),
+});
+
+const optionsArbitrary: fc.Arbitrary<PlanOptions> = fc
+  .record({
+    maxHeadSeries: fc.constantFrom(0, 1000),
+    maxProcessSeries: fc.constantFrom(1000, 1_000_000),
+    minShards: fc.integer({ min: 0, max: 3 }),
+    maxShards: fc.constantFrom(4, 8, 999_999),
+    maxIdleTimeMs: fc.constantFrom(0, 20_000),
+  })
+  .map(({ maxHeadSeries, maxProcessSeries, ...rest }) => ({
+    ...DEFAULT_PLAN_OPTIONS,
+    ...rest,
+    limits: { maxHeadSeries, maxProcessSeries },
+  }));
+
+const targetsArbitrary = fc.uniqueArray(
+  fc.record({
+    hash: fc.integer({ min: 1, max: 40 }).map(String),
+    job: fc.constantFrom("x", "y"),
+    explored: fc.constantFrom("pending", "measured", "measured", "failed"),
+    load: loadArbitrary,
+  }),
+  { selector: (target) => target.hash, maxLength: 30 },
+);
+
+const assignmentArbitrary: fc.Arbitrary<ObservedAssignment> = fc
+  .record({
+    hash: fc.integer({ min: 1, max: 40 }).map(String),
+    job: fc.constantFrom("x", "y"),
+    state: fc.constantFrom("normal", "normal", "in_transfer"),
+    assignedAtMs: fc.integer({ min: 1, max: NOW_MS }),
+    load: loadArbitrary,
+    health: fc.constantFrom("up", "up", "down", "unknown"),
+    scrapes: fc.integer({ min: 0, max: 5 }),
+  })
+  .map((entry) => ({
+    ...entry,
+    url: `http://${entry.hash}/`,
+    goodScrapes: entry.health === "up" ? entry.scrapes : 0,
+  }));
+
+const shardArbitrary = fc.record({
+  state: fc.constantFrom("ready", "ready", "ready", "starting", "refused", "lost"),
+  lastSeenMs: fc.constantFrom(NOW_MS, NOW_MS - 30_000, NOW_MS - 120_000),
+  headSeries: fc.integer({ min: 0, max: 2500 }),
+  assignments: fc.uniqueArray(assignmentArbitrary, {
+    selector: (entry) => entry.hash,
+    maxLength: 8,
+  }),
+});
+
+const observedArbitrary: fc.Arbitrary<Observed> = fc
+  .record({
+    targets: targetsArbitrary,
+    shards: fc.array(shardArbitrary, { maxLength: 6 }),
+    missing: fc.integer({ min: 0, max: 2 }),
+    heldJobs: fc.constantFrom([], [], ["x"]),
+  })
+  .map(({ targets, shards, missing, heldJobs }) => ({
+    targets: targets.map(({ hash, job, explored, load }): ObservedTarget => ({
+      hash,
+      job,
+      url: `http://${hash}/`,
+      explored,
+      load: explored === "measured" ? load : undefined,
+    })),
+    heldJobs: new Set(heldJobs),
+    shards: shards.map((shard, ordinal): ObservedShard => ({
+      ...shard,
+      id: `shard-${ordinal}`,
+      ordinal,
+      assignments: shard.state === "starting" ? [] : shard.assignments,
+      idleSinceMs: shard.assignments.length === 0 ? NOW_MS - 60_000 : undefined,
+    })),
+    desiredShards: shards.length + missing,
+  }));
+
+/** Where each hash has a stable owner among the shards whose lists the plan writes. */
+function stableOwners(made: Plan): Map<string, string[]> {
+  const owners = new Map<string, string[]>();
+  for (const { id, assignments } of made.shards)
+    for (const { hash, state } of assignments)
+      if (state === "normal") owners.set(hash, [...(owners.get(hash) ?? []), id]);
+  return owners;
+}
+
+function assertWithinLimits(observed: Observed, made: Plan, limits: Limits): void {
+  for (const { id, assignments } of made.shards) {
+    const shard = observed.shards.find((each) => each.id === id)!;
+    const had = new Set(shard.assignments.map((entry) => entry.hash));
+    const added = assignments.filter(({ hash }) => !had.has(hash));
+    if (added.length === 0) continue;
+    const isAlone = assignments.length === 1 && isOversized(costOf(assignments[0]!.load), limits);
+    const total = assignments.map(({ load }) => costOf(load)).reduce(add, NO_LOAD);
+    assert.ok(isAlone || fits(NO_LOAD, total, limits), `${id} was given more than it can carry`);
+  }
+}
+
+test("no plan makes two stable owners, overfills a shard or asks for shards without need", () => {
+  fc.assert(
+    fc.property(observedArbitrary, optionsArbitrary, (observed, options) => {
+      const made = plan(observed, options, NOW_MS);
+      for (const [hash, owners] of stableOwners(made))
+        assert.equal(owners.length, 1, `${hash} is owned by ${owners.join(", ")}`);
+      assertWithinLimits(observed, made, options.limits);
+      const ceiling = Math.max(observed.desiredShards, options.maxShards, options.minShards);
+      assert.ok(made.scale <= ceiling);
+      const most = observed.targets.length + observed.shards.flatMap((s) => s.assignments).length;
+      assert.ok(made.scale <= Math.max(observed.desiredShards + most, options.minShards));
+      // Fewer shards only when those at the end are empty.
+      for (const { id, assignments } of made.shards) {
+        const ordinal = Number(id.slice("shard-".length));
+        if (ordinal >= made.scale && ordinal < observed.desiredShards)
+          assert.equal(assignments.length, 0);
+      }
+      assert.deepEqual(plan(observed, options, NOW_MS), made, "the same input, another plan");
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+/** What becomes of `observed` when the plan is applied, all shards work and every target answers with its own load. */
+function applied(
+  observed: Observed,
+  made: Plan,
+  truth: ReadonlyMap<string, ObservedTarget>,
+  nowMs: number,
+): Observed {
+  const before = new Map(observed.shards.map((shard) => [shard.id, shard]));
+  const lists = new Map(made.shards.map((shard) => [shard.id, shard.assignments]));
+  const shards = Array.from({ length: made.scale }, (_, ordinal): ObservedShard => {
+    const id = `shard-${ordinal}`;
+    const list = lists.get(id);
+    const old = before.get(id)?.assignments ?? [];
+    const assignments =
+      list === undefined
+        ? old
+        : list.map(({ hash, state, assignedAtMs, load }): ObservedAssignment => {
+            const target = truth.get(hash);
+            const known = old.find((entry) => entry.hash === hash);
+            const job = target?.job ?? known?.job ?? "x";
+            const measured = target?.load ?? load;
+            const scrapes = (known?.scrapes ?? 0) + 1;
+            const url = `http://${hash}/`;
+            return {
+              hash,
+              job,
+              url,
+              state,
+              assignedAtMs,
+              load: measured,
+              health: "up",
+              scrapes,
+              goodScrapes: scrapes,
+            };
+          });
+    const headSeries = assignments.reduce((sum, entry) => sum + costOf(entry.load).series, 0);
+    const idleSinceMs = assignments.length > 0 ? undefined : (before.get(id)?.idleSinceMs ?? nowMs);
+    return { id, ordinal, state: "ready", lastSeenMs: nowMs, headSeries, idleSinceMs, assignments };
+  });
+  const targets = observed.targets.map((target) => truth.get(target.hash)!);
+  return { ...observed, targets, shards, desiredShards: made.scale };
+}
+
+test("applied plans settle: each target has one owner, nothing more is decided, shards stay bounded", () => {
+  fc.assert(
+    fc.property(observedArbitrary, optionsArbitrary, (start, options) => {
+      const unbounded = { ...options, maxShards: 999_999 };
+      const truth = new Map(
+        start.targets.map((target) => [
+          target.hash,
+          {
+            ...target,
+            explored: "measured" as const,
+            load: target.load ?? { series: 10, rawSeries: 10 },
+          },
+        ]),
+      );
+      let observed: Observed = { ...start, heldJobs: new Set() };
+      let nowMs = NOW_MS;
+      let made = plan(observed, unbounded, nowMs);
+      let quiet = 0;
+      for (let cycle = 0; cycle < 60 && quiet < 6; cycle++) {
+        observed = applied(observed, made, truth, nowMs);
+        nowMs += CYCLE_MS;
+        made = plan(observed, unbounded, nowMs);
+        quiet = made.decisions.length === 0 ? quiet + 1 : 0;
+      }
+      assert.equal(quiet, 6, `it still decides: ${JSON.stringify(made.decisions.slice(0, 5))}`);
+      const owners = stableOwners(made);
+      for (const { hash } of start.targets) assert.equal(owners.get(hash)?.length, 1, hash);
+      assert.ok(observed.shards.length <= start.desiredShards + 40 + unbounded.minShards);
+      for (const { id, assignments } of made.shards) {
+        const total = assignments.map(({ load }) => costOf(load)).reduce(add, NO_LOAD);
+        const isSmall =
+          assignments.length <= 1 ||
+          total.series <= 1.1 * (options.limits.maxHeadSeries || Infinity);
+        assert.ok(isSmall, `${id} stays over its limit with ${total.series} series`);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
