@@ -37,7 +37,9 @@ test("equal targets are one, over all groups", () => {
     { ...group("a", "h:1"), labels: { __meta_x: "1" } },
     { ...group("b", "h:1"), labels: { __meta_x: "2" } },
   ];
-  assert.equal(buildTargets(JOB, metas).active.length, 1, "meta labels are not identity");
+  const same = buildTargets(JOB, metas).active;
+  assert.equal(same.length, 1, "meta labels are not identity");
+  assert.equal(same[0]!.discoveredLabels.get("__meta_x"), "2");
 });
 
 test("a bad target costs only itself", () => {

@@ -44,9 +44,9 @@ export class JobTargets {
     for (const group of groups)
       for (let i = 0; i < group.targets.length; i++) {
         const result = this.#one(group.targets[i]!, group.labels);
-        if (result.kind === "target") {
-          if (!active.has(result.target.hash)) active.set(result.target.hash, result.target);
-        } else if (result.kind === "dropped") dropped.push(result.target);
+        // Of equal targets the last one's discovered labels are shown, as in Prometheus.
+        if (result.kind === "target") active.set(result.target.hash, result.target);
+        else if (result.kind === "dropped") dropped.push(result.target);
         else errors.push(`instance ${i} in group ${group.source}: ${result.message}`);
       }
     const limitError = checkLimit(active.size, this.#limit);
