@@ -17,6 +17,7 @@ import { encodeSamples, encodeSeries } from "../wal/record.ts";
 import { listSegments } from "../wal/segment.ts";
 import { RecordGroup, type WalCompression, WalWriter } from "../wal/writer.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
+import { checkFileSystem } from "./file-system.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import {
   APPENDED,
@@ -95,6 +96,7 @@ interface Logged {
 export async function openHead(options: HeadOptions): Promise<Head> {
   const lock = await lockFolder(options.folder);
   try {
+    await checkFileSystem(options.folder, options.logger);
     const store = new HeadStore({
       chunkSamples: options.chunkSamples ?? 120,
       chunkRangeMs: options.chunkRangeMs ?? CHUNK_RANGE_MS,
@@ -393,7 +395,12 @@ export class Head implements Queryable, Appendable {
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
     this.#metrics.seriesRemoved.inc(removed);
     this.#metrics.truncations.inc();
-    await this.#inWalTurn(() => this.#wal.nextSegment());
+    try {
+      await this.#inWalTurn(() => this.#wal.nextSegment());
+    } catch (error) {
+      // A full disk, perhaps: then it matters all the more that old segments go.
+      logger.error("cannot start a new WAL segment", { error });
+    }
     let lastExpired = -1;
     for (const { index } of await listSegments(join(this.#options.folder, "wal"))) {
       const maxTimeMs = this.#segmentMaxTimes.get(index) ?? -Infinity;
