@@ -151,7 +151,9 @@ class FragmentParser {
       if (record.end > record.start) this.#onRecord(record);
     } catch (error) {
       if (!(error instanceof Error) || !("code" in error)) throw error;
-      if (error.code !== "corrupt" && !String(error.code).startsWith("ZSTD")) throw error;
+      // A record that claims more than any record may hold is damaged too.
+      const isDamage = error.code === "corrupt" || error.code === "resource-exhausted";
+      if (!isDamage && !/^(?:ZSTD|ERR_BUFFER_TOO_LARGE)/.test(String(error.code))) throw error;
       return this.#damage(this.#recordStart, error.message);
     }
     this.#recordCount++;
