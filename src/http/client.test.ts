@@ -333,7 +333,8 @@ test("failures read as Prometheus's", async (t) => {
     message: `Get "http://u:xxxxx@127.0.0.1:${port}/x": dial tcp 127.0.0.1:${port}: connect: connection refused`,
   });
   await assert.rejects(connect().request({ url: "ftp://h/", timeoutMs: 1 }), {
-    message: 'unsupported protocol scheme "ftp"',
+    code: "bad-data",
+    message: 'Get "ftp://h/": unsupported protocol scheme "ftp"',
   });
   await assert.rejects(connect().request({ url: "//h/", timeoutMs: 1 }), { code: "bad-data" });
 });

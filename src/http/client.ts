@@ -151,6 +151,7 @@ class PooledClient implements HttpClient {
     let hop = this.#firstHop(request);
     const deadline = new Deadline({ timeoutMs: request.timeoutMs, signal: request.signal, clock });
     try {
+      checkScheme(hop.url);
       for (let answers = 1; ; answers++) {
         const answer = await this.#authorized(hop, deadline, request.timeoutMs);
         const next = this.#parts.followRedirects ? redirect(hop, answer.head) : undefined;
@@ -174,7 +175,9 @@ class PooledClient implements HttpClient {
   }
 
   #firstHop(request: HttpRequest): Hop {
-    const url = parseUrl(request.url);
+    const url = URL.parse(request.url);
+    if (url === null)
+      throw new AppError("bad-data", `cannot parse URL ${JSON.stringify(request.url)}`);
     const headers: OutgoingHeaders = { "user-agent": this.#parts.userAgent };
     if (request.headers !== undefined)
       for (const [name, value] of Object.entries(request.headers))
@@ -250,12 +253,9 @@ function mergeCredentials(hop: Hop, secret: OutgoingHeaders): OutgoingHeaders {
   return headers;
 }
 
-function parseUrl(text: string, base?: URL): URL {
-  const url = URL.parse(text, base?.href);
-  if (url === null) throw new AppError("bad-data", `cannot parse URL ${JSON.stringify(text)}`);
+function checkScheme(url: URL): void {
   if (url.protocol !== "http:" && url.protocol !== "https:")
     throw new AppError("bad-data", `unsupported protocol scheme "${url.protocol.slice(0, -1)}"`);
-  return url;
 }
 
 /**
@@ -266,7 +266,10 @@ function redirect(hop: Hop, head: ResponseHead): Hop | undefined {
   if (![301, 302, 303, 307, 308].includes(head.status)) return undefined;
   const location = header(head, "location");
   if (location === undefined || location === "") return undefined;
-  const url = parseUrl(location, hop.url);
+  const url = URL.parse(location, hop.url.href);
+  if (url === null)
+    throw new AppError("bad-data", `cannot parse Location ${JSON.stringify(location)}`);
+  checkScheme(url);
   const trusted = hop.trusted && url.origin === hop.url.origin;
   const headers = { ...hop.headers };
   if (!trusted) {
