@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TargetGroup } from "../model/target.ts";
-import { buildTargets, JobTargets } from "./targets.ts";
+import { buildTargets, JobTargetBuilder } from "./targets.ts";
 
 const JOB = {
   jobName: "j",
@@ -61,7 +61,7 @@ test("target_limit counts targets after relabelling and de-duplication", () => {
 });
 
 test("what did not change is not built again", () => {
-  const job = new JobTargets(JOB);
+  const job = new JobTargetBuilder(JOB);
   const first = group("a", "h:1", "h:2");
   const before = job.build([first]);
   const after = job.build([

@@ -26,7 +26,7 @@ interface Remembered {
  * Builds the targets of one job again and again as discovery finds more. What was built from the very same label objects
  * before is not built again, so an update costs what it changes and not what there is.
  */
-export class JobTargets {
+export class JobTargetBuilder {
   readonly #limit: number;
   readonly #builder: TargetBuilder;
   readonly #remembered = new WeakMap<LabelRecord, Remembered>();
@@ -63,12 +63,12 @@ export class JobTargets {
   }
 }
 
-/** `new JobTargets(scrapeConfig).build(groups)`, for one time. */
+/** `new JobTargetBuilder(scrapeConfig).build(groups)`, for one time. */
 export function buildTargets(
   scrapeConfig: PoolOptions,
   groups: readonly TargetGroup[],
 ): BuiltTargets {
-  return new JobTargets(scrapeConfig).build(groups);
+  return new JobTargetBuilder(scrapeConfig).build(groups);
 }
 
 function checkLimit(count: number, limit: number): string | undefined {
