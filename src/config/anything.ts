@@ -7,7 +7,7 @@ import type { Printed } from "./yaml-writer.ts";
 
 /** Any YAML value: text, numbers, booleans, lists and maps as YAML 1.1 reads them. */
 export type Anything = string | number | boolean | null | readonly Anything[] | AnyMap;
-export type AnyMap = ReadonlyMap<string, Anything>;
+type AnyMap = ReadonlyMap<string, Anything>;
 
 export const anything: Kind<Anything> = {
   zero: null,

@@ -1,6 +1,7 @@
 import { list, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
-import { checkHttpClient, checkHttpUrl, httpClientFields, toHttpClient } from "./http-client.ts";
+import { checkHttpClient, checkHttpUrl, httpClientFields } from "./http-client.ts";
+import { toHttpClient } from "./http-client-config.ts";
 import { checkedPath, duration, int, labelName, text } from "./scalars.ts";
 import { quote } from "../base/text.ts";
 import type { Where } from "./reader.ts";

@@ -13,7 +13,7 @@ export const DEFAULT_EVALUATION_INTERVAL_MS = 60_000;
 
 export type NameEscaping = ScrapeConfig["metricNameEscapingScheme"];
 
-export const SCRAPE_PROTOCOLS: readonly ScrapeProtocol[] = [
+const SCRAPE_PROTOCOLS: readonly ScrapeProtocol[] = [
   "OpenMetricsText0.0.1",
   "OpenMetricsText1.0.0",
   "PrometheusProto",

@@ -292,6 +292,12 @@ describe("limits", () => {
     parse("{}", { limits: { maxConfigSize: 2 } });
   });
 
+  test("tokens", () => {
+    const { message } = refuse("rule_files:\n- a\n- b\n- c\n", { limits: { maxTokens: 10 } });
+    assert.match(message, /^p\.yml:3:\d+: the file has more than 10 tokens/);
+    parse("rule_files: [a, b]", { limits: { maxTokens: 20 } });
+  });
+
   test("nesting", () => {
     for (const text of ["[".repeat(5000), "- ".repeat(5000), "{".repeat(5000)])
       assert.match(refuse(text).message, /nested more than 100 deep/);

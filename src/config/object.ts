@@ -214,7 +214,7 @@ function firstKey(node: Node): Node | undefined {
 }
 
 /** Go-yaml's order of map keys: numbers inside by value, letters before other characters' order, as people sort. */
-export function compareKeys(a: string, b: string): number {
+function compareKeys(a: string, b: string): number {
   const as = Array.from(a);
   const bs = Array.from(b);
   for (let i = 0; i < as.length && i < bs.length; i++) {

@@ -33,7 +33,7 @@ const MAX_ALIASED_SHARE = 0.99;
 const MAX_NODES = 4_000_000;
 
 /** How many problems of one file are gathered. */
-export const MAX_PROBLEMS = 1000;
+const MAX_PROBLEMS = 1000;
 
 /** Reads nodes of one file: resolves aliases, guards against alias bombs and gathers every problem found. */
 export class Reader {
@@ -113,7 +113,7 @@ export class Reader {
   }
 }
 
-export const WHOLE_FILE: OffsetRange = { start: 0, end: 1 };
+const WHOLE_FILE: OffsetRange = { start: 0, end: 1 };
 
 export function rangeOf(node: Node | OffsetRange): OffsetRange {
   if ("start" in node) return node;

@@ -11,7 +11,8 @@ import {
   type GlobalValues,
   type NameEscaping,
 } from "./global.ts";
-import { checkHttpClient, httpClientFields, toHttpClient } from "./http-client.ts";
+import { checkHttpClient, httpClientFields } from "./http-client.ts";
+import { toHttpClient } from "./http-client-config.ts";
 import { field, map, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { checkRelabelRules, relabelRules, toRelabelConfigs } from "./relabel.ts";

@@ -1,5 +1,6 @@
 import {
   Composer,
+  Lexer,
   isAlias,
   isCollection,
   isPair,
@@ -34,11 +35,14 @@ export interface OffsetRange {
 export interface YamlLimits {
   /** Longest text in UTF-16 units. Default 64 Mi. */
   readonly maxConfigSize?: number;
+  /** Most tokens: words, punctuation and spaces. Default 4 million; a parsed token takes about 300 bytes of memory. */
+  readonly maxTokens?: number;
   /** Deepest nesting of lists and maps. Default 100; Prometheus's own files need about 10. */
   readonly maxNesting?: number;
 }
 
 export const DEFAULT_MAX_CONFIG_SIZE = 64 * 1024 * 1024;
+export const DEFAULT_MAX_TOKENS = 4_000_000;
 export const DEFAULT_MAX_NESTING = 100;
 
 /** Parses `text`; throws ConfigError for what is not YAML or is over a limit. */
@@ -68,12 +72,12 @@ export function parseYamlSource(text: string, path: string, limits: YamlLimits =
         line: 1,
         column: 1,
         message: `the file has ${text.length} characters; the limit is ${maxSize}`,
-        help: "split it with scrape_config_files, or generate targets into file_sd_configs files",
+        help: TOO_LARGE,
       },
     ]);
   refuseControlCharacters(source);
 
-  const tokens = [...new Parser().parse(text)];
+  const tokens = tokenize(source, limits.maxTokens ?? DEFAULT_MAX_TOKENS);
   refuseDeepNesting(tokens, source, limits.maxNesting ?? DEFAULT_MAX_NESTING);
   const composer = new Composer({
     schema: "failsafe",
@@ -101,6 +105,9 @@ export function parseYamlSource(text: string, path: string, limits: YamlLimits =
   const root = document.contents ?? undefined;
   return { ...source, root, anchors: resolveAnchors(source, root) };
 }
+
+const TOO_LARGE =
+  "split it with scrape_config_files, or generate targets into file_sd_configs files";
 
 const YAML_HELP: Readonly<Record<string, string | undefined>> = {
   BAD_INDENT: "line the entry up with the other entries of its list or map",
@@ -148,6 +155,31 @@ function refuseControlCharacters(source: Pick<YamlSource, "text" | "problem">): 
       "remove it, or write it as an escape inside double quotes",
     ),
   ]);
+}
+
+/** The marks that the lexer puts between the pieces of the text. */
+const LEXER_MARKS: ReadonlySet<string> = new Set(["\x02", "\x18", "\x1f"]);
+
+/** The text's concrete syntax, refused while it grows beyond `maxTokens`. */
+function tokenize(source: Pick<YamlSource, "text" | "problem">, maxTokens: number): CST.Token[] {
+  const parser = new Parser();
+  const tokens: CST.Token[] = [];
+  let count = 0;
+  let offset = 0;
+  for (const lexeme of new Lexer().lex(source.text)) {
+    if (++count > maxTokens)
+      throw new ConfigError([
+        source.problem(
+          { start: offset, end: offset + 1 },
+          `the file has more than ${maxTokens} tokens`,
+          TOO_LARGE,
+        ),
+      ]);
+    if (!LEXER_MARKS.has(lexeme)) offset += lexeme.length;
+    for (const token of parser.next(lexeme)) tokens.push(token);
+  }
+  for (const token of parser.end()) tokens.push(token);
+  return tokens;
 }
 
 /** The tree is composed recursively, so depth is checked on the flat tokens before, without recursion. */
