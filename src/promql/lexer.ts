@@ -4,136 +4,16 @@
  * braces words are label names, inside brackets only durations are legal.
  */
 import { quote } from "../base/text.ts";
+import { isAlpha, isAlphaNumeric, isDigit, isLineEnd, isSpace } from "./characters.ts";
+import { NumberScan } from "./number-scan.ts";
 import { quoteCharacter } from "./quote.ts";
 import { ParseError } from "./parse-error.ts";
+import { DURATION_WORDS, WORDS, type Token, type TokenKind } from "./tokens.ts";
 
-const OPERATORS = [
-  "+",
-  "-",
-  "*",
-  "/",
-  "%",
-  "^",
-  "atan2",
-  "==",
-  "!=",
-  "<",
-  "<=",
-  ">",
-  ">=",
-  "</",
-  ">/",
-  "=~",
-  "!~",
-  "@",
-  "and",
-  "or",
-  "unless",
-] as const;
-const AGGREGATORS = [
-  "sum",
-  "avg",
-  "count",
-  "min",
-  "max",
-  "group",
-  "stddev",
-  "stdvar",
-  "topk",
-  "bottomk",
-  "count_values",
-  "quantile",
-  "limitk",
-  "limit_ratio",
-] as const;
-const KEYWORDS = [
-  "offset",
-  "smoothed",
-  "anchored",
-  "by",
-  "without",
-  "on",
-  "ignoring",
-  "group_left",
-  "group_right",
-  "fill",
-  "fill_left",
-  "fill_right",
-  "bool",
-] as const;
-/** Words that are function names and duration values or query bounds at once. */
-const HELPERS = ["start", "end", "step", "range", "max_of", "min_of"] as const;
-const PUNCTUATION = ["(", ")", "{", "}", "[", "]", ",", ":", "="] as const;
-const LITERALS = [
-  "identifier",
-  "metric identifier",
-  "string",
-  "number",
-  "duration",
-  "end of input",
-] as const;
-
-export type OperatorToken = (typeof OPERATORS)[number];
-export type AggregatorToken = (typeof AGGREGATORS)[number];
-export type TokenKind =
-  | OperatorToken
-  | AggregatorToken
-  | (typeof KEYWORDS)[number]
-  | (typeof HELPERS)[number]
-  | (typeof PUNCTUATION)[number]
-  | (typeof LITERALS)[number];
-
-export interface Token {
-  readonly kind: TokenKind;
-  /** UTF-16 offset of the first unit. */
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-  /** As written, quotes included. */
-  readonly text: string;
-}
-
-const operators: ReadonlySet<string> = new Set(OPERATORS);
-const aggregators: ReadonlySet<string> = new Set(AGGREGATORS);
-const keywords: ReadonlySet<string> = new Set(KEYWORDS);
-const literals: ReadonlySet<string> = new Set(LITERALS);
-/** Words that are not identifiers, lower-cased. */
-const words: ReadonlyMap<string, TokenKind> = new Map<string, TokenKind>([
-  ...(["atan2", "and", "or", "unless"] as const).map((word) => [word, word] as const),
-  ...[...AGGREGATORS, ...KEYWORDS, ...HELPERS].map((word) => [word, word] as const),
-  ["inf", "number"],
-  ["nan", "number"],
-]);
-const DURATION_WORDS: ReadonlySet<string> = new Set(["step", "range", "max_of", "min_of"]);
-
-export function isAggregator(kind: TokenKind): kind is AggregatorToken {
-  return aggregators.has(kind);
-}
-
-/** A token the way Prometheus names it in `unexpected …`. */
-export function describeToken(token: Token): string {
-  const { kind, text } = token;
-  if (kind === "end of input") return kind;
-  if (kind === "identifier" || kind === "metric identifier") return `${kind} ${quote(text)}`;
-  if (keywords.has(kind)) return `<${text}>`;
-  if (operators.has(kind)) return `<op:${text}>`;
-  if (aggregators.has(kind)) return `<aggr:${text}>`;
-  return literals.has(kind) ? `${kind} ${shorten(text)}` : shorten(text);
-}
-
-function shorten(text: string): string {
-  if (Buffer.byteLength(text) <= 10) return quote(text);
-  return `${quote(Array.from(text.slice(0, 20)).slice(0, 10).join(""))}...`;
-}
-
-const TAB = 0x09;
 const NEWLINE = 0x0a;
-const RETURN = 0x0d;
-const SPACE = 0x20;
 const QUOTE = 0x22;
 const HASH = 0x23;
 const APOSTROPHE = 0x27;
-const UNDERSCORE = 0x5f;
 const BACKSLASH = 0x5c;
 const BACKTICK = 0x60;
 /** What `#peek` gives past the end. */
@@ -156,11 +36,6 @@ export class Lexer {
     this.text = text;
   }
 
-  /** Where the next token's search begins: just behind the last token. */
-  get position(): number {
-    return this.#position;
-  }
-
   /** The next token, comments and space skipped; "end of input" again and again at the end. */
   next(): Token {
     this.#skipSpace();
@@ -181,7 +56,7 @@ export class Lexer {
       if (isSpace(unit)) this.#position++;
       // Directly behind `[` a comment is not legal in Prometheus.
       else if (unit === HASH && this.#mode !== "duration") {
-        while (!isLineEnd(this.#peek())) this.#position++;
+        while (this.#peek() !== END && !isLineEnd(this.#peek())) this.#position++;
       } else return;
     }
   }
@@ -268,7 +143,7 @@ export class Lexer {
     while (isAlphaNumeric(this.text.charCodeAt(end)) || this.text[end] === ":") end++;
     const text = this.text.slice(this.#position, end);
     const size = text.length;
-    const kind = words.get(text.toLowerCase());
+    const kind = WORDS.get(text.toLowerCase());
     if (kind === undefined)
       return this.#take(text.includes(":") ? "metric identifier" : "identifier", size);
     // `fill` is common enough as a metric's name: a keyword only before a parenthesis.
@@ -288,7 +163,7 @@ export class Lexer {
     let end = this.#position;
     while (isAlpha(this.text.charCodeAt(end))) end++;
     const word = this.text.slice(this.#position, end).toLowerCase();
-    const kind = DURATION_WORDS.has(word) ? words.get(word) : undefined;
+    const kind = DURATION_WORDS.has(word) ? WORDS.get(word) : undefined;
     return kind === undefined ? undefined : this.#take(kind, word.length);
   }
 
@@ -455,95 +330,4 @@ export class Lexer {
     const code = this.text.codePointAt(at)!;
     return `U+${code.toString(16).toUpperCase().padStart(4, "0")} '${String.fromCodePoint(code)}'`;
   }
-}
-
-/**
- * Reads a number or, when that fails, goes on from where it failed to read a duration, as Prometheus does. What it
- * takes is not yet known to be a legal number (`0.5.5`): that is told when its value is computed.
- */
-class NumberScan {
-  at: number;
-  readonly #text: string;
-
-  constructor(text: string, from: number) {
-    this.#text = text;
-    this.at = from;
-  }
-
-  number(): boolean {
-    const from = this.at;
-    let digits = "0123456789";
-    const hexadecimal = this.#accept("0") && this.#accept("xX");
-    if (hexadecimal) {
-      this.#accept("_");
-      digits = "0123456789abcdefABCDEF";
-    }
-    this.#accept(".");
-    this.#accept(digits);
-    let dot = false;
-    let exponent = false;
-    for (;;) {
-      if (this.#accept(".")) {
-        if (dot || this.#accept("_.") || hexadecimal) return false;
-        dot = true;
-      } else if (this.#accept("eE")) {
-        if (exponent) return false;
-        exponent = true;
-        this.#accept("+-");
-        if (this.#accept("._eE") || this.#atEnd()) return false;
-      } else if (this.#accept("_")) {
-        if (this.#accept("._eE") || this.#atEnd()) return false;
-      } else if (!this.#accept(digits)) break;
-    }
-    return this.at > from && !this.#atWord();
-  }
-
-  restOfDuration(): boolean {
-    if (!this.#accept("smhdwy")) return false;
-    this.#accept("s");
-    while (this.#accept("0123456789")) {
-      while (this.#accept("0123456789"));
-      // Years come first or not at all.
-      if (!this.#accept("smhdw")) return false;
-      this.#accept("s");
-    }
-    if (!this.#atWord()) return true;
-    // The character that spoils the duration is shown in the message.
-    this.at++;
-    return false;
-  }
-
-  #accept(valid: string): boolean {
-    if (this.#atEnd() || !valid.includes(this.#text[this.at]!)) return false;
-    this.at++;
-    return true;
-  }
-
-  #atEnd(): boolean {
-    return this.at >= this.#text.length;
-  }
-
-  #atWord(): boolean {
-    return isAlphaNumeric(this.#text.charCodeAt(this.at));
-  }
-}
-
-function isSpace(unit: number): boolean {
-  return unit === SPACE || unit === TAB || unit === NEWLINE || unit === RETURN;
-}
-
-function isLineEnd(unit: number): boolean {
-  return unit === NEWLINE || unit === RETURN || unit === END;
-}
-
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39;
-}
-
-function isAlpha(unit: number): boolean {
-  return (unit >= 0x61 && unit <= 0x7a) || (unit >= 0x41 && unit <= 0x5a) || unit === UNDERSCORE;
-}
-
-function isAlphaNumeric(unit: number): boolean {
-  return isAlpha(unit) || isDigit(unit);
 }

@@ -3,7 +3,7 @@
  * range(), min_of(), max_of() and arithmetic stay expressions that the engine computes when it knows the query's step.
  */
 import type { DurationExpression } from "./ast.ts";
-import type { Token, TokenKind } from "./lexer.ts";
+import type { Token, TokenKind } from "./tokens.ts";
 import { DURATION_MAX_SECONDS } from "./literals.ts";
 import type { Context, TokenStream } from "./token-stream.ts";
 

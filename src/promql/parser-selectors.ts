@@ -2,7 +2,7 @@
 import { messageOf } from "../base/errors.ts";
 import { Labels, METRIC_NAME } from "../model/labels.ts";
 import { createMatcher, type Matcher, type MatchOperator } from "../model/matcher.ts";
-import type { Token, TokenKind } from "./lexer.ts";
+import type { Token, TokenKind } from "./tokens.ts";
 import { unquote } from "./literals.ts";
 import { TokenStream } from "./token-stream.ts";
 

@@ -19,7 +19,7 @@ import { typeOf } from "./ast.ts";
 import { parseOffset, parsePositiveDuration } from "./parser-durations.ts";
 import { FUNCTIONS } from "./functions-table.ts";
 import { quote } from "../base/text.ts";
-import { isAggregator, type Token, type TokenKind } from "./lexer.ts";
+import { isAggregator, type Token, type TokenKind } from "./tokens.ts";
 import { parseBraces } from "./parser-selectors.ts";
 import { TokenStream } from "./token-stream.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
@@ -193,7 +193,9 @@ class ExpressionParser {
       const group = tokens.accept("group_left") ?? tokens.accept("group_right");
       if (group !== undefined) {
         cardinality = group.kind === "group_left" ? "many-to-one" : "one-to-many";
-        if (tokens.peek().kind === "(") include = this.#labelNames();
+        // What is no list of labels must be the right side.
+        const next = tokens.peek().kind;
+        if (next === "(" || !startsExpression(next)) include = this.#labelNames();
       }
     }
     let fillLeft: number | undefined;

@@ -1,7 +1,8 @@
 import type { Position } from "./ast.ts";
-import { describeToken, Lexer, type Token, type TokenKind } from "./lexer.ts";
+import { Lexer } from "./lexer.ts";
 import { durationOf, numberOf } from "./literals.ts";
 import { ParseError } from "./parse-error.ts";
+import { describeToken, type Token, type TokenKind } from "./tokens.ts";
 
 /** How deep a query's tree may be. Deeper ones are refused, so that no walk over a tree can exhaust the stack. */
 export const MAX_DEPTH = 1000;
