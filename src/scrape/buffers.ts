@@ -11,12 +11,12 @@ export class BodyPool {
 
   /** At least `size` bytes with any content; the caller owns them until `release`. */
   acquire(size: number): Uint8Array {
-    // A buffer much larger than needed stays for a body that needs it.
+    // The buffer may stay with a target for long: one much larger than needed would be wasted on it.
     let best = -1;
     for (const [i, buffer] of this.#free.entries())
       if (
         buffer.length >= size &&
-        buffer.length <= 4 * size + 65536 &&
+        buffer.length <= 2 * size + 4096 &&
         (best < 0 || buffer.length < this.#free[best]!.length)
       )
         best = i;

@@ -136,6 +136,7 @@ test("a failing target is down with a reason, and its series go stale", async ()
       {},
       "server returned HTTP status 503 Service Unavailable",
     ],
+    [{ status: 404, statusText: "", body: "" }, {}, "server returned HTTP status 404 Not Found"],
     [{ headers: {}, body: "a 1\n" }, {}, /^non-compliant scrape target sending blank Content-Type/],
     [
       { headers: { "content-type": "text/html" }, body: "a 1\n" },
@@ -310,6 +311,20 @@ test("an unchanged configuration changes nothing; new rules act from the next sc
   assert.equal(rig.storage.lastReport("scrape_samples_post_metric_relabeling"), 1);
   const times = rig.storage.batches.map((batch) => batch[0]!.timeMs);
   assert.deepEqual([times[1]! - times[0]!, times[2]! - times[1]!], [10_000, 10_000]);
+  await rig.manager.stop();
+});
+
+test("how targets are found does not touch those that stay", async () => {
+  const rig = new Rig();
+  rig.apply(scrapeConfig());
+  await rig.tick();
+  const resolved = rig.storage.resolveCount;
+  const staticGroup = { kind: "static", groups: [{ targets: ["x:1"], labels: {} }] } as const;
+  rig.apply(scrapeConfig({ serviceDiscovery: [staticGroup], relabelConfigs: [dropRule("x")] }));
+  rig.apply(scrapeConfig({ bodySizeLimit: 1000 }));
+  await rig.tick();
+  // Only the report series were asked for again.
+  assert.equal(rig.storage.resolveCount, resolved + 5);
   await rig.manager.stop();
 });
 

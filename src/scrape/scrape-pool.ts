@@ -3,7 +3,7 @@ import type { ScrapeConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import type { Target } from "../model/target.ts";
-import { configFingerprint } from "./fingerprint.ts";
+import { configFingerprint, scrapeFingerprint } from "./fingerprint.ts";
 import { TargetMetadata } from "./metadata.ts";
 import { scrapeOffset } from "./schedule.ts";
 import { ScrapeLoop, type TargetStatus } from "./scrape-loop.ts";
@@ -38,7 +38,7 @@ export class ScrapePool {
 
   constructor(context: PoolContext, config: ScrapeConfig) {
     this.#context = context;
-    this.#fingerprint = configFingerprint(config);
+    this.#fingerprint = scrapeFingerprint(config);
     this.#clientFingerprint = configFingerprint(config.httpClient);
     this.#settings = {
       config,
@@ -122,7 +122,7 @@ export class ScrapePool {
   }
 
   #configure(config: ScrapeConfig, targetCount: number): boolean {
-    const fingerprint = configFingerprint(config);
+    const fingerprint = scrapeFingerprint(config);
     const { scrape } = this.#context;
     let { client } = this.#settings;
     const forcedError =

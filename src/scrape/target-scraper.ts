@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { formatFixed, writeStale } from "../base/float.ts";
@@ -9,6 +10,7 @@ import { drain } from "../http/read-body.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
+import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
 import {
   LineCache,
@@ -114,7 +116,8 @@ export class TargetScraper {
       this.#headers = requestHeaders(config, options.target);
       this.#reportLabels = reportLabels(options.target.labels, config.extraScrapeMetrics);
       this.#reportRefs = undefined;
-      this.#cache.forget();
+      if (labelingFingerprint(config) !== labelingFingerprint(this.#settings.config))
+        this.#cache.forget();
     }
     this.#settings = options.settings;
     this.#target = options.target;
@@ -363,7 +366,8 @@ export async function refuseStatus(response: HttpResponse): Promise<void> {
   await drain(response.body, ERROR_BODY_MAX_BYTES).catch(() => {});
   throw new AppError(
     "unavailable",
-    `server returned HTTP status ${response.status} ${response.statusText}`.trimEnd(),
+    // HTTP/2 has no reason phrases; Go fills in the usual ones.
+    `server returned HTTP status ${response.status} ${response.statusText || (STATUS_CODES[response.status] ?? "")}`.trimEnd(),
   );
 }
 
