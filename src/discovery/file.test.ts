@@ -90,6 +90,27 @@ test("a folder that comes later is found by the refresh", async (t) => {
   await reports.addresses(["h:1"]);
 });
 
+test("a folder that is replaced by another is watched again", async (t) => {
+  const path = await folder(t);
+  const inner = join(path, "sub");
+  const fill = async (target: string): Promise<void> => {
+    await mkdir(join(path, "next"));
+    await writeFile(join(path, "next", "x.json"), list(target));
+    await rename(join(path, "next"), inner);
+  };
+  await fill("h:1");
+  const reports = TestReports.run(
+    t,
+    createFile({ files: [join(inner, "x.json")], refreshIntervalMs: 100 }, testContext()),
+  );
+  await reports.addresses(["h:1"]);
+  await rename(inner, join(path, "old"));
+  await fill("h:2");
+  await reports.addresses(["h:2"]);
+  await writeFile(join(inner, "x.json"), list("h:3"));
+  await reports.addresses(["h:3"]);
+});
+
 test("globs match in the last element", async (t) => {
   const path = await folder(t);
   for (const name of ["a1.json", "a2.json", "b1.json", "(x).json", ".json"])

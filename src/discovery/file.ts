@@ -1,4 +1,4 @@
-import { watch, type FSWatcher } from "node:fs";
+import { statSync, watch, type FSWatcher } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, systemCode } from "../base/errors.ts";
@@ -50,7 +50,7 @@ class WatchedFiles {
   readonly #config: FileConfig;
   readonly #context: MechanismContext;
   readonly #metrics: ReturnType<typeof fileMetrics>;
-  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: number }>();
   #known = new Map<string, readonly TargetGroup[]>();
 
   constructor(config: FileConfig, context: MechanismContext) {
@@ -75,32 +75,42 @@ class WatchedFiles {
     return { groups: [...found.values()].flat(), errors };
   }
 
-  /** Makes every folder of the patterns call `onChange`; a folder that is not there yet is tried again next time. */
+  /**
+   * Makes every folder of the patterns call `onChange`. One that is not there yet, or was replaced by another of its name
+   * (a watch follows the folder, not the name), is taken up the next time.
+   */
   watchFolders(onChange: () => void): void {
     for (const folder of new Set(this.#config.files.map((path) => dirname(path)))) {
-      if (this.#watchers.has(folder)) continue;
+      const inode = statSync(folder, { throwIfNoEntry: false })?.ino;
+      const known = this.#watchers.get(folder);
+      if (known !== undefined && known.inode === inode) continue;
+      this.#unwatch(folder);
+      if (inode === undefined) continue;
       try {
         const watcher = watch(folder, { persistent: false }, onChange);
-        const forget = (): void => {
-          watcher.close();
-          this.#watchers.delete(folder);
-        };
         watcher.on("error", (error) => {
-          this.#metrics.watchErrors.inc();
-          this.#context.logger.warn("cannot watch folder", { folder, error });
-          forget();
+          this.#watchFailed(folder, error);
+          this.#unwatch(folder);
         });
-        this.#watchers.set(folder, watcher);
+        this.#watchers.set(folder, { watcher, inode });
       } catch (error) {
-        if (systemCode(error) !== "ENOENT") this.#metrics.watchErrors.inc();
-        this.#context.logger.debug("cannot watch folder", { folder, error });
+        this.#watchFailed(folder, error);
       }
     }
   }
 
   close(): void {
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
+    for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
+  }
+
+  #unwatch(folder: string): void {
+    this.#watchers.get(folder)?.watcher.close();
+    this.#watchers.delete(folder);
+  }
+
+  #watchFailed(folder: string, error: unknown): void {
+    this.#metrics.watchErrors.inc();
+    this.#context.logger.warn("cannot watch folder", { discovery: "file", folder, error });
   }
 
   async #expand(pattern: string, errors: string[]): Promise<string[]> {
