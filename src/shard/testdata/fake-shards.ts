@@ -1,0 +1,224 @@
+import type { Clock } from "../../base/clock.ts";
+import { AppError } from "../../base/errors.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { Registry } from "../../base/metrics.ts";
+import { seededRandom } from "../../base/random.ts";
+import { Labels } from "../../model/labels.ts";
+import type { Target } from "../../model/target.ts";
+import type { ShardControl } from "../control.ts";
+import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../coordinator.ts";
+import type { ShardDriver, ShardInstance } from "../driver.ts";
+import { DEFAULT_EXPLORER_OPTIONS } from "../explorer.ts";
+import type { JobTargets } from "../hold.ts";
+import type { Load } from "../load.ts";
+import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../plan-types.ts";
+import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../wire.ts";
+
+/** A world without processes and sockets for the coordinator's tests: time is turned by hand, targets have set loads. */
+export class FakeWorld {
+  nowMs = 1_000_000;
+  readonly shards: FakeShard[] = [];
+  /** What each target exposes by URL; a target that is missing here is down. */
+  readonly loads = new Map<string, Load>();
+  jobs: JobTargets[] = [];
+  explored: string[] = [];
+  readonly clock: Clock = {
+    now: () => this.nowMs,
+    monotonic: () => this.nowMs,
+    after: () => () => {},
+    sleep: async () => {},
+  };
+  readonly driver: ShardDriver = {
+    list: async () => this.shards.map((shard) => shard.instance()),
+    scale: async (count) => this.scale(count),
+    desired: 0,
+  };
+
+  constructor(shardCount: number) {
+    Object.defineProperty(this.driver, "desired", { get: () => this.shards.length });
+    this.scale(shardCount);
+  }
+
+  scale(count: number): void {
+    while (this.shards.length < count) this.shards.push(new FakeShard(this, this.shards.length));
+    this.shards.splice(count);
+  }
+
+  coordinator(planOptions: Partial<PlanOptions> = {}, config = CONFIG): Coordinator {
+    return new Coordinator(
+      config,
+      {
+        ...DEFAULT_COORDINATOR_TIMES,
+        plan: { ...DEFAULT_PLAN_OPTIONS, ...planOptions },
+        explorer: DEFAULT_EXPLORER_OPTIONS,
+      },
+      {
+        discovery: { jobs: () => this.jobs },
+        driver: this.driver,
+        connect: (url) => this.shards.find((shard) => shard.url === url)!.control(),
+        explore: async (target) => {
+          this.explored.push(target.url);
+          const load = this.loads.get(target.url);
+          if (load === undefined) throw new AppError("unavailable", "connection refused");
+          return load;
+        },
+        clock: this.clock,
+        random: seededRandom(1),
+        logger: silentLogger,
+        registry: new Registry(),
+      },
+    );
+  }
+
+  /** `count` rounds of: a cycle, its test scrapes, a scrape of everything, ten seconds. */
+  async turn(coordinator: Coordinator, count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      await coordinator.cycle();
+      await new Promise((resolve) => setImmediate(resolve));
+      this.nowMs += 10_000;
+      for (const shard of this.shards) shard.scrape();
+    }
+  }
+
+  /** How many running shards scrape each target as its stable owner, by URL. */
+  owners(): Map<string, number> {
+    const owners = new Map<string, number>();
+    for (const shard of this.shards)
+      if (!shard.isDown)
+        for (const { target, state } of shard.list)
+          if (state === "normal") owners.set(target.url, (owners.get(target.url) ?? 0) + 1);
+    return owners;
+  }
+}
+
+export const CONFIG: PushedConfig = { rawContent: "", baseFolder: "/", hash: "config-1" };
+
+export class FakeShard {
+  readonly url: string;
+  readonly #world: FakeWorld;
+  readonly #ordinal: number;
+  list: readonly AssignedTarget[] = [];
+  isDown = false;
+  /** Answers `bad-data` to configurations with this hash. */
+  refuses = "";
+  configHash = "";
+  pushes = 0;
+  /** Series of former targets that are still in the head. */
+  #formerSeries = 0;
+  #scrapes = new Map<string, { all: number; good: number }>();
+
+  constructor(world: FakeWorld, ordinal: number) {
+    this.#world = world;
+    this.#ordinal = ordinal;
+    this.url = `http://shard-${ordinal}`;
+  }
+
+  instance(): ShardInstance {
+    return { id: `shard-${this.#ordinal}`, ordinal: this.#ordinal, url: this.url, restarts: 0 };
+  }
+
+  scrape(): void {
+    if (this.isDown) return;
+    for (const { target } of this.list) {
+      const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0 };
+      counts.all++;
+      if (this.#world.loads.has(target.url)) counts.good++;
+      this.#scrapes.set(target.hash, counts);
+    }
+  }
+
+  control(): ShardControl {
+    const answer = <T>(value: () => T): Promise<T> =>
+      this.isDown
+        ? Promise.reject(new AppError("timeout", "no answer within 5 s"))
+        : Promise.resolve(value());
+    return {
+      runtime: () => answer(() => this.#runtime()),
+      status: () => answer(() => this.#status()),
+      assignment: () => answer(() => [...this.list]),
+      pushTargets: (list) =>
+        answer(() => {
+          this.pushes++;
+          for (const [hash] of this.#scrapes)
+            if (!list.some(({ target }) => target.hash === hash)) this.#scrapes.delete(hash);
+          this.list = list;
+        }),
+      pushConfig: async (config) => {
+        if (config.hash === this.refuses) throw new AppError("bad-data", "it is not to be read");
+        await answer(() => {
+          this.configHash = config.hash;
+        });
+      },
+      close: () => {},
+    };
+  }
+
+  get headSeries(): number {
+    let sum = this.#formerSeries;
+    for (const { target } of this.list)
+      if ((this.#scrapes.get(target.hash)?.good ?? 0) > 0)
+        sum += (this.#world.loads.get(target.url)?.series ?? 0) + 5;
+    return sum;
+  }
+
+  #runtime(): ShardRuntime {
+    return {
+      id: `shard-${this.#ordinal}`,
+      headSeries: this.headSeries,
+      processSeries: 0,
+      configHash: this.configHash,
+      idleSinceMs: this.list.length === 0 ? this.#world.nowMs - 1 : undefined,
+      pid: 1,
+      rssBytes: 1,
+      startedAtMs: 0,
+      grpcAddress: "",
+    };
+  }
+
+  #status(): Map<string, TargetStatus> {
+    return new Map(
+      this.list.map(({ target, state, assignedAtMs, load }) => {
+        const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0 };
+        const isUp = this.#world.loads.has(target.url);
+        return [
+          target.hash,
+          {
+            state,
+            assignedAtMs,
+            load: counts.good > 0 ? (this.#world.loads.get(target.url) ?? load) : load,
+            health: counts.all === 0 ? "unknown" : isUp ? "up" : "down",
+            lastError: isUp ? "" : "connection refused",
+            lastScrapeMs: this.#world.nowMs,
+            lastScrapeDurationMs: 1,
+            scrapes: counts.all,
+            goodScrapes: counts.good,
+          },
+        ];
+      }),
+    );
+  }
+}
+
+export function fakeTarget(name: string, job = "m"): Target {
+  const labels = Labels.fromObject({ job, instance: name });
+  // Any decimal text that differs by name will do.
+  const hash = String([...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7));
+  return {
+    hash,
+    job,
+    allLabels: labels,
+    labels,
+    discoveredLabels: labels,
+    url: `http://${name}/metrics`,
+    intervalMs: 10_000,
+    timeoutMs: 10_000,
+  };
+}
+
+export function fakeJob(
+  job: string,
+  targets: readonly Target[],
+  rest: Partial<JobTargets> = {},
+): JobTargets {
+  return { job, targets, dropped: [], isComplete: true, isStatic: false, error: "", ...rest };
+}
