@@ -108,13 +108,16 @@ test("what is not stored is counted by its reason", async () => {
       [ref, START, 1], // more than an hour behind the newest
       [4711, START + 2 * HOUR, 1],
       [ref, START + 2 * HOUR, 3], // second sample of one time in one batch
+      [ref, START + 2 * HOUR + 0.5, 3], // no whole millisecond
+      [ref, NaN, 3],
+      [ref, Infinity, 3],
     ]),
   );
   assert.deepEqual(result, {
     appended: 2,
     outOfOrder: 1,
     duplicate: 2,
-    outOfBounds: 1,
+    outOfBounds: 4,
     unknownRef: 1,
   });
   assert.equal(head.stats().sampleCount, 3);

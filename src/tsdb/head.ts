@@ -74,6 +74,8 @@ export const CHUNK_RANGE_MS = 7_200_000;
 export const WAL_SYNC_INTERVAL_MS = 1000;
 /** One append, which is one record of the log, takes at most so many samples. */
 export const APPEND_MAX_SAMPLES = 4_000_000;
+/** After a group of more appends than this, their index buffers are let go. */
+const PICKS_MAX = 256;
 const SERIES_PER_RECORD = 100;
 /** Batches of appends written with one write hold at most about so many samples. */
 const GROUP_MAX_SAMPLES = 1_000_000;
@@ -158,7 +160,8 @@ export class Head implements Queryable, Appendable {
   #truncating: Promise<void> | undefined;
   /** Whoever changes the log's files waits for the one before. */
   #walTurn: Promise<void> = Promise.resolve();
-  #minValidTimeMs = -Infinity;
+  /** One for each append of a group, used again by the next group. */
+  readonly #picks: Uint32Array[] = [];
   #closed = false;
   #cancelTimers: (() => void)[] = [];
 
@@ -313,7 +316,7 @@ export class Head implements Queryable, Appendable {
     const unlogged = this.#unlogged;
     const unloggedCount = unlogged.length;
     this.#logSeries();
-    const logged = jobs.map((job) => this.#logSamples(job));
+    const logged = jobs.map((job, i) => this.#logSamples(job, i));
     if (group.ends.length > 0) {
       await this.#wal.write(group);
       if (this.#options.walSync === "commit") await this.#wal.sync();
@@ -323,6 +326,7 @@ export class Head implements Queryable, Appendable {
     unlogged.splice(0, unloggedCount);
     // The log has it all; no await from here on, so that a query sees the whole of each append.
     for (const entry of logged) entry.job.resolve(this.#apply(entry));
+    if (this.#picks.length > PICKS_MAX) this.#picks.length = PICKS_MAX;
   }
 
   #logSeries(): void {
@@ -335,19 +339,24 @@ export class Head implements Queryable, Appendable {
     }
   }
 
-  #logSamples(job: Job): Logged {
+  #logSamples(job: Job, number: number): Logged {
     const { refs, times, values, count } = job.columns;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     const store = this.#store;
-    const picked = new Uint32Array(count);
+    let picked = this.#picks[number];
+    if (picked === undefined || picked.length < count)
+      this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
     const counts = { appended: 0, outOfOrder: 0, duplicate: 0, outOfBounds: 0, unknownRef: 0 };
     let pickedCount = 0;
     const rangeMs = this.#options.chunkRangeMs ?? CHUNK_RANGE_MS;
     // As Prometheus: nothing older than half a chunk range before the newest sample.
-    const minValidTimeMs = Math.max(this.#minValidTimeMs, store.maxTimeMs - rangeMs / 2);
+    const minValidTimeMs = Math.max(
+      this.#options.clock.now() - this.#options.retentionMs,
+      store.maxTimeMs - rangeMs / 2,
+    );
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
-      if (t < minValidTimeMs) {
+      if (t < minValidTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
         counts.outOfBounds++;
         continue;
       }
@@ -389,7 +398,6 @@ export class Head implements Queryable, Appendable {
   async #truncate(): Promise<void> {
     const { clock, retentionMs, logger, walSegmentBytes } = this.#options;
     const minTimeMs = clock.now() - retentionMs;
-    if (minTimeMs > this.#minValidTimeMs) this.#minValidTimeMs = minTimeMs;
     // A series that a scrape has just resolved has no sample yet.
     const fresh = new Set(this.#unlogged);
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));

@@ -141,9 +141,10 @@ export class WalWriter {
     this.#file = undefined;
     try {
       if (this.#dirtyTail) await file.truncate(this.#size);
-      const padding = padSize(this.#size);
-      if (padding > 0) await file.write(new Uint8Array(padding), 0, padding, this.#size);
+      await padEnd(file, this.#size);
       await file.datasync();
+    } catch (error) {
+      throw diskError("close WAL", error);
     } finally {
       await file.close();
       if (this.#size === 0) await rm(join(this.#folder, segmentName(this.#index)), { force: true });
@@ -263,6 +264,16 @@ export class WalWriter {
     this.#size = 0;
     this.#dirtyTail = false;
     this.#unsynced = false;
+  }
+}
+
+/** Fills the last page; a full disk may prevent it, and readers do without. */
+async function padEnd(file: FileHandle, size: number): Promise<void> {
+  const padding = padSize(size);
+  try {
+    if (padding > 0) await file.write(new Uint8Array(padding), 0, padding, size);
+  } catch {
+    await file.truncate(size);
   }
 }
 
