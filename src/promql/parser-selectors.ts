@@ -2,14 +2,38 @@
 import { messageOf } from "../base/errors.ts";
 import { Labels, METRIC_NAME } from "../model/labels.ts";
 import { createMatcher, type Matcher, type MatchOperator } from "../model/matcher.ts";
+import type { VectorSelector } from "./ast.ts";
 import type { Token, TokenKind } from "./tokens.ts";
 import { unquote } from "./literals.ts";
 import { TokenStream } from "./token-stream.ts";
 
 const MATCH_OPERATORS: ReadonlySet<TokenKind> = new Set(["=", "!=", "=~", "!~"]);
 
+/** A metric name, braces, or both. */
+export function parseVectorSelector(tokens: TokenStream): VectorSelector {
+  const first = tokens.peek();
+  let name = "";
+  if (first.kind !== "{") {
+    tokens.next();
+    name = first.text;
+  }
+  const matchers = tokens.peek().kind === "{" ? parseBraces(tokens) : [];
+  if (name !== "") matchers.push(createMatcher(METRIC_NAME, "=", name));
+  return {
+    kind: "vectorSelector",
+    position: { start: first.start, end: tokens.lastEnd },
+    name,
+    matchers,
+    anchored: false,
+    smoothed: false,
+    offsetMs: 0,
+    offsetExpression: undefined,
+    at: undefined,
+  };
+}
+
 /** `{name="value", "quoted.name"=~"…", "metric.name",}`; the stream stands before the brace. */
-export function parseBraces(tokens: TokenStream): Matcher[] {
+function parseBraces(tokens: TokenStream): Matcher[] {
   return parseList(tokens, "label matching", () => parseMatcher(tokens));
 }
 

@@ -120,3 +120,64 @@ function shorten(text: string): string {
   if (Buffer.byteLength(text) <= 10) return quote(text);
   return `${quote(Array.from(text.slice(0, 20)).slice(0, 10).join(""))}...`;
 }
+
+/** Words that are metric names where an expression may begin. Aggregators and function-like words are besides them. */
+const NAME_WORDS: ReadonlySet<TokenKind> = new Set([
+  "and",
+  "or",
+  "unless",
+  "by",
+  "without",
+  "offset",
+  "fill",
+  "fill_left",
+  "fill_right",
+  "anchored",
+  "smoothed",
+]);
+/** Words that are functions, too. */
+export const HELPER_WORDS: ReadonlySet<TokenKind> = new Set([
+  "start",
+  "end",
+  "step",
+  "range",
+  "min_of",
+  "max_of",
+]);
+/** Words and names that may be label names in `by (…)` and its kin. */
+const NOT_LABELS: ReadonlySet<TokenKind> = new Set([
+  "number",
+  "duration",
+  "end of input",
+  "string",
+]);
+
+/** Whether a token can be a metric name where an expression may begin. */
+export function isMetricName(kind: TokenKind): boolean {
+  return (
+    kind === "identifier" ||
+    kind === "metric identifier" ||
+    isAggregator(kind) ||
+    NAME_WORDS.has(kind) ||
+    HELPER_WORDS.has(kind)
+  );
+}
+
+/** Whether a token can be a label name in `by (…)` and its kin. */
+export function isLabelName(token: Token): boolean {
+  if (token.kind === "string") return true;
+  return !NOT_LABELS.has(token.kind) && /^[a-zA-Z_:]/.test(token.text);
+}
+
+export function startsExpression(kind: TokenKind): boolean {
+  return (
+    isMetricName(kind) ||
+    kind === "number" ||
+    kind === "duration" ||
+    kind === "string" ||
+    kind === "(" ||
+    kind === "{" ||
+    kind === "+" ||
+    kind === "-"
+  );
+}
