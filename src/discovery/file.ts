@@ -81,12 +81,12 @@ class WatchedFiles {
    */
   watchFolders(onChange: () => void): void {
     for (const folder of new Set(this.#config.files.map((path) => dirname(path)))) {
-      const inode = statSync(folder, { throwIfNoEntry: false })?.ino;
-      const known = this.#watchers.get(folder);
-      if (known !== undefined && known.inode === inode) continue;
-      this.#unwatch(folder);
-      if (inode === undefined) continue;
       try {
+        const inode = statSync(folder, { throwIfNoEntry: false })?.ino;
+        const known = this.#watchers.get(folder);
+        if (known !== undefined && known.inode === inode) continue;
+        this.#unwatch(folder);
+        if (inode === undefined) continue;
         const watcher = watch(folder, { persistent: false }, onChange);
         watcher.on("error", (error) => {
           this.#watchFailed(folder, error);
@@ -100,7 +100,8 @@ class WatchedFiles {
   }
 
   close(): void {
-    for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
+    for (const { watcher } of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
   }
 
   #unwatch(folder: string): void {
