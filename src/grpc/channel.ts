@@ -168,9 +168,9 @@ class Http2Channel implements Channel {
       this.#session = session;
       return session;
     } catch (error) {
-      this.#lastFailure = messageOf(error);
+      this.#lastFailure = reasonOf(error);
       this.#retryAt = this.#clock.monotonic() + this.#nextWaitMs();
-      throw new AppError("unavailable", `cannot connect to ${this.address}: ${messageOf(error)}`, {
+      throw new AppError("unavailable", `cannot connect to ${this.address}: ${this.#lastFailure}`, {
         cause: error,
       });
     }
@@ -202,6 +202,12 @@ class Http2Channel implements Channel {
       session.on("error", (error: Error) => {
         failure = error;
         reject(error);
+      });
+      // A TLS alert after the handshake (a refused client certificate) leaves the socket open and the session mute.
+      socket.once("error", (error: Error) => {
+        failure = error;
+        reject(error);
+        setImmediate(() => socket.destroy());
       });
       session.once("connect", () => session.setLocalWindowSize(WINDOW_BYTES));
       session.once("remoteSettings", () => {
@@ -244,4 +250,11 @@ class Http2Channel implements Channel {
     socket.setNoDelay(true);
     return socket;
   }
+}
+
+/** OpenSSL puts the reason into a property and source lines into the message. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error && "reason" in error && typeof error.reason === "string"
+    ? error.reason
+    : messageOf(error);
 }
