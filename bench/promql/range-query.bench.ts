@@ -1,5 +1,7 @@
 import { Labels } from "../../src/model/labels.ts";
 import { Engine } from "../../src/promql/engine.ts";
+import type { QueryEngine } from "../../src/promql/engine.ts";
+import { WorkerEngine } from "../../src/promql/worker-engine.ts";
 import { MemorySource } from "./memory-source.ts";
 
 /**
@@ -54,11 +56,21 @@ function fill(): MemorySource {
 }
 
 const source = fill();
-const engine = new Engine();
+const here = new Engine();
+const threads = new WorkerEngine({ workerCount: 1 });
 const wanted = process.argv[2] ?? "";
 const endMs = SAMPLES * STEP_MS;
 for (const [name, query] of QUERIES) {
   if (!name.includes(wanted)) continue;
+  await measure(name, query, here);
+}
+if (wanted === "" || "in a thread".includes(wanted)) {
+  const [name, query] = QUERIES[0]!;
+  await measure(`${name} in a thread`, query, threads);
+}
+await threads[Symbol.asyncDispose]();
+
+async function measure(name: string, query: string, engine: QueryEngine): Promise<void> {
   const rounds: number[] = [];
   const cpuRounds: number[] = [];
   let checksum = 0;
@@ -82,6 +94,6 @@ for (const [name, query] of QUERIES) {
   const cpuMedian = cpuRounds[ROUNDS >> 1]!.toFixed(1);
   const median = rounds[ROUNDS >> 1]!.toFixed(1);
   console.log(
-    `${name.padEnd(26)} median ${median.padStart(8)} ms   best ${rounds[0]!.toFixed(1).padStart(8)} ms   CPU ${cpuMedian.padStart(8)} ms   (first value ${checksum})`,
+    `${name.padEnd(34)} median ${median.padStart(8)} ms   best ${rounds[0]!.toFixed(1).padStart(8)} ms   CPU ${cpuMedian.padStart(8)} ms   (first value ${checksum})`,
   );
 }

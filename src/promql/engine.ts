@@ -5,6 +5,7 @@ import type { Queryable } from "../storage/queryable.ts";
 import { Annotations } from "./annotations.ts";
 import { typeOf, type Expression } from "./ast.ts";
 import { Budget } from "./budget.ts";
+import { Deadline } from "./deadline.ts";
 import { bareWindows } from "./operators/bare-windows.ts";
 import { buildScalar, buildVector, buildWindows } from "./operators/build.ts";
 import { duplicateLabelsError, mergeEqualRows } from "./operators/merge.ts";
@@ -64,6 +65,14 @@ export interface RangeQuery {
   readonly signal?: AbortSignal;
 }
 
+/** What evaluates queries: an `Engine` in this thread, or a `WorkerEngine` in others. */
+export interface QueryEngine {
+  /** The value at one moment: a scalar, a string, a vector, or a matrix for a range selector. */
+  instant(queryable: Queryable, query: InstantQuery): Promise<QueryResult>;
+  /** The values at `startMs`, `startMs + stepMs`, … up to `endMs`: always a matrix. */
+  range(queryable: Queryable, query: RangeQuery): Promise<QueryResult>;
+}
+
 interface Evaluation {
   readonly query: string | Expression;
   readonly startMs: number;
@@ -82,7 +91,7 @@ interface Evaluation {
  * Throws `bad-data` (the query or its times are wrong), `execution` (it cannot be computed, or holds too many
  * samples), `timeout` and `canceled`, with Prometheus's messages; and whatever the storage throws.
  */
-export class Engine {
+export class Engine implements QueryEngine {
   readonly #lookbackMs: number;
   readonly #maxSamples: number;
   readonly #timeoutMs: number;
@@ -105,7 +114,6 @@ export class Engine {
     this.#slots = new Slots(options.maxConcurrency ?? 20);
   }
 
-  /** The value at one moment: a scalar, a string, a vector, or a matrix for a range selector. */
   async instant(queryable: Queryable, query: InstantQuery): Promise<QueryResult> {
     return this.#run(queryable, {
       query: query.query,
@@ -118,7 +126,6 @@ export class Engine {
     });
   }
 
-  /** The values at `startMs`, `startMs + stepMs`, … up to `endMs`: always a matrix. */
   async range(queryable: Queryable, query: RangeQuery): Promise<QueryResult> {
     if (!(query.stepMs > 0))
       throw new AppError(
@@ -210,41 +217,6 @@ export class Engine {
       storageWarnings: new Set(),
       stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
     };
-  }
-}
-
-/** One signal for the caller's cancellation and the time limit, each with Prometheus's error as its reason. */
-class Deadline {
-  readonly #controller = new AbortController();
-  readonly #stopTimer: () => void;
-  readonly #caller: AbortSignal | undefined;
-  readonly #onCallerAbort = (): void => this.#abort("canceled", "was canceled");
-  #stage = "";
-
-  constructor(options: { clock: Clock; timeoutMs: number; signal: AbortSignal | undefined }) {
-    this.#caller = options.signal;
-    this.#stopTimer = options.clock.after(options.timeoutMs, () =>
-      this.#abort("timeout", "timed out"),
-    );
-    if (options.signal?.aborted === true) this.#onCallerAbort();
-    else options.signal?.addEventListener("abort", this.#onCallerAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  setStage(stage: string): void {
-    this.#stage = stage;
-  }
-
-  dispose(): void {
-    this.#stopTimer();
-    this.#caller?.removeEventListener("abort", this.#onCallerAbort);
-  }
-
-  #abort(code: "timeout" | "canceled", what: string): void {
-    this.#controller.abort(new AppError(code, `query ${what} in ${this.#stage || "query queue"}`));
   }
 }
 

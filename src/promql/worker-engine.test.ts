@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { MemorySource } from "../../bench/promql/memory-source.ts";
+import { AppError } from "../base/errors.ts";
+import { writeStale } from "../base/float.ts";
+import { Labels } from "../model/labels.ts";
+import type { Queryable } from "../storage/queryable.ts";
+import { Engine, type QueryEngine } from "./engine.ts";
+import { parseExpression } from "./parser.ts";
+import type { QueryResult } from "./result.ts";
+import { WorkerEngine } from "./worker-engine.ts";
+
+function createSource(): MemorySource {
+  const source = new MemorySource({ batchSize: 3 });
+  for (let i = 0; i < 10; i++) {
+    const times = Float64Array.from({ length: 300 }, (_, k) => k * 15_000);
+    const values = times.map((_, k) => (k * (i + 1)) % 97);
+    if (i === 3) writeStale(values, 150);
+    const labels = { __name__: "requests_total", job: `job ${i % 2}`, instance: `☃${i}` };
+    source.add(Labels.fromObject(labels), times, values);
+  }
+  return source;
+}
+
+const refuse = (): Promise<never> => Promise.reject(new Error("not asked"));
+
+/** Result or error, without the figures that differ from run to run. */
+async function outcome(run: () => Promise<QueryResult>): Promise<unknown> {
+  try {
+    const { value, warnings, infos, stats } = await run();
+    const { samplesRead, seriesRead, chunksRead, bytesRead, peakSamples } = stats;
+    const figures = { samplesRead, seriesRead, chunksRead, bytesRead, peakSamples };
+    const comparable =
+      value.kind === "vector"
+        ? value.samples.map((sample) => [sample.labels.toString(), sample.value])
+        : value.kind === "matrix"
+          ? value.series.map(({ labels, times, values }) => [labels.toString(), times, values])
+          : value;
+    return { kind: value.kind, comparable, warnings, infos, figures };
+  } catch (thrown) {
+    assert.ok(thrown instanceof AppError, String(thrown));
+    return `${thrown.code}: ${thrown.message}`;
+  }
+}
+
+describe("an engine in threads", () => {
+  const local = new Engine();
+  const threads = new WorkerEngine({ workerCount: 2 });
+  after(() => threads[Symbol.asyncDispose]());
+
+  const queries = [
+    "requests_total",
+    "sum by (job) (rate(requests_total[5m]))",
+    "requests_total / requests_total offset 5m",
+    "requests_total[2m]",
+    "topk(2, requests_total)",
+    "max_over_time(sum(requests_total)[10m:1m])",
+    'rate({job=~"job.*"}[5m])',
+    "quantile(2, requests_total)",
+    "1 + 1",
+    '"text"',
+    "nonexistent",
+    "requests_total +",
+    "requests_total + on (job) requests_total",
+    'label_replace(requests_total, "x", "$1", "job", "(")',
+  ];
+  for (const query of queries)
+    test(`answers ${query} as the engine does`, async () => {
+      const at = { query, timeMs: 2_300_000 };
+      const over = { query, startMs: 0, endMs: 4_000_000, stepMs: 70_000 };
+      const answer = (engine: QueryEngine): Promise<unknown[]> => {
+        const source = createSource();
+        return Promise.all([
+          outcome(() => engine.instant(source, at)),
+          outcome(() => engine.range(source, over)),
+        ]);
+      };
+      assert.deepEqual(await answer(threads), await answer(local));
+    });
+
+  test("a query given as a tree is answered too", async () => {
+    const query = { query: parseExpression("sum(requests_total)"), timeMs: 1_000_000 };
+    const source = createSource();
+    assert.deepEqual(
+      await outcome(() => threads.instant(source, query)),
+      await outcome(() => local.instant(source, query)),
+    );
+  });
+
+  test("many queries at once keep to themselves", async () => {
+    const source = createSource();
+    const times = Array.from({ length: 20 }, (_, i) => 100_000 + i * 200_000);
+    const all = (engine: QueryEngine): Promise<unknown[]> =>
+      Promise.all(
+        times.map((timeMs) =>
+          outcome(() => engine.instant(source, { query: "requests_total", timeMs })),
+        ),
+      );
+    assert.deepEqual(await all(threads), await all(local));
+  });
+
+  test("warnings and errors of the storage come through", async () => {
+    const warning: Queryable = {
+      async *select() {
+        yield { series: [], warnings: ["store a is down"] };
+      },
+      labelNames: refuse,
+      labelValues: refuse,
+    };
+    const { warnings } = await threads.instant(warning, { query: "x", timeMs: 0 });
+    assert.deepEqual(warnings, ["store a is down"]);
+    const failing: Queryable = {
+      // oxlint-disable-next-line require-yield
+      async *select() {
+        throw new AppError("unavailable", "cannot read store a");
+      },
+      labelNames: refuse,
+      labelValues: refuse,
+    };
+    assert.equal(
+      await outcome(() => threads.instant(failing, { query: "x", timeMs: 0 })),
+      "unavailable: cannot read store a",
+    );
+  });
+
+  const hanging: Queryable = {
+    // oxlint-disable-next-line require-yield
+    async *select() {
+      await new Promise(() => undefined);
+    },
+    labelNames: refuse,
+    labelValues: refuse,
+  };
+
+  test("a cancelled query ends at once, though the storage hangs", async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const running = outcome(() => threads.instant(hanging, { query: "x", timeMs: 0, signal }));
+    setImmediate(() => controller.abort());
+    assert.equal(await running, "canceled: query was canceled in expression evaluation");
+  });
+
+  test("a query that takes too long is stopped", async () => {
+    assert.equal(
+      await outcome(() => threads.instant(hanging, { query: "x", timeMs: 0, timeoutMs: 1 })),
+      "timeout: query timed out in expression evaluation",
+    );
+  });
+
+  test("an engine that was stopped fails what runs and what comes", async () => {
+    const engine = new WorkerEngine({ workerCount: 1 });
+    const running = outcome(() => engine.instant(hanging, { query: "x", timeMs: 0 }));
+    await new Promise((resolve) => setImmediate(resolve));
+    await engine[Symbol.asyncDispose]();
+    assert.equal(await running, "internal: cannot finish the query: its evaluation thread ended");
+    assert.equal(
+      await outcome(() => engine.instant(hanging, { query: "x", timeMs: 0 })),
+      "unavailable: cannot evaluate: the engine was stopped",
+    );
+  });
+});

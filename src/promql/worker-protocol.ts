@@ -1,0 +1,207 @@
+import type { ErrorCode } from "../base/errors.ts";
+import { Labels } from "../model/labels.ts";
+import { createMatcher, type MatchOperator } from "../model/matcher.ts";
+import type {
+  Chunk,
+  ChunkEncoding,
+  SelectHints,
+  SelectRequest,
+  Series,
+  SeriesBatch,
+} from "../storage/queryable.ts";
+import type { QueryResult, QueryStats } from "./result.ts";
+
+/**
+ * What a thread that evaluates and the thread that owns the storage say to each other. The evaluating side asks for
+ * series batch by batch; columns and chunk bytes change threads by transfer, never sample by sample.
+ */
+export type ToWorker =
+  | { kind: "query"; id: number; query: WireQuery }
+  | { kind: "abort"; id: number; code: ErrorCode; message: string }
+  | { kind: "batch"; id: number; select: number; batch: WireBatch | undefined }
+  | { kind: "selectFailed"; id: number; select: number; code: ErrorCode; message: string };
+
+export type FromWorker =
+  | { kind: "select"; id: number; select: number; request: WireSelect }
+  | { kind: "next"; id: number; select: number }
+  | { kind: "endSelect"; id: number; select: number }
+  | { kind: "result"; id: number; result: WireResult }
+  | { kind: "failed"; id: number; code: ErrorCode; message: string };
+
+export interface WireQuery {
+  readonly query: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Undefined for an instant query. */
+  readonly stepMs: number | undefined;
+  readonly lookbackMs: number | undefined;
+}
+
+export interface WireSelect {
+  readonly matchers: readonly { name: string; operator: MatchOperator; value: string }[];
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly hints: SelectHints | undefined;
+}
+
+export interface WireBatch {
+  /** Names and values of each series, in order. */
+  readonly labels: readonly (readonly string[])[];
+  readonly chunkCounts: Int32Array;
+  /** Encoding, first time, last time and size of each chunk, one after the other. */
+  readonly chunks: Float64Array;
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly warnings: readonly string[] | undefined;
+}
+
+export function packSelect(request: SelectRequest): WireSelect {
+  return {
+    matchers: request.matchers.map(({ name, operator, value }) => ({ name, operator, value })),
+    minTimeMs: request.minTimeMs,
+    maxTimeMs: request.maxTimeMs,
+    hints: request.hints,
+  };
+}
+
+export function unpackSelect(wire: WireSelect, signal: AbortSignal): SelectRequest {
+  const { minTimeMs, maxTimeMs, hints } = wire;
+  return {
+    matchers: wire.matchers.map(({ name, operator, value }) =>
+      createMatcher(name, operator, value),
+    ),
+    minTimeMs,
+    maxTimeMs,
+    ...(hints === undefined ? {} : { hints }),
+    signal,
+  };
+}
+
+const CHUNK_FIELDS = 4;
+
+export function packBatch(batch: SeriesBatch): WireBatch {
+  const { series } = batch;
+  let chunkCount = 0;
+  let byteCount = 0;
+  for (const { chunks } of series) {
+    chunkCount += chunks.length;
+    for (const { data } of chunks) byteCount += data.length;
+  }
+  const chunkCounts = new Int32Array(series.length);
+  const fields = new Float64Array(chunkCount * CHUNK_FIELDS);
+  const data = new Uint8Array(byteCount);
+  let field = 0;
+  let byte = 0;
+  for (const [index, { chunks }] of series.entries()) {
+    chunkCounts[index] = chunks.length;
+    for (const chunk of chunks) {
+      fields[field++] = chunk.encoding;
+      fields[field++] = chunk.minTimeMs;
+      fields[field++] = chunk.maxTimeMs;
+      fields[field++] = chunk.data.length;
+      data.set(chunk.data, byte);
+      byte += chunk.data.length;
+    }
+  }
+  const labels = series.map((one) => packLabels(one.labels));
+  return { labels, chunkCounts, chunks: fields, data, warnings: batch.warnings };
+}
+
+export function unpackBatch(wire: WireBatch): SeriesBatch {
+  let field = 0;
+  let byte = 0;
+  const series: Series[] = wire.labels.map((flat, index) => {
+    const chunks: Chunk[] = [];
+    for (let i = 0; i < wire.chunkCounts[index]!; i++) {
+      const size = wire.chunks[field + 3]!;
+      chunks.push({
+        encoding: wire.chunks[field] as ChunkEncoding,
+        minTimeMs: wire.chunks[field + 1]!,
+        maxTimeMs: wire.chunks[field + 2]!,
+        data: wire.data.subarray(byte, byte + size),
+      });
+      field += CHUNK_FIELDS;
+      byte += size;
+    }
+    return { labels: Labels.fromSorted(flat), chunks };
+  });
+  return wire.warnings === undefined ? { series } : { series, warnings: wire.warnings };
+}
+
+function packLabels(labels: Labels): string[] {
+  const flat: string[] = [];
+  for (const [name, value] of labels) flat.push(name, value);
+  return flat;
+}
+
+export type WireValue =
+  | { kind: "scalar"; timeMs: number; value: number }
+  | { kind: "string"; timeMs: number; value: string }
+  | { kind: "vector"; timeMs: number; labels: string[][]; values: Float64Array }
+  | {
+      kind: "matrix";
+      series: { labels: string[]; times: Float64Array; values: Float64Array }[];
+    };
+
+export interface WireResult {
+  readonly value: WireValue;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+  readonly stats: QueryStats;
+}
+
+/** The result for `postMessage`, and the buffers to transfer with it. */
+export function packResult(result: QueryResult): { wire: WireResult; transfer: ArrayBuffer[] } {
+  const { warnings, infos, stats } = result;
+  const { value, transfer } = packValue(result);
+  return { wire: { value, warnings, infos, stats }, transfer: [...transfer] };
+}
+
+function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<ArrayBuffer> } {
+  const transfer = new Set<ArrayBuffer>();
+  switch (value.kind) {
+    case "scalar":
+    case "string":
+      return { value, transfer };
+    case "vector": {
+      const values = Float64Array.from(value.samples, (sample) => sample.value);
+      transfer.add(values.buffer);
+      const labels = value.samples.map((sample) => packLabels(sample.labels));
+      return { value: { kind: "vector", timeMs: value.timeMs, labels, values }, transfer };
+    }
+    case "matrix": {
+      for (const { times, values } of value.series)
+        for (const { buffer } of [times, values])
+          if (buffer instanceof ArrayBuffer) transfer.add(buffer);
+      const series = value.series.map(({ labels, times, values }) => ({
+        labels: packLabels(labels),
+        times,
+        values,
+      }));
+      return { value: { kind: "matrix", series }, transfer };
+    }
+  }
+}
+
+export function unpackResult(wire: WireResult): QueryResult {
+  const { value } = wire;
+  switch (value.kind) {
+    case "scalar":
+    case "string":
+      return { ...wire, value };
+    case "vector": {
+      const samples = value.labels.map((flat, index) => ({
+        labels: Labels.fromSorted(flat),
+        value: value.values[index]!,
+      }));
+      return { ...wire, value: { kind: "vector", timeMs: value.timeMs, samples } };
+    }
+    case "matrix": {
+      const series = value.series.map(({ labels, times, values }) => ({
+        labels: Labels.fromSorted(labels),
+        times,
+        values,
+      }));
+      return { ...wire, value: { kind: "matrix", series } };
+    }
+  }
+}
