@@ -106,37 +106,42 @@ function withLock(action) {
 }
 
 const [task = "help", ...rest] = process.argv.slice(2);
-const cli = join(root, "src", "cli", "main.ts");
+const app = join(root, "dist", "app", "main.js");
+/** Young objects die young: a small nursery is collected more often but keeps every process small. */
+const appFlags = ["--max-semi-space-size=2", app];
 const needsPage = new Set(["start", "demo", "test", "cli", "page", "system"]);
+const needsApp = new Set(["start", "demo", "test", "cli", "system", "bench", "faults"]);
 
 const node = withLock(() => {
   const path = modernNode();
   installPackages(root, "installing packages");
-  if (needsPage.has(task) && existsSync(join(root, "ui", "package.json"))) buildPage(path);
+  if (needsPage.has(task)) buildPage(path);
+  if (needsApp.has(task)) bundleApp();
   return path;
 });
+
+/** Whether any of `sources` (files and folders below `folder`) is newer than `built`, or that is not there. */
+function isOutdated(built, folder, sources) {
+  if (!existsSync(built)) return true;
+  const newer = spawnSync(
+    "find",
+    [...sources, "-type", "f", "-not", "-name", "*.test.ts", "-newer", built, "-print", "-quit"],
+    { cwd: folder, encoding: "utf8" },
+  );
+  return newer.status !== 0 || newer.stdout.trim() !== "";
+}
 
 /** Builds the page when its sources changed since the last build. */
 function buildPage(nodePath) {
   const ui = join(root, "ui");
-  const listing = spawnSync(
-    "find",
-    [
+  if (
+    !isOutdated(join(ui, "dist", "index.html"), ui, [
       "src",
+      "public",
       "index.html",
       "package-lock.json",
       "vite.config.ts",
-      "-type",
-      "f",
-      "-newer",
-      "dist/index.html",
-    ],
-    { cwd: ui, encoding: "utf8" },
-  );
-  if (
-    existsSync(join(ui, "dist", "index.html")) &&
-    listing.status === 0 &&
-    listing.stdout.trim() === ""
+    ])
   )
     return;
   installPackages(ui, "installing the page's packages");
@@ -146,6 +151,29 @@ function buildPage(nodePath) {
     [join(ui, "node_modules", "vite", "bin", "vite.js"), "build"],
     ui,
   );
+}
+
+/** Bundles the program when its sources changed: a bundle starts twice as fast and takes two thirds of the memory. */
+function bundleApp() {
+  if (!isOutdated(app, root, ["src", "package-lock.json"])) return;
+  // Some packages inside are CommonJS and ask for Node's own modules with require.
+  const banner =
+    'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+  const flags = [
+    "--bundle",
+    "--splitting",
+    "--platform=node",
+    "--format=esm",
+    "--target=node22",
+    "--sourcemap=linked",
+    "--log-level=error",
+    `--outdir=${dirname(app)}`,
+    `--banner:js=${banner}`,
+  ];
+  setup("bundling the program", join(root, "node_modules", ".bin", "esbuild"), [
+    join(root, "src", "cli", "main.ts"),
+    ...flags,
+  ]);
 }
 
 function run(args, environment = {}) {
@@ -167,17 +195,19 @@ function run(args, environment = {}) {
 
 switch (task) {
   case "start":
-    run([...nodeFlags, cli, "up", ...rest]);
+    run([...appFlags, "up", ...rest]);
     break;
   case "demo":
-    run([...nodeFlags, cli, "demo", ...rest]);
+    run([...appFlags, "demo", ...rest]);
     break;
   case "cli":
-    run([...nodeFlags, cli, ...rest]);
+    run([...appFlags, ...rest]);
     break;
   case "exec":
     run([join(root, "node_modules", ".bin", rest[0]), ...rest.slice(1)]);
     break;
   default:
-    run([...nodeFlags, join(root, "scripts", "tasks.ts"), task, ...rest]);
+    run([...nodeFlags, join(root, "scripts", "tasks.ts"), task, ...rest], {
+      SHOAL_APP: needsApp.has(task) ? app : "",
+    });
 }

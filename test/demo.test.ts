@@ -3,16 +3,15 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { SHOAL_COMMAND } from "./support/processes.ts";
 
 test(
   "shoal demo --check settles on 3 shards and verifies itself",
   { timeout: 180_000 },
   async () => {
-    const child = spawn(
-      process.execPath,
-      ["--disable-warning=ExperimentalWarning", "src/cli/main.ts", "demo", "--check"],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const child = spawn(process.execPath, [...SHOAL_COMMAND, "demo", "--check"], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));

@@ -12,6 +12,11 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** What runs as `shoal`: the bundle that users run when the task runner has made it, else the sources. */
+export const SHOAL_COMMAND: readonly string[] = process.env["SHOAL_APP"]
+  ? ["--max-semi-space-size=2", process.env["SHOAL_APP"]]
+  : ["--disable-warning=ExperimentalWarning", join(root, "src/cli/main.ts")];
+
 /** How long a program may take until it answers that it is ready. */
 const READY_TIMEOUT_MS = 60_000;
 
@@ -97,12 +102,7 @@ export interface ShoalOptions {
 export async function startShoal(options: ShoalOptions): Promise<RunningProcess> {
   const folder = temporaryFolder("shoal");
   const port = options.port ?? (await freePort());
-  const args = [
-    "--disable-warning=ExperimentalWarning",
-    join(root, "src/cli/main.ts"),
-    ...options.args,
-    `--web.listen-address=127.0.0.1:${port}`,
-  ];
+  const args = [...SHOAL_COMMAND, ...options.args, `--web.listen-address=127.0.0.1:${port}`];
   if (options.config !== undefined) {
     const configFile = join(folder, "prometheus.yml");
     writeFileSync(configFile, options.config);
