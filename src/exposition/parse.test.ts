@@ -11,16 +11,10 @@ import {
   METRIC_KINDS,
   ParsedColumns,
 } from "./columns.ts";
-import { EntryParser, type TextFormat } from "./entry-parser.ts";
+import type { TextFormat } from "./entry-parser.ts";
+import { bodyOf, checkAgreement, checkAnyBytes, outcome, parseSlowly } from "./parse.fixture.ts";
 import { ExpositionParser, parseText } from "./parse.ts";
 import { decodePairs, decodeSeries, normalizeFloat } from "./series.ts";
-
-function bodyOf(content: string | Uint8Array): { body: Uint8Array; length: number } {
-  const bytes = typeof content === "string" ? Buffer.from(content) : content;
-  const body = new Uint8Array(bytes.length + 1);
-  body.set(bytes);
-  return { body, length: bytes.length };
-}
 
 /** `{labels} value @timestamp` for each sample. */
 function samples(content: string, format: TextFormat = "text"): string[] {
@@ -280,117 +274,6 @@ for (const [name, format, want] of [
     assert.deepEqual(parseSlowly({ body, length }, format), outcome({ body, length }, format));
   });
 
-/** The result of the columnar parser as plain data, error text included. */
-function outcome(source: { body: Uint8Array; length: number }, format: TextFormat): unknown[] {
-  const columns = new ParsedColumns();
-  let error = "";
-  try {
-    parseText(source.body, source.length, columns, format);
-  } catch (thrown) {
-    assert.ok(thrown instanceof AppError, String(thrown));
-    error = thrown.message;
-  }
-  return plain(columns, error);
-}
+test("fast path and exact parser agree on anything", () => checkAgreement(4000));
 
-/** The same by the exact parser alone. */
-function parseSlowly(source: { body: Uint8Array; length: number }, format: TextFormat): unknown[] {
-  const columns = new ParsedColumns();
-  const parser = new EntryParser(format);
-  source.body[source.length] = 10;
-  parser.reset(source.body, Buffer.from(source.body.buffer), source.length);
-  let error = "";
-  try {
-    let position = 0;
-    while (parser.next(position, columns) !== "end") position = parser.position;
-  } catch (thrown) {
-    assert.ok(thrown instanceof AppError, String(thrown));
-    error = thrown.message;
-  }
-  return plain(columns, error);
-}
-
-function plain(columns: ParsedColumns, error: string): unknown[] {
-  const rows: unknown[] = [error, columns.metadataCount, columns.exemplarCount];
-  for (let i = 0; i < columns.count; i++)
-    rows.push([
-      columns.seriesStart[i],
-      columns.seriesEnd[i],
-      columns.lineEnd[i],
-      columns.values[i],
-      columns.hasTimestamp[i],
-      columns.timestamps[i],
-      columns.kinds[i],
-    ]);
-  return rows;
-}
-
-const fragment = fc.constantFrom(
-  "a",
-  "b:c",
-  "metric_9",
-  "a{b}",
-  "{",
-  "}",
-  'x="y"',
-  'le="1"',
-  ",",
-  "=",
-  '"',
-  "\\",
-  '\\"',
-  " ",
-  "  ",
-  "\t",
-  "\n",
-  "\n\n",
-  "1",
-  "-2.5",
-  "1e3",
-  "1e999",
-  "NaN",
-  "+Inf",
-  "0.30000000000000004",
-  "1395066363000",
-  "# TYPE a histogram\n",
-  "# HELP a text\n",
-  "# UNIT a_s s\n",
-  "# comment\n",
-  "# EOF\n",
-  "#",
-  ' # {t="1"} 2 3\n',
-  '{"q.r",s="é"} 1\n',
-  'ok{l="v",m="w"} 12\n',
-  "plain 7 8\n",
-  "\0",
-  "é",
-);
-
-test("fast path and exact parser agree on anything", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fragment, { maxLength: 30 }),
-      fc.constantFrom<TextFormat>("text", "openmetrics"),
-      (fragments, format) => {
-        const source = bodyOf(fragments.join(""));
-        assert.deepEqual(outcome(source, format), parseSlowly(source, format));
-      },
-    ),
-    { numRuns: 4000 },
-  );
-});
-
-test("any bytes give samples or a named error", () => {
-  fc.assert(
-    fc.property(
-      fc.uint8Array({ maxLength: 200 }),
-      fc.constantFrom<TextFormat>("text", "openmetrics"),
-      (bytes, format) => {
-        const source = bodyOf(bytes);
-        const [error] = outcome(source, format);
-        assert.equal(typeof error, "string");
-      },
-    ),
-    { numRuns: 3000 },
-  );
-});
+test("any bytes give samples or a named error", () => checkAnyBytes(3000));

@@ -3,14 +3,10 @@
  * Both must agree on health, error text, series, labels and what the scrape reports of itself.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
+import { skipWithoutParts, startPrometheus } from "../../test/support/processes.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { parseFloatText } from "../base/float.ts";
@@ -25,13 +21,6 @@ import {
   scrapeConfig,
   targetOf,
 } from "./scrape.fixture.ts";
-
-const parts = process.env["SHOAL_PARTS"];
-const prometheus = parts === undefined ? "" : join(parts, "root/usr/bin/prometheus");
-const skip =
-  prometheus !== "" && existsSync(prometheus)
-    ? false
-    : "skipped: SHOAL_PARTS names no folder with a real Prometheus (root/usr/bin/prometheus)";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT = "text/plain; version=0.0.4";
@@ -128,26 +117,30 @@ interface Observed {
   readonly series: readonly string[];
 }
 
-test("a real Prometheus makes the same of every body", { skip, timeout: 60_000 }, async () => {
-  const server = createServer((request, response) => {
-    const [type, body] = CASES[Number(request.url!.slice(1))] ?? [TEXT, ""];
-    if (type !== "") response.setHeader("content-type", type);
-    response.end(body);
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  try {
-    const [theirs, ours] = await Promise.all([byPrometheus(port), byShoal(port)]);
-    const label = (observed: readonly Observed[]): unknown[] =>
-      observed.map((one, i) => ({ case: CASES[i], ...one }));
-    assert.deepEqual(label(ours), label(theirs));
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
-});
+test(
+  "a real Prometheus makes the same of every body",
+  { skip: skipWithoutParts(), timeout: 60_000 },
+  async () => {
+    const server = createServer((request, response) => {
+      const [type, body] = CASES[Number(request.url!.slice(1))] ?? [TEXT, ""];
+      if (type !== "") response.setHeader("content-type", type);
+      response.end(body);
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    try {
+      const [theirs, ours] = await Promise.all([byPrometheus(port), byShoal(port)]);
+      const label = (observed: readonly Observed[]): unknown[] =>
+        observed.map((one, i) => ({ case: CASES[i], ...one }));
+      assert.deepEqual(label(ours), label(theirs));
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  },
+);
 
 async function byShoal(port: number): Promise<Observed[]> {
   const storage = new FakeStorage();
@@ -185,50 +178,23 @@ async function byShoal(port: number): Promise<Observed[]> {
 }
 
 async function byPrometheus(port: number): Promise<Observed[]> {
-  const folder = await mkdtemp(join(tmpdir(), "shoal-scrape-"));
   const groups = CASES.map(
     (_, i) =>
       `      - targets: ["127.0.0.1:${port}"]\n        labels: {instance: e, case: "${i}", __metrics_path__: "/${i}"}\n`,
   );
-  await writeFile(
-    join(folder, "prometheus.yml"),
-    `global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n  - job_name: job\n    static_configs:\n${groups.join("")}`,
-  );
-  const own = createServer();
-  await new Promise<void>((resolve) => {
-    own.listen(0, "127.0.0.1", resolve);
-  });
-  const api = `127.0.0.1:${(own.address() as AddressInfo).port}`;
-  await new Promise<void>((resolve) => {
-    own.close(() => resolve());
-  });
-  const child = spawn(
-    prometheus,
-    [
-      `--config.file=${join(folder, "prometheus.yml")}`,
-      `--storage.tsdb.path=${join(folder, "data")}`,
-      `--web.listen-address=${api}`,
-      "--log.level=error",
-    ],
-    { stdio: "ignore" },
-  );
-  const exited = new Promise<void>((resolve) => {
-    child.once("exit", () => resolve());
+  const prometheus = await startPrometheus({
+    config: `global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n  - job_name: job\n    static_configs:\n${groups.join("")}`,
   });
   const client = createHttpClient(HTTP_CLIENT_CONFIG, { userAgent: "Shoal/test" });
   const get = async (path: string): Promise<unknown> => {
-    const response = await client.request({ url: `http://${api}${path}`, timeoutMs: 5000 });
+    const response = await client.request({ url: `${prometheus!.url}${path}`, timeoutMs: 5000 });
     return JSON.parse(await readText(response.body, 1 << 24));
   };
   try {
     let targets: ApiTarget[] = [];
     await until(async () => {
-      try {
-        targets = ((await get("/api/v1/targets")) as { data: { activeTargets: ApiTarget[] } }).data
-          .activeTargets;
-      } catch {
-        return false;
-      }
+      const answer = (await get("/api/v1/targets")) as { data: { activeTargets: ApiTarget[] } };
+      targets = answer.data.activeTargets;
       return targets.length === CASES.length && targets.every((one) => one.health !== "unknown");
     });
     const query = encodeURIComponent('{job="job"}[5m]');
@@ -250,10 +216,8 @@ async function byPrometheus(port: number): Promise<Observed[]> {
       };
     });
   } finally {
-    child.kill("SIGKILL");
-    await exited;
     await client.close();
-    await rm(folder, { recursive: true, force: true });
+    await prometheus!.stop();
   }
 }
 

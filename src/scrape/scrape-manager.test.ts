@@ -263,6 +263,19 @@ test("a target handed over gets no markers", async () => {
   await rig.manager.stop();
 });
 
+test("nor does one whose handover becomes known only after it went", async () => {
+  const rig = new Rig();
+  const target = targetOf(URL);
+  rig.apply(scrapeConfig(), [target]);
+  await rig.tick();
+  rig.apply(scrapeConfig(), []);
+  await rig.clock.advance(5000);
+  rig.apply(scrapeConfig(), [], new Set([target.hash]));
+  await rig.clock.advance(60_000);
+  assert.equal(rig.storage.batches.length, 1);
+  await rig.manager.stop();
+});
+
 test("a target that comes back in time goes on without a gap or a marker", async () => {
   const rig = new Rig();
   rig.apply(scrapeConfig());

@@ -79,6 +79,9 @@ export class ScrapePool {
     const wanted = new Map(update.targets.map((target) => [target.hash, target]));
     for (const [hash, member] of this.#members)
       if (!wanted.has(hash)) this.#retire(hash, member, update.handedOver.has(hash));
+    // A target may turn out to be handed over only after it went.
+    for (const [hash, member] of this.#leaving)
+      if (update.handedOver.has(hash) && !wanted.has(hash)) this.#retire(hash, member, true);
     for (const [hash, target] of wanted) {
       const member = this.#members.get(hash);
       if (member !== undefined) {

@@ -1,0 +1,6 @@
+import { test } from "node:test";
+import { checkAgreement, checkAnyBytes } from "./parse.fixture.ts";
+
+void test("fast path and exact parser agree on anything", () => checkAgreement(300_000));
+
+void test("any bytes give samples or a named error", () => checkAnyBytes(300_000));
