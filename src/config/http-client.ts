@@ -2,7 +2,7 @@ import { messageOf } from "../base/errors.ts";
 import { parseUrl } from "./url.ts";
 import { anything } from "./anything.ts";
 import { text, bool, path, secret, url, oneOf } from "./scalars.ts";
-import { field, map, object, type Values } from "./object.ts";
+import { field, map, object, type Fields, type Values } from "./object.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
 import type { Where } from "./reader.ts";
 import type { TlsVersion } from "./types.ts";
@@ -284,9 +284,13 @@ export function checkHttpUrl(written: string, at: Where): void {
 /** Whether no key of the HTTP client is set to anything but its default. */
 export function isDefaultHttpClient(values: HttpClientValues): boolean {
   const { follow_redirects: follows, enable_http2: http2, ...rest } = values;
-  if (!follows || !http2) return false;
-  return Object.entries(rest).every(([key, value]) => {
-    const known = Object.entries(httpClientFields).find(([name]) => name === key);
-    return known === undefined || known[1].kind.isEmpty(value as never);
-  });
+  const fields: Fields = httpClientFields;
+  const others: Readonly<Record<string, unknown>> = rest;
+  return (
+    follows &&
+    http2 &&
+    Object.keys(fields).every(
+      (key) => !Object.hasOwn(others, key) || fields[key]!.kind.isEmpty(others[key]),
+    )
+  );
 }

@@ -129,6 +129,11 @@ describe("each mechanism refuses what Prometheus refuses", () => {
   );
   f(
     "kubernetes",
+    "role: pod, proxy_from_environment: true",
+    "to use custom HTTP client configuration please provide the 'api_server' URL explicitly",
+  );
+  f(
+    "kubernetes",
     "role: pod, follow_redirects: false",
     "to use custom HTTP client configuration please provide the 'api_server' URL explicitly",
   );
