@@ -19,7 +19,7 @@ import { type Head, openHead } from "./head.ts";
  * that was acknowledged, and is killed when the parent has seen a random number of them. Segments, retention and
  * checkpoints are small enough to be hit by many of the kills.
  */
-const KILLS = 50;
+const KILLS = Number(process.env["SHOAL_KILLS"] ?? 50);
 const LANES = 2;
 const TARGETS = 3;
 const SERIES_PER_TARGET = 40;
