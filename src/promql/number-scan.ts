@@ -36,7 +36,10 @@ export class NumberScan {
         if (this.#accept("._eE") || this.#atEnd()) return false;
       } else if (this.#accept("_")) {
         if (this.#accept("._eE") || this.#atEnd()) return false;
-      } else if (!this.#accept(digits)) break;
+      } else if (this.#accept(digits)) {
+        // A run of digits: an `e` among hexadecimal ones is one of them here, while at a run's start it is not.
+        while (this.#accept(digits));
+      } else break;
     }
     return this.at > from && !this.#atWord();
   }

@@ -1,7 +1,7 @@
 /** The modifiers of binary operators, and lists of label names. */
-import { quote } from "../base/text.ts";
+import { isValidLabelName } from "../model/labels.ts";
 import type { VectorMatching } from "./ast.ts";
-import { unquote } from "./literals.ts";
+import { quoteBytes, unquote } from "./literals.ts";
 import type { TokenStream } from "./token-stream.ts";
 import { isLabelName, startsExpression, type TokenKind } from "./tokens.ts";
 
@@ -63,7 +63,8 @@ export function parseLabelNames(tokens: TokenStream): readonly string[] {
     if (!isLabelName(token)) throw tokens.unexpected(where, "label");
     tokens.next();
     const name = token.kind === "string" ? unquote(token.text) : token.text;
-    if (name === "") throw tokens.error(token, `invalid label name for grouping: ${quote(name)}`);
+    if (!isValidLabelName(name))
+      throw tokens.error(token, `invalid label name for grouping: ${quoteBytes(name)}`);
     names.push(name);
     if (tokens.accept(",") === undefined && tokens.peek().kind !== ")")
       throw tokens.unexpected(where, '"," or ")"');

@@ -144,13 +144,6 @@ export const HELPER_WORDS: ReadonlySet<TokenKind> = new Set([
   "min_of",
   "max_of",
 ]);
-/** Words and names that may be label names in `by (…)` and its kin. */
-const NOT_LABELS: ReadonlySet<TokenKind> = new Set([
-  "number",
-  "duration",
-  "end of input",
-  "string",
-]);
 
 /** Whether a token can be a metric name where an expression may begin. */
 export function isMetricName(kind: TokenKind): boolean {
@@ -166,7 +159,8 @@ export function isMetricName(kind: TokenKind): boolean {
 /** Whether a token can be a label name in `by (…)` and its kin. */
 export function isLabelName(token: Token): boolean {
   if (token.kind === "string") return true;
-  return !NOT_LABELS.has(token.kind) && /^[a-zA-Z_:]/.test(token.text);
+  // Any word, but for `inf` and `nan`.
+  return token.kind !== "number" && /^[a-zA-Z_:]/.test(token.text);
 }
 
 export function startsExpression(kind: TokenKind): boolean {
