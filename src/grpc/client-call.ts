@@ -44,10 +44,15 @@ export class ClientCall {
   #done = false;
   #retried = false;
   #cancelDeadline: () => void = () => {};
-  readonly #onAbort = (): void =>
+  readonly #onAbort = (): void => {
+    const reason: unknown = this.#options.signal?.reason;
+    // A reason of ours (a query's timeout) says more than that the call was canceled.
     this.cancel(
-      new AppError("canceled", "the call was canceled", { cause: this.#options.signal?.reason }),
+      reason instanceof AppError
+        ? reason
+        : new AppError("canceled", "the call was canceled", { cause: reason }),
     );
+  };
 
   constructor(options: ClientCallOptions) {
     this.#options = options;

@@ -61,6 +61,7 @@ export interface EndpointStatus {
 const DEFAULT_REFRESH_MS = 5000;
 const DEFAULT_INFO_TIMEOUT_MS = 5000;
 const DEFAULT_CLOSE_DELAY_MS = 120_000;
+const MAX_BACKOFF_MS = 2000;
 
 /** One StoreAPI server: its connection and what its Info last said. */
 export class Endpoint {
@@ -153,6 +154,8 @@ export class Endpoint {
       this.#lastError = "";
       if (before !== "healthy") logger.info("endpoint is healthy", { endpoint: this.address });
     } catch (error) {
+      // The set is being stopped.
+      if (error instanceof AppError && error.code === "canceled") return;
       this.#health = "unhealthy";
       this.#lastError = messageOf(error);
       if (before !== "unhealthy")
@@ -253,6 +256,8 @@ export class EndpointSet implements Service {
     const channel = createChannel({
       address: spec.address,
       clock: this.#clock,
+      // A shard that restarts is found again soon after.
+      backoff: { initialMs: 250, maxMs: MAX_BACKOFF_MS },
       ...(tls === undefined ? {} : { tls }),
       ...(keepalive === undefined ? {} : { keepalive }),
       ...(spec.compression === undefined ? {} : { compression: spec.compression }),

@@ -77,7 +77,10 @@ export class RemoteStore implements Queryable {
   select(request: SelectRequest): AsyncIterable<SeriesBatch> {
     const replicaLabels = request.withoutReplicaLabels ?? [];
     if (replicaLabels.length === 0 || this.#stripsReplicaLabels) return this.#stream(request);
-    return stripReplicaLabels(this.#stream({ ...request, limit: 0 }), replicaLabels);
+    return stripReplicaLabels(this.#stream({ ...request, limit: 0 }), {
+      names: replicaLabels,
+      limit: request.limit ?? 0,
+    });
   }
 
   async labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -221,16 +224,18 @@ function finished(series: { labels: Labels; chunks: Chunk[]; split: boolean }): 
 /** For stores that cannot: all series are read, stripped, sorted and joined. */
 async function* stripReplicaLabels(
   batches: AsyncIterable<SeriesBatch>,
-  names: readonly string[],
+  options: { names: readonly string[]; limit: number },
 ): AsyncGenerator<SeriesBatch> {
-  const gone = new Set(names);
+  const gone = new Set(options.names);
   const all: Series[] = [];
   const allWarnings: string[] = [];
   for await (const { series, warnings } of batches) {
     for (const { labels, chunks } of series) all.push({ labels: labels.without(gone), chunks });
     if (warnings !== undefined) allWarnings.push(...warnings);
   }
-  yield { series: sortSeries(all), warnings: allWarnings };
+  const sorted = sortSeries(all);
+  const end = options.limit === 0 ? sorted.length : options.limit;
+  yield { series: sorted.slice(0, end), warnings: allWarnings };
 }
 
 const TYPES: Readonly<Record<MatchOperator, number>> = {
