@@ -114,6 +114,19 @@ test("a gzip bomb fails the scrape and is never unpacked whole", async () => {
   assert.equal(storage.lastReport("scrape_body_size_bytes"), -1);
 });
 
+test("a body that is no gzip, or only the start of one, fails the scrape", async () => {
+  const whole = gzipSync("a 1\n".repeat(1000));
+  for (const body of [Buffer.from("a 1\n"), whole.subarray(0, whole.length / 2)]) {
+    const { url } = await serve((_, response) => {
+      response.writeHead(200, { ...TEXT, "content-encoding": "gzip" });
+      response.end(body);
+    });
+    const { outcomes, storage } = await scrape(url);
+    assert.match(outcomes[0]!.error, /^cannot unzip the body: /);
+    assert.equal(storage.lastReport("up"), 0);
+  }
+});
+
 test("an endless body is given up at the limit", async () => {
   let closed: () => void;
   const gone = new Promise<void>((resolve) => {
