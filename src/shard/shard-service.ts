@@ -72,10 +72,10 @@ export class ShardService {
   async start(): Promise<void> {
     const { folder, clock, logger } = this.#options;
     await mkdir(folder, { recursive: true });
-    const config = await readJson(join(folder, CONFIG_FILE));
-    const targets = await readJson(join(folder, TARGETS_FILE));
     this.#idleSinceMs = clock.now();
     try {
+      const config = await readJson(join(folder, CONFIG_FILE));
+      const targets = await readJson(join(folder, TARGETS_FILE));
       if (config === undefined) return;
       const pushed = decodeConfig(config);
       this.#config = parsePushed(pushed);

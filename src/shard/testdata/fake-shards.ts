@@ -202,7 +202,7 @@ export class FakeShard {
 export function fakeTarget(name: string, job = "m"): Target {
   const labels = Labels.fromObject({ job, instance: name });
   // Any decimal text that differs by name will do.
-  const hash = String([...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7));
+  const hash = String(Array.from(name).reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7));
   return {
     hash,
     job,

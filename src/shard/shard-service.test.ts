@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { silentLogger } from "../base/logger.ts";
+import type { Target } from "../model/target.ts";
+import type { TargetStatus } from "../scrape/scrape-loop.ts";
+import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
+import { ShardService } from "./shard-service.ts";
+import { fakeTarget } from "./testdata/fake-shards.ts";
+import type { AssignedTarget, PushedConfig } from "./wire.ts";
+
+const CONFIG: PushedConfig = {
+  rawContent: "scrape_configs: [{job_name: m, static_configs: [{targets: [a]}]}]\n",
+  baseFolder: "/",
+  hash: "one",
+};
+
+/** A scraper that records what it is told, and whose targets do what the test says. */
+class FakeEngine {
+  readonly updates: ScrapeUpdate[] = [];
+  results: TargetStatus[] = [];
+  apply(update: ScrapeUpdate): void {
+    this.updates.push(update);
+  }
+  status(): TargetStatus[] {
+    return this.results;
+  }
+  async stop(): Promise<void> {}
+  get urls(): string[] {
+    return this.updates.at(-1)!.targets.map((target) => target.url);
+  }
+}
+
+let folder: string;
+let engine: FakeEngine;
+let nowMs: number;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "shoal-shard-"));
+  engine = new FakeEngine();
+  nowMs = 1000;
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function startShard(): Promise<ShardService> {
+  const shard = new ShardService({
+    id: "shard-0",
+    folder,
+    engine,
+    headSeries: () => 7,
+    grpcAddress: () => "127.0.0.1:1",
+    clock: {
+      now: () => nowMs,
+      monotonic: () => nowMs,
+      after: () => () => {},
+      sleep: async () => {},
+    },
+    logger: silentLogger,
+    startedAtMs: 5,
+  });
+  await shard.start();
+  return shard;
+}
+
+function assign(name: string, rest: Partial<AssignedTarget> = {}): AssignedTarget {
+  const load = { series: 10, rawSeries: 20 };
+  return { target: fakeTarget(name), state: "normal", assignedAtMs: 900, load, ...rest };
+}
+
+function scraped(target: Target, rest: Partial<TargetStatus>): TargetStatus {
+  return {
+    target,
+    health: "up",
+    lastError: "",
+    lastScrapeMs: nowMs,
+    lastDurationMs: 3,
+    seriesScraped: 100,
+    seriesPostRelabel: 90,
+    seriesAdded: 0,
+    bodyBytes: 1,
+    scrapes: 1,
+    ...rest,
+  };
+}
+
+test("targets and configuration are kept over a restart", async () => {
+  const first = await startShard();
+  await first.setConfig(CONFIG);
+  await first.setTargets([assign("a"), assign("b", { state: "in_transfer" })]);
+  await first.stop();
+  engine = new FakeEngine();
+  const second = await startShard();
+  assert.deepEqual(engine.urls.sort(), ["http://a/metrics", "http://b/metrics"]);
+  assert.equal(second.runtime().configHash, "one");
+  assert.deepEqual(
+    second.assignment().map(({ target, state }) => [target.url, state]),
+    [
+      ["http://a/metrics", "normal"],
+      ["http://b/metrics", "in_transfer"],
+    ],
+  );
+  assert.equal((await stat(join(folder, "config.json"))).mode & 0o077, 0, "others may read it");
+  assert.deepEqual((await readdir(folder)).sort(), ["config.json", "targets.json"]);
+});
+
+test("a kept list that cannot be read leaves an empty shard that waits for its coordinator", async () => {
+  await writeFile(join(folder, "config.json"), JSON.stringify(CONFIG));
+  await writeFile(join(folder, "targets.json"), '{"Targets": {"m": [');
+  const shard = await startShard();
+  assert.deepEqual(shard.assignment(), []);
+  await shard.setTargets([assign("a")]);
+  assert.equal(shard.assignment().length, 1);
+});
+
+test("a broken configuration is refused and the old one stays", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  const broken = { ...CONFIG, rawContent: "scrape_configs: [{jobname: m}]", hash: "two" };
+  await assert.rejects(shard.setConfig(broken), { code: "bad-data" });
+  assert.equal(shard.runtime().configHash, "one");
+});
+
+test("a target that left in transfer is handed over, one that is gone is not", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  await shard.setTargets([assign("a"), assign("b", { state: "in_transfer" })]);
+  await shard.setTargets([]);
+  const { handedOver } = engine.updates.at(-1)!;
+  assert.deepEqual([...(handedOver ?? [])], [fakeTarget("b").hash]);
+});
+
+test("it reports the load it was placed with until it has measured, then an average of good scrapes", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  const { target } = assign("a");
+  await shard.setTargets([assign("a")]);
+  const status = () => shard.statuses().get(target.hash)!;
+  assert.deepEqual([status().load.series, status().health, status().scrapes], [10, "unknown", 0]);
+  engine.results = [scraped(target, { lastScrapeMs: 1000, health: "down", lastError: "refused" })];
+  assert.deepEqual([status().load.series, status().health, status().scrapes], [10, "down", 1]);
+  for (const [i, seriesPostRelabel] of [60, 90, 120, 150].entries()) {
+    engine.results = [scraped(target, { lastScrapeMs: 2000 + i, seriesPostRelabel })];
+    status();
+    status();
+  }
+  assert.deepEqual([status().load.series, status().load.rawSeries], [120, 100]);
+  assert.deepEqual([status().scrapes, status().goodScrapes], [5, 4]);
+  assert.equal(shard.runtime().processSeries, 100);
+});
+
+test("a scrape from before an assignment does not count for it", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  const { target } = assign("a");
+  await shard.setTargets([assign("a", { assignedAtMs: 5000 })]);
+  engine.results = [scraped(target, { lastScrapeMs: 4000 })];
+  assert.equal(shard.statuses().get(target.hash)!.goodScrapes, 0);
+  engine.results = [scraped(target, { lastScrapeMs: 6000 })];
+  assert.equal(shard.statuses().get(target.hash)!.goodScrapes, 1);
+});
+
+test("it is idle from the moment it has no targets", async () => {
+  const shard = await startShard();
+  assert.equal(shard.runtime().idleSinceMs, 1000);
+  await shard.setTargets([assign("a")]);
+  assert.equal(shard.runtime().idleSinceMs, undefined);
+  nowMs = 2000;
+  await shard.setTargets([]);
+  nowMs = 3000;
+  await shard.setTargets([]);
+  assert.equal(shard.runtime().idleSinceMs, 2000);
+});
