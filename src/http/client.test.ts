@@ -339,6 +339,23 @@ test("failures read as Prometheus's", async (t) => {
   await assert.rejects(connect().request({ url: "//h/", timeoutMs: 1 }), { code: "bad-data" });
 });
 
+test("requests to one host run side by side, and none waits behind one that hangs", async (t) => {
+  const waiting: ServerResponse[] = [];
+  const { url } = await serve(t, (request, response) => {
+    if (request.url === "/hang") return;
+    // Nobody is answered before all three have come.
+    waiting.push(response);
+    if (waiting.length === 3) for (const one of waiting) one.end("together");
+  });
+  const client = connect();
+  await assert.rejects(get(client, `${url}/hang`, 50), { code: "timeout" });
+  const hanging = get(client, `${url}/hang`, 3000);
+  const answers = await Promise.all([get(client, url), get(client, url), get(client, url)]);
+  assert.deepEqual(answers, Array(3).fill("200 together"));
+  await client.close();
+  await assert.rejects(hanging, { code: "unavailable" });
+});
+
 test("maxConnections bounds connections to one host", async (t) => {
   let open = 0;
   let most = 0;

@@ -9,7 +9,7 @@ import {
   type OutgoingHeaders,
 } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
-import { Dispatchers } from "./dispatchers.ts";
+import { Dispatchers, type RequestPool } from "./dispatchers.ts";
 import { Exchange, type ResponseHead } from "./exchange.ts";
 import { isConnectionLoss, requestFailure } from "./failure.ts";
 import { TokenSource } from "./oauth2.ts";
@@ -211,24 +211,24 @@ class PooledClient implements HttpClient {
   /** Sends once, or twice when an idempotent request met a kept connection that the server was just closing. */
   async #send(hop: Hop, headers: OutgoingHeaders, deadline: Deadline): Promise<Answer> {
     const chosen = this.#parts.dispatchers.select(hop.url);
-    const dispatcher = chosen instanceof Promise ? await deadline.race(chosen) : chosen;
+    const pool = chosen instanceof Promise ? await deadline.race(chosen) : chosen;
     try {
-      return await exchange(dispatcher, { hop, headers, deadline });
+      return await exchange(pool, { hop, headers, deadline });
     } catch (error) {
       if (!isConnectionLoss(error) || (hop.method !== "GET" && hop.method !== "HEAD")) throw error;
-      return exchange(dispatcher, { hop, headers, deadline });
+      return exchange(pool, { hop, headers, deadline });
     }
   }
 }
 
 async function exchange(
-  dispatcher: Dispatcher,
+  pool: RequestPool,
   options: { hop: Hop; headers: OutgoingHeaders; deadline: Deadline },
 ): Promise<Answer> {
   const { hop, headers, deadline } = options;
   const running = new Exchange();
   deadline.attach(running);
-  dispatcher.dispatch(
+  pool.dispatch(
     {
       origin: hop.url.origin,
       path: hop.url.pathname + hop.url.search,

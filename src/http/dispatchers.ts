@@ -1,6 +1,7 @@
-import { Agent, ProxyAgent, type Dispatcher } from "undici";
+import { Agent, buildConnector, ProxyAgent } from "undici";
 import type { HttpClientConfig, TlsConfig, TlsVersion } from "../config/types.ts";
 import { createProxyChooser, type Environment, type ProxyChooser } from "./proxy.ts";
+import type { Exchange } from "./exchange.ts";
 import type { SecretFiles } from "./secret-files.ts";
 
 /** As Go's transport in Prometheus: idle connections outlive most scrape intervals. */
@@ -20,6 +21,15 @@ interface TlsMaterial {
   readonly key: string;
 }
 
+/** Connections to any number of hosts. */
+export interface RequestPool {
+  dispatch(options: Agent.DispatchOptions, exchange: Exchange): unknown;
+  /** Ends when what is under way has ended. */
+  close(): Promise<void>;
+  /** Ends at once. */
+  destroy(): Promise<void>;
+}
+
 /**
  * The keep-alive pools of one client: direct, and through each proxy. When a certificate file changes, new pools replace
  * the old ones, which finish what they have under way.
@@ -31,7 +41,7 @@ export class Dispatchers {
   readonly #chooseProxy: ProxyChooser;
   readonly #hasTlsFiles: boolean;
   #material: TlsMaterial;
-  #pools = new Map<string, Dispatcher>();
+  #pools = new Map<string, RequestPool>();
 
   constructor(
     config: Pick<HttpClientConfig, "tls" | "enableHttp2" | "proxy">,
@@ -51,7 +61,7 @@ export class Dispatchers {
   }
 
   /** The pool that reaches `url`; a promise only when certificate files have to be looked at. */
-  select(url: URL): Dispatcher | Promise<Dispatcher> {
+  select(url: URL): RequestPool | Promise<RequestPool> {
     const proxy = this.#chooseProxy(url);
     const encrypted = url.protocol === "https:" || proxy?.startsWith("https:") === true;
     return encrypted && this.#hasTlsFiles
@@ -66,14 +76,14 @@ export class Dispatchers {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #pool(url: URL, proxy: string | undefined): Dispatcher {
+  #pool(url: URL, proxy: string | undefined): RequestPool {
     const key = proxy === undefined ? "" : `${url.protocol} ${proxy}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) this.#pools.set(key, (pool = this.#create(url, proxy)));
     return pool;
   }
 
-  #create(url: URL, proxy: string | undefined): Dispatcher {
+  #create(url: URL, proxy: string | undefined): RequestPool {
     const { enableHttp2, tls } = this.#config;
     const connect = { ...tlsOptions(tls, this.#material), timeout: CONNECT_TIMEOUT_MS };
     const options = {
@@ -87,7 +97,9 @@ export class Dispatchers {
     };
     // Like Go's client, prefer HTTP/2 where the server speaks it.
     const requestTls = { ...connect, allowH2: enableHttp2, preferH2: enableHttp2 };
-    if (proxy === undefined) return new Agent({ ...options, connect: requestTls });
+    // One connector for all hosts: a pool would otherwise make its own, with a session cache each.
+    if (proxy === undefined)
+      return new DirectPool({ ...options, connect: buildConnector(requestTls) });
     const { servername: _, ...proxyTls } = connect;
     return new ProxyAgent({
       ...options,
@@ -122,6 +134,48 @@ export class Dispatchers {
     this.#pools = new Map();
     // Graceful: resolves when the last request under way is done, which nobody needs to wait for.
     for (const pool of replaced) void pool.close();
+  }
+}
+
+/**
+ * Hosts reached directly. A scrape asks each host one thing at a time, so a host has a single connection without a queue
+ * of its own, which in undici takes 16 kB; only while that one is busy, or once it has failed, a true pool helps out.
+ */
+class DirectPool implements RequestPool {
+  readonly #single: Agent;
+  readonly #more: Agent | undefined;
+  readonly #busy = new Set<string>();
+
+  constructor(options: Agent.Options & { readonly connections: number | null }) {
+    const { connections } = options;
+    this.#single = new Agent({ ...options, connections: 1 });
+    if (connections !== 1)
+      this.#more = new Agent({
+        ...options,
+        connections: connections === null ? null : connections - 1,
+      });
+  }
+
+  dispatch(options: Agent.DispatchOptions, exchange: Exchange): void {
+    const origin = String(options.origin);
+    if (this.#more !== undefined && this.#busy.has(origin)) {
+      this.#more.dispatch(options, exchange);
+      return;
+    }
+    this.#busy.add(origin);
+    // After a failure the connection may be half-way up for long; nobody shall wait behind it.
+    exchange.onDone((failed) => {
+      if (!failed) this.#busy.delete(origin);
+    });
+    this.#single.dispatch(options, exchange);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#single.close(), this.#more?.close()]);
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([this.#single.destroy(), this.#more?.destroy()]);
   }
 }
 

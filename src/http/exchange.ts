@@ -29,7 +29,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
   readonly head: Promise<ResponseHead>;
   readonly #resolveHead: (head: ResponseHead) => void;
   readonly #rejectHead: (error: unknown) => void;
-  #onDone: (() => void) | undefined;
+  readonly #onDone: ((failed: boolean) => void)[] = [];
   #controller: Dispatcher.DispatchController | undefined;
   #chunks: Uint8Array[] = [];
   #bufferedBytes = 0;
@@ -44,10 +44,10 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     this.#rejectHead = reject;
   }
 
-  /** Runs `callback` when the last byte has arrived or the exchange has failed; at once if that has happened. */
-  onDone(callback: () => void): void {
-    if (this.#state === "open") this.#onDone = callback;
-    else callback();
+  /** Runs `callback` when the last byte has arrived or the exchange has failed; at once if that has happened already. */
+  onDone(callback: (failed: boolean) => void): void {
+    if (this.#state === "open") this.#onDone.push(callback);
+    else callback(this.#state === "failed");
   }
 
   /** Ends the exchange now: the head or the body's reader gets `reason`, and the connection is given up. */
@@ -90,7 +90,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     this.#state = "ended";
     this.#waiter?.resolve({ done: true, value: undefined });
     this.#waiter = undefined;
-    this.#onDone?.();
+    for (const callback of this.#onDone) callback(false);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -131,7 +131,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     this.head.catch(() => {});
     this.#waiter?.reject(error);
     this.#waiter = undefined;
-    this.#onDone?.();
+    for (const callback of this.#onDone) callback(true);
   }
 }
 
