@@ -10,7 +10,10 @@ import { skipWithoutParts, startPrometheus } from "../../test/support/processes.
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { parseFloatText } from "../base/float.ts";
+import type { ScrapeConfig } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
+import { compileAnchored } from "../model/regex.ts";
+import type { RelabelConfig } from "../model/relabel-config.ts";
 import { readText } from "../http/read-body.ts";
 import { createHttpClient } from "../http/client.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
@@ -111,6 +114,78 @@ const CASES: readonly (readonly [type: string, body: string])[] = [
   [OPENMETRICS, '# TYPE h gaugehistogram\nh_bucket{le="1"} 1\n# EOF\n'],
 ];
 
+/** The same with settings of the scrape configuration: its YAML and what that means, then Content-Type and body. */
+const CONFIGURED: readonly (readonly [
+  yaml: string,
+  config: Partial<ScrapeConfig>,
+  type: string,
+  body: string,
+])[] = [
+  ["sample_limit: 2", { sampleLimit: 2 }, TEXT, "a 1\nb 2\nc 3\nd 4\n"],
+  ["sample_limit: 4", { sampleLimit: 4 }, TEXT, "a 1\nb 2\nc 3\nd 4\n"],
+  ["label_limit: 4", { labelLimit: 4 }, TEXT, 'a 1\nb{x="1"} 2\nc 3\n'],
+  ["label_name_length_limit: 9", { labelNameLengthLimit: 9 }, TEXT, 'a 1\na{long_name_é="1"} 2\n'],
+  [
+    "label_value_length_limit: 60",
+    { labelValueLengthLimit: 60 },
+    TEXT,
+    `a 1\na{x="${"vé".repeat(30)}"} 2\n`,
+  ],
+  ["body_size_limit: 8B", { bodySizeLimit: 8 }, TEXT, "a 1\nb 2\n"],
+  ["body_size_limit: 9B", { bodySizeLimit: 9 }, TEXT, "a 1\nb 2\n"],
+  ["honor_labels: true", { honorLabels: true }, TEXT, 'a{job="x",instance=""} 1\nb{case="y"} 2\n'],
+  ["honor_timestamps: false", { honorTimestamps: false }, TEXT, "a 1 1000\nb 2\n"],
+  ["honor_timestamps: true", { honorTimestamps: true }, TEXT, "a 1\nb 2 99999999999999\n"],
+  [
+    "metric_name_validation_scheme: legacy\n    metric_name_escaping_scheme: underscores",
+    { metricNameValidationScheme: "legacy" },
+    TEXT,
+    '{"a.b",c="d"} 1\n',
+  ],
+  [
+    "fallback_scrape_protocol: PrometheusText0.0.4",
+    { fallbackScrapeProtocol: "PrometheusText0.0.4" },
+    "text/html",
+    "a 1\n",
+  ],
+  [
+    "fallback_scrape_protocol: OpenMetricsText1.0.0",
+    { fallbackScrapeProtocol: "OpenMetricsText1.0.0" },
+    "",
+    "a 1\n",
+  ],
+  [
+    'metric_relabel_configs: [{source_labels: [__name__], regex: "a|c", action: drop}]',
+    { metricRelabelConfigs: [dropRule("a|c")] },
+    TEXT,
+    "a 1\nb 2\nc 3\nc 4\n",
+  ],
+  [
+    "metric_relabel_configs: [{regex: __name__, action: labeldrop}]",
+    { metricRelabelConfigs: [{ ...dropRule("__name__"), action: "labeldrop" }] },
+    TEXT,
+    "a 1\n",
+  ],
+];
+
+function dropRule(pattern: string): RelabelConfig {
+  return {
+    sourceLabels: ["__name__"],
+    separator: ";",
+    regex: compileAnchored(pattern),
+    modulus: 0,
+    targetLabel: "",
+    replacement: "$1",
+    action: "drop",
+  };
+}
+
+/** All cases as (job, content type, body). */
+const ALL = [
+  ...CASES.map(([type, body]) => ({ job: "job", type, body })),
+  ...CONFIGURED.map(([, , type, body], i) => ({ job: `job${i}`, type, body })),
+];
+
 interface Observed {
   readonly health: string;
   readonly error: string;
@@ -122,7 +197,7 @@ test(
   { skip: skipWithoutParts(), timeout: 60_000 },
   async () => {
     const server = createServer((request, response) => {
-      const [type, body] = CASES[Number(request.url!.slice(1))] ?? [TEXT, ""];
+      const { type, body } = ALL[Number(request.url!.slice(1))]!;
       if (type !== "") response.setHeader("content-type", type);
       response.end(body);
     });
@@ -133,7 +208,7 @@ test(
     try {
       const [theirs, ours] = await Promise.all([byPrometheus(port), byShoal(port)]);
       const label = (observed: readonly Observed[]): unknown[] =>
-        observed.map((one, i) => ({ case: CASES[i], ...one }));
+        observed.map((one, i) => ({ ...ALL[i], ...one }));
       assert.deepEqual(label(ours), label(theirs));
     } finally {
       server.close();
@@ -151,14 +226,18 @@ async function byShoal(port: number): Promise<Observed[]> {
     userAgent: "Shoal/test",
     jitterSeedText: "x",
   });
-  const targets = CASES.map((_, i) =>
+  const targets = ALL.map(({ job }, i) =>
     targetOf(`http://127.0.0.1:${port}/${i}`, {
+      job,
       labels: { instance: "e", case: String(i) },
       intervalMs: 3000,
       timeoutMs: 3000,
     }),
   );
-  manager.apply({ config: configOf(scrapeConfig()), targets });
+  const configs = CONFIGURED.map(([, config], i) =>
+    scrapeConfig({ ...config, jobName: `job${i}` }),
+  );
+  manager.apply({ config: configOf(scrapeConfig(), ...configs), targets });
   await until(() => Promise.resolve(manager.status().every((status) => status.scrapes > 0)));
   const status = manager.status();
   await manager.stop();
@@ -178,12 +257,17 @@ async function byShoal(port: number): Promise<Observed[]> {
 }
 
 async function byPrometheus(port: number): Promise<Observed[]> {
-  const groups = CASES.map(
-    (_, i) =>
-      `      - targets: ["127.0.0.1:${port}"]\n        labels: {instance: e, case: "${i}", __metrics_path__: "/${i}"}\n`,
-  );
+  const group = (i: number): string =>
+    `      - targets: ["127.0.0.1:${port}"]\n        labels: {instance: e, case: "${i}", __metrics_path__: "/${i}"}\n`;
+  const jobs = [
+    `  - job_name: job\n    static_configs:\n${CASES.map((_, i) => group(i)).join("")}`,
+    ...CONFIGURED.map(
+      ([yaml], i) =>
+        `  - job_name: job${i}\n    ${yaml}\n    static_configs:\n${group(CASES.length + i)}`,
+    ),
+  ];
   const prometheus = await startPrometheus({
-    config: `global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n  - job_name: job\n    static_configs:\n${groups.join("")}`,
+    config: `global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n${jobs.join("")}`,
   });
   const client = createHttpClient(HTTP_CLIENT_CONFIG, { userAgent: "Shoal/test" });
   const get = async (path: string): Promise<unknown> => {
@@ -195,13 +279,13 @@ async function byPrometheus(port: number): Promise<Observed[]> {
     await until(async () => {
       const answer = (await get("/api/v1/targets")) as { data: { activeTargets: ApiTarget[] } };
       targets = answer.data.activeTargets;
-      return targets.length === CASES.length && targets.every((one) => one.health !== "unknown");
+      return targets.length === ALL.length && targets.every((one) => one.health !== "unknown");
     });
-    const query = encodeURIComponent('{job="job"}[5m]');
+    const query = encodeURIComponent('{case!=""}[5m]');
     const answer = (await get(`/api/v1/query?query=${query}`)) as {
       data: { result: { metric: Record<string, string>; values: [number, string][] }[] };
     };
-    return CASES.map((_, i) => {
+    return ALL.map((_, i) => {
       const one = targets.find((target) => target.labels["case"] === String(i))!;
       return {
         health: one.health,
