@@ -37,6 +37,8 @@ type CoordinatorValues = FlagValues<
 
 export interface CoordinatorRoleOptions {
   readonly flags: CoordinatorValues;
+  /** `--config.file`, as first read. */
+  readonly config: Config;
   /** Where the coordinator's HTTP API listens. */
   readonly listen: string;
   readonly externalUrl: string;
@@ -78,11 +80,9 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
   };
 }
 
-export async function createCoordinatorRole(
-  options: CoordinatorRoleOptions,
-): Promise<CoordinatorRole> {
+export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
   const { flags, logger, registry, driver } = options;
-  let config = await loadConfig(flags.configFile);
+  let { config } = options;
   const clock = systemClock;
   const manager = new DiscoveryManager({ logger, clock, registry, userAgent: USER_AGENT });
   const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { AppError, messageOf } from "../base/errors.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
+import { loadConfig } from "../config/load.ts";
 import { StaticDriver, type StaticShard } from "../shard/static-driver.ts";
 import type { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
 import { createCoordinatorRole } from "./coordinator-role.ts";
@@ -27,8 +28,9 @@ export async function runCoordinator(
     stop: async () => {},
   });
   const abort = new AbortController();
-  const role = await createCoordinatorRole({
+  const role = createCoordinatorRole({
     flags,
+    config: await loadConfig(flags.configFile),
     listen: flags.listenAddress,
     externalUrl: "",
     driver: driverService,

@@ -3,6 +3,7 @@ import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
+import { loadConfig } from "../config/load.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
@@ -27,6 +28,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
   const registry = new Registry();
   const clock = systemClock;
   const abort = options.abort ?? new AbortController();
+  const config = await loadConfig(flags.configFile);
   const lock = await lockFolder(flags.storagePath);
   try {
     let role: CoordinatorRole | undefined;
@@ -39,8 +41,9 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
       registry,
       onChange: () => role?.coordinator.wake(),
     });
-    role = await createCoordinatorRole({
+    role = createCoordinatorRole({
       flags,
+      config,
       listen: "127.0.0.1:0",
       externalUrl: flags.externalUrl,
       driver,
