@@ -1,3 +1,5 @@
+import { type Random, randomInt } from "../base/random.ts";
+
 /** What the engine and a real Prometheus are both asked, by subject. */
 const RANGE_FUNCTIONS = [
   "rate",
@@ -152,6 +154,7 @@ export const QUERIES: Readonly<Record<string, readonly string[]>> = {
     "topk(1e30, size_bytes)",
     "topk(-1e30, size_bytes)",
     "topk(time() % 4, requests_total)",
+    "topk(1 + time() % 4, requests_total @ end())",
     'count_values("value", size_bytes)',
     'count_values by (job) ("value", size_bytes)',
     'count_values without (instance) ("value", size_bytes)',
@@ -309,3 +312,118 @@ export const QUERIES: Readonly<Record<string, readonly string[]>> = {
     'count_values("", size_bytes)',
   ],
 };
+
+const SELECTORS = [
+  "requests_total",
+  'requests_total{code="200"}',
+  'requests_total{job="api"}',
+  "errors_total",
+  "temperature",
+  "size_bytes",
+  'size_bytes{instance!="b:80"}',
+  "build_info",
+  "latency_seconds_count",
+  '{__name__=~"errors_total|size_bytes"}',
+  "lonely",
+  "nonexistent",
+];
+const RANGES = ["30s", "1m", "97s", "5m", "17m"];
+const OFFSETS = [
+  "",
+  "",
+  "",
+  " offset 2m",
+  " offset -45s",
+  " @ 1700001234",
+  " @ end()",
+  " @ start()",
+];
+const GROUPINGS = [
+  "",
+  "",
+  "by (job)",
+  "by (job, instance)",
+  "without (code)",
+  "without (instance, code)",
+  "by (__name__)",
+];
+
+/** Random well-formed queries over the test data; one seed gives the same ones again. */
+export class QueryGenerator {
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** An instant vector expression, nested at most `depth` deep. */
+  vector(depth: number): string {
+    if (depth <= 0) return this.#selector();
+    const inner = depth - 1;
+    switch (randomInt(this.#random, 11)) {
+      case 0:
+      case 1:
+        return this.#selector();
+      case 2:
+      case 3:
+        return `${this.#pick(RANGE_FUNCTIONS.filter((name) => name !== "mad_over_time"))}(${this.#range(inner)})`;
+      case 4:
+      case 5:
+        return `${this.#pick(AGGREGATIONS)} ${this.#pick(GROUPINGS)} (${this.vector(inner)})`;
+      case 6:
+        // Of a selector only: Prometheus hands on the results of most functions in random order, and here it counts.
+        return `${this.#pick(["topk", "bottomk", "limitk"])} ${this.#pick(GROUPINGS)} (${this.#count()}, ${this.#selector()})`;
+      case 7:
+        return `quantile ${this.#pick(GROUPINGS)} (0.${randomInt(this.#random, 10)}, ${this.vector(inner)})`;
+      case 8:
+        return `(${this.vector(inner)} ${this.#pick(OPERATORS)} ${this.#scalar()})`;
+      case 9:
+        return this.#binary(inner);
+      default:
+        return `${this.#pick(ELEMENT_FUNCTIONS)}(${this.vector(inner)})`;
+    }
+  }
+
+  #binary(depth: number): string {
+    const left = this.vector(depth);
+    const right = this.vector(depth);
+    if (this.#random.next() < 0.3)
+      return `(${left} ${this.#pick(["and", "or", "unless"])} ${this.#pick(["", "on (job)", "ignoring (code)"])} ${right})`;
+    const matching = this.#pick([
+      "",
+      "on (job, instance)",
+      "ignoring (code)",
+      "on (job, instance) group_left ()",
+      "on (job) group_right ()",
+      "ignoring (code) group_left ()",
+    ]);
+    const operator = this.#pick(OPERATORS);
+    const bool = "=!<>".includes(operator[0]!) && this.#random.next() < 0.4 ? " bool" : "";
+    return `(${left} ${operator}${bool} ${matching} ${right})`;
+  }
+
+  #range(depth: number): string {
+    const range = this.#pick(RANGES);
+    const offset = this.#pick(OFFSETS);
+    return depth > 0 && this.#random.next() < 0.4
+      ? `(${this.vector(depth)})[${range}:${this.#pick(["", "15s", "40s", "1m"])}]${offset}`
+      : `${this.#pick(SELECTORS)}[${range}]${offset}`;
+  }
+
+  #selector(): string {
+    return `${this.#pick(SELECTORS)}${this.#pick(OFFSETS)}`;
+  }
+
+  /** Neither NaN nor sometimes below 1: Prometheus 3.5 complains in other words, and loses series, there. */
+  #count(): string {
+    return this.#pick(["0", "1", "2", "3.5", "1e3", "1 + time() % 5", "-1"]);
+  }
+
+  #scalar(): string {
+    return this.#pick(["0", "1", "2", "3.5", "1e3", "time() % 5", "scalar(lonely)", "-1"]);
+  }
+
+  #pick<T>(choices: readonly T[]): T {
+    return choices[randomInt(this.#random, choices.length)]!;
+  }
+}

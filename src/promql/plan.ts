@@ -444,10 +444,8 @@ class Planner {
       case "subquery":
         return expression.at !== undefined;
       case "aggregation":
-        return (
-          this.#isInvariant(expression.expression) &&
-          (expression.parameter === undefined || this.#isInvariant(expression.parameter))
-        );
+        // As in Prometheus, which takes a changing parameter at its first step then.
+        return this.#isInvariant(expression.expression);
       case "binary":
         return this.#isInvariant(expression.left) && this.#isInvariant(expression.right);
       case "unary":

@@ -1,15 +1,24 @@
 /** Calendar parts (UTC) of a time in seconds since 1970, by PromQL name. Fractions of a second are cut off. */
 export const DATE_FUNCTIONS: ReadonlyMap<string, (seconds: number) => number> = new Map([
-  ["minute", (seconds: number) => Math.floor(modulo(Math.trunc(seconds), 3600) / 60)],
-  ["hour", (seconds: number) => Math.floor(modulo(Math.trunc(seconds), 86_400) / 3600)],
+  ["minute", within(30, (seconds) => Math.floor(modulo(seconds, 3600) / 60))],
+  ["hour", within(15, (seconds) => Math.floor(modulo(seconds, 86_400) / 3600))],
   // 1970-01-01 was a Thursday.
-  ["day_of_week", (seconds: number) => modulo(dayNumber(seconds) + 4, 7)],
-  ["day_of_month", (seconds: number) => civil(seconds).day],
-  ["day_of_year", dayOfYear],
-  ["days_in_month", daysInMonth],
-  ["month", (seconds: number) => civil(seconds).month],
-  ["year", (seconds: number) => civil(seconds).year],
+  ["day_of_week", within(0, (seconds) => modulo(dayNumber(seconds) + 4, 7))],
+  ["day_of_month", within(4, (seconds) => civil(seconds).day)],
+  ["day_of_year", within(339, dayOfYear)],
+  ["days_in_month", within(31, daysInMonth)],
+  ["month", within(12, (seconds) => civil(seconds).month)],
+  ["year", within(292_277_026_596, (seconds) => civil(seconds).year)],
 ]);
+
+/**
+ * NaN, infinities and times beyond 64 bits become the smallest 64-bit integer in Prometheus, whose calendar date wraps
+ * around to 292277026596-12-04 15:30; `part` is that date's.
+ */
+function within(part: number, compute: (seconds: number) => number): (seconds: number) => number {
+  return (seconds) =>
+    seconds >= -(2 ** 63) && seconds < 2 ** 63 ? compute(Math.trunc(seconds)) : part;
+}
 
 function modulo(a: number, b: number): number {
   const rest = a % b;
@@ -17,7 +26,7 @@ function modulo(a: number, b: number): number {
 }
 
 function dayNumber(seconds: number): number {
-  return Math.floor(Math.trunc(seconds) / 86_400);
+  return Math.floor(seconds / 86_400);
 }
 
 interface CivilDate {

@@ -360,6 +360,15 @@ test("calendar parts equal JavaScript's own calendar", () => {
   );
 });
 
+test("times beyond 64 bits have the calendar date Prometheus gives them", () => {
+  for (const seconds of [NaN, Infinity, -Infinity, 9.3e18]) {
+    assert.equal(DATE_FUNCTIONS.get("year")!(seconds), 292_277_026_596);
+    assert.equal(DATE_FUNCTIONS.get("minute")!(seconds), 30);
+  }
+  assert.equal(DATE_FUNCTIONS.get("year")!(1e18), 31_688_740_476);
+  assert.equal(DATE_FUNCTIONS.get("day_of_month")!(-1e18), 10);
+});
+
 test("logarithms are exact for powers", () => {
   const log2 = MATH_FUNCTIONS.get("log2")!;
   for (const exponent of [-1074, -1030, -3, 0, 1, 52, 1023])

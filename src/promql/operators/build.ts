@@ -292,7 +292,8 @@ function buildRangeCall(plan: CallPlan, rangeIndex: number): VectorOperator {
   const operator = rangeCall(buildWindows(range), {
     func,
     scalars: args.filter((_, index) => index !== rangeIndex).map(buildScalar),
-    firstArgument: args[0]!.position,
+    // Prometheus puts an intermediate result in the place of a subquery, and loses its position doing so.
+    firstArgument: args[0]!.kind === "subquery" ? { start: 0, end: 0 } : args[0]!.position,
   });
   return func === "last_over_time" || func === "first_over_time"
     ? operator

@@ -5,6 +5,7 @@ import { formatShortest } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import { computeWindows, windowFunction } from "../functions/over-time.ts";
 import { extendedRate, extrapolatedRate } from "../functions/rate.ts";
+import { visibleLabels } from "./row.ts";
 import type {
   QueryContext,
   Row,
@@ -85,7 +86,7 @@ function requireSupport(modifier: string, func: string, supported: readonly stri
 const COUNTER_SUFFIX = /(?:_total|_sum|_count|_bucket)$/;
 
 function noteDoubtfulCounter(series: WindowSeries, query: QueryContext, position: Position): void {
-  const name = series.labels.get(METRIC_NAME);
+  const name = visibleLabels(series, query).get(METRIC_NAME);
   if (name === "" || COUNTER_SUFFIX.test(name)) return;
   query.annotations.info(
     `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quote(name)}`,
