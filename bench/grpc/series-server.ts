@@ -63,4 +63,11 @@ const server = createGrpcServer({
 });
 await server.start();
 process.stdout.write(`${server.address().port}\n`);
-process.stdin.on("end", () => void server.stop()).resume();
+// A line on the input marks the start of what is measured; at its end the CPU time since then is printed.
+let marked = process.cpuUsage();
+process.stdin.on("data", () => (marked = process.cpuUsage()));
+process.stdin.on("end", () => {
+  const { user, system } = process.cpuUsage(marked);
+  process.stdout.write(`${(user + system) / 1000}\n`);
+  void server.stop();
+});
