@@ -389,6 +389,27 @@ describe("our client, our server", () => {
       assert.equal(count, 30);
     });
 
+  it("keeps every byte of many streams at a time, while others are left midway", async (context) => {
+    const { address } = await ourServer(context);
+    const channel = ourChannel(context, { address });
+    const one = async (stream: number): Promise<void> => {
+      const size = 1 + ((stream * 7919) % 90_000);
+      const isLeft = stream % 3 === 0;
+      let i = 0;
+      for await (const message of channel.serverStream(
+        "/test.Echo/Stream",
+        streamRequest(60, size),
+      )) {
+        const expected = Buffer.alloc(size, i & 0xff);
+        if (size >= 4) expected.writeUInt32BE(i, 0);
+        assert.ok(expected.equals(message), `stream ${stream}, message ${i}`);
+        if (++i === 20 && isLeft) return;
+      }
+      assert.equal(i, 60);
+    };
+    await Promise.all(Array.from({ length: 24 }, (_, stream) => one(stream)));
+  });
+
   it("refuses messages above the limits, on both sides, also when they are compressed", async (context) => {
     const { address } = await ourServer(context, { maxMessageBytes: 1000 });
     for (const compression of [undefined, "gzip", "snappy", "zstd"] as const) {
