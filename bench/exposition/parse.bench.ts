@@ -2,7 +2,8 @@
 import { randomInt, seededRandom } from "../../src/base/random.ts";
 import { ParsedColumns } from "../../src/exposition/columns.ts";
 import { parseText } from "../../src/exposition/parse.ts";
-import { LineCache, ScanScratch } from "../../src/scrape/line-cache.ts";
+import { LineCache } from "../../src/scrape/line-cache.ts";
+import { ScanScratch } from "../../src/scrape/scan.ts";
 import { median, report } from "../support/report.ts";
 
 const SERIES = 10_000;

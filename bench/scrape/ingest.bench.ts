@@ -10,7 +10,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import { Registry } from "../../src/base/metrics.ts";
 import { createHttpClient } from "../../src/http/client.ts";
 import { BodyPool, ColumnPool } from "../../src/scrape/buffers.ts";
-import { ScanScratch } from "../../src/scrape/line-cache.ts";
+import { ScanScratch } from "../../src/scrape/scan.ts";
 import { createScrapeMetrics } from "../../src/scrape/metrics.ts";
 import { HTTP_CLIENT_CONFIG, scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
 import { TargetScraper } from "../../src/scrape/target-scraper.ts";

@@ -6,7 +6,8 @@ import { parseText } from "../exposition/parse.ts";
 import { decodePairs } from "../exposition/series.ts";
 import { Labels } from "../model/labels.ts";
 import { SampleColumns } from "./buffers.ts";
-import { LineCache, ScanScratch, type Scan, type ScanRules } from "./line-cache.ts";
+import { LineCache } from "./line-cache.ts";
+import { ScanScratch, type Scan, type ScanRules } from "./scan.ts";
 import { createLabeler } from "./sample-labels.ts";
 import { scrapeConfig } from "./scrape.fixture.ts";
 

@@ -12,7 +12,7 @@ import type { ScrapeConfig } from "../config/types.ts";
 import { compileAnchored } from "../model/regex.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
 import { exploreTarget } from "./explore.ts";
-import { ScanScratch } from "./line-cache.ts";
+import { ScanScratch } from "./scan.ts";
 import { createScrapeMetrics } from "./metrics.ts";
 import { FakeStorage, HTTP_CLIENT_CONFIG, scrapeConfig, targetOf } from "./scrape.fixture.ts";
 import { TargetScraper, type ScrapeOutcome } from "./target-scraper.ts";

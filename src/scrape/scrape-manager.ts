@@ -9,7 +9,7 @@ import type { MetricMetadata } from "../model/metadata.ts";
 import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
-import { ScanScratch } from "./line-cache.ts";
+import { ScanScratch } from "./scan.ts";
 import { createScrapeMetrics } from "./metrics.ts";
 import { SCRAPE_BODY_MAX_BYTES } from "./read-body.ts";
 import { jitterSeed } from "./schedule.ts";

@@ -12,14 +12,14 @@ import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
 import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
+import { LineCache } from "./line-cache.ts";
 import {
-  LineCache,
   SAMPLE_LIMIT_EXCEEDED,
   type Scan,
   type ScanResult,
   type ScanRules,
   type ScanScratch,
-} from "./line-cache.ts";
+} from "./scan.ts";
 import type { ScrapeMetrics } from "./metrics.ts";
 import { BodyLimitError, readBody, type Body } from "./read-body.ts";
 import { reportLabels, reportValues } from "./report.ts";
