@@ -1,6 +1,7 @@
+import type { Labels } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
 import type { BinaryPlan } from "../plan.ts";
-import { matchLabels } from "./matching.ts";
+import { signatureFunction } from "./matching.ts";
 import { mergeEqualRows } from "./merge.ts";
 import { ABSENT, collect, type Row, type VectorOperator } from "./row.ts";
 
@@ -17,35 +18,32 @@ export function vectorSet(
       const a = await collect(left, query);
       const b = await collect(right, query);
       query.budget.release(a.samples + b.samples);
+      const signature = signatureFunction(matching);
       if (operator === "or") {
-        const signatures = stepsOfSignatures(a.rows, matching, frame.count);
-        for (const row of b.rows) mask(row, signatures.get(signature(row, matching)), false);
+        const signatures = stepsOfSignatures(a.rows, signature, frame.count);
+        for (const row of b.rows) mask(row, signatures.get(signature(row.labels)), false);
         // A series that changes sides between steps is one series of the result.
         for (const row of mergeEqualRows([...a.rows, ...b.rows])) sink(row);
         return;
       }
-      const signatures = stepsOfSignatures(b.rows, matching, frame.count);
+      const signatures = stepsOfSignatures(b.rows, signature, frame.count);
       for (const row of a.rows) {
-        mask(row, signatures.get(signature(row, matching)), operator === "and");
+        mask(row, signatures.get(signature(row.labels)), operator === "and");
         sink(row);
       }
     },
   };
 }
 
-function signature(row: Row, matching: VectorMatching): string {
-  return matchLabels(row.labels, matching).key();
-}
-
 /** For each signature, the steps at which some row has it. */
 function stepsOfSignatures(
   rows: readonly Row[],
-  matching: VectorMatching,
+  signature: (labels: Labels) => string,
   count: number,
 ): Map<string, Uint8Array> {
   const steps = new Map<string, Uint8Array>();
   for (const row of rows) {
-    const key = signature(row, matching);
+    const key = signature(row.labels);
     const known = steps.get(key);
     if (known === undefined) steps.set(key, row.present.slice());
     else for (let k = 0; k < count; k++) known[k] = known[k]! | row.present[k]!;
