@@ -22,7 +22,7 @@ export function expressionToJson(node: Expression): Json {
     case "number":
       return { type: "numberLiteral", val: formatFixed(node.value) };
     case "string":
-      return { type: "stringLiteral", val: node.value };
+      return { type: "stringLiteral", val: node.value.toWellFormed() };
     case "parenthesis":
       return { expr: expressionToJson(node.expression), type: "parenExpr" };
     case "unary":
@@ -119,7 +119,8 @@ function timesToJson({ at, offsetMs, offsetExpression }: TimeModifiers) {
 }
 
 function matcherToJson({ name, operator, value }: Matcher): Json {
-  return { name, type: operator, value };
+  // Go's JSON has U+FFFD for bytes that are not UTF-8.
+  return { name: name.toWellFormed(), type: operator, value: value.toWellFormed() };
 }
 
 /** Prometheus's tree has one kind of duration node; a parenthesis is a mark on it, on a number a wrapped plus. */

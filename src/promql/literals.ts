@@ -46,6 +46,7 @@ export const DURATION_MAX_SECONDS = 2 ** 63 / 1e9;
 export function durationOf(text: string): Literal<number> {
   if (text === "0") return { value: 0 };
   const invalid = { reason: `not a valid duration string: ${quote(text)}` };
+  if (!/^\d/.test(text)) return invalid;
   let totalMs = 0;
   let lastUnit = -1;
   for (const part of text.match(/\d+\D*/g) ?? []) {

@@ -2,7 +2,7 @@ import { AppError } from "../base/errors.ts";
 import type { Position } from "./ast.ts";
 
 /** Where an offset of a query lies for a reader: both 1-based, columns counted in UTF-8 bytes as Prometheus counts them. */
-export interface LineColumn {
+interface LineColumn {
   readonly line: number;
   readonly column: number;
 }
@@ -28,7 +28,7 @@ export class ParseError extends AppError {
 }
 
 /** The line and column of UTF-16 offset `offset` in `text`. */
-export function lineColumnOf(text: string, offset: number): LineColumn {
+function lineColumnOf(text: string, offset: number): LineColumn {
   let line = 1;
   let column = 1;
   for (let i = 0; i < offset && i < text.length; i++) {
@@ -39,12 +39,6 @@ export function lineColumnOf(text: string, offset: number): LineColumn {
     } else column += utf8SizeAt(unit);
   }
   return { line, column };
-}
-
-/** The `line:column` that annotations carry behind their text. */
-export function formatPosition(text: string, position: Position): string {
-  const { line, column } = lineColumnOf(text, position.start);
-  return `${line}:${column}`;
 }
 
 /** UTF-8 bytes of one UTF-16 unit; both halves of a surrogate pair count two. */

@@ -69,7 +69,9 @@ function finish(duration: DurationExpression): ParsedDuration {
 }
 
 /** Whole milliseconds, cut off as Prometheus does after rounding to nanoseconds. */
-export function secondsToMs(seconds: number): number {
+function secondsToMs(seconds: number): number {
+  // `offset NaN` is legal; Prometheus turns it into its lowest duration.
+  if (Number.isNaN(seconds)) return Math.trunc(-DURATION_MAX_SECONDS * 1000);
   const nanoseconds = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e9);
   return Math.trunc(nanoseconds / 1e6) + 0;
 }

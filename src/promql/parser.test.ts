@@ -92,6 +92,19 @@ void test("positions cover the nodes' own text", () => {
   assert.equal(textOf(tree.right), "2 * -b");
 });
 
+void test("an offset is always a number of milliseconds", () => {
+  const f = (query: string, offsetMs: number): void => {
+    const tree = parseExpression(query);
+    assert.ok(tree.kind === "vectorSelector");
+    assert.equal(tree.offsetMs, offsetMs);
+  };
+  f("a offset 1.0005", 1000);
+  f("a offset -1.0005", -1000);
+  f("a offset 0.1", 100);
+  f("a offset -0", 0);
+  f("a offset NaN", -9_223_372_036_854);
+});
+
 void test("matching is there between vectors only", () => {
   const matchingOf = (query: string): unknown => {
     const tree = parseExpression(query);

@@ -3,7 +3,6 @@ import { formatFixed, formatGeneral } from "../base/float.ts";
 import { compareText, quote } from "../base/text.ts";
 import { formatDuration } from "../base/units.ts";
 import { isLegacyLabelName, METRIC_NAME } from "../model/labels.ts";
-import { formatMatcher } from "../model/matcher.ts";
 import { quoteBytes } from "./literals.ts";
 import type {
   Aggregation,
@@ -100,7 +99,10 @@ function printSelector(node: VectorSelector): string {
       ({ name, operator, value }) =>
         name !== METRIC_NAME || operator !== "=" || value !== node.name || value === "",
     )
-    .map(formatMatcher)
+    .map(
+      ({ name, operator, value }) =>
+        `${isLegacyLabelName(name) ? name : quoteBytes(name)}${operator}${quoteBytes(value)}`,
+    )
     .sort(compareText);
   if (matchers.length > 0) return `${node.name}{${matchers.join(",")}}`;
   // Prometheus prints the `{}` of info() as nothing, and cannot read its own text again.

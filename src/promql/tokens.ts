@@ -67,8 +67,8 @@ const LITERALS = [
   "end of input",
 ] as const;
 
-export type OperatorToken = (typeof OPERATORS)[number];
-export type AggregatorToken = (typeof AGGREGATORS)[number];
+type OperatorToken = (typeof OPERATORS)[number];
+type AggregatorToken = (typeof AGGREGATORS)[number];
 export type TokenKind =
   | OperatorToken
   | AggregatorToken

@@ -20,7 +20,7 @@ export function validate(text: string, expression: Expression): void {
 }
 
 /** The types as the documentation names them, and so the messages. */
-export const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
+const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
   scalar: "scalar",
   vector: "instant vector",
   matrix: "range vector",

@@ -2,7 +2,7 @@
 import type { AtModifier, Expression, TimeModifiers } from "../ast.ts";
 
 /** Functions whose value depends on when they are evaluated, whatever their arguments are pinned to. */
-export const TIME_DEPENDENT_FUNCTIONS: ReadonlySet<string> = new Set([
+const TIME_DEPENDENT_FUNCTIONS: ReadonlySet<string> = new Set([
   "days_in_month",
   "day_of_month",
   "day_of_week",
