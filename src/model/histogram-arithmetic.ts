@@ -1,0 +1,283 @@
+import {
+  CUSTOM_BUCKETS_SCHEMA,
+  customBoundsMatch,
+  type CounterResetHint,
+  type FloatHistogram,
+  NO_BUCKETS,
+  NO_SPANS,
+  usesCustomBuckets,
+} from "./histogram.ts";
+import { addMismatchedSides, commonBounds } from "./histogram-custom.ts";
+import { KahanSum } from "./histogram-math.ts";
+import { addSides, compactSide, reduceSide, type Side } from "./histogram-side.ts";
+import { reconcileZeroBuckets } from "./histogram-zero.ts";
+
+/** The outcome of an addition or subtraction. */
+export interface HistogramSum {
+  readonly histogram: FloatHistogram;
+  /** One of the two says "reset", the other "not_reset": worth a warning. */
+  readonly counterResetCollision: boolean;
+  /** Custom bounds differed and were reduced to those both have: worth an info. */
+  readonly customBoundsReconciled: boolean;
+}
+
+/** A sum whose rounding errors are kept beside it, in a histogram of the same layout. */
+export interface CompensatedSum extends HistogramSum {
+  readonly compensation: FloatHistogram;
+}
+
+/** `h` without empty buckets, except gaps of at most `maxEmptyBuckets` (default 0) in a row, which are filled. */
+export function compactHistogram(h: FloatHistogram, maxEmptyBuckets = 0): FloatHistogram {
+  const oldPositive = positiveSide(h);
+  const oldNegative = negativeSide(h);
+  const positive = compactSide(oldPositive, maxEmptyBuckets);
+  const negative = compactSide(oldNegative, maxEmptyBuckets);
+  if (positive === oldPositive && negative === oldNegative) return h;
+  return withSides(h, positive, negative);
+}
+
+/**
+ * `h` at a lower resolution. As in Prometheus the hint is lost when the schema really changes. The target must not be
+ * finer than the schema of `h`; custom buckets cannot be reduced (undefined in both cases).
+ */
+export function reduceResolution(h: FloatHistogram, schema: number): FloatHistogram | undefined {
+  if (schema === h.schema) return h;
+  if (usesCustomBuckets(h) || schema > h.schema || schema === CUSTOM_BUCKETS_SCHEMA)
+    return undefined;
+  const steps = h.schema - schema;
+  return withSides(
+    { ...h, schema, counterResetHint: "unknown" },
+    reduceSide(positiveSide(h), steps),
+    reduceSide(negativeSide(h), steps),
+  );
+}
+
+/** `h` with every count and the sum multiplied; a negative factor makes it a gauge. */
+export function multiplyHistogram(h: FloatHistogram, factor: number): FloatHistogram {
+  return {
+    ...h,
+    counterResetHint: factor < 0 ? "gauge" : h.counterResetHint,
+    zeroCount: h.zeroCount * factor,
+    count: h.count * factor,
+    sum: h.sum * factor,
+    positiveBuckets: h.positiveBuckets.map((count) => count * factor),
+    negativeBuckets: h.negativeBuckets.map((count) => count * factor),
+  };
+}
+
+/** As `multiplyHistogram`, dividing; dividing by zero leaves no buckets. */
+export function divideHistogram(h: FloatHistogram, divisor: number): FloatHistogram {
+  const scaled = {
+    ...h,
+    zeroCount: h.zeroCount / divisor,
+    count: h.count / divisor,
+    sum: h.sum / divisor,
+  };
+  if (divisor === 0)
+    return {
+      ...scaled,
+      positiveSpans: NO_SPANS,
+      positiveBuckets: NO_BUCKETS,
+      negativeSpans: NO_SPANS,
+      negativeBuckets: NO_BUCKETS,
+    };
+  return {
+    ...scaled,
+    counterResetHint: divisor < 0 ? "gauge" : h.counterResetHint,
+    positiveBuckets: h.positiveBuckets.map((count) => count / divisor),
+    negativeBuckets: h.negativeBuckets.map((count) => count / divisor),
+  };
+}
+
+/**
+ * `a + b` after bringing both to the lower resolution and one zero bucket. May hold empty buckets. Undefined when one
+ * is exponential and the other has custom buckets.
+ */
+export function addHistograms(a: FloatHistogram, b: FloatHistogram): HistogramSum | undefined {
+  return combine(a, b, false);
+}
+
+/** `a − b` as `addHistograms`. The `-` operator makes the result a gauge besides; this function does not. */
+export function subtractHistograms(a: FloatHistogram, b: FloatHistogram): HistogramSum | undefined {
+  return combine(a, b, true);
+}
+
+function combine(a: FloatHistogram, b: FloatHistogram, negate: boolean): HistogramSum | undefined {
+  if (usesCustomBuckets(a) !== usesCustomBuckets(b)) return undefined;
+  const sign = negate ? -1 : 1;
+  const hint = sumHint(a.counterResetHint, b.counterResetHint);
+  const totals = {
+    counterResetHint: hint.hint,
+    count: a.count + sign * b.count,
+    sum: a.sum + sign * b.sum,
+  };
+  if (usesCustomBuckets(a)) {
+    const merged = addCustomSides({ a, b, negate });
+    return {
+      histogram: {
+        ...a,
+        ...totals,
+        customValues: merged.bounds,
+        positiveSpans: merged.side.spans,
+        positiveBuckets: merged.side.buckets,
+      },
+      counterResetCollision: hint.collision,
+      customBoundsReconciled: merged.reconciled,
+    };
+  }
+  const zero = reconcileZeroBuckets(a, b);
+  const h = zero.histogram;
+  const schema = Math.min(h.schema, b.schema);
+  const options = { schema, zeroThreshold: h.zeroThreshold, negate };
+  const aSteps = h.schema - schema;
+  const bSteps = b.schema - schema;
+  const histogram = withSides(
+    { ...h, ...totals, schema, zeroCount: h.zeroCount + sign * zero.otherZeroCount },
+    addSides(reduceSide(positiveSide(h), aSteps), reduceSide(positiveSide(b), bSteps), options),
+    addSides(reduceSide(negativeSide(h), aSteps), reduceSide(negativeSide(b), bSteps), options),
+  );
+  return { histogram, counterResetCollision: hint.collision, customBoundsReconciled: false };
+}
+
+/**
+ * `sum + other` with Kahan summation in every field. Start without a compensation and hand in the last answer's from
+ * then on; at the end `addHistograms(sum, compensation)` gives the total. Undefined as in `addHistograms`.
+ */
+export function kahanAddHistograms(
+  sum: FloatHistogram,
+  other: FloatHistogram,
+  compensation?: FloatHistogram,
+): CompensatedSum | undefined {
+  if (usesCustomBuckets(sum) !== usesCustomBuckets(other)) return undefined;
+  const hint = sumHint(sum.counterResetHint, other.counterResetHint);
+  const errors = compensation ?? zeroCompensation(sum, hint.hint);
+  const count = new KahanSum(sum.count, errors.count);
+  count.add(other.count);
+  const total = new KahanSum(sum.sum, errors.sum);
+  total.add(other.sum);
+  const totals = { counterResetHint: hint.hint, count: count.sum, sum: total.sum };
+  const totalErrors = { count: count.compensation, sum: total.compensation };
+  if (usesCustomBuckets(sum)) {
+    const merged = addCustomSides({ a: sum, b: other, errors: errors.positiveBuckets });
+    const layout = { customValues: merged.bounds, positiveSpans: merged.side.spans };
+    return {
+      histogram: { ...sum, ...totals, ...layout, positiveBuckets: merged.side.buckets },
+      compensation: {
+        ...errors,
+        ...totalErrors,
+        ...layout,
+        positiveBuckets: merged.side.errors ?? NO_BUCKETS,
+      },
+      counterResetCollision: hint.collision,
+      customBoundsReconciled: merged.reconciled,
+    };
+  }
+  const zero = reconcileZeroBuckets(sum, other, errors);
+  const h = zero.histogram;
+  const c = zero.compensation ?? errors;
+  const zeroCount = new KahanSum(h.zeroCount, c.zeroCount);
+  zeroCount.add(zero.otherZeroCount);
+  zeroCount.add(zero.otherZeroError);
+  const schema = Math.min(h.schema, other.schema);
+  const options = { schema, zeroThreshold: h.zeroThreshold };
+  const reduceOwn = (side: Side, sideErrors: Float64Array): Side =>
+    reduceSide({ ...side, errors: sideErrors }, h.schema - schema);
+  const reduceOther = (side: Side): Side =>
+    other.schema === schema
+      ? side
+      : reduceSide(
+          { ...side, errors: new Float64Array(side.buckets.length) },
+          other.schema - schema,
+        );
+  const positive = addSides(
+    reduceOwn(positiveSide(h), c.positiveBuckets),
+    reduceOther(positiveSide(other)),
+    options,
+  );
+  const negative = addSides(
+    reduceOwn(negativeSide(h), c.negativeBuckets),
+    reduceOther(negativeSide(other)),
+    options,
+  );
+  return {
+    histogram: withSides({ ...h, ...totals, schema, zeroCount: zeroCount.sum }, positive, negative),
+    compensation: {
+      ...c,
+      ...totalErrors,
+      schema,
+      zeroThreshold: h.zeroThreshold,
+      zeroCount: zeroCount.compensation,
+      positiveSpans: positive.spans,
+      positiveBuckets: positive.errors ?? NO_BUCKETS,
+      negativeSpans: negative.spans,
+      negativeBuckets: negative.errors ?? NO_BUCKETS,
+    },
+    counterResetCollision: hint.collision,
+    customBoundsReconciled: false,
+  };
+}
+
+function zeroCompensation(h: FloatHistogram, hint: CounterResetHint): FloatHistogram {
+  return {
+    ...h,
+    counterResetHint: hint,
+    zeroCount: 0,
+    count: 0,
+    sum: 0,
+    positiveBuckets: new Float64Array(h.positiveBuckets.length),
+    negativeBuckets: new Float64Array(h.negativeBuckets.length),
+  };
+}
+
+function addCustomSides(task: {
+  a: FloatHistogram;
+  b: FloatHistogram;
+  negate?: boolean;
+  errors?: Float64Array;
+}): { side: Side; bounds: Float64Array; reconciled: boolean } {
+  const { a, b, negate = false, errors } = task;
+  const aSide: Side = { spans: a.positiveSpans, buckets: a.positiveBuckets, errors };
+  if (customBoundsMatch(a.customValues, b.customValues)) {
+    const options = { schema: CUSTOM_BUCKETS_SCHEMA, zeroThreshold: 0, negate };
+    return {
+      side: addSides(aSide, positiveSide(b), options),
+      bounds: a.customValues,
+      reconciled: false,
+    };
+  }
+  const bounds = commonBounds(a.customValues, b.customValues);
+  const side = addMismatchedSides(
+    { ...aSide, bounds: a.customValues },
+    { ...positiveSide(b), bounds: b.customValues },
+    { bounds, negate },
+  );
+  return { side, bounds, reconciled: true };
+}
+
+/** The hint of a sum: a gauge wins, then "unknown"; a reset against no reset is a collision and becomes "unknown". */
+function sumHint(
+  a: CounterResetHint,
+  b: CounterResetHint,
+): { hint: CounterResetHint; collision: boolean } {
+  if (a === b) return { hint: a, collision: false };
+  if (a === "gauge" || b === "gauge") return { hint: "gauge", collision: false };
+  return { hint: "unknown", collision: a !== "unknown" && b !== "unknown" };
+}
+
+export function positiveSide(h: FloatHistogram): Side {
+  return { spans: h.positiveSpans, buckets: h.positiveBuckets };
+}
+
+export function negativeSide(h: FloatHistogram): Side {
+  return { spans: h.negativeSpans, buckets: h.negativeBuckets };
+}
+
+function withSides(h: FloatHistogram, positive: Side, negative: Side): FloatHistogram {
+  return {
+    ...h,
+    positiveSpans: positive.spans,
+    positiveBuckets: positive.buckets,
+    negativeSpans: negative.spans,
+    negativeBuckets: negative.buckets,
+  };
+}
