@@ -81,7 +81,8 @@ export class ExpositionParser {
     let { seriesStart, seriesEnd, lineEnd, values, hasTimestamp, timestamps, kinds } = into;
     let n = into.count;
     let line = this.#position;
-    while (n < target) {
+    // One read beyond the newline at the end would make every read of the loop slow for good.
+    while (n < target && line <= length) {
       let p = line;
       let c = b[p]!;
       if ((classes[c]! & METRIC_START) === 0) break;
