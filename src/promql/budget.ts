@@ -13,15 +13,28 @@ export class Budget {
   readonly #maxSamples: number;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #endsAtMs: number;
+  readonly #stopFlag: Int32Array | undefined;
   #held = 0;
   #peak = 0;
   #turnEndsAtMs: number;
 
-  /** `signal` aborts with an `AppError` as its reason: the error the query fails with. */
-  constructor(options: { maxSamples: number; clock: Clock; signal: AbortSignal }) {
+  /**
+   * `signal` aborts with an `AppError` as its reason: the error the query fails with. `endsAtMs` (monotonic) and
+   * `stopFlag` (not 0: stop) say the same to code that cannot let the event loop run.
+   */
+  constructor(options: {
+    maxSamples: number;
+    clock: Clock;
+    signal: AbortSignal;
+    endsAtMs?: number;
+    stopFlag?: Int32Array | undefined;
+  }) {
     this.#maxSamples = options.maxSamples;
     this.#clock = options.clock;
     this.#signal = options.signal;
+    this.#endsAtMs = options.endsAtMs ?? Infinity;
+    this.#stopFlag = options.stopFlag;
     this.#turnEndsAtMs = options.clock.monotonic() + TURN_MS;
   }
 
@@ -65,6 +78,14 @@ export class Budget {
     await nextTurn();
     this.check();
     this.#turnEndsAtMs = this.#clock.monotonic() + TURN_MS;
+  }
+
+  /** Throws if the query is overdue or was stopped from another thread, without letting the event loop run. */
+  look(): void {
+    if (this.#stopFlag !== undefined && Atomics.load(this.#stopFlag, 0) !== 0)
+      throw new AppError("canceled", "query was canceled in expression evaluation");
+    if (this.#clock.monotonic() >= this.#endsAtMs)
+      throw new AppError("timeout", "query timed out in expression evaluation");
   }
 
   check(): void {

@@ -48,9 +48,10 @@ class EvaluationThread {
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      const { query, startMs, endMs, stepMs, lookbackMs } = wire;
+      const { query, startMs, endMs, stepMs, lookbackMs, stopFlag } = wire;
       const common = {
         query,
+        stopFlag,
         signal: controller.signal,
         ...(lookbackMs === undefined ? {} : { lookbackMs }),
       };

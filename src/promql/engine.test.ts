@@ -363,6 +363,19 @@ describe("cancellation", () => {
     );
   });
 
+  test("one series with long windows is stopped within its loop", async () => {
+    const source = sourceOf(1, 3000);
+    const stopFlag = new Int32Array(new SharedArrayBuffer(4));
+    stopFlag[0] = 1;
+    const range = { query: "sum_over_time(x[2d])", startMs: 0, endMs: 180_000_000, stepMs: 60_000 };
+    const engine = new Engine();
+    assert.equal(await failure(engine.range(source, range)), "no error");
+    assert.equal(
+      await failure(engine.range(source, { ...range, stopFlag })),
+      "canceled: query was canceled in expression evaluation",
+    );
+  });
+
   test("long evaluations let the event loop run and stop soon after the signal", async () => {
     // Sorting 11,000 steps of many series takes far longer than a turn.
     const source = sourceOf(200, 120);

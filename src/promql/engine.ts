@@ -51,6 +51,8 @@ export interface InstantQuery {
   /** Never above the engine's own. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
+  readonly stopFlag?: Int32Array;
 }
 
 export interface RangeQuery {
@@ -63,6 +65,8 @@ export interface RangeQuery {
   readonly lookbackMs?: number;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
+  readonly stopFlag?: Int32Array;
 }
 
 /** What evaluates queries: an `Engine` in this thread, or a `WorkerEngine` in others. */
@@ -82,6 +86,7 @@ interface Evaluation {
   readonly lookbackMs: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly stopFlag: Int32Array | undefined;
 }
 
 /**
@@ -123,6 +128,7 @@ export class Engine implements QueryEngine {
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
       signal: query.signal,
+      stopFlag: query.stopFlag,
     });
   }
 
@@ -147,6 +153,7 @@ export class Engine implements QueryEngine {
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
       signal: query.signal,
+      stopFlag: query.stopFlag,
     });
   }
 
@@ -177,7 +184,13 @@ export class Engine implements QueryEngine {
       try {
         const queuedMs = clock.monotonic();
         deadline.setStage("expression evaluation");
-        const budget = new Budget({ maxSamples: this.#maxSamples, clock, signal: deadline.signal });
+        const budget = new Budget({
+          maxSamples: this.#maxSamples,
+          clock,
+          signal: deadline.signal,
+          endsAtMs: parsedMs + timeoutMs,
+          stopFlag: evaluation.stopFlag,
+        });
         const context = this.#context(queryable, plan, budget);
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.

@@ -70,6 +70,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       endMs: query.timeMs,
       stepMs: undefined,
       lookbackMs: query.lookbackMs,
+      stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
 
@@ -81,6 +82,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       endMs: query.endMs,
       stepMs: query.stepMs,
       lookbackMs: query.lookbackMs,
+      stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
 
@@ -171,6 +173,7 @@ class Thread {
     const running: Running = { queryable, signal, selects: new Map(), outcome };
     const onAbort = (): void => {
       const { code, message } = AppError.from(signal.reason, "canceled");
+      Atomics.store(query.stopFlag, 0, 1);
       this.#post({ kind: "abort", id, code, message });
       outcome.reject(AppError.from(signal.reason, "canceled"));
     };

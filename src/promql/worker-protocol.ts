@@ -35,6 +35,8 @@ export interface WireQuery {
   /** Undefined for an instant query. */
   readonly stepMs: number | undefined;
   readonly lookbackMs: number | undefined;
+  /** Shared between the threads; not 0 ends the evaluation even within a long loop. */
+  readonly stopFlag: Int32Array;
 }
 
 export interface WireSelect {

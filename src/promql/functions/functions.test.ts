@@ -68,6 +68,8 @@ function seriesOf(data: { times: number[]; values: number[] }): WindowSeries {
   };
 }
 
+const look = (): void => undefined;
+
 function emptyRow(count: number): Row {
   return {
     labels: Labels.EMPTY,
@@ -139,7 +141,11 @@ describe("functions of one window", () => {
       count: 1,
     };
     const args = arg === undefined ? [] : [new Float64Array([arg])];
-    const isAny = computeWindows(windowFunction(name, false)!, series, geometry, args, row);
+    const isAny = computeWindows(
+      windowFunction(name, false)!,
+      { series, geometry, args, look },
+      row,
+    );
     return isAny ? row.values[0] : undefined;
   }
   const cases: readonly (readonly [
@@ -191,7 +197,7 @@ describe("functions of one window", () => {
     const smooth = windowFunction("double_exponential_smoothing", false)!;
     const args = [new Float64Array([1.5]), new Float64Array([0.5])];
     const series = seriesOf({ times: [0, 1], values: [1, 2] });
-    assert.throws(() => computeWindows(smooth, series, geometry, args, emptyRow(1)), {
+    assert.throws(() => computeWindows(smooth, { series, geometry, args, look }, emptyRow(1)), {
       message: "invalid smoothing factor. Expected: 0 < sf < 1, got: 1.500000",
     });
   });

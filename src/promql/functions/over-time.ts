@@ -32,15 +32,26 @@ export interface WindowCall {
 
 export type WindowFunction = (call: WindowCall) => boolean;
 
-/** Runs `compute` on every window of `series`; whether any step has a value. */
+/** How many samples are gone through between two calls of `look`. */
+const SAMPLES_PER_LOOK = 1_000_000;
+
+/**
+ * Runs `compute` on every window of `series`; whether any step has a value. `look` is called now and then during long
+ * runs, and throws to end them.
+ */
 export function computeWindows(
   compute: WindowFunction,
-  series: WindowSeries,
-  geometry: WindowGeometry,
-  args: readonly Float64Array[],
+  task: {
+    series: WindowSeries;
+    geometry: WindowGeometry;
+    args: readonly Float64Array[];
+    look: () => void;
+  },
   row: Row,
 ): boolean {
+  const { series, geometry, args, look } = task;
   const { times, values, count } = series;
+  let unseen = 0;
   const { stepMs, rangeMs } = geometry;
   const reachMs = geometry.anchored ? rangeMs + geometry.lookbackMs : rangeMs;
   const call: WindowCall = {
@@ -63,6 +74,11 @@ export function computeWindows(
     while (low < high && times[low]! <= endMs - reachMs) low++;
     row.present[k] = ABSENT;
     if (low === high) continue;
+    unseen += high - low;
+    if (unseen > SAMPLES_PER_LOOK) {
+      unseen = 0;
+      look();
+    }
     call.low = low;
     call.high = high;
     call.step = k;

@@ -36,7 +36,7 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
   return {
     kind: "vector",
     async stream(query, sink) {
-      const kernel = chooseKernel(func, geometry);
+      const kernel = chooseKernel(func, geometry, () => query.budget.look());
       const args: Float64Array[] = [];
       for (const scalar of options.scalars) args.push(await scalar.evaluate(query));
       const values = new Float64Array(geometry.count);
@@ -58,7 +58,7 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
   };
 }
 
-function chooseKernel(func: string, geometry: WindowGeometry): Kernel {
+function chooseKernel(func: string, geometry: WindowGeometry, look: () => void): Kernel {
   const { anchored, smoothed } = geometry;
   if (anchored)
     requireSupport("anchored", func, ["changes", "delta", "increase", "rate", "resets"]);
@@ -72,7 +72,7 @@ function chooseKernel(func: string, geometry: WindowGeometry): Kernel {
   const compute = windowFunction(func, anchored);
   if (compute === undefined)
     throw new AppError("execution", `cannot evaluate the function ${quote(func)}`);
-  return (series, args, row) => computeWindows(compute, series, geometry, args, row);
+  return (series, args, row) => computeWindows(compute, { series, geometry, args, look }, row);
 }
 
 function requireSupport(modifier: string, func: string, supported: readonly string[]): void {
@@ -122,7 +122,7 @@ export function absentOverTime(windows: WindowOperator, rowWhenAbsent: () => Row
       const row = rowWhenAbsent();
       row.values.fill(1);
       row.present.fill(1);
-      const compute = chooseKernel("absent_over_time", geometry);
+      const compute = chooseKernel("absent_over_time", geometry, () => query.budget.look());
       const scratch: Row = {
         labels: row.labels,
         dropName: false,
