@@ -15,6 +15,8 @@ export interface CoordinatorApiOptions {
   /** The running configuration with its secrets hidden. */
   readonly configText: () => string;
   readonly externalLabels: () => Readonly<Record<string, string>>;
+  /** Effective flags by name. */
+  readonly flags: Readonly<Record<string, string>>;
   /** `host:port` or host that stands in `globalUrl` for loopback addresses. */
   readonly externalHost: string;
 }
@@ -48,6 +50,7 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
       .map(({ timeMs, ...decision }) => ({ time: timeText(timeMs), ...decision }));
     return envelope({ decisions });
   });
+  app.get("/api/v1/status/flags", async () => envelope(options.flags));
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.get("/api/v1/runtimeinfo", async () => {
     const views = viewTargets(coordinator.view());

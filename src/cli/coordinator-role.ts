@@ -39,6 +39,8 @@ export interface CoordinatorRoleOptions {
   readonly flags: CoordinatorValues;
   /** `--config.file`, as first read. */
   readonly config: Config;
+  /** All flags as they are shown, by name. */
+  readonly shownFlags: Readonly<Record<string, string>>;
   /** Where the coordinator's HTTP API listens. */
   readonly listen: string;
   readonly externalUrl: string;
@@ -150,6 +152,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     coordinator,
     configText: () => printConfig(config),
     externalLabels: () => config.global.externalLabels,
+    flags: options.shownFlags,
     externalHost: externalHost(options.externalUrl),
   });
   const discoveryService: Service = {

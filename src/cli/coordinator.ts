@@ -5,9 +5,10 @@ import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { loadConfig } from "../config/load.ts";
 import { StaticDriver, type StaticShard } from "../shard/static-driver.ts";
-import type { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
+import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
 import { createCoordinatorRole } from "./coordinator-role.ts";
-import type { FlagValues } from "./flags.ts";
+import { type FlagValues, printFlags } from "./flags.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** `shoal coordinator`: drives shards that others run. */
@@ -28,14 +29,17 @@ export async function runCoordinator(
     stop: async () => {},
   });
   const abort = new AbortController();
+  const registry = new Registry();
+  registerProcessMetrics(registry);
   const role = createCoordinatorRole({
     flags,
     config: await loadConfig(flags.configFile),
+    shownFlags: printFlags(COORDINATOR_ROLE_FLAGS, flags),
     listen: flags.listenAddress,
     externalUrl: "",
     driver: driverService,
     logger,
-    registry: new Registry(),
+    registry,
     quit: () => abort.abort(),
   });
   await runUntilSignal(role.services, {

@@ -13,6 +13,7 @@ import { EndpointSet } from "../query/endpoint-set.ts";
 import { FanoutQueryable } from "../query/fanout.ts";
 import { QUERY_ROLE_FLAGS } from "./commands.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** How often the coordinator is asked for its shards, and each shard whether it is there. */
@@ -35,10 +36,13 @@ function builtPage(): string | undefined {
 export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Promise<void> {
   const logger = loggerOf(flags, "query");
   const registry = new Registry();
+  registerProcessMetrics(registry);
   const clock = systemClock;
   const coordinator =
     flags.coordinatorUrl === "" ? undefined : new CoordinatorClient(flags.coordinatorUrl);
   let externalLabels: Readonly<Record<string, string>> = {};
+  const shownFlags: Record<string, string> = printFlags(QUERY_ROLE_FLAGS, flags);
+  let knowsFlags = false;
   const endpoints = new EndpointSet({
     clock,
     logger,
@@ -47,6 +51,9 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       if (coordinator === undefined) return flags.endpoint;
       const data = await coordinator.data("/api/v1/shards");
       externalLabels = externalLabelsOf(data);
+      // What the whole system was started with; this process's own flags stand beside it.
+      if (!knowsFlags) Object.assign(shownFlags, await coordinator.data("/api/v1/status/flags"));
+      knowsFlags = true;
       const shards = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
       const addresses = shards
         .filter(isRecord)
@@ -61,7 +68,9 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     if (coordinator === undefined)
       throw new AppError("not-found", "there is no coordinator to reload");
     const response = await fetch(new URL("/-/reload", flags.coordinatorUrl), { method: "POST" });
-    if (!response.ok) throw new AppError("bad-data", (await response.text()).trim());
+    if (response.ok) return;
+    const text = (await response.text()).trim();
+    throw new AppError("bad-data", text.replace(/^failed to reload config: /, ""));
   };
   const quit = (): void => {
     // A child of `up` ends the whole tree, as the only process the user knows.
@@ -89,7 +98,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     logger,
     coordinator,
     endpoints: () => endpoints.endpoints().map((endpoint) => endpoint.status),
-    flags: printFlags(QUERY_ROLE_FLAGS, flags),
+    flags: shownFlags,
     lookbackMs: flags.lookbackDelta,
     externalLabels: () => externalLabels,
     pageFolder: builtPage(),

@@ -17,6 +17,7 @@ import { createStoreServices } from "../store/store-server.ts";
 import { openHead } from "../tsdb/head.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
 import type { FlagValues } from "./flags.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
@@ -27,6 +28,7 @@ const ORPHAN_CHECK_MS = 1_000;
 export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
   const logger = loggerOf(flags, flags.shardId);
   const registry = new Registry();
+  registerProcessMetrics(registry);
   const clock = systemClock;
   const startedAtMs = clock.now();
   const folder = flags.storagePath;

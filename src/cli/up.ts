@@ -8,10 +8,11 @@ import { ProcessDriver } from "../shard/process-driver.ts";
 import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
-import type { UP_FLAGS } from "./commands.ts";
+import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
-import { flagArguments, type FlagValues } from "./flags.ts";
+import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 type UpValues = FlagValues<typeof UP_FLAGS>;
@@ -26,6 +27,7 @@ export interface UpOptions {
 export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<void> {
   const logger = loggerOf(flags);
   const registry = new Registry();
+  registerProcessMetrics(registry);
   const clock = systemClock;
   const abort = options.abort ?? new AbortController();
   const config = await loadConfig(flags.configFile);
@@ -44,6 +46,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
     role = createCoordinatorRole({
       flags,
       config,
+      shownFlags: printFlags(UP_FLAGS, flags),
       listen: "127.0.0.1:0",
       externalUrl: flags.externalUrl,
       driver,
