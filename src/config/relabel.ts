@@ -2,7 +2,7 @@ import { messageOf } from "../base/errors.ts";
 import { didYouMean, quote } from "../base/text.ts";
 import { isLegacyLabelName, isValidLabelName } from "../model/labels.ts";
 import type { NameValidation } from "../model/relabel.ts";
-import { compileAnchored, type AnchoredRegex } from "../model/regex.ts";
+import { compileRelabelRegex, type AnchoredRegex } from "../model/regex.ts";
 import {
   RELABEL_ACTIONS,
   type RelabelAction,
@@ -14,15 +14,15 @@ import type { Reader, Where } from "./reader.ts";
 import { bad, count, labelName, text } from "./scalars.ts";
 import { FlowList } from "./yaml-writer.ts";
 
-const DEFAULT_REGEX = compileAnchored("(.*)");
+const DEFAULT_REGEX = compileRelabelRegex("(.*)");
 const DEFAULT_REPLACEMENT = "$1";
 const DEFAULT_SEPARATOR = ";";
 
 const regex: Kind<AnchoredRegex> = scalarKind({
-  zero: compileAnchored(""),
+  zero: compileRelabelRegex(""),
   parse(written) {
     try {
-      return compileAnchored(written);
+      return compileRelabelRegex(written);
     } catch (error) {
       throw bad(`cannot use regex ${quote(written)}: ${messageOf(error)}`);
     }
