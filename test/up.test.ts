@@ -57,8 +57,8 @@ async function startExporter(): Promise<Exporter> {
   return { server, address: `127.0.0.1:${address.port}`, scrapes };
 }
 
-function config(): string {
-  const targets = exporters.map((exporter) => `"${exporter.address}"`).join(", ");
+function config(targetsOf: readonly Exporter[]): string {
+  const targets = targetsOf.map((exporter) => `"${exporter.address}"`).join(", ");
   return `global: {scrape_interval: ${SCRAPE_MS}ms}
 scrape_configs:
 - job_name: tiny
@@ -66,11 +66,17 @@ scrape_configs:
 `;
 }
 
+const configFile = (): string => join(dataFolder, "prometheus.yml");
+
 async function startUp(port: number): Promise<RunningProcess> {
   return startShoal({
-    args: ["up", "--coordinator.interval=1s", "--shard.orphan-grace=30s"],
-    config: config(),
-    dataFolder,
+    args: [
+      "up",
+      `--config.file=${configFile()}`,
+      `--storage.tsdb.path=${join(dataFolder, "data")}`,
+      "--coordinator.interval=1s",
+      "--shard.orphan-grace=30s",
+    ],
     port,
   });
 }
@@ -141,6 +147,7 @@ function childrenOf(parent: number): number[] {
 before(async () => {
   exporters = [await startExporter(), await startExporter()];
   dataFolder = temporaryFolder("up");
+  writeFileSync(configFile(), config(exporters));
   up = await startUp(await freePort());
   await until("both targets are up", settled);
 });
@@ -168,15 +175,13 @@ test("one query answers over the shards, and the page's data is there", async ()
 });
 
 test("a second up on the same data folder is refused and says whose it is", () => {
-  const configFile = join(dataFolder, "other.yml");
-  writeFileSync(configFile, config());
   const second = spawnSync(
     process.execPath,
     [
       "src/cli/main.ts",
       "up",
-      `--config.file=${configFile}`,
-      `--storage.tsdb.path=${dataFolder}`,
+      `--config.file=${configFile()}`,
+      `--storage.tsdb.path=${join(dataFolder, "data")}`,
       "--web.listen-address=127.0.0.1:0",
     ],
     { encoding: "utf8", timeout: 30_000 },
@@ -187,15 +192,13 @@ test("a second up on the same data folder is refused and says whose it is", () =
 
 test("a port in use is refused and says whose it is", () => {
   const other = temporaryFolder("port");
-  const configFile = join(other, "prometheus.yml");
-  writeFileSync(configFile, config());
   const port = new URL(up.url).port;
   const second = spawnSync(
     process.execPath,
     [
       "src/cli/main.ts",
       "up",
-      `--config.file=${configFile}`,
+      `--config.file=${configFile()}`,
       `--storage.tsdb.path=${join(other, "data")}`,
       `--web.listen-address=127.0.0.1:${port}`,
     ],
@@ -249,6 +252,27 @@ test("a killed coordinator: shards scrape on, its successor takes them over and 
   const { decisions } = await apiData<{ decisions: unknown[] }>(`${up.url}/api/v1/decisions`);
   assert.deepEqual(decisions, []);
   assert.equal(await queryNumber("count(scrapes_total)"), 2);
+});
+
+test("SIGHUP reloads: a broken file changes nothing, a good one leaves the other targets alone", async () => {
+  writeFileSync(configFile(), "scrape_confgs: []");
+  up.child.kill("SIGHUP");
+  await until("the broken file is reported", async () =>
+    /cannot reload the configuration.*scrape_confgs/.test(up.output()) ? true : undefined,
+  );
+  await scrapedOnce(2);
+  const third = await startExporter();
+  writeFileSync(configFile(), config([...exporters, third]));
+  up.child.kill("SIGHUP");
+  await until("the third target is scraped", async () =>
+    third.scrapes.length >= 2 ? true : undefined,
+  );
+  exporters.push(third);
+  await scrapedOnce(2);
+  for (const { scrapes } of exporters.slice(0, 2))
+    for (let i = 1; i < scrapes.length; i++)
+      if (scrapes[i]! > third.scrapes[0]! - 2 * SCRAPE_MS)
+        assert.ok(scrapes[i]! - scrapes[i - 1]! < 1.5 * SCRAPE_MS, "the reload left a gap");
 });
 
 test("SIGTERM drains: exit 0, and no process stays", async () => {

@@ -86,7 +86,8 @@ function oneOf<T extends string>(
 }
 
 function targetsAnswer(options: CoordinatorApiOptions, parameters: URLSearchParams): unknown {
-  const state = oneOf(parameters, "state", ["", "any", "active", "dropped"]);
+  // As in Prometheus: a state that does not exist shows nothing.
+  const state = (parameters.get("state") ?? "").toLowerCase();
   const statistics = oneOf(parameters, "statistics", ["", "only", "with"]);
   const pool = parameters.get("scrapePool") ?? "";
   const jobs = parameters.getAll("job").map(jobMatcher);
@@ -96,11 +97,12 @@ function targetsAnswer(options: CoordinatorApiOptions, parameters: URLSearchPara
   const view = options.coordinator.view();
   const views = viewTargets(view).filter(({ target }) => isWanted(target.job));
   const dropped = view.jobs.filter(({ job }) => isWanted(job)).flatMap((job) => job.dropped);
-  const showsActive = state !== "dropped" && statistics !== "only";
-  const showsDropped =
-    (state === "" || state === "any" || state === "dropped") && statistics !== "only";
-  const counts: Record<string, number> = {};
-  for (const { job, dropped: list } of view.jobs) if (isWanted(job)) counts[job] = list.length;
+  const shows = (wanted: string): boolean =>
+    ["", "any", wanted].includes(state) && statistics !== "only";
+  const showsActive = shows("active");
+  const showsDropped = shows("dropped");
+  const counts = Object.create(null) as Record<string, number>;
+  for (const { job, droppedCount } of view.jobs) if (isWanted(job)) counts[job] = droppedCount;
   return {
     activeTargets: showsActive
       ? views

@@ -2,7 +2,11 @@ import { join } from "node:path";
 import type { ProcessCommand } from "../shard/supervised-process.ts";
 
 /** This same program on this same Node, with nothing but what the command line says. */
-export function childCommand(name: string, args: readonly string[]): ProcessCommand {
+export function childCommand(
+  name: string,
+  args: readonly string[],
+  nodeFlags: readonly string[] = [],
+): ProcessCommand {
   const environment: NodeJS.ProcessEnv = {};
   for (const [key, value] of Object.entries(process.env))
     if (!key.startsWith("SHOAL_")) environment[key] = value;
@@ -14,7 +18,7 @@ export function childCommand(name: string, args: readonly string[]): ProcessComm
   return {
     name,
     command: process.execPath,
-    args: [...process.execArgv, process.argv[1]!, ...args],
+    args: [...process.execArgv, ...nodeFlags, process.argv[1]!, ...args],
     environment,
   };
 }

@@ -11,7 +11,7 @@ import { createGrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
 import { ScrapeManager } from "../scrape/scrape-manager.ts";
 import { identifyProcess } from "../shard/process-identity.ts";
-import { removeShardFile, writeShardFile } from "../shard/shard-file.ts";
+import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { openHead } from "../tsdb/head.ts";
@@ -100,6 +100,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
       isReady = true;
       await writeShardFile(folder, {
         process: identifyProcess(process.pid),
+        command: describeCommand(VERSION, process.argv.slice(2)),
         http: addressText(http.address()),
         grpc: addressText(grpc.address()),
       });

@@ -3,8 +3,10 @@ import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
+import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
+import { describeCommand } from "../shard/shard-file.ts";
 import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
@@ -14,6 +16,9 @@ import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-table
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
+
+/** Samples live outside the heap, so a small nursery costs a shard no time and saves it some 20 MB. */
+const SHARD_NODE_FLAGS = ["--max-semi-space-size=4"];
 
 type UpValues = FlagValues<typeof UP_FLAGS>;
 
@@ -37,6 +42,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
     const driver = new ProcessDriver({
       folder: flags.storagePath,
       command: (ordinal, folder) => shardCommand(flags, { ordinal, folder }),
+      describe: ({ args }) => describeCommand(VERSION, args.slice(args.indexOf("shard"))),
       initialShards: Math.max(1, flags.minShard),
       clock,
       logger,
@@ -138,16 +144,20 @@ function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string 
   // A coordinator that is only slow must not look like one that is gone.
   const orphanGrace =
     flags.orphanGrace === 0 ? 0 : Math.max(flags.orphanGrace, 6 * coordinatorInterval);
-  return childCommand(`shard-${shard.ordinal}`, [
-    "shard",
-    `--shard.id=shard-${shard.ordinal}`,
-    `--storage.tsdb.path=${shard.folder}`,
-    `--storage.tsdb.retention.time=${retentionTime}ms`,
-    `--shard.orphan-grace=${orphanGrace}ms`,
-    "--web.listen-address=127.0.0.1:0",
-    "--grpc.address=127.0.0.1:0",
-    ...flagArguments(LOG_FLAGS, flags),
-  ]);
+  return childCommand(
+    `shard-${shard.ordinal}`,
+    [
+      "shard",
+      `--shard.id=shard-${shard.ordinal}`,
+      `--storage.tsdb.path=${shard.folder}`,
+      `--storage.tsdb.retention.time=${retentionTime}ms`,
+      `--shard.orphan-grace=${orphanGrace}ms`,
+      "--web.listen-address=127.0.0.1:0",
+      "--grpc.address=127.0.0.1:0",
+      ...flagArguments(LOG_FLAGS, flags),
+    ],
+    SHARD_NODE_FLAGS,
+  );
 }
 
 function queryCommand(

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
-import type { DroppedTarget, Target } from "../model/target.ts";
+import type { Target } from "../model/target.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import type { ShardControl } from "./control.ts";
 import { DecisionLog, type LoggedDecision } from "./decision-log.ts";
@@ -339,9 +339,4 @@ function assignedTargets(
     const target = targets.get(hash);
     return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
   });
-}
-
-/** All dropped targets, for the API. */
-export function droppedTargets(jobs: readonly JobTargets[]): readonly DroppedTarget[] {
-  return jobs.flatMap((job) => job.dropped);
 }

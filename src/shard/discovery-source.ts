@@ -51,10 +51,12 @@ export class ConfiguredDiscovery implements DiscoverySource {
 
 function build(scrapeConfig: ScrapeConfig, discovery: JobDiscovery | undefined): JobTargets {
   const { active, dropped, errors } = buildTargets(scrapeConfig, discovery?.groups ?? []);
+  const { keepDroppedTargets } = scrapeConfig;
   return {
     job: scrapeConfig.jobName,
     targets: active,
-    dropped,
+    dropped: keepDroppedTargets === 0 ? dropped : dropped.slice(0, keepDroppedTargets),
+    droppedCount: dropped.length,
     isComplete: discovery?.complete ?? false,
     isStatic: scrapeConfig.serviceDiscovery.every(({ kind }) => kind === "static"),
     error: [...(discovery?.errors ?? []), ...errors].join("; "),

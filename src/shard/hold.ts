@@ -4,7 +4,9 @@ import type { DroppedTarget, Target } from "../model/target.ts";
 export interface JobTargets {
   readonly job: string;
   readonly targets: readonly Target[];
+  /** Those that are shown (`keep_dropped_targets`). */
   readonly dropped: readonly DroppedTarget[];
+  readonly droppedCount: number;
   /** Whether every mechanism of the job has answered; false keeps every target the job has. */
   readonly isComplete: boolean;
   /** The list stands in the configuration itself (static_configs): it cannot be wrong by a failure elsewhere. */

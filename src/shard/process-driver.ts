@@ -18,6 +18,8 @@ export interface ProcessDriverOptions {
   readonly folder: string;
   /** How the shard with this ordinal is started on its data folder. */
   readonly command: (ordinal: number, shardFolder: string) => ProcessCommand;
+  /** What a shard started with this command writes of itself (`ShardFile.command`). */
+  readonly describe: (command: ProcessCommand) => string;
   /** Shards to start with when nothing is recorded. */
   readonly initialShards: number;
   readonly clock: Clock;
@@ -139,13 +141,18 @@ class Slot {
 
   async start(): Promise<void> {
     const file = await readShardFile(this.#folder);
-    if (file !== undefined && isRunning(file.process)) {
+    const { logger, command, describe } = this.#options;
+    if (file === undefined || !isRunning(file.process)) this.#child.start();
+    else if (file.command !== describe(command(this.#ordinal, this.#folder))) {
+      logger.info("replacing a shard that was started otherwise", { shard: this.id });
+      await this.#stopAdopted(file.process);
+      this.#child.start();
+    } else {
       this.#adopted = file.process;
       this.#address = file;
-      const { logger } = this.#options;
       logger.info("took over a running shard", { shard: this.id, pid: file.process.pid });
       this.#watchLater();
-    } else this.#child.start();
+    }
   }
 
   instance(): ShardInstance {

@@ -220,5 +220,14 @@ export function fakeJob(
   targets: readonly Target[],
   rest: Partial<JobTargets> = {},
 ): JobTargets {
-  return { job, targets, dropped: [], isComplete: true, isStatic: false, error: "", ...rest };
+  return {
+    job,
+    targets,
+    dropped: [],
+    droppedCount: 0,
+    isComplete: true,
+    isStatic: false,
+    error: "",
+    ...rest,
+  };
 }
