@@ -214,6 +214,9 @@ async function ourAnswer(evaluate: () => Promise<QueryResult>): Promise<string[]
   }
 }
 
+/** With two equals to choose from, a wrong "different" every one in 2^16 queries that have them. */
+const CHOICE_ATTEMPTS = 16;
+
 describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () => {
   const source = new MemorySource({ batchSize: 7 });
   const engine = new Engine({
@@ -282,14 +285,28 @@ describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () =>
     return wrong;
   }
 
+  /**
+   * Which of equals topk, bottomk and limitk choose depends in Prometheus on the order of a Go map, so its answer changes
+   * from call to call: such a query differs only when none of several answers is ours.
+   */
+  async function lastingDifferences(query: string): Promise<string[]> {
+    const attempts = /topk|bottomk|limitk/.test(query) ? CHOICE_ATTEMPTS : 1;
+    let wrong: string[] = [];
+    for (let i = 0; i < attempts; i++) {
+      const found = await differences(query, 1e-9);
+      wrong = found.filter((difference) => !difference.includes(NEWER_ERROR));
+      if (wrong.length === 0) break;
+    }
+    return wrong;
+  }
+
   test("generated queries", async () => {
     const seed = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
     const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 150);
     const generator = new QueryGenerator(seededRandom(seed));
     const wrong: string[] = [];
     for (let i = 0; i < count; i++) {
-      const found = await differences(generator.vector(3), 1e-9);
-      wrong.push(...found.filter((difference) => !difference.includes(NEWER_ERROR)));
+      wrong.push(...(await lastingDifferences(generator.vector(3))));
     }
     assert.equal(wrong.length, 0, `seed ${seed}: ${wrong.length} differences\n${wrong.join("\n")}`);
   });
