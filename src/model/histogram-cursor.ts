@@ -30,8 +30,10 @@ export class BucketCursor {
   readonly #histogram: FloatHistogram;
   readonly #descending: boolean;
   readonly #whole: boolean;
-  /** 0 before the first side, 1 in it, 2 at the zero bucket, 3 in the second side, 4 behind the last bucket. */
-  #stage = 0;
+  #stage: "start" | "first side" | "zero" | "after zero" | "last side" = "start";
+  #side: "negative" | "positive" = "positive";
+  #index = 0;
+  #position = -1;
   #spans: Int32Array;
   #buckets: Float64Array;
   /** Whether the current side is walked from its far end towards zero. */
@@ -54,44 +56,37 @@ export class BucketCursor {
     this.#buckets = h.positiveBuckets;
     if (options.side !== undefined) {
       this.#open(options.side, false);
-      this.#stage = 3;
+      this.#stage = "last side";
     }
   }
 
+  /** Steps to the next bucket; false at the end, where the last bucket stays readable. */
   next(): boolean {
     for (;;) {
       switch (this.#stage) {
-        case 0:
+        case "start":
           this.#open(this.#descending ? "positive" : "negative", true);
-          this.#stage = 1;
+          this.#stage = "first side";
           break;
-        case 1:
+        case "first side":
           if (this.#step()) return true;
-          this.#stage = 2;
+          this.#stage = "zero";
           break;
-        case 2: {
-          const zeroCount = this.#histogram.zeroCount;
-          this.#open(this.#descending ? "negative" : "positive", false);
-          this.#stage = 3;
-          if (zeroCount > 0) {
-            this.#stage = 5;
+        case "zero":
+          this.#stage = "after zero";
+          if (this.#histogram.zeroCount > 0) {
             this.side = "zero";
             this.position = -1;
-            this.count = zeroCount;
+            this.count = this.#histogram.zeroCount;
             return true;
           }
           break;
-        }
-        case 5:
+        case "after zero":
           this.#open(this.#descending ? "negative" : "positive", false);
-          this.#stage = 3;
+          this.#stage = "last side";
           break;
-        case 3:
-          if (this.#step()) return true;
-          this.#stage = 4;
-          break;
-        default:
-          return false;
+        case "last side":
+          return this.#step();
       }
     }
   }
@@ -133,52 +128,55 @@ export class BucketCursor {
 
   #open(side: "negative" | "positive", inward: boolean): void {
     const h = this.#histogram;
-    this.side = side;
+    this.#side = side;
     this.#inward = inward;
-    this.#spans = side === "positive" ? h.positiveSpans : h.negativeSpans;
+    const spans = side === "positive" ? h.positiveSpans : h.negativeSpans;
+    this.#spans = spans;
     this.#buckets = side === "positive" ? h.positiveBuckets : h.negativeBuckets;
-    const spans = this.#spans;
     if (!inward) {
       this.#span = 0;
       this.#inSpan = 0;
-      this.position = -1;
-      this.index = spans.length > 0 ? spans[0]! - 1 : 0;
+      this.#position = -1;
+      this.#index = spans.length > 0 ? spans[0]! - 1 : 0;
       return;
     }
     let end = 0;
     for (let s = 0; s + 1 < spans.length; s += 2) end += spans[s]! + spans[s + 1]!;
-    this.index = end;
+    this.#index = end;
     this.#span = spans.length - 2;
     this.#inSpan = spans.length > 0 ? spans[this.#span + 1]! : 0;
-    this.position = this.#buckets.length;
+    this.#position = this.#buckets.length;
   }
 
   #step(): boolean {
     const spans = this.#spans;
     if (this.#inward) {
-      if (this.position <= 0 || this.#span < 0) return false;
-      this.index--;
+      if (this.#position <= 0 || this.#span < 0) return false;
       while (this.#inSpan === 0) {
-        this.index -= spans[this.#span]!;
+        this.#index -= spans[this.#span]!;
         this.#span -= 2;
         if (this.#span < 0) return false;
         this.#inSpan = spans[this.#span + 1]!;
       }
       this.#inSpan--;
-      this.position--;
+      this.#index--;
+      this.#position--;
     } else {
-      if (this.position + 1 >= this.#buckets.length || this.#span >= spans.length) return false;
-      this.index++;
+      if (this.#position + 1 >= this.#buckets.length || this.#span >= spans.length) return false;
       while (this.#inSpan >= spans[this.#span + 1]!) {
         this.#inSpan = 0;
         this.#span += 2;
         if (this.#span >= spans.length) return false;
-        this.index += spans[this.#span]!;
+        this.#index += spans[this.#span]!;
       }
       this.#inSpan++;
-      this.position++;
+      this.#index++;
+      this.#position++;
     }
-    this.count = this.#buckets[this.position]!;
+    this.side = this.#side;
+    this.index = this.#index;
+    this.position = this.#position;
+    this.count = this.#buckets[this.#position]!;
     return true;
   }
 }

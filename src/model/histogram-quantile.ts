@@ -35,7 +35,7 @@ export function histogramQuantile(q: number, h: FloatHistogram): QuantileResult 
   }
   if (visited) cursor.loadBounds();
   const custom = usesCustomBuckets(h);
-  const inBucket = visited ? cursor.count : 0;
+  let inBucket = visited ? cursor.count : 0;
   let lower = cursor.lower;
   let upper = cursor.upper;
   if (custom) {
@@ -55,8 +55,13 @@ export function histogramQuantile(q: number, h: FloatHistogram): QuantileResult 
   rank = forward ? rank - (count - inBucket) : count - rank;
   let skewed = false;
   if (sumIsNaN) {
-    // Prometheus reads the fraction and the bounds of the last bucket it saw, so this loop must not be left out.
-    while (cursor.next()) count += cursor.count;
+    // Prometheus goes on with the last bucket it has looked at here, and so do its answers.
+    while (cursor.next()) {
+      count += cursor.count;
+      cursor.loadBounds();
+      ({ lower, upper } = cursor);
+      inBucket = cursor.count;
+    }
     skewed = count < h.count;
   }
   const value = interpolate({ lower, upper, fraction: rank / inBucket, custom });

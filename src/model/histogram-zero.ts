@@ -68,8 +68,8 @@ export function zeroBucketFor(
       sum,
       errors: compensation?.negativeBuckets,
     });
-    // The negative side moved the threshold, so the positive side has to be read again.
-    if (after === limit) break;
+    // The negative side raised the threshold, so the positive side has to be read again.
+    if (!(after > limit)) break;
     limit = after;
   }
   return { count: sum.sum, error: sum.compensation, threshold: limit };
