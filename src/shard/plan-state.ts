@@ -1,4 +1,3 @@
-import { compareText } from "../base/text.ts";
 import { add, costOf, type Load, medianLoad, NO_LOAD } from "./load.ts";
 import type {
   AssignmentState,
@@ -109,20 +108,14 @@ export class PlanState {
   readonly formerOwner = new Map<string, string>();
   readonly decisions: Decision[] = [];
   readonly conditions: Decision[] = [];
-  readonly #jobMedian: ReadonlyMap<string, Load>;
-  readonly #median: Load;
+  /** Only looked at for targets of unknown size. */
+  #medians: { readonly byJob: ReadonlyMap<string, Load>; readonly all: Load } | undefined;
 
   constructor(observed: Observed, options: PlanOptions, nowMs: number) {
     this.observed = observed;
     this.options = options;
     this.nowMs = nowMs;
     for (const target of observed.targets) this.targets.set(target.hash, target);
-    const measured = measuredLoads(observed);
-    const byJob = Map.groupBy(measured, (entry) => entry.job);
-    this.#jobMedian = new Map(
-      [...byJob].map(([job, entries]) => [job, medianLoad(entries.map((e) => e.load))!]),
-    );
-    this.#median = medianLoad(measured.map((entry) => entry.load)) ?? NO_LOAD;
     this.shards = [...observed.shards]
       .sort((a, b) => a.ordinal - b.ordinal)
       .map((shard) => this.#openShard(shard));
@@ -134,7 +127,8 @@ export class PlanState {
   }
 
   estimateOf(job: string): Load {
-    return this.#jobMedian.get(job) ?? this.#median;
+    this.#medians ??= mediansOf(this.observed);
+    return this.#medians.byJob.get(job) ?? this.#medians.all;
   }
 
   isExpired(shard: ObservedShard): boolean {
@@ -185,7 +179,8 @@ export class PlanState {
       .map((shard) => ({
         id: shard.id,
         assignments: [...shard.assignments.values()]
-          .sort((a, b) => compareText(a.hash, b.hash))
+          // Decimal digits: their order is the same in any encoding.
+          .sort((a, b) => (a.hash < b.hash ? -1 : 1))
           .map(({ hash, state, assignedAtMs, load }) => ({ hash, state, assignedAtMs, load })),
       }));
   }
@@ -213,6 +208,17 @@ export class PlanState {
     }
     return shard;
   }
+}
+
+function mediansOf(observed: Observed): { byJob: ReadonlyMap<string, Load>; all: Load } {
+  const measured = measuredLoads(observed);
+  const byJob = Map.groupBy(measured, (entry) => entry.job);
+  return {
+    byJob: new Map(
+      [...byJob].map(([job, entries]) => [job, medianLoad(entries.map((e) => e.load))!]),
+    ),
+    all: medianLoad(measured.map((entry) => entry.load)) ?? NO_LOAD,
+  };
 }
 
 /** Loads somebody has really measured, with their jobs. */
