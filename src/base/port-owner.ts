@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { basename } from "node:path";
 
 /**
  * Who listens on TCP `port`, as `process 123 (prometheus)`, where the system tells (Linux's /proc, own processes or
@@ -13,14 +14,22 @@ export async function listenerOf(port: number): Promise<string | undefined> {
       const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
       for (const descriptor of descriptors) {
         const link = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
-        if (link === `socket:[${inode}]`)
-          return `process ${pid} (${(await readFile(`/proc/${pid}/comm`, "utf8")).trim()})`;
+        if (link === `socket:[${inode}]`) return `process ${pid} (${await programOf(pid)})`;
       }
     }
   } catch {
     // No /proc: the answer is only a help in a message.
   }
   return undefined;
+}
+
+/** The program and, for an interpreter, its script; no further arguments, which may hold secrets. */
+async function programOf(pid: string): Promise<string> {
+  const [program = "", ...args] = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0");
+  const script = args.find((arg) => arg !== "" && !arg.startsWith("-"));
+  return script === undefined || !/^(?:node|python|ruby|java|perl)/.test(basename(program))
+    ? basename(program)
+    : `${basename(program)} ${basename(script)}`;
 }
 
 async function listeningInode(port: number): Promise<string | undefined> {
