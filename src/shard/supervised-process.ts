@@ -24,9 +24,9 @@ export interface SupervisionDependencies {
 }
 
 const FIRST_RESTART_MS = 100;
-const RESTART_MAX_MS = 30_000;
+const RESTART_MAX_MS = 5_000;
 /** A child that ran this long was healthy: its next restart is quick again. */
-const HEALTHY_MS = 60_000;
+const HEALTHY_MS = 10_000;
 /** After SIGTERM a child has this long to drain. */
 const DRAIN_MS = 20_000;
 
