@@ -58,7 +58,8 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
       queryable: head,
       externalLabels: () => Labels.EMPTY,
       minTimeMs: () => head.stats().minTimeMs,
-      maxTimeMs: () => head.stats().maxTimeMs,
+      // New samples may arrive at any moment: a querier whose knowledge is seconds old must still ask.
+      maxTimeMs: () => Infinity,
       ready: () => isReady,
     }),
   });
