@@ -55,11 +55,15 @@ export class WorkingShard {
     return this.#sum;
   }
 
-  /** What room is taken: the head may hold more than its targets (former targets' series stay until it is cut). */
+  /**
+   * What room is taken: the head may hold more than its targets (former targets' series stay until it is cut). A shard
+   * without targets counts as empty all the same: that is what a new shard is expected to be, also when it comes up on
+   * the folder of one that was removed before.
+   */
   get used(): Load {
-    const headSeries = this.observed.headSeries + this.#unsettledSeries;
+    const reported = this.observed.assignments.length === 0 ? 0 : this.observed.headSeries;
     return {
-      series: Math.max(headSeries, this.#sum.series),
+      series: Math.max(reported + this.#unsettledSeries, this.#sum.series),
       rawSeries: this.#sum.rawSeries,
     };
   }

@@ -124,13 +124,18 @@ const SHED_BANDS: readonly { readonly headAt: number; readonly shrinkTo: number 
   { headAt: 1.1, shrinkTo: 1 },
 ];
 
-/** The load that a shard's targets are to come down to, or undefined when it is not overloaded. */
-export function shedGoal(used: Load, limits: Limits): Load | undefined {
+/**
+ * The load that a shard's targets are to come down to, or undefined when they are not too many. Series of former targets
+ * fill the head too, but moving the present ones away would not free them: only a shard whose own targets (`sum`)
+ * exceed a limit sheds. Kvass goes by the head alone and empties shard after shard.
+ */
+export function shedGoal(carried: { used: Load; sum: Load }, limits: Limits): Load | undefined {
+  const { used, sum } = carried;
   const band =
-    limits.maxHeadSeries === 0
+    limits.maxHeadSeries === 0 || sum.series <= limits.maxHeadSeries
       ? undefined
       : SHED_BANDS.find(({ headAt }) => used.series >= headAt * limits.maxHeadSeries);
-  if (band === undefined && used.rawSeries <= limits.maxProcessSeries) return undefined;
+  if (band === undefined && sum.rawSeries <= limits.maxProcessSeries) return undefined;
   return {
     series: band === undefined ? Infinity : band.shrinkTo * limits.maxHeadSeries,
     rawSeries: limits.maxProcessSeries,
@@ -143,7 +148,7 @@ function shed(state: PlanState): Wanted[] {
   if (state.options.disableAlleviate) return wanted;
   const ready = state.readyShards();
   for (const shard of ready) {
-    const goal = shedGoal(shard.used, state.options.limits);
+    const goal = shedGoal(shard, state.options.limits);
     if (goal !== undefined) shedFrom(state, shard, goal, wanted);
   }
   return wanted;
