@@ -45,5 +45,6 @@ export function upperBound(index: number, schema: number, customValues: Float64A
 
 /** The bucket of the coarser schema that bucket `index` falls into. `steps` is how many schemas lie between. */
 export function coarserIndex(index: number, steps: number): number {
-  return ((index - 1) >> steps) + 1;
+  // Shifts of 32 and more would start over; 31 leaves only the sign, as they should.
+  return ((index - 1) >> Math.min(steps, 31)) + 1;
 }

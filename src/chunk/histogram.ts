@@ -1,0 +1,237 @@
+import { isStaleWords, writeStale } from "../base/float.ts";
+import { type FloatHistogram, NO_BUCKETS, spanBucketCount } from "../model/histogram.ts";
+import { BitReader } from "./bit-reader.ts";
+import { BitWriter } from "./bit-writer.ts";
+import {
+  chunkResetHeader,
+  HISTOGRAM_HEADER_BYTES,
+  histogramSampleCount,
+  layoutOf,
+  readLayout,
+  writeLayout,
+} from "./histogram-layout.ts";
+import {
+  atKnownResolution,
+  type HistogramSamples,
+  hintOfSample,
+  type SampleWriter,
+  staleHistogram,
+} from "./histogram-samples.ts";
+
+/**
+ * Encoding 2: histograms whose counts are integers. Bucket counts are stored as differences between neighbours, and
+ * every field as the change of its change. Counts above 2^53 are rounded. Format: docs/format/chunks.md.
+ */
+
+const reader = new BitReader("histogram chunk");
+
+/** Decodes a whole chunk. Throws `corrupt` when the bytes break the format. Keeps nothing of `data`. */
+export function decodeHistogram(data: Uint8Array): HistogramSamples {
+  return atKnownResolution(decodeStored(data));
+}
+
+/** As `decodeHistogram`, at the resolution that is stored. */
+export function decodeStored(data: Uint8Array): HistogramSamples {
+  const sampleCount = histogramSampleCount(data);
+  if (sampleCount === 0) return { times: NO_BUCKETS, histograms: [] };
+  reader.reset(data, HISTOGRAM_HEADER_BYTES);
+  const layout = readLayout(reader, 1);
+  // Time, counts and sum take a bit each at least, so no header can claim memory its bytes do not pay for.
+  if (sampleCount * 4 > reader.remaining)
+    throw reader.corrupt(`${sampleCount} samples do not fit into its bytes`);
+  const header = chunkResetHeader(data);
+  const positiveCount = spanBucketCount(layout.positiveSpans);
+  const negativeCount = spanBucketCount(layout.negativeSpans);
+  const times = new Float64Array(sampleCount);
+  const sums = new Float64Array(sampleCount);
+  const words = new Int32Array(sums.buffer);
+  const staleWords = new Uint32Array(sums.buffer);
+  const histograms: FloatHistogram[] = [];
+  const sumWords = new Int32Array(2);
+  const window = new Uint8Array(2);
+  const positive = new BucketState(positiveCount);
+  const negative = new BucketState(negativeCount);
+  let t = 0;
+  let count = 0;
+  let zeroCount = 0;
+  let timeDelta = 0;
+  let countDelta = 0;
+  let zeroDelta = 0;
+  for (let k = 0; k < sampleCount; k++) {
+    if (k === 0) {
+      t = reader.readVarbit();
+      count = reader.readVarbitUnsigned();
+      zeroCount = reader.readVarbitUnsigned();
+      reader.readWords();
+      sumWords[0] = reader.low;
+      sumWords[1] = reader.high;
+    } else {
+      timeDelta += reader.readVarbit();
+      t += timeDelta;
+      countDelta += reader.readVarbit();
+      count += countDelta;
+      zeroDelta += reader.readVarbit();
+      zeroCount += zeroDelta;
+      reader.readXor(sumWords, window, 0);
+    }
+    times[k] = t;
+    words[2 * k] = sumWords[0]!;
+    words[2 * k + 1] = sumWords[1]!;
+    // The first sample has all buckets of the layout even if it is stale; then the layout is empty.
+    const isStale = isStaleWords(staleWords, k);
+    if (isStale && k > 0) {
+      histograms.push(staleHistogram(sums[k]!));
+      continue;
+    }
+    const positiveBuckets = positive.read(k);
+    const negativeBuckets = negative.read(k);
+    histograms.push(
+      isStale
+        ? staleHistogram(sums[k]!)
+        : {
+            counterResetHint: hintOfSample(header, k),
+            schema: layout.schema,
+            zeroThreshold: layout.zeroThreshold,
+            zeroCount,
+            count,
+            sum: sums[k]!,
+            positiveSpans: layout.positiveSpans,
+            negativeSpans: layout.negativeSpans,
+            positiveBuckets,
+            negativeBuckets,
+            customValues: layout.customValues,
+          },
+    );
+  }
+  return { times, histograms };
+}
+
+/** The running differences of one side's buckets. */
+class BucketState {
+  readonly #deltas: Float64Array;
+  readonly #changes: Float64Array;
+
+  constructor(bucketCount: number) {
+    this.#deltas = new Float64Array(bucketCount);
+    this.#changes = new Float64Array(bucketCount);
+  }
+
+  /** Reads sample `k`'s counts. */
+  read(k: number): Float64Array {
+    const deltas = this.#deltas;
+    const changes = this.#changes;
+    const size = deltas.length;
+    if (size === 0) return NO_BUCKETS;
+    const buckets = new Float64Array(size);
+    let absolute = 0;
+    if (k === 0) {
+      for (let i = 0; i < size; i++) {
+        const delta = reader.readVarbit();
+        deltas[i] = delta;
+        absolute += delta;
+        buckets[i] = absolute;
+      }
+      return buckets;
+    }
+    for (let i = 0; i < size; i++) {
+      const change = changes[i]! + reader.readVarbit();
+      const delta = deltas[i]! + change;
+      changes[i] = change;
+      deltas[i] = delta;
+      absolute += delta;
+      buckets[i] = absolute;
+    }
+    return buckets;
+  }
+}
+
+/** Writes encoding 2. All counts are whole and ≥ 0. */
+export class HistogramWriter implements SampleWriter {
+  readonly #bits = new BitWriter();
+  readonly #windows = Uint8Array.of(255, 0);
+  readonly #sums = new Float64Array(2);
+  readonly #sumWords = new Int32Array(this.#sums.buffer);
+  #isFirst = true;
+  #time = 0;
+  #count = 0;
+  #zeroCount = 0;
+  #timeDelta = 0;
+  #countDelta = 0;
+  #zeroDelta = 0;
+  /** The last sample's differences between neighbours, and how they changed with it; positive side first. */
+  #deltas = NO_BUCKETS;
+  #changes = NO_BUCKETS;
+
+  get size(): number {
+    return this.#bits.size;
+  }
+
+  toBytes(header: Uint8Array): Uint8Array {
+    return this.#bits.toBytes(header);
+  }
+
+  append(timeMs: number, h: FloatHistogram, isStale: boolean): void {
+    const bits = this.#bits;
+    if (isStale) writeStale(this.#sums, 1);
+    else this.#sums[1] = h.sum;
+    const count = isStale ? 0 : h.count;
+    const zeroCount = isStale ? 0 : h.zeroCount;
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      const bucketCount = isStale ? 0 : h.positiveBuckets.length + h.negativeBuckets.length;
+      this.#deltas = new Float64Array(bucketCount);
+      this.#changes = new Float64Array(bucketCount);
+      writeLayout(bits, layoutOf(h, isStale));
+      bits.writeVarbit(timeMs);
+      bits.writeVarbitUnsigned(count);
+      bits.writeVarbitUnsigned(zeroCount);
+      bits.writeWords(this.#sumWords[3]!, this.#sumWords[2]!);
+      if (!isStale) {
+        this.#writeFirst(h.positiveBuckets, 0);
+        this.#writeFirst(h.negativeBuckets, h.positiveBuckets.length);
+      }
+    } else {
+      const timeDelta = timeMs - this.#time;
+      const countDelta = count - this.#count;
+      const zeroDelta = zeroCount - this.#zeroCount;
+      bits.writeVarbit(timeDelta - this.#timeDelta);
+      bits.writeVarbit(isStale ? 0 : countDelta - this.#countDelta);
+      bits.writeVarbit(isStale ? 0 : zeroDelta - this.#zeroDelta);
+      bits.writeXor(this.#sumWords, this.#windows, { field: 0, next: this.#sumWords, at: 1 });
+      if (!isStale) {
+        this.#writeNext(h.positiveBuckets, 0);
+        this.#writeNext(h.negativeBuckets, h.positiveBuckets.length);
+      }
+      this.#timeDelta = timeDelta;
+      this.#countDelta = countDelta;
+      this.#zeroDelta = zeroDelta;
+    }
+    this.#time = timeMs;
+    this.#count = count;
+    this.#zeroCount = zeroCount;
+    this.#sumWords[0] = this.#sumWords[2]!;
+    this.#sumWords[1] = this.#sumWords[3]!;
+  }
+
+  #writeFirst(buckets: Float64Array, at: number): void {
+    let previous = 0;
+    for (let i = 0; i < buckets.length; i++) {
+      const delta = buckets[i]! - previous;
+      previous = buckets[i]!;
+      this.#bits.writeVarbit(delta);
+      this.#deltas[at + i] = delta;
+    }
+  }
+
+  #writeNext(buckets: Float64Array, at: number): void {
+    let previous = 0;
+    for (let i = 0; i < buckets.length; i++) {
+      const delta = buckets[i]! - previous;
+      previous = buckets[i]!;
+      const change = delta - this.#deltas[at + i]!;
+      this.#bits.writeVarbit(change - this.#changes[at + i]!);
+      this.#deltas[at + i] = delta;
+      this.#changes[at + i] = change;
+    }
+  }
+}
