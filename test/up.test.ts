@@ -216,6 +216,8 @@ test("a killed shard comes back with its targets and its samples", async () => {
   const [before] = await shards();
   const samples = await queryNumber("count_over_time(scrapes_total[10m])");
   process.kill(before!.pid, "SIGKILL");
+  const answer = await fetch(`${up.url}/api/v1/query?query=up`);
+  assert.match(await answer.text(), /"warnings":\[.*the answer is incomplete: 0 of 1 stores/);
   await until("the shard is back", async () => {
     const [shard] = await shards();
     return shard?.state === "ready" && shard.pid !== before!.pid ? true : undefined;

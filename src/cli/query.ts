@@ -17,7 +17,10 @@ import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** How often the coordinator is asked for its shards, and each shard whether it is there. */
-const ENDPOINT_REFRESH_MS = 2_000;
+const ENDPOINT_REFRESH_MS = 1_000;
+
+/** When a shard does not come up, the others are served after this time. */
+const READY_LATEST_MS = 60_000;
 
 /** What a query process that is a child of `up` says once it listens. */
 export interface QueryReadyMessage {
@@ -43,6 +46,8 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   let externalLabels: Readonly<Record<string, string>> = {};
   const shownFlags: Record<string, string> = printFlags(QUERY_ROLE_FLAGS, flags);
   let knowsFlags = false;
+  // Before the shards have replayed their logs, answers would lack old samples without a word.
+  let isReady = coordinator === undefined;
   const endpoints = new EndpointSet({
     clock,
     logger,
@@ -55,12 +60,18 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       if (!knowsFlags) Object.assign(shownFlags, await coordinator.data("/api/v1/status/flags"));
       knowsFlags = true;
       const shards = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
-      const addresses = shards
-        .filter(isRecord)
+      const known = shards.filter(isRecord);
+      if (known.every((shard) => shard["state"] !== "starting")) isReady = true;
+      const addresses = known
         .map((shard) => shard["grpc"])
-        .filter((address) => typeof address === "string" && address !== "");
-      return [...addresses, ...flags.endpoint].map(String);
+        .filter((address) => typeof address === "string")
+        .filter((address) => address !== "");
+      // Strict: a shard that is down is told in every answer instead of being left out in silence.
+      return [...addresses.map((address) => ({ address, strict: true })), ...flags.endpoint];
     },
+  });
+  clock.after(READY_LATEST_MS, () => {
+    isReady = true;
   });
   const abort = new AbortController();
   const allowsOrigin = compileAnchored(flags.corsOrigin);
@@ -81,7 +92,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     listen: flags.listenAddress,
     logger,
     registry,
-    ready: () => true,
+    ready: () => isReady,
     corsOrigin: (origin) => allowsOrigin.matches(origin),
     reload: flags.enableLifecycle ? reload : undefined,
     quit: flags.enableLifecycle ? quit : undefined,

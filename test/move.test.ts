@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import { apiData, sleep, startShoal, temporaryFolder, until } from "./support/processes.ts";
+
+/** A target that moves between living shards is answered for at every moment, once. */
+
+interface Exporter {
+  readonly server: Server;
+  readonly address: string;
+}
+
+async function startExporter(series: () => number): Promise<Exporter> {
+  const server = createServer((_request, response) => {
+    response.setHeader("Content-Type", "text/plain; version=0.0.4");
+    const lines = Array.from({ length: series() }, (_, i) => `grown{i="${i}"} 1`);
+    response.end(`# TYPE grown gauge\n${lines.join("\n")}\n`);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  return { server, address: `127.0.0.1:${address.port}` };
+}
+
+test("targets that outgrow a shard move without a gap and without being counted twice", async () => {
+  let series = 30;
+  const exporters = [await startExporter(() => series), await startExporter(() => series)];
+  const folder = temporaryFolder("move");
+  const configFile = join(folder, "prometheus.yml");
+  const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
+  writeFileSync(
+    configFile,
+    `global: {scrape_interval: 1s}
+scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
+`,
+  );
+  const up = await startShoal({
+    args: [
+      "up",
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      "--coordinator.interval=1s",
+      "--shard.max-series=100",
+    ],
+  });
+  try {
+    const value = async (query: string): Promise<number> => {
+      const url = `${up.url}/api/v1/query?query=${encodeURIComponent(query)}`;
+      const data = await apiData<{ result: { value: [number, string] }[] }>(url);
+      return Number(data.result[0]?.value[1] ?? 0);
+    };
+    const targetsPerShard = async (): Promise<number[]> =>
+      (await apiData<{ shards: { targets: number }[] }>(`${up.url}/api/v1/shards`)).shards.map(
+        (shard) => shard.targets,
+      );
+    await until("both are up on one shard", async () =>
+      (await value("sum(up)").catch(() => 0)) === 2 ? true : undefined,
+    );
+    assert.deepEqual(await targetsPerShard(), [2]);
+    series = 60;
+    const seen: number[] = [];
+    await until("each has its own shard", async () => {
+      seen.push(await value("count(up)"));
+      return (await targetsPerShard()).join() === "1,1" ? true : undefined;
+    });
+    // The old owner's series must not end the new one's: watch on for a few intervals.
+    for (let i = 0; i < 30; i++) {
+      seen.push(await value("count(up)"));
+      await sleep(100);
+    }
+    assert.ok(
+      seen.every((count) => count === 2),
+      `count(up) was ${seen.join(" ")}`,
+    );
+    assert.equal(await value("count(grown)"), 120);
+    const { decisions } = await apiData<{ decisions: { kind: string }[] }>(
+      `${up.url}/api/v1/decisions`,
+    );
+    const kinds = decisions.map(({ kind }) => kind);
+    assert.deepEqual(kinds, ["assign", "assign", "scale-up", "move", "moved"]);
+  } finally {
+    await up.stop();
+    for (const { server } of exporters) {
+      server.closeAllConnections();
+      server.close();
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
