@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { silentLogger } from "../base/logger.ts";
+import { Registry } from "../base/metrics.ts";
+import { Labels } from "../model/labels.ts";
+import { fakeJob, fakeTarget, FakeWorld } from "../shard/testdata/fake-shards.ts";
+import { registerCoordinatorApi } from "./coordinator-api.ts";
+import { createHttpServer } from "./server.ts";
+
+let app: FastifyInstance;
+
+before(async () => {
+  const world = new FakeWorld(1);
+  const targets = ["a", "b"].map((name) => fakeTarget(name, "node"));
+  world.loads.set(targets[0]!.url, { series: 10, rawSeries: 20 });
+  const dropped = { job: "node", discoveredLabels: Labels.fromObject({ __address__: "x:1" }) };
+  world.jobs = [
+    fakeJob("node", targets, { dropped: [dropped], droppedCount: 3 }),
+    fakeJob("other", [fakeTarget("c", "other")]),
+  ];
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 4);
+  const server = createHttpServer({
+    listen: "127.0.0.1:0",
+    logger: silentLogger,
+    registry: new Registry(),
+    ready: () => true,
+  });
+  registerCoordinatorApi(server.app, {
+    coordinator,
+    configText: () => "global: {}\n",
+    externalLabels: () => ({ cluster: "x" }),
+    flags: { "config.file": "prometheus.yml" },
+    externalHost: "me",
+  });
+  app = server.app;
+});
+
+interface Data {
+  readonly activeTargets: Readonly<Record<string, unknown>>[];
+  readonly activeStatistics?: unknown;
+  readonly droppedTargets: unknown[];
+  readonly droppedTargetCounts: unknown;
+}
+
+async function get(path: string): Promise<Data & Readonly<Record<string, unknown>>> {
+  const response = await app.inject(path);
+  const body: { status: string; data: Data & Record<string, unknown> } = response.json();
+  assert.equal(body.status, "success", response.body);
+  return body.data;
+}
+
+test("targets are Prometheus's, with their shard and series", async () => {
+  const { activeTargets, droppedTargets, droppedTargetCounts } = await get("/api/v1/targets");
+  assert.equal(activeTargets.length, 3);
+  const { lastScrape, hash, ...a } = activeTargets[0]!;
+  assert.match(String(lastScrape), /^\d{4}-/);
+  assert.match(String(hash), /^\d+$/);
+  assert.deepEqual(a, {
+    discoveredLabels: { instance: "a", job: "node" },
+    labels: { instance: "a", job: "node" },
+    scrapePool: "node",
+    scrapeUrl: "http://a/metrics",
+    globalUrl: "http://a/metrics",
+    lastError: "",
+    lastScrapeDuration: 0.001,
+    health: "up",
+    scrapeInterval: "10s",
+    scrapeTimeout: "10s",
+    shard: "shard-0",
+    shards: ["shard-0"],
+    series: 10,
+    totalSeries: 20,
+  });
+  assert.deepEqual(droppedTargets, [
+    { discoveredLabels: { __address__: "x:1" }, scrapePool: "node" },
+  ]);
+  assert.deepEqual(droppedTargetCounts, { node: 3, other: 0 });
+});
+
+test("Prometheus's and Kvass's filters", async () => {
+  const urls = async (query: string): Promise<unknown[]> =>
+    (await get(`/api/v1/targets?${query}`)).activeTargets.map((target) => target["scrapeUrl"]);
+  assert.deepEqual(await urls("scrapePool=other"), ["http://c/metrics"]);
+  assert.deepEqual(await urls("health=up"), ["http://a/metrics"]);
+  assert.deepEqual(await urls("job=od"), ["http://a/metrics", "http://b/metrics"]);
+  assert.deepEqual(await urls("job=%5Eo"), ["http://c/metrics"]);
+  assert.deepEqual(await urls("state=dropped"), []);
+  assert.deepEqual(await urls("state=nonsense"), []);
+  const active = await get("/api/v1/targets?state=active");
+  assert.deepEqual([active.droppedTargets, active.droppedTargetCounts], [[], null]);
+  const only = await get("/api/v1/targets?statistics=only");
+  assert.deepEqual(only.activeTargets, []);
+  assert.deepEqual(only.activeStatistics, [
+    { JobName: "node", Total: 2, Health: { up: 1, down: 1 } },
+    { JobName: "other", Total: 1, Health: { down: 1 } },
+  ]);
+});
+
+test("shards, plan, decisions and totals", async () => {
+  const { shards, externalLabels } = await get("/api/v1/shards");
+  assert.deepEqual(externalLabels, { cluster: "x" });
+  assert.ok(Array.isArray(shards));
+  assert.equal(shards.length, 1);
+  const { decisions } = await get("/api/v1/decisions?limit=2");
+  assert.ok(Array.isArray(decisions));
+  assert.equal(decisions.length, 2);
+  const lastId: unknown = Reflect.get(decisions[1] as object, "id");
+  assert.deepEqual((await get(`/api/v1/decisions?after=${String(lastId)}`))["decisions"], []);
+  const text = await app.inject("/api/v1/plan?format=text");
+  assert.match(text.body, /^scale 1\nshard-0: 3 targets/);
+  assert.equal((await get("/api/v1/runtimeinfo"))["ConfigHash"], "config-1");
+});
+
+test("what cannot be read is refused as bad data", async () => {
+  for (const path of [
+    "/api/v1/targets?statistics=some",
+    "/api/v1/targets?job=(",
+    "/api/v1/decisions?limit=x",
+  ]) {
+    const response = await app.inject(path);
+    assert.equal(response.statusCode, 400, path);
+    assert.equal(response.json<{ errorType: string }>().errorType, "bad_data");
+  }
+});
