@@ -1,0 +1,331 @@
+import { crc32c } from "../base/crc32c.ts";
+import { AppError } from "../base/errors.ts";
+import { Labels } from "../model/labels.ts";
+import { type Matcher, matchesEmpty } from "../model/matcher.ts";
+import { BlockSymbols } from "./block-symbols.ts";
+import { ByteCursor, uint32At } from "./byte-cursor.ts";
+import { type ByteSource, planWindows } from "./byte-source.ts";
+import {
+  INDEX_HEADER_BYTES,
+  INDEX_MAGIC,
+  type IndexToc,
+  SERIES_ALIGN,
+  TOC_BYTES,
+} from "./format.ts";
+import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
+import { PostingsTable } from "./postings-table.ts";
+import { corruptAt } from "./section.ts";
+import { SeriesEntry } from "./series-entry.ts";
+
+/** Postings are held as signed 32-bit numbers of 16 bytes: an index beyond 32 GiB is refused. */
+export const INDEX_MAX_BYTES = 2 ** 31 * SERIES_ALIGN;
+/** Series entries, or lists, nearer than this are read together. */
+const GAP_BYTES = 16 * 1024;
+const READ_MAX_BYTES = 1024 * 1024;
+/** Read behind the last entry of a piece; a longer entry costs a read of its own. */
+const SERIES_TAIL_BYTES = 1024;
+const LIST_TAIL_BYTES = 8 * 1024;
+
+/**
+ * Reads a block's index, versions 1 to 3. Opening reads the table of contents, the symbols and the postings offset
+ * table, and checks their checksums; lists and series are read by ranges when they are asked for, and each is checked
+ * then. Format: docs/format/index.md.
+ */
+export class IndexReader {
+  readonly source: ByteSource;
+  readonly version: number;
+  readonly toc: IndexToc;
+  readonly symbols: BlockSymbols;
+  readonly #table: PostingsTable;
+  /** What a reference in postings is multiplied by to give an offset. */
+  readonly #unit: number;
+
+  private constructor(parts: {
+    source: ByteSource;
+    version: number;
+    toc: IndexToc;
+    symbols: BlockSymbols;
+    table: PostingsTable;
+  }) {
+    this.source = parts.source;
+    this.version = parts.version;
+    this.toc = parts.toc;
+    this.symbols = parts.symbols;
+    this.#table = parts.table;
+    this.#unit = parts.version === 1 ? 1 : SERIES_ALIGN;
+  }
+
+  /**
+   * Opens the index in `source`, which it then owns. `version` overrides the one in the file: early blocks carry a
+   * wrong one. Throws `corrupt` for bytes that are no index or break a checksum.
+   */
+  static async open(source: ByteSource, options: { version?: number } = {}): Promise<IndexReader> {
+    if (source.size < INDEX_HEADER_BYTES + TOC_BYTES)
+      throw new AppError(
+        "corrupt",
+        `cannot read ${source.name}: ${source.size} bytes are too few for an index`,
+      );
+    if (source.size >= INDEX_MAX_BYTES)
+      throw new AppError(
+        "resource-exhausted",
+        `cannot read ${source.name}: an index may have up to 32 GiB`,
+      );
+    const header = await source.read(0, INDEX_HEADER_BYTES);
+    if (uint32At(header, 0) !== INDEX_MAGIC)
+      throw corruptAt(source, 0, "this is no index: the magic number is wrong");
+    const version = options.version ?? header[4]!;
+    if (version < 1 || version > 3) throw corruptAt(source, 4, `unknown index version ${version}`);
+    const toc = await readToc(source);
+    const symbols = await BlockSymbols.read(source, toc.symbols, version);
+    const table = await PostingsTable.read(source, toc.postingsTable, version);
+    return new IndexReader({ source, version, toc, symbols, table });
+  }
+
+  close(): Promise<void> {
+    return this.source.close();
+  }
+
+  /** All label names in byte order. */
+  labelNames(): readonly string[] {
+    return this.#table.names();
+  }
+
+  /** How many label pairs the index has. */
+  get pairCount(): number {
+    return this.#table.pairCount;
+  }
+
+  valueCount(name: string): number {
+    return this.#table.valueCount(name);
+  }
+
+  /** The values of `name` in byte order. */
+  async labelValues(name: string): Promise<string[]> {
+    const values: string[] = [];
+    await this.#table.forEachValue(name, (value) => values.push(value));
+    return values;
+  }
+
+  /** Calls `visit` with each value of `name` and how many series carry it. */
+  async forEachValueCount(
+    name: string,
+    visit: (value: string, seriesCount: number) => void,
+  ): Promise<void> {
+    const values: string[] = [];
+    const lists: number[] = [];
+    await this.#table.forEachValue(name, (value, list) => {
+      values.push(value);
+      lists.push(list);
+    });
+    const counts = new Map<number, number>();
+    await this.#forEachList(Float64Array.from(lists).sort(), (list, offset) =>
+      counts.set(offset, list.length),
+    );
+    for (const [i, value] of values.entries()) visit(value, counts.get(lists[i]!)!);
+  }
+
+  /** The refs of all series, ascending, which is the order of their labels. */
+  async allPostings(): Promise<Int32Array> {
+    return this.#table.all === undefined ? new Int32Array(0) : this.#list(this.#table.all);
+  }
+
+  async postings(name: string, value: string): Promise<Int32Array> {
+    const offset = await this.#table.find(name, value);
+    return offset === undefined ? new Int32Array(0) : this.#list(offset);
+  }
+
+  /** The refs of the series for which all matchers hold, ascending. */
+  async matching(matchers: readonly Matcher[]): Promise<Int32Array> {
+    let result: Int32Array | undefined;
+    const excluded: Matcher[] = [];
+    // What is found without a look at all values narrows the result first.
+    const ordered = [...matchers].sort(
+      (a, b) => Number(b.set !== undefined) - Number(a.set !== undefined),
+    );
+    for (const matcher of ordered) {
+      if (matchesEmpty(matcher)) {
+        excluded.push(matcher);
+        continue;
+      }
+      const list = await this.#union(matcher, true);
+      result = result === undefined ? list : intersect(result, list);
+      if (result.length === 0) return result;
+    }
+    result ??= await this.allPostings();
+    for (const matcher of excluded) {
+      if (result.length === 0) break;
+      result = subtract(result, await this.#union(matcher, false));
+    }
+    return result;
+  }
+
+  /**
+   * Reads the series `refs[from]` to `refs[to - 1]` (ascending) and calls `visit` with each, decoded into an entry that
+   * the next one overwrites.
+   */
+  async forEachSeries(
+    refs: Int32Array,
+    range: { from: number; to: number },
+    visit: (entry: SeriesEntry) => void,
+  ): Promise<void> {
+    const { from, to } = range;
+    const { source, symbols } = this;
+    const entry = new SeriesEntry(`series of ${source.name}`);
+    const resolve =
+      this.version === 1
+        ? (reference: number): number => symbols.resolve(reference)
+        : (reference: number): number =>
+            reference < symbols.count ? reference : symbols.resolve(reference);
+    const offsets = new Float64Array(to - from);
+    for (let i = from; i < to; i++) {
+      const offset = refs[i]! * this.#unit;
+      if (offset < INDEX_HEADER_BYTES || offset >= source.size)
+        throw corruptAt(source, offset, "postings name a series outside the file");
+      offsets[i - from] = offset;
+    }
+    const windows = planWindows(offsets, {
+      from: 0,
+      to: offsets.length,
+      gap: GAP_BYTES,
+      tail: SERIES_TAIL_BYTES,
+      maxBytes: READ_MAX_BYTES,
+      limit: source.size,
+    });
+    for (const window of windows) {
+      const bytes = await source.read(window.start, window.end - window.start);
+      for (let i = window.from; i < window.to; i++) {
+        const offset = offsets[i]!;
+        let at = offset - window.start;
+        let held = bytes;
+        try {
+          const size = entry.sizeAt(bytes, at);
+          if (size === undefined || at + size > bytes.length) {
+            const wanted = size ?? SERIES_TAIL_BYTES;
+            if (offset + wanted > source.size)
+              throw corruptAt(source, offset, "a series entry is longer than the file");
+            held = await source.read(offset, wanted);
+            at = 0;
+          }
+          entry.decode(held, at, resolve);
+        } catch (error) {
+          if (error instanceof AppError && error.code === "corrupt")
+            throw corruptAt(source, offset, `the series entry is damaged (${error.message})`);
+          throw error;
+        }
+        entry.ref = refs[from + i]!;
+        visit(entry);
+      }
+    }
+  }
+
+  /** The labels of a decoded entry. */
+  labelsOf(entry: SeriesEntry): Labels {
+    const { symbols } = this;
+    const count = entry.labelCount * 2;
+    const flat: string[] = [];
+    for (let i = 0; i < count; i++) flat.push(symbols.text(entry.symbols[i]!));
+    return Labels.fromSorted(flat);
+  }
+
+  /** The series that have a value of the matcher's label for which it answers `wanted`. */
+  async #union(matcher: Matcher, wanted: boolean): Promise<Int32Array> {
+    const { name } = matcher;
+    if (wanted && matcher.set !== undefined) {
+      const lists: Int32Array[] = [];
+      for (const value of new Set(matcher.set)) {
+        const list = await this.postings(name, value);
+        if (list.length > 0) lists.push(list);
+      }
+      return uniteDisjoint(lists);
+    }
+    // Fast path: `!=` leaves out one value, which needs no look at the others.
+    if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
+    const offsets: number[] = [];
+    await this.#table.forEachValue(name, (value, list) => {
+      if (matcher.matches(value) === wanted) offsets.push(list);
+    });
+    const lists: Int32Array[] = [];
+    await this.#forEachList(Float64Array.from(offsets).sort(), (list) => lists.push(list));
+    return uniteDisjoint(lists);
+  }
+
+  async #list(offset: number): Promise<Int32Array> {
+    let found = new Int32Array(0);
+    await this.#forEachList(Float64Array.of(offset), (list) => {
+      found = list;
+    });
+    return found;
+  }
+
+  /** Reads the lists at `offsets` (ascending). */
+  async #forEachList(
+    offsets: Float64Array,
+    visit: (list: Int32Array<ArrayBuffer>, offset: number) => void,
+  ): Promise<void> {
+    const { source } = this;
+    for (const offset of offsets)
+      if (offset < INDEX_HEADER_BYTES || offset + 12 > source.size)
+        throw corruptAt(source, offset, "postings are outside the file");
+    const windows = planWindows(offsets, {
+      from: 0,
+      to: offsets.length,
+      gap: GAP_BYTES,
+      tail: LIST_TAIL_BYTES,
+      maxBytes: READ_MAX_BYTES,
+      limit: source.size,
+    });
+    for (const window of windows) {
+      const bytes = await source.read(window.start, window.end - window.start);
+      for (let i = window.from; i < window.to; i++) {
+        const offset = offsets[i]!;
+        let at = offset - window.start;
+        let held = bytes;
+        const size = uint32At(bytes, at) + 8;
+        if (at + size > bytes.length) {
+          if (offset + size > source.size)
+            throw corruptAt(source, offset, "postings are longer than the file");
+          held = await source.read(offset, size);
+          at = 0;
+        }
+        visit(
+          decodeList(held, at, () => corruptAt(source, offset, "postings are damaged")),
+          offset,
+        );
+      }
+    }
+  }
+}
+
+/** The list at `at`: `length (4) | count (4) | refs (4 each) | checksum (4)`. */
+function decodeList(
+  bytes: Uint8Array,
+  at: number,
+  corrupt: () => AppError,
+): Int32Array<ArrayBuffer> {
+  const length = uint32At(bytes, at);
+  const count = uint32At(bytes, at + 4);
+  const end = at + 4 + length;
+  if (length !== 4 + count * 4 || crc32c(bytes, at + 4, end) !== uint32At(bytes, end))
+    throw corrupt();
+  const copy = new Uint8Array(count * 4);
+  copy.set(bytes.subarray(at + 8, end));
+  // A native loop, the fastest there is for turning bytes round.
+  Buffer.from(copy.buffer).swap32();
+  return new Int32Array(copy.buffer);
+}
+
+async function readToc(source: ByteSource): Promise<IndexToc> {
+  const offset = source.size - TOC_BYTES;
+  const bytes = await source.read(offset, TOC_BYTES);
+  if (crc32c(bytes, 0, TOC_BYTES - 4) !== uint32At(bytes, TOC_BYTES - 4))
+    throw corruptAt(source, offset, "the table of contents has a wrong checksum");
+  const cursor = new ByteCursor(bytes, `table of contents of ${source.name}`);
+  return {
+    symbols: cursor.u64(),
+    series: cursor.u64(),
+    labelIndices: cursor.u64(),
+    labelIndicesTable: cursor.u64(),
+    postings: cursor.u64(),
+    postingsTable: cursor.u64(),
+  };
+}
