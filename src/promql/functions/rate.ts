@@ -9,7 +9,7 @@ import {
 /**
  * rate, increase and delta over a whole series at once. Two pointers move over the samples as the windows slide, and
  * counter resets are found once per series, so the cost of a step does not grow with its window; the additions happen
- * in Prometheus's order, so the results are equal to the last bit.
+ * in Prometheus's order, or in one that cannot be told from it, so the results are equal to the last bit.
  */
 export interface RateKind {
   readonly isCounter: boolean;
@@ -18,7 +18,11 @@ export interface RateKind {
 
 /** Indexes of samples lower than the one before them. Reused from series to series. */
 let resets = new Int32Array(64);
+/** At each sample, the sum of the values that were lost in the resets up to it. */
+let lostTotals = new Float64Array(1024);
 
+/** Up to here every whole number is a float, so sums of them are exact in any order. */
+const MAX_EXACT = 2 ** 53;
 /** Fills `row`; whether any step has a value. */
 export function extrapolatedRate(
   series: WindowSeries,
@@ -27,62 +31,200 @@ export function extrapolatedRate(
   row: Row,
 ): boolean {
   const { times, values, count } = series;
+  const from = firstAfter(times, count, geometry.firstEndMs - geometry.rangeMs);
+  const resetCount = kind.isCounter ? findResets(values, from, count) : 0;
+  const hasTotals = resetCount > 0 && sumUpResets(values, from, count);
+  const task: RateTask = { series, geometry, kind, row, resetCount, hasTotals };
+  const steps = geometry.count;
+  const grid = hasTotals || resetCount === 0 ? gridOf(series, geometry, from) : undefined;
+  if (grid === undefined) return rateOfSteps(task, 0, steps);
+  const before = rateOfSteps(task, 0, grid.fromStep);
+  rateOnGrid(task, grid);
+  const after = rateOfSteps(task, grid.toStep, steps);
+  return before || after || grid.toStep > grid.fromStep;
+}
+
+interface RateTask {
+  readonly series: WindowSeries;
+  readonly geometry: WindowGeometry;
+  readonly kind: RateKind;
+  readonly row: Row;
+  /** How many of `resets` are filled. */
+  readonly resetCount: number;
+  /** Whether `lostTotals` may be used in their place. */
+  readonly hasTotals: boolean;
+}
+
+/** Steps [fromStep, toStep), whose windows hold the same number of samples at the same distances from their ends. */
+interface Grid {
+  readonly fromStep: number;
+  readonly toStep: number;
+  /** The first and the last sample in the window of `fromStep`, and how many samples the window moves by at a step. */
+  readonly first: number;
+  readonly last: number;
+  readonly stride: number;
+}
+
+/** Where the windows lie when the series is scraped at exact intervals that the step is a multiple of; else undefined. */
+function gridOf(series: WindowSeries, geometry: WindowGeometry, from: number): Grid | undefined {
+  const { times, count } = series;
+  const { stepMs, rangeMs, firstEndMs } = geometry;
+  if (count - from < 2) return undefined;
+  const originMs = times[from]!;
+  const intervalMs = times[from + 1]! - originMs;
+  const stride = stepMs / intervalMs;
+  if (!(stride >= 1 && Number.isInteger(stride))) return undefined;
+  let previousMs = originMs;
+  for (let i = from + 1; i < count; i++) {
+    const timeMs = times[i]!;
+    if (timeMs - previousMs !== intervalMs) return undefined;
+    previousMs = timeMs;
+  }
+  // The samples of step 0's window on the endless grid, of which the series is a part.
+  const first = from + Math.floor((firstEndMs - rangeMs - originMs) / intervalMs) + 1;
+  const last = from + Math.floor((firstEndMs - originMs) / intervalMs);
+  if (last <= first) return undefined;
+  const fromStep = Math.max(0, Math.ceil((from - first) / stride));
+  const toStep = Math.min(geometry.count, Math.floor((count - 1 - last) / stride) + 1);
+  if (toStep <= fromStep) return undefined;
+  return {
+    fromStep,
+    toStep,
+    first: first + fromStep * stride,
+    last: last + fromStep * stride,
+    stride,
+  };
+}
+
+/** Fast path: what `rateOfSteps` computes, without looking for the windows. */
+function rateOnGrid(task: RateTask, grid: Grid): void {
+  const { series, geometry, kind, row, hasTotals } = task;
+  const { times, values } = series;
+  const { isCounter, isRate } = kind;
+  const { fromStep, toStep, stride } = grid;
+  const out = row.values;
+  const totals = lostTotals;
+  let low = grid.first;
+  let last = grid.last;
+  const rangeSeconds = geometry.rangeMs / 1000;
+  const endMs = geometry.firstEndMs + fromStep * geometry.stepMs;
+  const sampled = (times[last]! - times[low]!) / 1000;
+  const average = sampled / (last - low);
+  const threshold = average * 1.1;
+  let toStart = (times[low]! - (endMs - geometry.rangeMs)) / 1000;
+  let toEnd = (endMs - times[last]!) / 1000;
+  if (toStart >= threshold) toStart = average / 2;
+  if (toEnd >= threshold) toEnd = average / 2;
+  let usualFactor = (sampled + toStart + toEnd) / sampled;
+  if (isRate) usualFactor /= rangeSeconds;
+  row.present.fill(FLOAT, fromStep, toStep);
+  for (let k = fromStep; k < toStep; k++, low += stride, last += stride) {
+    const first = values[low]!;
+    let result = values[last]! - first;
+    if (hasTotals) {
+      const lost = totals[last]! - totals[low]!;
+      if (lost > 0) result += lost;
+    }
+    let factor = usualFactor;
+    if (isCounter && mayReachZero(first, result, sampled, toStart)) {
+      const toZero = sampled * (first / result);
+      if (toZero < toStart) {
+        factor = (sampled + toZero + toEnd) / sampled;
+        if (isRate) factor /= rangeSeconds;
+      }
+    }
+    out[k] = result * factor;
+  }
+}
+
+/**
+ * Whether the line through a window's samples may cross zero before the window begins: a counter cannot have been below
+ * zero, so it is not extrapolated past there. The product tells most windows that lie far enough above zero without a
+ * division; its margin is a million times the error of the roundings.
+ */
+function mayReachZero(first: number, result: number, sampled: number, toStart: number): boolean {
+  return (
+    result > 0 &&
+    first >= 0 &&
+    !(first > 1e-200 && first * sampled > result * toStart * 1.000_000_001)
+  );
+}
+
+/** Fills steps [fromStep, toStep) of the row; whether any has a value. */
+function rateOfSteps(task: RateTask, fromStep: number, toStep: number): boolean {
+  if (fromStep >= toStep) return false;
+  const { series, geometry, kind, row, resetCount, hasTotals } = task;
+  const { times, values, count } = series;
   const { isCounter, isRate } = kind;
   const { stepMs, rangeMs } = geometry;
-  const steps = geometry.count;
   const out = row.values;
   const { present } = row;
+  const totals = lostTotals;
   const rangeSeconds = rangeMs / 1000;
-  let low = firstAfter(times, count, geometry.firstEndMs - rangeMs);
+  let endMs = geometry.firstEndMs + fromStep * stepMs;
+  let low = firstAfter(times, count, endMs - rangeMs);
   let high = low;
-  const resetCount = isCounter ? findResets(values, low, count) : 0;
   let reset = 0;
   let isAny = false;
-  let spanBeforeMs = -1;
-  let intervalsBefore = 0;
+  let spanMs = -1;
+  let intervals = 0;
+  let startGapMs = 0;
+  let endGapMs = 0;
   let sampled = 0;
-  let average = 0;
-  let threshold = 0;
-  let endMs = geometry.firstEndMs;
-  for (let k = 0; k < steps; k++, endMs += stepMs) {
+  let toStart = 0;
+  let toEnd = 0;
+  let usualFactor = 0;
+  for (let k = fromStep; k < toStep; k++, endMs += stepMs) {
     const startMs = endMs - rangeMs;
     while (high < count && times[high]! <= endMs) high++;
     while (low < high && times[low]! <= startMs) low++;
-    const intervals = high - low - 1;
-    if (intervals < 1) {
+    const last = high - 1;
+    if (last <= low) {
       present[k] = ABSENT;
       continue;
     }
     const first = values[low]!;
     const firstMs = times[low]!;
-    const lastMs = times[high - 1]!;
-    let result = values[high - 1]! - first;
-    if (resetCount > 0) {
+    const lastMs = times[last]!;
+    let result = values[last]! - first;
+    if (hasTotals) {
+      const lost = totals[last]! - totals[low]!;
+      if (lost > 0) result += lost;
+    } else if (resetCount > 0) {
       while (reset < resetCount && resets[reset]! <= low) reset++;
       for (let r = reset; r < resetCount && resets[r]! < high; r++)
         result += values[resets[r]! - 1]!;
     }
-    const spanMs = lastMs - firstMs;
-    // Fast path: regular scrapes give window after window the same span and count, hence the same quotients.
-    if (spanMs !== spanBeforeMs || intervals !== intervalsBefore) {
-      spanBeforeMs = spanMs;
-      intervalsBefore = intervals;
+    // Fast path: regular scrapes give window after window the same span, count and distances to its ends, hence the
+    // same quotients.
+    if (
+      lastMs - firstMs !== spanMs ||
+      last - low !== intervals ||
+      firstMs - startMs !== startGapMs ||
+      endMs - lastMs !== endGapMs
+    ) {
+      spanMs = lastMs - firstMs;
+      intervals = last - low;
+      startGapMs = firstMs - startMs;
+      endGapMs = endMs - lastMs;
       sampled = spanMs / 1000;
-      average = sampled / intervals;
-      threshold = average * 1.1;
+      const average = sampled / intervals;
+      const threshold = average * 1.1;
+      toStart = startGapMs / 1000;
+      toEnd = endGapMs / 1000;
+      if (toStart >= threshold) toStart = average / 2;
+      if (toEnd >= threshold) toEnd = average / 2;
+      usualFactor = (sampled + toStart + toEnd) / sampled;
+      if (isRate) usualFactor /= rangeSeconds;
     }
-    let toStart = (firstMs - startMs) / 1000;
-    let toEnd = (endMs - lastMs) / 1000;
-    if (toStart >= threshold) toStart = average / 2;
-    // A counter cannot have been below zero: do not extrapolate past where it started. While it started with more
-    // than it grew by, it would have needed longer than the whole span.
-    if (isCounter && result > 0 && first >= 0 && !(first > result && toStart <= sampled)) {
+    let factor = usualFactor;
+    if (isCounter && mayReachZero(first, result, sampled, toStart)) {
       const toZero = sampled * (first / result);
-      if (toZero < toStart) toStart = toZero;
+      if (toZero < toStart) {
+        factor = (sampled + toZero + toEnd) / sampled;
+        if (isRate) factor /= rangeSeconds;
+      }
     }
-    if (toEnd >= threshold) toEnd = average / 2;
-    let factor = (sampled + toStart + toEnd) / sampled;
-    if (isRate) factor /= rangeSeconds;
     out[k] = result * factor;
     present[k] = FLOAT;
     isAny = true;
@@ -104,6 +246,27 @@ function findResets(values: Float64Array, from: number, count: number): number {
     }
   }
   return found;
+}
+
+/**
+ * Fills `lostTotals` for samples [from, count), if that is exact: for whole numbers from 0 up whose sum a float can
+ * hold, as nearly all counters have. Else false, and the resets of each window must be added one by one.
+ */
+function sumUpResets(values: Float64Array, from: number, count: number): boolean {
+  if (lostTotals.length < count) lostTotals = new Float64Array(count * 2);
+  const totals = lostTotals;
+  let total = 0;
+  let previous = 0;
+  for (let i = from; i < count; i++) {
+    const value = values[i]!;
+    // False for NaN as well.
+    if (!(value >= 0 && Math.floor(value) === value)) return false;
+    if (value < previous) total += previous;
+    totals[i] = total;
+    previous = value;
+  }
+  // Between two resets a counter only grows, so the total and the last value bound every value.
+  return total + previous <= MAX_EXACT;
 }
 
 /** rate, increase and delta with `anchored` or `smoothed`: exact at the window's edges, nothing extrapolated. */
