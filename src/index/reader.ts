@@ -60,6 +60,15 @@ export class IndexReader {
    * wrong one. Throws `corrupt` for bytes that are no index or break a checksum.
    */
   static async open(source: ByteSource, options: { version?: number } = {}): Promise<IndexReader> {
+    try {
+      return await IndexReader.#open(source, options);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  static async #open(source: ByteSource, options: { version?: number }): Promise<IndexReader> {
     if (source.size < INDEX_HEADER_BYTES + TOC_BYTES)
       throw new AppError(
         "corrupt",

@@ -1,0 +1,257 @@
+import { join } from "node:path";
+import { AppError, messageOf, systemCode } from "../base/errors.ts";
+import { compareText } from "../base/text.ts";
+import type { Labels } from "../model/labels.ts";
+import { openFileSource } from "../index/byte-source.ts";
+import { IndexReader } from "../index/reader.ts";
+import { sortSeries } from "../storage/merge.ts";
+import {
+  type Chunk,
+  ENCODING_XOR,
+  type LabelRequest,
+  type LabelResult,
+  type Queryable,
+  type SelectRequest,
+  type Series,
+  type SeriesBatch,
+} from "../storage/queryable.ts";
+import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
+import { type BlockMeta, readMeta } from "./meta.ts";
+import { withoutDeleted } from "./recode.ts";
+import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
+
+/** Series in one batch of a result; their chunks are read in few pieces. */
+const BATCH_SERIES = 256;
+
+/** Opens the block in `folder`: `meta.json`, index, chunk segments and tombstones. */
+export async function openBlock(folder: string): Promise<Block> {
+  const meta = await readMeta(folder);
+  const index = await damageOf(folder, async () =>
+    IndexReader.open(
+      await openFileSource(join(folder, "index")),
+      // Blocks of meta version 2 hold an index of version 2 that calls itself 1.
+      meta.version === 2 ? { version: 2 } : {},
+    ),
+  );
+  let chunks: ChunkFiles | undefined;
+  try {
+    chunks = await damageOf(folder, () => ChunkFiles.openFolder(folder));
+    return new Block({ folder, meta, index, chunks, tombstones: await readTombstones(folder) });
+  } catch (error) {
+    await index.close();
+    await chunks?.close();
+    throw error;
+  }
+}
+
+/** Runs `act`; a file that is not there is damage to the block. */
+async function damageOf<T>(folder: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    const code = systemCode(error) === "ENOENT" ? "corrupt" : "unavailable";
+    throw new AppError(code, `cannot open block ${folder}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * An immutable block. Nothing of it is in memory but symbols and sampled offsets; a select reads postings, series and
+ * chunks by ranges, each held against its checksum. Deleted samples are left out.
+ */
+export class Block implements Queryable {
+  readonly folder: string;
+  readonly meta: BlockMeta;
+  readonly index: IndexReader;
+  readonly chunks: ChunkFiles;
+  readonly tombstones: Tombstones;
+  #readers = 0;
+  #closing = false;
+
+  constructor(parts: {
+    folder: string;
+    meta: BlockMeta;
+    index: IndexReader;
+    chunks: ChunkFiles;
+    tombstones: Tombstones;
+  }) {
+    this.folder = parts.folder;
+    this.meta = parts.meta;
+    this.index = parts.index;
+    this.chunks = parts.chunks;
+    this.tombstones = parts.tombstones;
+  }
+
+  /** Bytes of index and chunks. */
+  get size(): number {
+    return this.index.source.size + this.chunks.size;
+  }
+
+  /** Whether samples may lie in the range, both ends inclusive. */
+  overlaps(range: { minTimeMs: number; maxTimeMs: number }): boolean {
+    return range.minTimeMs < this.meta.maxTime && range.maxTimeMs >= this.meta.minTime;
+  }
+
+  /** Closes the files as soon as no select reads from them any more. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#readers === 0) await this.#closeFiles();
+  }
+
+  async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    if (!this.overlaps(request)) return;
+    this.#acquire();
+    try {
+      const strip = request.withoutReplicaLabels?.filter((name) => this.index.valueCount(name) > 0);
+      if (strip === undefined || strip.length === 0) yield* this.#select(request);
+      else yield* this.#selectWithout(strip, request);
+    } finally {
+      this.#release();
+    }
+  }
+
+  async labelNames(request: LabelRequest): Promise<LabelResult> {
+    if (!this.overlaps(request)) return { values: [], warnings: [] };
+    if (request.matchers.length === 0) return limited(this.index.labelNames(), request);
+    const found = new Set<number>();
+    await this.#forEachSymbol(request, (name) => found.add(name));
+    return limited(this.#texts(found), request);
+  }
+
+  async labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
+    if (!this.overlaps(request)) return { values: [], warnings: [] };
+    this.#acquire();
+    try {
+      if (request.matchers.length === 0)
+        return limited(await this.index.labelValues(name), request);
+      const wanted = this.index.symbols.find(name);
+      const found = new Set<number>();
+      await this.#forEachSymbol(request, (symbol, value) => {
+        if (symbol === wanted) found.add(value);
+      });
+      return limited(this.#texts(found), request);
+    } finally {
+      this.#release();
+    }
+  }
+
+  /** Keeps the files open until the matching `#release`. */
+  #acquire(): void {
+    if (this.#closing)
+      throw new AppError("unavailable", `cannot read block ${this.meta.ulid}: it is closed`);
+    this.#readers++;
+  }
+
+  #release(): void {
+    if (--this.#readers === 0 && this.#closing)
+      // Nobody waits for it, and a file that does not close harms none.
+      void this.#closeFiles().catch(() => {});
+  }
+
+  async #closeFiles(): Promise<void> {
+    await this.index.close();
+    await this.chunks.close();
+  }
+
+  async *#select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    const { index } = this;
+    const refs = await index.matching(request.matchers);
+    const limit = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
+    let given = 0;
+    for (let from = 0; from < refs.length && given < limit; from += BATCH_SERIES) {
+      if (request.signal?.aborted === true)
+        throw new AppError("canceled", "cannot finish select: the query was canceled");
+      const found: { labels: Labels; places: ChunkPlace[]; intervals: readonly Interval[] }[] = [];
+      const range = { from, to: Math.min(from + BATCH_SERIES, refs.length) };
+      await index.forEachSeries(refs, range, (entry) => {
+        const intervals = this.tombstones.get(entry.ref) ?? [];
+        const places: ChunkPlace[] = [];
+        for (let i = 0; i < entry.chunkCount; i++) {
+          const minTimeMs = entry.minTimes[i]!;
+          const maxTimeMs = entry.maxTimes[i]!;
+          if (minTimeMs > request.maxTimeMs) break;
+          if (maxTimeMs < request.minTimeMs) continue;
+          const place = { ref: entry.chunkRefs[i]!, minTimeMs, maxTimeMs };
+          if (intervals.length === 0 || coverage(intervals, place) !== "all") places.push(place);
+        }
+        if (places.length > 0) found.push({ labels: index.labelsOf(entry), places, intervals });
+      });
+      if (found.length > limit - given) found.length = limit - given;
+      if (found.length === 0) continue;
+      if (request.skipChunks === true) {
+        given += found.length;
+        yield { series: found.map(({ labels }) => ({ labels, chunks: [] })) };
+        continue;
+      }
+      const chunks = await this.chunks.read(found.flatMap(({ places }) => places));
+      const warnings: string[] = [];
+      const series: Series[] = [];
+      let at = 0;
+      for (const { labels, places, intervals } of found) {
+        let own: Chunk[] = chunks.slice(at, at + places.length);
+        at += places.length;
+        if (intervals.length > 0) own = this.#applied(own, intervals, warnings);
+        if (own.length > 0) series.push({ labels, chunks: own });
+      }
+      given += series.length;
+      if (series.length > 0 || warnings.length > 0)
+        yield warnings.length === 0 ? { series } : { series, warnings: [...new Set(warnings)] };
+    }
+  }
+
+  /** Stripping labels changes the order and may make series equal, so all of them are needed first. */
+  async *#selectWithout(
+    names: readonly string[],
+    request: SelectRequest,
+  ): AsyncGenerator<SeriesBatch> {
+    const all: Series[] = [];
+    const warnings: string[] = [];
+    const { limit, ...unlimited } = request;
+    for await (const batch of this.#select(unlimited)) {
+      warnings.push(...(batch.warnings ?? []));
+      for (const { labels, chunks } of batch.series)
+        all.push({ labels: labels.without(names), chunks });
+    }
+    const sorted = sortSeries(all);
+    const end = Math.min(sorted.length, limit || Infinity);
+    if (warnings.length > 0) yield { series: [], warnings };
+    for (let i = 0; i < end; i += BATCH_SERIES)
+      yield { series: sorted.slice(i, Math.min(i + BATCH_SERIES, end)) };
+  }
+
+  #applied(chunks: readonly Chunk[], intervals: readonly Interval[], warnings: string[]): Chunk[] {
+    const kept: Chunk[] = [];
+    for (const chunk of chunks) {
+      if (coverage(intervals, chunk) === "none") kept.push(chunk);
+      else if (chunk.encoding === ENCODING_XOR) {
+        const rest = withoutDeleted(chunk, intervals);
+        if (rest !== undefined) kept.push(rest);
+      } else
+        warnings.push(
+          `block ${this.meta.ulid}: chunks of encoding ${chunk.encoding} that are deleted in part are left out`,
+        );
+    }
+    return kept;
+  }
+
+  async #forEachSymbol(
+    request: LabelRequest,
+    visit: (name: number, value: number) => void,
+  ): Promise<void> {
+    const refs = await this.index.matching(request.matchers);
+    await this.index.forEachSeries(refs, { from: 0, to: refs.length }, (entry) => {
+      for (let i = 0; i < entry.labelCount; i++)
+        visit(entry.symbols[2 * i]!, entry.symbols[2 * i + 1]!);
+    });
+  }
+
+  #texts(symbols: Iterable<number>): string[] {
+    return Array.from(symbols, (symbol) => this.index.symbols.text(symbol)).sort(compareText);
+  }
+}
+
+function limited(values: readonly string[], { limit }: LabelRequest): LabelResult {
+  const cut = limit !== undefined && limit > 0 && values.length > limit;
+  return { values: cut ? values.slice(0, limit) : values, warnings: [] };
+}

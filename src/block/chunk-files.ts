@@ -1,0 +1,266 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32c } from "../base/crc32c.ts";
+import { AppError } from "../base/errors.ts";
+import { uint32At } from "../index/byte-cursor.ts";
+import { type ByteSource, openFileSource, planWindows } from "../index/byte-source.ts";
+import { FileWriter } from "../index/file-writer.ts";
+import { corruptAt } from "../index/section.ts";
+import type { Chunk, ChunkEncoding } from "../storage/queryable.ts";
+
+/** Chunk segment files, `chunks/000001` and so on. Format: docs/format/block.md. */
+export const CHUNKS_FOLDER = "chunks";
+const MAGIC = 0x85bd40dd;
+const VERSION = 1;
+const HEADER_BYTES = 8;
+/** A segment is closed before it grows beyond this; Prometheus's figure. */
+export const SEGMENT_MAX_BYTES = 512 * 1024 * 1024;
+const TWO_32 = 4294967296;
+/** No chunk is larger: what says otherwise is damage, and nothing is allocated for it. */
+const CHUNK_MAX_BYTES = 64 * 1024 * 1024;
+/** Chunks nearer than this are read together. */
+const GAP_BYTES = 16 * 1024;
+const READ_MAX_BYTES = 1024 * 1024;
+/** Read behind the last chunk of a piece: most chunks are below 1 KiB. */
+const TAIL_BYTES = 1280;
+
+/** Where a chunk is and what the index says about it. */
+export interface ChunkPlace {
+  /** Segment number × 2^32 + offset, segments counted from 0. */
+  readonly ref: number;
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+}
+
+/** Reads chunks by their refs. */
+export class ChunkFiles {
+  readonly #segments: readonly ByteSource[];
+
+  private constructor(segments: readonly ByteSource[]) {
+    this.#segments = segments;
+  }
+
+  /** Opens the segments, which it then owns. Throws `corrupt` when one has a wrong header. */
+  static async open(segments: readonly ByteSource[]): Promise<ChunkFiles> {
+    for (const segment of segments) {
+      if (segment.size < HEADER_BYTES) throw corruptAt(segment, 0, "the segment has no header");
+      const header = await segment.read(0, HEADER_BYTES);
+      if (uint32At(header, 0) !== MAGIC)
+        throw corruptAt(segment, 0, "this is no chunk segment: the magic number is wrong");
+      if (header[4] !== VERSION) throw corruptAt(segment, 4, `unknown version ${header[4]}`);
+    }
+    return new ChunkFiles(segments);
+  }
+
+  static async openFolder(folder: string): Promise<ChunkFiles> {
+    const segments: ByteSource[] = [];
+    try {
+      for (const name of await segmentNames(folder))
+        segments.push(await openFileSource(join(folder, CHUNKS_FOLDER, name)));
+      return await ChunkFiles.open(segments);
+    } catch (error) {
+      for (const segment of segments) await segment.close();
+      throw error;
+    }
+  }
+
+  /** Bytes of all segments. */
+  get size(): number {
+    return this.#segments.reduce((total, { size }) => total + size, 0);
+  }
+
+  async close(): Promise<void> {
+    for (const segment of this.#segments) await segment.close();
+  }
+
+  /**
+   * The chunks at `places` in that order, each checked against its checksum. Places in ascending order, as a block's
+   * series have them, are read in few pieces; `data` of neighbouring chunks shares a buffer.
+   */
+  async read(places: readonly ChunkPlace[]): Promise<Chunk[]> {
+    const chunks: Chunk[] = [];
+    for (let from = 0; from < places.length;) {
+      const segmentNumber = Math.floor(places[from]!.ref / TWO_32);
+      let to = from + 1;
+      while (
+        to < places.length &&
+        places[to]!.ref > places[to - 1]!.ref &&
+        Math.floor(places[to]!.ref / TWO_32) === segmentNumber
+      )
+        to++;
+      const segment = this.#segments[segmentNumber];
+      if (segment === undefined)
+        throw new AppError(
+          "corrupt",
+          `cannot read ${this.#segments[0]?.name ?? "chunks"}: the index names segment ${segmentNumber + 1}, and there are ${this.#segments.length}`,
+        );
+      await this.#readSegment(segment, places.slice(from, to), chunks);
+      from = to;
+    }
+    return chunks;
+  }
+
+  async #readSegment(
+    segment: ByteSource,
+    places: readonly ChunkPlace[],
+    out: Chunk[],
+  ): Promise<void> {
+    const offsets = Float64Array.from(places, ({ ref }) => ref % TWO_32);
+    for (const offset of offsets)
+      if (offset < HEADER_BYTES || offset + 6 > segment.size)
+        throw corruptAt(segment, offset, "the index names a chunk outside the segment");
+    const windows = planWindows(offsets, {
+      from: 0,
+      to: offsets.length,
+      gap: GAP_BYTES,
+      tail: TAIL_BYTES,
+      maxBytes: READ_MAX_BYTES,
+      limit: segment.size,
+    });
+    for (const window of windows) {
+      const bytes = await segment.read(window.start, window.end - window.start);
+      for (let i = window.from; i < window.to; i++) {
+        const offset = offsets[i]!;
+        let at = offset - window.start;
+        let held = bytes;
+        const frame = frameAt(held, at);
+        if (
+          frame === undefined ||
+          frame.size > CHUNK_MAX_BYTES ||
+          offset + frame.size > segment.size
+        )
+          throw corruptAt(segment, offset, "a chunk has an impossible length");
+        if (at + frame.size > held.length) {
+          held = await segment.read(offset, frame.size);
+          at = 0;
+        }
+        const encodingAt = at + frame.size - 4 - frame.dataSize - 1;
+        const end = at + frame.size - 4;
+        if (crc32c(held, encodingAt, end) !== uint32At(held, end))
+          throw corruptAt(segment, offset, "a chunk has a wrong checksum");
+        const { minTimeMs, maxTimeMs } = places[i]!;
+        out.push({
+          // Encodings that are not known here are carried as they are.
+          encoding: held[encodingAt]! as ChunkEncoding,
+          minTimeMs,
+          maxTimeMs,
+          data: held.subarray(encodingAt + 1, end),
+        });
+      }
+    }
+  }
+}
+
+/** The names of the segments in a block's folder, in order: `000001`, `000002`, … without a gap. */
+export async function segmentNames(folder: string): Promise<string[]> {
+  const names = (await readdir(join(folder, CHUNKS_FOLDER)))
+    .filter((name) => /^\d{6,}$/.test(name))
+    .sort((a, b) => Number(a) - Number(b));
+  for (const [i, name] of names.entries())
+    if (Number(name) !== i + 1)
+      throw new AppError(
+        "corrupt",
+        `cannot open ${join(folder, CHUNKS_FOLDER)}: segment ${segmentName(i + 1)} is missing`,
+      );
+  return names;
+}
+
+/** `length of the data (uvarint) | encoding (1) | data | checksum (4)` */
+function frameAt(bytes: Uint8Array, at: number): { dataSize: number; size: number } | undefined {
+  let dataSize = 0;
+  let scale = 1;
+  for (let i = at; i < at + 5; i++) {
+    const byte = bytes[i];
+    if (byte === undefined) return undefined;
+    dataSize += (byte & 127) * scale;
+    scale *= 128;
+    if (byte < 128) return { dataSize, size: i + 1 - at + 1 + dataSize + 4 };
+  }
+  return undefined;
+}
+
+function segmentName(number: number): string {
+  return String(number).padStart(6, "0");
+}
+
+/** Writes chunks one behind the other into new segments. */
+export class ChunkFilesWriter {
+  readonly #folder: string;
+  readonly #maxBytes: number;
+  #out: FileWriter | undefined;
+  #segment = 0;
+  chunkCount = 0;
+
+  private constructor(folder: string, maxBytes: number) {
+    this.#folder = folder;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Makes `chunks/` in `folder` with its first segment. */
+  static async create(
+    folder: string,
+    options: { segmentMaxBytes?: number } = {},
+  ): Promise<ChunkFilesWriter> {
+    await mkdir(join(folder, CHUNKS_FOLDER));
+    const writer = new ChunkFilesWriter(
+      join(folder, CHUNKS_FOLDER),
+      options.segmentMaxBytes ?? SEGMENT_MAX_BYTES,
+    );
+    await writer.#open();
+    return writer;
+  }
+
+  /** Writes a chunk and gives its ref, unless `makeRoom` is needed first: then undefined. */
+  add(encoding: number, data: Uint8Array): number | undefined {
+    const out = this.#out!;
+    const offset = out.position;
+    if (offset > HEADER_BYTES && offset + data.length + 16 > this.#maxBytes) return undefined;
+    out.putUvarint(data.length);
+    const from = out.position;
+    out.putU8(encoding);
+    out.putBytes(data);
+    out.putU32(out.checksumFrom(from));
+    this.chunkCount++;
+    return (this.#segment - 1) * TWO_32 + offset;
+  }
+
+  /** Goes on in the next segment. */
+  async makeRoom(): Promise<void> {
+    const full = this.#out!;
+    await full.sync();
+    await full.close();
+    await this.#open();
+  }
+
+  get isFull(): boolean {
+    return this.#out!.isFull;
+  }
+
+  drain(): Promise<void> {
+    return this.#out!.drain();
+  }
+
+  async flush(): Promise<void> {
+    await this.#out!.flush();
+  }
+
+  /** Waits until the disk has everything. */
+  async sync(): Promise<void> {
+    await this.#out!.sync();
+  }
+
+  async close(): Promise<void> {
+    const out = this.#out;
+    this.#out = undefined;
+    await out?.close();
+  }
+
+  async #open(): Promise<void> {
+    this.#out = await FileWriter.create(join(this.#folder, segmentName(++this.#segment)));
+    this.#out.putU32(MAGIC);
+    this.#out.putU8(VERSION);
+    this.#out.putU8(0);
+    this.#out.putU8(0);
+    this.#out.putU8(0);
+  }
+}
