@@ -76,8 +76,8 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
     const element = host.current!;
     const axis = {
       stroke: dark ? "#c1c2c5" : "#495057",
-      grid: { stroke: dark ? "#2e3036" : "#e9ecef", width: 1 },
-      ticks: { stroke: dark ? "#3a3d45" : "#ced4da", width: 1 },
+      grid: { stroke: dark ? "#3b3d42" : "#e9ecef", width: 1 },
+      ticks: { stroke: dark ? "#4a4d55" : "#ced4da", width: 1 },
     };
     const chart = new uPlot(
       {
@@ -95,6 +95,7 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
         axes: [
           {
             ...axis,
+            space: 76,
             values: (_self, ticks, _axis, _space, increment) =>
               ticks.map((tick) => timeTick(tick, increment)),
           },
