@@ -134,6 +134,8 @@ const RANGE = `start=${START_SECONDS}&end=${END_SECONDS}&step=30`;
 /** Requests whose answers must equal Prometheus's: path, then the parameters. */
 const SAME: readonly string[] = [
   `query?query=1%2B1&time=2`,
+  `query?query=1e100&time=2`,
+  `query?query=-1e-9&time=2.5`,
   `query?query=%22text%22&time=2`,
   `query?query=requests_total&time=${END_SECONDS}`,
   `query?query=temperature&time=${END_SECONDS}.123`,

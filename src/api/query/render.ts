@@ -1,12 +1,13 @@
-import { formatSampleValue } from "../../base/float.ts";
+import { formatFixed } from "../../base/float.ts";
+import { JsonWriter } from "../../base/json-writer.ts";
 import type { Labels } from "../../model/labels.ts";
 import type { QueryResult, QueryValue } from "../../promql/result.ts";
 
 /**
- * Query results as the HTTP API's JSON, in pieces of about `PIECE_CHARS` so that a large matrix is never one string.
+ * Query results as the HTTP API's JSON, in pieces of about `PIECE_BYTES` so that a large matrix is never one string.
  * Numbers are written as Go writes them: values as strings, times as seconds with up to three decimals.
  */
-const PIECE_CHARS = 64 * 1024;
+const PIECE_BYTES = 128 * 1024;
 
 /** Annotations of one kind beyond this many are counted, not listed, as in Prometheus. */
 const ANNOTATION_LIMIT = 10;
@@ -18,15 +19,24 @@ export interface RenderOptions {
   readonly stats: boolean;
 }
 
-export function* renderQueryResult(result: QueryResult, options: RenderOptions): Generator<string> {
+/** One for all answers: what an answer has written is taken before another has its turn. */
+let sharedWriter: JsonWriter | undefined;
+
+export function* renderQueryResult(result: QueryResult, options: RenderOptions): Generator<Buffer> {
   const { value, truncated } = cut(result.value, options.limit);
   const warnings = truncated
     ? [...result.warnings, "results truncated due to limit"]
     : result.warnings;
-  yield `{"status":"success","data":{"resultType":"${value.kind}","result":`;
-  yield* renderValue(value);
-  if (options.stats) yield `,"stats":${JSON.stringify(statsOf(result))}`;
-  yield `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`;
+  const writer = (sharedWriter ??= new JsonWriter());
+  // An answer that ended with an error may have left something.
+  writer.clear();
+  writer.text(`{"status":"success","data":{"resultType":"${value.kind}","result":`);
+  yield* renderValue(value, writer);
+  if (options.stats) writer.text(`,"stats":${JSON.stringify(statsOf(result))}`);
+  writer.text(
+    `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
+  );
+  yield writer.take();
 }
 
 function cut(value: QueryValue, limit: number): { value: QueryValue; truncated: boolean } {
@@ -37,52 +47,40 @@ function cut(value: QueryValue, limit: number): { value: QueryValue; truncated: 
   return { value, truncated: false };
 }
 
-function* renderValue(value: QueryValue): Generator<string> {
+function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> {
   switch (value.kind) {
     case "scalar":
-      yield `[${formatSeconds(value.timeMs)},"${formatSampleValue(value.value)}"]`;
+      writer.text(`[${formatSeconds(value.timeMs)},"${formatFixed(value.value)}"]`);
       return;
     case "string":
-      yield `[${formatSeconds(value.timeMs)},${JSON.stringify(value.value)}]`;
+      writer.text(`[${formatSeconds(value.timeMs)},${JSON.stringify(value.value)}]`);
       return;
     case "vector": {
-      const time = formatSeconds(value.timeMs);
-      let piece = "[";
+      const time = `,"value":[${formatSeconds(value.timeMs)},"`;
+      writer.text("[");
       for (const [i, sample] of value.samples.entries()) {
-        piece += `${i === 0 ? "" : ","}{"metric":${renderLabels(sample.labels)},"value":[${time},"${formatSampleValue(sample.value)}"]}`;
-        if (piece.length > PIECE_CHARS) {
-          yield piece;
-          piece = "";
-        }
+        writer.text(i === 0 ? '{"metric":' : ',{"metric":');
+        writeLabels(sample.labels, writer);
+        writer.text(time);
+        writer.sampleValue(sample.value);
+        writer.text('"]}');
+        if (writer.size > PIECE_BYTES) yield writer.take();
       }
-      yield `${piece}]`;
+      writer.text("]");
       return;
     }
-    case "matrix": {
-      // The series of a range query share their steps: each distinct time is rendered once per answer.
-      const times = new Map<number, string>();
-      let piece = "[";
+    case "matrix":
+      writer.text("[");
       for (const [i, series] of value.series.entries()) {
-        piece += `${i === 0 ? "" : ","}{"metric":${renderLabels(series.labels)},"values":[`;
-        const { times: columnMs, values } = series;
-        for (let j = 0; j < values.length; j++) {
-          const timeMs = columnMs[j]!;
-          let text = times.get(timeMs);
-          if (text === undefined) {
-            text = formatSeconds(timeMs);
-            if (times.size < 20_000) times.set(timeMs, text);
-          }
-          piece += `${j === 0 ? "[" : ",["}${text},"${formatSampleValue(values[j]!)}"]`;
-          if (piece.length > PIECE_CHARS) {
-            yield piece;
-            piece = "";
-          }
-        }
-        piece += "]}";
+        writer.text(i === 0 ? '{"metric":' : ',{"metric":');
+        writeLabels(series.labels, writer);
+        writer.text(',"values":[');
+        writer.points(series.times, series.values);
+        writer.text("]}");
+        if (writer.size > PIECE_BYTES) yield writer.take();
       }
-      yield `${piece}]`;
+      writer.text("]");
       return;
-    }
   }
 }
 
@@ -97,11 +95,15 @@ export function formatSeconds(timeMs: number): string {
     : `${seconds}.${String(milliseconds).padStart(3, "0").replace(/0+$/, "")}`;
 }
 
-export function renderLabels(labels: Labels): string {
-  let text = "{";
-  for (let i = 0; i < labels.count; i++)
-    text += `${i === 0 ? "" : ","}${JSON.stringify(labels.nameAt(i))}:${JSON.stringify(labels.valueAt(i))}`;
-  return `${text}}`;
+function writeLabels(labels: Labels, writer: JsonWriter): void {
+  writer.text("{");
+  for (let i = 0; i < labels.count; i++) {
+    if (i > 0) writer.text(",");
+    writer.quoted(labels.nameAt(i));
+    writer.text(":");
+    writer.quoted(labels.valueAt(i));
+  }
+  writer.text("}");
 }
 
 function renderNotes(key: string, kind: string, notes: readonly string[]): string {

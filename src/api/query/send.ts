@@ -10,18 +10,23 @@ const GZIP_MIN_BYTES = 1024;
 export function sendPieces(
   request: FastifyRequest,
   reply: FastifyReply,
-  pieces: Generator<string>,
+  pieces: Generator<Buffer>,
 ): FastifyReply {
   const first = pieces.next();
   const second = first.done === true ? first : pieces.next();
   reply.type("application/json");
-  const head = `${first.done === true ? "" : first.value}${second.done === true ? "" : second.value}`;
+  const head = first.done === true ? Buffer.alloc(0) : first.value;
+  const isWhole = second.done === true;
+  const isGzipped = acceptsGzip(request) && !(isWhole && head.length < GZIP_MIN_BYTES);
+  // An answer of one piece needs no stream.
+  if (isWhole && !isGzipped) return reply.send(head);
   const body = (function* () {
-    yield Buffer.from(head);
-    for (const piece of pieces) yield Buffer.from(piece);
+    yield head;
+    if (second.done !== true) yield second.value;
+    yield* pieces;
   })();
   const stream = Readable.from(body, { objectMode: false });
-  if (!acceptsGzip(request)) return reply.send(stream);
+  if (!isGzipped) return reply.send(stream);
   // Level 1: three times the speed of the default for about a tenth more bytes.
   const gzip = createGzip({ level: constants.Z_BEST_SPEED });
   stream.on("error", (error) => gzip.destroy(error));
@@ -45,7 +50,7 @@ export function sendData(
     request,
     reply,
     (function* () {
-      yield text;
+      yield Buffer.from(text);
     })(),
   );
 }
