@@ -9,11 +9,11 @@ export class Annotations {
   readonly #entries = new Map<string, Entry>();
 
   warn(text: string, position: Position): void {
-    this.#entries.set(`PromQL warning: ${text}`, { position, isInfo: false, repair: undefined });
+    this.#entries.set(`PromQL warning: ${text}`, { position, isInfo: false });
   }
 
   info(text: string, position: Position): void {
-    this.#entries.set(`PromQL info: ${text}`, { position, isInfo: true, repair: undefined });
+    this.#entries.set(`PromQL info: ${text}`, { position, isInfo: true });
   }
 
   /** A histogram_quantile input that had to be made monotonic; equal ones are summed up in one text. */
@@ -34,12 +34,19 @@ export class Annotations {
     this.#entries.set(key, { position, isInfo: true, repair: merged });
   }
 
+  /** A counter whose sample starts before the one before it ended; equal ones are counted. */
+  startTimeOverlap(metricName: string, position: Position): void {
+    const key = `PromQL warning: sample has start time that overlaps with previous sample timestamp for metric ${quote(metricName)}`;
+    const occurrences = (this.#entries.get(key)?.occurrences ?? 0) + 1;
+    this.#entries.set(key, { position, isInfo: false, occurrences });
+  }
+
   /** The texts as the API shows them, in order of first appearance. */
   render(query: string): { warnings: string[]; infos: string[] } {
     const warnings: string[] = [];
     const infos: string[] = [];
     for (const [text, entry] of this.#entries) {
-      const detail = entry.repair === undefined ? "" : describeRepair(entry.repair);
+      const detail = describe(entry);
       const rendered = `${text}${detail} (${lineAndColumn(query, entry.position.start)})`;
       (entry.isInfo ? infos : warnings).push(rendered);
     }
@@ -59,7 +66,13 @@ export interface Repair {
 interface Entry {
   readonly position: Position;
   readonly isInfo: boolean;
-  readonly repair: Repair | undefined;
+  readonly repair?: Repair;
+  readonly occurrences?: number;
+}
+
+function describe({ repair, occurrences = 1 }: Entry): string {
+  if (repair !== undefined) return describeRepair(repair);
+  return occurrences > 1 ? ` (${occurrences} occurrences)` : "";
 }
 
 /** ` for metric name "x"`, or nothing when the name is not known. */

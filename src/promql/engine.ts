@@ -13,14 +13,17 @@ import {
   ABSENT,
   collect,
   countPoints,
+  FLOAT,
+  HISTOGRAM,
   selectorKey,
   withoutMetadata,
+  type HistogramColumn,
   type QueryContext,
   type Row,
 } from "./operators/row.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
-import type { MatrixSeries, QueryResult, QueryValue } from "./result.ts";
+import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from "./result.ts";
 import { Slots } from "./slots.ts";
 
 /** How an engine evaluates; every field has a default (Prometheus's flag in brackets). */
@@ -39,6 +42,8 @@ export interface EngineOptions {
   readonly maxConcurrency?: number;
   /** Drop `__name__` at the end of the query only (`--enable-feature=promql-delayed-name-removal`). Default off. */
   readonly delayedNameRemoval?: boolean;
+  /** Let start times take part in rates (`--enable-feature=use-start-timestamps`). Default off. */
+  readonly startTimes?: boolean;
   /** Experimental parts of the language, all off by default. */
   readonly parser?: ParserOptions;
   readonly clock?: Clock;
@@ -103,6 +108,7 @@ export class Engine implements QueryEngine {
   readonly #maxPoints: number;
   readonly #subqueryStepMs: number;
   readonly #delayedNameRemoval: boolean;
+  readonly #startTimes: boolean;
   readonly #parser: ParserOptions;
   readonly #clock: Clock;
   readonly #slots: Slots;
@@ -114,6 +120,7 @@ export class Engine implements QueryEngine {
     this.#maxPoints = options.maxPoints ?? 11_000;
     this.#subqueryStepMs = options.subqueryStepMs ?? 60_000;
     this.#delayedNameRemoval = options.delayedNameRemoval ?? false;
+    this.#startTimes = options.startTimes ?? false;
     this.#parser = options.parser ?? {};
     this.#clock = options.clock ?? systemClock;
     this.#slots = new Slots(options.maxConcurrency ?? 20);
@@ -225,6 +232,7 @@ export class Engine implements QueryEngine {
       annotations: new Annotations(),
       clock: this.#clock,
       delayedNameRemoval: this.#delayedNameRemoval,
+      startTimes: this.#startTimes,
       sharedSeries: new Map(),
       repeatedSelectors: findRepeatedSelectors(plan),
       storageWarnings: new Set(),
@@ -260,7 +268,7 @@ async function evaluatePlan(
     return {
       kind: "vector",
       timeMs: frame.startMs,
-      samples: named.map((row) => ({ labels: row.labels, value: row.values[0]! })),
+      samples: named.map(toSample),
     };
   return { kind: "matrix", series: finishMatrix(named.map((row) => toSeries(row, times))) };
 }
@@ -284,9 +292,35 @@ function stepTimes(frame: Frame): Float64Array {
   return times;
 }
 
+function toSample({ labels, values, present, histograms }: Row): VectorSample {
+  return present[0] === HISTOGRAM
+    ? { labels, value: 0, histogram: histograms![0]! }
+    : { labels, value: values[0]! };
+}
+
+/** Floats and histograms of one series as two lists. */
+function toMixedSeries(
+  { labels, present, values }: Row,
+  histograms: HistogramColumn,
+  stepTimesMs: Float64Array,
+): MatrixSeries {
+  const steps = [...present.keys()];
+  const floats = steps.filter((k) => present[k] === FLOAT);
+  const others = steps.filter((k) => present[k] === HISTOGRAM);
+  return {
+    labels,
+    times: Float64Array.from(floats, (k) => stepTimesMs[k]!),
+    values: Float64Array.from(floats, (k) => values[k]!),
+    histogramTimes: Float64Array.from(others, (k) => stepTimesMs[k]!),
+    histograms: others.map((k) => histograms[k]!),
+  };
+}
+
 /** Series with a point at every step share one column of times. */
 function toSeries(row: Row, stepTimesMs: Float64Array): MatrixSeries {
   const { present, values } = row;
+  if (row.histograms !== undefined && present.includes(HISTOGRAM))
+    return toMixedSeries(row, row.histograms, stepTimesMs);
   if (!present.includes(ABSENT)) return { labels: row.labels, times: stepTimesMs, values };
   const count = countPoints(row);
   const times = new Float64Array(count);

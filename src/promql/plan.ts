@@ -47,6 +47,8 @@ export interface SelectorPlan {
   readonly lookbackMs: number;
   readonly anchored: boolean;
   readonly smoothed: boolean;
+  /** Of histograms only count and sum are asked for; resets are found while reading, for whoever needs them. */
+  readonly skipsBuckets?: boolean;
 }
 
 interface NodeBase {
@@ -219,9 +221,27 @@ interface Surroundings {
   readonly func: string;
   readonly grouping: readonly string[];
   readonly by: boolean;
+  /** Whether what stands around a selector reads the buckets of histograms; undecided while nothing does. */
+  readonly buckets: "undecided" | "read" | "skipped";
 }
 
-const NO_SURROUNDINGS: Surroundings = { func: "", grouping: [], by: false };
+const NO_SURROUNDINGS: Surroundings = { func: "", grouping: [], by: false, buckets: "undecided" };
+
+const COUNT_AND_SUM_FUNCTIONS = new Set(["histogram_count", "histogram_sum", "histogram_avg"]);
+const BUCKET_FUNCTIONS = new Set([
+  "histogram_quantile",
+  "histogram_quantiles",
+  "histogram_fraction",
+]);
+
+/** A subquery needs all of a histogram too, since its steps are not neighbours whose resets could be found in time. */
+const READS_BUCKETS: Surroundings = { ...NO_SURROUNDINGS, buckets: "read" };
+
+/** What the arguments of `func` are asked for: the innermost function that reads buckets decides. */
+function bucketUse(func: string, around: Surroundings): Surroundings["buckets"] {
+  if (around.buckets === "read" || BUCKET_FUNCTIONS.has(func)) return "read";
+  return COUNT_AND_SUM_FUNCTIONS.has(func) ? "skipped" : around.buckets;
+}
 
 class Planner {
   readonly #options: PlanOptions;
@@ -275,20 +295,17 @@ class Planner {
         const startMs = Math.floor((firstMs - rangeMs) / stepMs) * stepMs + stepMs;
         const count =
           frame.count === 0 ? 0 : Math.max(0, Math.floor((lastMs - startMs) / stepMs) + 1);
-        const operand = this.plan(
-          expression.expression,
-          { startMs, stepMs, count },
-          NO_SURROUNDINGS,
-        );
+        const operand = this.plan(expression.expression, { startMs, stepMs, count }, READS_BUCKETS);
         return { kind: "subquery", frame, position, operand, reference, rangeMs };
       }
       case "call":
-        return this.#planCall(expression, frame);
+        return this.#planCall(expression, frame, around);
       case "aggregation": {
         const inside = {
           func: expression.operator,
           grouping: expression.grouping,
           by: !expression.without,
+          buckets: around.buckets,
         };
         const { parameter } = expression;
         return {
@@ -303,18 +320,21 @@ class Planner {
           without: expression.without,
         };
       }
-      case "binary":
+      case "binary": {
+        const isTrim = expression.operator === "</" || expression.operator === ">/";
+        const inside = isTrim ? READS_BUCKETS : { ...NO_SURROUNDINGS, buckets: around.buckets };
         return {
           kind: "binary",
           frame,
           position,
           operator: expression.operator,
-          left: this.plan(expression.left, frame, NO_SURROUNDINGS),
-          right: this.plan(expression.right, frame, NO_SURROUNDINGS),
+          left: this.plan(expression.left, frame, inside),
+          right: this.plan(expression.right, frame, inside),
           matching: expression.matching,
           returnBool: expression.returnBool,
           type: typeOf(expression),
         };
+      }
       case "unary": {
         const operand = this.plan(expression.operand, frame, around);
         if (expression.operator === "+") return operand;
@@ -325,12 +345,12 @@ class Planner {
     }
   }
 
-  #planCall(call: Call, frame: Frame): Plan {
+  #planCall(call: Call, frame: Frame, around: Surroundings): Plan {
     const { position } = call;
     const func = call.func.name;
     const context = this.#contextValue(func);
     if (context !== undefined) return { kind: "number", frame, position, value: context };
-    const inside = { func, grouping: [], by: false };
+    const inside = { func, grouping: [], by: false, buckets: bucketUse(func, around) };
     return {
       kind: "call",
       frame,
@@ -385,6 +405,7 @@ class Planner {
       lookbackMs,
       anchored,
       smoothed,
+      skipsBuckets: around.buckets === "skipped",
     };
   }
 

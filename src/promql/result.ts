@@ -1,9 +1,10 @@
+import type { FloatHistogram } from "../model/histogram.ts";
 import type { Labels } from "../model/labels.ts";
 
 /**
- * What a query evaluates to. Times are ms, values are columns. A series of native histograms will carry them in a
- * second pair of columns beside `times`/`values` (floats and histograms of one series are kept as two lists), and a
- * vector sample will carry one beside `value`; readers that only know floats stay correct for float series.
+ * What a query evaluates to. Times are ms, values are columns. A series of native histograms carries them in a second
+ * pair of columns beside `times`/`values` (floats and histograms of one series are two lists), and a vector sample
+ * carries one beside `value`; readers that only know floats stay correct for float series.
  */
 export interface ScalarValue {
   readonly kind: "scalar";
@@ -19,7 +20,9 @@ export interface StringValue {
 
 export interface VectorSample {
   readonly labels: Labels;
+  /** 0 when the sample is a histogram. */
   readonly value: number;
+  readonly histogram?: FloatHistogram;
 }
 
 /** Samples in the order the expression gives them: sorted only below sort functions, topk and bottomk. */
@@ -34,6 +37,9 @@ export interface MatrixSeries {
   readonly labels: Labels;
   readonly times: Float64Array;
   readonly values: Float64Array;
+  /** The points that are histograms, and when; both are absent in a series of floats only. */
+  readonly histogramTimes?: Float64Array;
+  readonly histograms?: readonly FloatHistogram[];
 }
 
 /** Series sorted by labels, each with at least one point, no label set twice. */

@@ -1,16 +1,22 @@
 import { AppError } from "../../base/errors.ts";
 import { formatFixed } from "../../base/float.ts";
-import { quote } from "../../base/text.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
+import { formatHistogram } from "../../model/histogram-text.ts";
 import { isValidLabelName, type Labels } from "../../model/labels.ts";
+import { quoteBytes } from "../literals.ts";
 import { formatShortest } from "../annotations.ts";
 import { labelsHash } from "../functions/labels-hash.ts";
 import type { AggregatePlan } from "../plan.ts";
+import { noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { collectGroups } from "./aggregate.ts";
 import { Groups } from "./grouping.ts";
 import {
   ABSENT,
+  copyPoint,
+  dropHistograms,
   emptyRow,
   FLOAT,
+  HISTOGRAM,
   type QueryContext,
   type Row,
   type ScalarOperator,
@@ -38,6 +44,9 @@ export function aggregateChoice(
         const chosen: Row[] = [];
         const chosenOf = new Map<Row, Row>();
         const choose = chooser(operator, rows);
+        if (operator === "topk" || operator === "bottomk")
+          for (const row of rows)
+            if (dropHistograms(row)) noteIgnoredHistogram(operator, query, plan.position);
         for (let k = 0; k < frame.count; k++) {
           if (query.budget.isDue()) await query.budget.breathe();
           for (const group of members) {
@@ -49,8 +58,7 @@ export function aggregateChoice(
                 chosenOf.set(row, output);
                 chosen.push(output);
               }
-              output.values[k] = row.values[k]!;
-              output.present[k] = row.present[k]!;
+              copyPoint(output, row, k);
             }
           }
         }
@@ -209,18 +217,20 @@ export function aggregateCountValues(
     kind: "vector",
     async stream(query, sink) {
       if (!isValidLabelName(valueLabel))
-        throw new AppError("execution", `invalid label name ${quote(valueLabel)}`);
+        throw new AppError("execution", `invalid label name ${quoteBytes(valueLabel)}`);
       const grouping = plan.without ? plan.grouping : [...plan.grouping, valueLabel];
       const groups = new Groups({ grouping, without: plan.without });
       const counted: Row[] = [];
       await operand.stream(query, (row) => {
-        const labelsOf = new Map<number, number>();
+        const labelsOf = new Map<number | FloatHistogram, number>();
         for (let k = 0; k < frame.count; k++) {
           if (row.present[k] === ABSENT) continue;
-          const value = row.values[k]!;
+          const isHistogram = row.present[k] === HISTOGRAM;
+          const value = isHistogram ? row.histograms![k]! : row.values[k]!;
           let index = labelsOf.get(value);
           if (index === undefined) {
-            const labels = row.labels.with(valueLabel, formatFixed(value));
+            const text = typeof value === "number" ? formatFixed(value) : formatHistogram(value);
+            const labels = row.labels.with(valueLabel, text);
             index = groups.indexOf({ labels, dropName: row.dropName }, query);
             // A Map takes 0 and -0 for one key, but they print differently.
             if (value !== 0) labelsOf.set(value, index);

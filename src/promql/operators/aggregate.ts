@@ -2,12 +2,15 @@ import { assertNever } from "../../base/errors.ts";
 import { Labels } from "../../model/labels.ts";
 import type { AggregatePlan } from "../plan.ts";
 import { quantileOf } from "../functions/quantile.ts";
+import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { Groups } from "./grouping.ts";
 import { noteQuantile } from "./range-call.ts";
 import {
   ABSENT,
   collect,
+  dropHistograms,
   FLOAT,
+  putHistogram,
   type QueryContext,
   type Row,
   type ScalarOperator,
@@ -39,6 +42,8 @@ interface Totals {
   /** A row with a float at every step has been added, so every step has a value to go on from. */
   isStarted: boolean;
   dropName: boolean;
+  /** Made when a sum or average meets its first histogram. */
+  histograms: HistogramTotals | undefined;
 }
 
 export function aggregateStreaming(
@@ -60,11 +65,14 @@ export function aggregateStreaming(
           totals[index] = total;
         }
         if (row.dropName) total.dropName = true;
+        if (row.histograms !== undefined || total.histograms !== undefined)
+          setHistogramsApart(row, total, { plan, query });
         add(operator, row, total);
       });
       query.budget.release(totals.length * frame.count);
       for (const [index, total] of totals.entries()) {
         const row = finish(operator, total);
+        if (total.histograms !== undefined) finishHistograms(row, total);
         row.labels = groups.labels[index]!;
         row.dropName = total.dropName && query.delayedNameRemoval;
         sink(row);
@@ -81,7 +89,46 @@ function newTotals(count: number): Totals {
     meanSteps: undefined,
     isStarted: false,
     dropName: false,
+    histograms: undefined,
   };
+}
+
+/** Leaves only what the float columns are to add of `row`. */
+function setHistogramsApart(
+  row: Row,
+  total: Totals,
+  how: { plan: AggregatePlan & { operator: StreamingAggregation }; query: QueryContext },
+): void {
+  const { plan, query } = how;
+  const { operator } = plan;
+  const { position } = plan.operand;
+  switch (operator) {
+    case "sum":
+    case "avg":
+      total.histograms ??= new HistogramTotals({ operator, query, position });
+      total.histograms.take(row, total.counts);
+      return;
+    case "count":
+    case "group":
+      return;
+    case "min":
+    case "max":
+    case "stddev":
+    case "stdvar":
+      if (dropHistograms(row)) noteIgnoredHistogram(operator, query, position);
+      return;
+    default:
+      assertNever(operator);
+  }
+}
+
+function finishHistograms(row: Row, total: Totals): void {
+  for (let k = 0; k < row.present.length; k++) {
+    const histogram = total.histograms!.finish(k, total.counts[k]! > 0);
+    if (histogram === "none") continue;
+    if (histogram === undefined) row.present[k] = ABSENT;
+    else putHistogram(row, k, histogram);
+  }
 }
 
 function add(operator: StreamingAggregation, row: Row, total: Totals): void {
@@ -288,8 +335,10 @@ export function aggregateQuantile(
     kind: "vector",
     async stream(query, sink) {
       const phis = await phi.evaluate(query);
-      const { members, groups, samples } = await collectGroups(operand, plan, query);
+      const { members, groups, rows: all, samples } = await collectGroups(operand, plan, query);
       noteExtremes(phis, plan, query);
+      for (const row of all)
+        if (dropHistograms(row)) noteIgnoredHistogram("quantile", query, plan.operand.position);
       const scratch = new Float64Array(Math.max(0, ...members.map((rows) => rows.length)));
       for (const [index, rows] of members.entries()) {
         if (query.budget.isDue()) await query.budget.breathe();

@@ -1,8 +1,11 @@
+import { AppError } from "../../base/errors.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
 import type { MatrixSeries } from "../result.ts";
 import { firstAfter, firstAtOrAfter, interpolate } from "../functions/rate.ts";
 import {
   withoutMetadata,
   type QueryContext,
+  type WindowGeometry,
   type WindowOperator,
   type WindowSeries,
 } from "./row.ts";
@@ -29,14 +32,35 @@ export async function bareWindows(
       const high = firstAfter(times, count, endMs);
       columns = { times: times.slice(low, high), values: values.slice(low, high) };
     }
-    if (columns.times.length === 0) return;
+    const histograms = bareHistograms(series, geometry, { startMs, endMs });
+    if (columns.times.length === 0 && histograms === undefined) return;
     query.budget.hold(columns.times.length);
     all.push({
       labels: series.dropName ? withoutMetadata(series.labels) : series.labels,
       ...columns,
+      ...histograms,
     });
   });
   return all;
+}
+
+function bareHistograms(
+  series: WindowSeries,
+  geometry: WindowGeometry,
+  { startMs, endMs }: { startMs: number; endMs: number },
+): { histogramTimes: Float64Array; histograms: readonly FloatHistogram[] } | undefined {
+  if (series.histograms === undefined) return undefined;
+  const { anchored, smoothed } = geometry;
+  if (anchored || smoothed)
+    throw new AppError(
+      "execution",
+      `${anchored ? "anchored" : "smoothed"} modifier is not supported with histograms`,
+    );
+  const { times, histograms } = series.histograms;
+  const low = firstAfter(times, times.length, startMs);
+  const high = firstAfter(times, times.length, endMs);
+  if (low === high) return undefined;
+  return { histogramTimes: times.slice(low, high), histograms: histograms.slice(low, high) };
 }
 
 /** The window with values exactly at its two edges: the nearest sample's, or interpolated when smoothed. */

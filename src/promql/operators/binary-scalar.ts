@@ -1,5 +1,4 @@
 import { assert } from "../../base/errors.ts";
-import { quote } from "../../base/text.ts";
 import {
   calculateColumns,
   compare,
@@ -8,10 +7,14 @@ import {
   type Arithmetic,
   type Comparison,
 } from "../functions/arithmetic.ts";
+import { combineElements, type Element, StepNotes } from "../functions/binary-elements.ts";
 import type { BinaryPlan } from "../plan.ts";
 import {
   ABSENT,
-  type QueryContext,
+  FLOAT,
+  hasPoints,
+  HISTOGRAM,
+  putHistogram,
   type Row,
   type ScalarOperator,
   type VectorOperator,
@@ -27,14 +30,6 @@ export function arithmeticOf(plan: BinaryPlan): Arithmetic {
 
 export function isTrim(plan: BinaryPlan): boolean {
   return plan.operator === "</" || plan.operator === ">/";
-}
-
-export function noteFloatTrim(plan: BinaryPlan, query: QueryContext): void {
-  const { operator, position } = plan;
-  query.annotations.info(
-    `incompatible sample types encountered for binary operator ${quote(operator)}: float ${operator} float`,
-    position,
-  );
 }
 
 export function scalarBinary(
@@ -69,28 +64,79 @@ export function vectorScalarBinary(
     kind: "vector",
     async stream(query, sink) {
       const scalars = await scalar.evaluate(query);
+      const notes = new StepNotes();
+      let order = 0;
+      const combineSlowly = (row: Row): void => {
+        combineRow(row, { plan, scalars, isSwapped, notes, order: order++ });
+        if (hasPoints(row)) sink(row);
+      };
       if (isTrim(plan)) {
-        // Only histograms can be trimmed; every float is left out, with a note.
-        await vector.stream(query, () => noteFloatTrim(plan, query));
+        await vector.stream(query, combineSlowly);
+        notes.tell(query, plan.position);
         return;
       }
       if (isComparison(operator)) {
         await vector.stream(query, (row) => {
+          if (row.histograms !== undefined) return combineSlowly(row);
           if (returnBool) row.dropName = true;
           compareRow(row, { operator, scalars, isSwapped, returnBool });
           sink(row);
         });
+        notes.tell(query, plan.position);
         return;
       }
       const arithmetic = arithmeticOf(plan);
       await vector.stream(query, (row) => {
+        if (row.histograms !== undefined) return combineSlowly(row);
         const inputs = isSwapped ? { a: scalars, b: row.values } : { a: row.values, b: scalars };
         calculateColumns(arithmetic, inputs, row.values);
         row.dropName = true;
         sink(row);
       });
+      notes.tell(query, plan.position);
     },
   };
+}
+
+/** Element by element, for trimming and for rows that hold histograms. */
+function combineRow(
+  row: Row,
+  how: {
+    plan: BinaryPlan;
+    scalars: Float64Array;
+    isSwapped: boolean;
+    notes: StepNotes;
+    order: number;
+  },
+): void {
+  const { plan, scalars, isSwapped, notes, order } = how;
+  const { operator, returnBool } = plan;
+  const { present } = row;
+  for (let k = 0; k < present.length; k++) {
+    if (present[k] === ABSENT) continue;
+    const element = elementAt(row, k);
+    const { note, ...outcome } = isSwapped
+      ? combineElements(operator, scalars[k]!, element)
+      : combineElements(operator, element, scalars[k]!);
+    if (note !== undefined) notes.set(k, note, order);
+    if (outcome.element === undefined) present[k] = ABSENT;
+    else if (returnBool) putElement(row, k, outcome.holds ? 1 : 0);
+    else if (!outcome.holds) present[k] = ABSENT;
+    // A comparison leaves the vector's element as it is, on whichever side it stands.
+    else if (!isComparison(operator)) putElement(row, k, outcome.element);
+  }
+  if (returnBool || !(isComparison(operator) || isTrim(plan))) row.dropName = true;
+}
+
+export function elementAt(row: Row, step: number): Element {
+  return row.present[step] === HISTOGRAM ? row.histograms![step]! : row.values[step]!;
+}
+
+export function putElement(row: Row, step: number, element: Element): void {
+  if (typeof element === "number") {
+    row.values[step] = element;
+    row.present[step] = FLOAT;
+  } else putHistogram(row, step, element);
 }
 
 function compareRow(

@@ -2,9 +2,10 @@ import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
 import type { Labels } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
-import { calculate, calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
+import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
+import { combineElements, type Element, StepNotes } from "../functions/binary-elements.ts";
 import type { BinaryPlan } from "../plan.ts";
-import { arithmeticOf, isTrim, noteFloatTrim } from "./binary-scalar.ts";
+import { arithmeticOf, elementAt, isTrim, putElement } from "./binary-scalar.ts";
 import { matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
 import { duplicateLabelsError } from "./merge.ts";
 import {
@@ -41,6 +42,7 @@ export function vectorBinary(
         if (query.budget.isDue()) await query.budget.breathe();
         join.addGroup(group);
       }
+      join.tellNotes();
       query.budget.release(leftInput.samples + rightInput.samples + join.heldSamples);
       for (const row of join.rows()) sink(row);
     },
@@ -51,6 +53,11 @@ class Join {
   readonly #plan: BinaryPlan & { matching: VectorMatching };
   readonly #query: QueryContext;
   readonly #isOneToMany: boolean;
+  readonly #many: readonly Row[];
+  readonly #one: readonly Row[];
+  readonly #notes = new StepNotes();
+  /** Made when a first note needs it. */
+  #orders: Map<Row, number> | undefined;
   /** Steps at which a side has any element at all: without one, nothing is matched and nothing can clash. */
   readonly #anyMany: Uint8Array;
   readonly #anyOne: Uint8Array;
@@ -66,12 +73,18 @@ class Join {
     this.#plan = plan;
     this.#query = query;
     this.#isOneToMany = sides.isOneToMany;
+    this.#many = sides.many;
+    this.#one = sides.one;
     this.#anyMany = unionOfSteps(sides.many, plan.frame.count);
     this.#anyOne = unionOfSteps(sides.one, plan.frame.count);
   }
 
   rows(): Iterable<Row> {
     return this.#outputs.values();
+  }
+
+  tellNotes(): void {
+    this.#notes.tell(this.#query, this.#plan.position);
   }
 
   get heldSamples(): number {
@@ -96,6 +109,8 @@ class Join {
   /** Whether every series of the group has one and the same partner and a result of its own, at any step. */
   #isUnambiguous(group: MatchGroup): boolean {
     if (group.right.length !== 1 || isTrim(this.#plan)) return false;
+    if (group.right[0]!.histograms !== undefined) return false;
+    if (group.left.some((many) => many.histograms !== undefined)) return false;
     if (group.left.length === 1) return true;
     if (this.#plan.matching.cardinality === "one-to-one") return false;
     const one = group.right[0]!;
@@ -135,7 +150,7 @@ class Join {
       return;
     }
     for (let k = 0; k < count; k++)
-      if (present[k] !== ABSENT) put(existing, { step: k, value: values[k]! });
+      if (present[k] !== ABSENT) put(existing, { step: k, element: values[k]! });
   }
 
   #addStep(group: MatchGroup, k: number): void {
@@ -150,7 +165,12 @@ class Join {
     for (const many of group.left) {
       if (many.present[k] === ABSENT) continue;
       if (one === undefined && fillOne === undefined) return;
-      const oneValue = one === undefined ? fillOne! : one.values[k]!;
+      const element = this.#combine(k, {
+        many,
+        a: elementAt(many, k),
+        b: one === undefined ? fillOne! : elementAt(one, k),
+      });
+      if (element === undefined) continue;
       const labels = this.#labelsOfPair(many, one);
       if (matching.cardinality === "one-to-one") {
         if (isMatched)
@@ -168,40 +188,48 @@ class Join {
         seen.add(key);
       }
       isMatched = true;
-      this.#addPoint(labels, { step: k, many: many.values[k]!, one: oneValue });
+      if (element !== "kept out") this.#addPoint(labels, { step: k, element });
     }
     if (!isMatched && one !== undefined && fillMany !== undefined) {
       const labels = this.#resultLabels(matchLabels(one.labels, matching), one.labels);
-      this.#addPoint(labels, { step: k, many: fillMany, one: one.values[k]! });
+      const element = this.#combine(k, { many: one, a: fillMany, b: elementAt(one, k) });
+      if (element !== undefined && element !== "kept out")
+        this.#addPoint(labels, { step: k, element });
     }
   }
 
-  #addPoint(labels: Labels, point: { step: number; many: number; one: number }): void {
+  /** The result for one element of the "many" side (`a`) and one of the other; undefined when there can be none. */
+  #combine(
+    step: number,
+    pair: { many: Row; a: Element; b: Element },
+  ): Element | "kept out" | undefined {
+    const { operator, returnBool } = this.#plan;
+    const { element, holds, note } = this.#isOneToMany
+      ? combineElements(operator, pair.b, pair.a)
+      : combineElements(operator, pair.a, pair.b);
+    if (note !== undefined) this.#notes.set(step, note, this.#orderOf(pair.many));
+    if (element === undefined) return undefined;
+    if (returnBool) return holds ? 1 : 0;
+    return holds ? element : "kept out";
+  }
+
+  /** Where `row` stands among those that notes are told of in order. */
+  #orderOf(row: Row): number {
+    this.#orders ??= new Map([...this.#many, ...this.#one].map((known, i) => [known, i]));
+    return this.#orders.get(row) ?? 0;
+  }
+
+  #addPoint(labels: Labels, point: { step: number; element: Element }): void {
     const plan = this.#plan;
-    const { operator, returnBool } = plan;
-    if (isTrim(plan)) {
-      noteFloatTrim(plan, this.#query);
-      return;
-    }
-    const a = this.#isOneToMany ? point.one : point.many;
-    const b = this.#isOneToMany ? point.many : point.one;
-    let value: number;
-    if (isComparison(operator)) {
-      const holds = compare(operator, a, b);
-      if (!holds && !returnBool) return;
-      value = returnBool ? (holds ? 1 : 0) : a;
-    } else {
-      value = calculate(arithmeticOf(plan), a, b);
-    }
     const key = labels.key();
     let row = this.#outputs.get(key);
     if (row === undefined) {
       this.#query.budget.hold(plan.frame.count);
       row = emptyRow(labels, plan.frame.count);
-      row.dropName = returnBool;
+      row.dropName = plan.returnBool;
       this.#outputs.set(key, row);
     }
-    put(row, { step: point.step, value });
+    put(row, point);
   }
 
   /** The element of the "one" side at step `k`; two of them are an error. */
@@ -245,7 +273,8 @@ class Join {
   #resultLabels(many: Labels, one: Labels): Labels {
     const { matching, operator, returnBool } = this.#plan;
     let labels = many;
-    if (!isComparison(operator) || (returnBool && !this.#query.delayedNameRemoval))
+    const keepsMeaning = isComparison(operator) || isTrim(this.#plan);
+    if (!keepsMeaning || (returnBool && !this.#query.delayedNameRemoval))
       labels = labels.without(METADATA_LABELS);
     if (matching.cardinality === "one-to-one") {
       if (matching.on) labels = labels.only(matching.labels);
@@ -256,10 +285,9 @@ class Join {
   }
 }
 
-function put(row: Row, point: { step: number; value: number }): void {
+function put(row: Row, point: { step: number; element: Element }): void {
   if (row.present[point.step] !== ABSENT) throw duplicateLabelsError();
-  row.values[point.step] = point.value;
-  row.present[point.step] = FLOAT;
+  putElement(row, point.step, point.element);
 }
 
 function unionOfSteps(rows: readonly Row[], count: number): Uint8Array {

@@ -1,5 +1,11 @@
 import { AppError, assert, assertNever } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
+import {
+  histogramAverage,
+  histogramDeviation,
+  histogramVariance,
+} from "../../model/histogram-quantile.ts";
 import { Labels, METRIC_NAME } from "../../model/labels.ts";
 import type { Matcher } from "../../model/matcher.ts";
 import {
@@ -20,6 +26,7 @@ import {
   clamp,
   elementFunction,
   mapElements,
+  mapHistograms,
   negate,
   repeatRows,
   round,
@@ -49,6 +56,7 @@ import {
 import { instantSelector, windowSelector } from "./select.ts";
 import { smoothedSelector } from "./smoothed.ts";
 import { sortRows } from "./sort.ts";
+import { startTimeSelector } from "./start-time.ts";
 import { subqueryWindows } from "./subquery.ts";
 
 /** Plans become operators here: which implementation runs is decided once, before any sample is read. */
@@ -57,7 +65,7 @@ export function buildVector(plan: Plan): VectorOperator {
   switch (plan.kind) {
     case "select":
       return plan.selector.smoothed
-        ? smoothedSelector(plan.selector, plan.frame)
+        ? smoothedSelector(plan.selector, plan.frame, plan.position)
         : instantSelector(plan.selector, plan.frame, { timestamps: false });
     case "aggregate":
       return buildAggregate(plan);
@@ -276,7 +284,11 @@ function buildCall(plan: CallPlan): VectorOperator {
     case "histogram_avg":
     case "histogram_stddev":
     case "histogram_stdvar":
-      return onlyHistograms(buildVector(first!));
+      return dropsName(mapHistograms(buildVector(first!), HISTOGRAM_FUNCTIONS[func]), first!, {
+        merge: true,
+      });
+    case "start_timestamp":
+      return dropsName(buildStartTimes(first!), first!, { merge: true });
     case "info":
       return infoOperator(buildVector(first!), plan);
     default:
@@ -300,12 +312,19 @@ function buildRangeCall(plan: CallPlan, rangeIndex: number): VectorOperator {
     : dropsName(operator, range, { merge: false });
 }
 
-/** The functions of native histograms have nothing to say about floats. */
-function onlyHistograms(operand: VectorOperator): VectorOperator {
-  return {
-    kind: "vector",
-    stream: (query) => operand.stream(query, () => undefined),
-  };
+const HISTOGRAM_FUNCTIONS = {
+  histogram_count: (histogram: FloatHistogram) => histogram.count,
+  histogram_sum: (histogram: FloatHistogram) => histogram.sum,
+  histogram_avg: histogramAverage,
+  histogram_stddev: histogramDeviation,
+  histogram_stdvar: histogramVariance,
+} as const;
+
+/** Only the samples of a selector have a start. */
+function buildStartTimes(argument: Plan): VectorOperator {
+  if (argument.kind === "select") return startTimeSelector(argument.selector, argument.frame);
+  const operand = buildVector(argument);
+  return { kind: "vector", stream: (query) => operand.stream(query, () => undefined) };
 }
 
 function buildTimestamps(argument: Plan): VectorOperator {

@@ -1,8 +1,18 @@
+import type { FloatHistogram } from "../../model/histogram.ts";
+import { multiplyHistogram } from "../../model/histogram-arithmetic.ts";
 import { DATE_FUNCTIONS } from "../functions/dates.ts";
 import { goMax, goMin } from "../functions/arithmetic.ts";
 import { MATH_FUNCTIONS } from "../functions/math.ts";
 import type { Frame } from "../plan.ts";
-import { ABSENT, FLOAT, type Row, type ScalarOperator, type VectorOperator } from "./row.ts";
+import {
+  ABSENT,
+  dropHistograms,
+  FLOAT,
+  HISTOGRAM,
+  type Row,
+  type ScalarOperator,
+  type VectorOperator,
+} from "./row.ts";
 
 /** Functions that turn each element into another one, in place, as the rows stream by. */
 
@@ -19,6 +29,7 @@ export function mapElements(
     kind: "vector",
     async stream(query, sink) {
       await operand.stream(query, (row) => {
+        dropHistograms(row);
         const { values, present } = row;
         for (let k = 0; k < values.length; k++)
           if (present[k] !== ABSENT) values[k] = compute(values[k]!);
@@ -30,7 +41,44 @@ export function mapElements(
 }
 
 export function negate(operand: VectorOperator): VectorOperator {
-  return mapElements(operand, (x) => -x);
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      await operand.stream(query, (row) => {
+        const { values, present, histograms } = row;
+        for (let k = 0; k < values.length; k++)
+          if (present[k] === FLOAT) values[k] = -values[k]!;
+          else if (present[k] === HISTOGRAM)
+            histograms![k] = multiplyHistogram(histograms![k]!, -1);
+        row.dropName = true;
+        sink(row);
+      });
+    },
+  };
+}
+
+/** histogram_count and its kin: a float of each histogram; floats are left out. */
+export function mapHistograms(
+  operand: VectorOperator,
+  compute: (histogram: FloatHistogram) => number,
+): VectorOperator {
+  return {
+    kind: "vector",
+    async stream(query, sink) {
+      await operand.stream(query, (row) => {
+        const { values, present, histograms } = row;
+        if (histograms === undefined) return;
+        for (let k = 0; k < values.length; k++) {
+          const isHistogram = present[k] === HISTOGRAM;
+          if (isHistogram) values[k] = compute(histograms[k]!);
+          present[k] = isHistogram ? FLOAT : ABSENT;
+        }
+        row.histograms = undefined;
+        row.dropName = true;
+        sink(row);
+      });
+    },
+  };
 }
 
 /** `round(v, to)`. */
@@ -40,6 +88,7 @@ export function round(operand: VectorOperator, to: ScalarOperator | undefined): 
     async stream(query, sink) {
       const nearest = to === undefined ? undefined : await to.evaluate(query);
       await operand.stream(query, (row) => {
+        dropHistograms(row);
         const { values } = row;
         for (let k = 0; k < values.length; k++) {
           // The inverse keeps decimal fractions exact where the multiple itself is not.
@@ -64,6 +113,7 @@ export function clamp(
       const min = await bounds.min?.evaluate(query);
       const max = await bounds.max?.evaluate(query);
       await operand.stream(query, (row) => {
+        dropHistograms(row);
         const { values, present } = row;
         for (let k = 0; k < values.length; k++) {
           const low = min === undefined ? -Infinity : min[k]!;
@@ -84,8 +134,11 @@ export function stepTimestamps(operand: VectorOperator, frame: Frame): VectorOpe
     kind: "vector",
     async stream(query, sink) {
       await operand.stream(query, (row) => {
-        for (let k = 0; k < frame.count; k++)
+        for (let k = 0; k < frame.count; k++) {
           row.values[k] = (frame.startMs + k * frame.stepMs) / 1000;
+          if (row.present[k] === HISTOGRAM) row.present[k] = FLOAT;
+        }
+        row.histograms = undefined;
         row.dropName = true;
         sink(row);
       });
@@ -121,7 +174,8 @@ export function repeatRows(operand: VectorOperator, count: number): VectorOperat
         if (row.present[0] === ABSENT) return;
         values.fill(row.values[0]!);
         present.fill(row.present[0]!);
-        sink({ labels: row.labels, dropName: row.dropName, values, present });
+        const histograms = row.histograms && Array.from(present, () => row.histograms![0]);
+        sink({ labels: row.labels, dropName: row.dropName, values, present, histograms });
       });
     },
   };

@@ -1,5 +1,10 @@
 import { quote } from "../../base/text.ts";
 import { formatFixed, parseFloatText } from "../../base/float.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
+import {
+  histogramFraction as fractionOfNative,
+  histogramQuantile as quantileOfNative,
+} from "../../model/histogram-quantile.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { forMetric } from "../annotations.ts";
 import type { Position } from "../ast.ts";
@@ -12,22 +17,24 @@ import {
 import type { Frame } from "../plan.ts";
 import { noteQuantile } from "./range-call.ts";
 import {
-  ABSENT,
   collect,
   FLOAT,
+  HISTOGRAM,
   type QueryContext,
   type Row,
   type ScalarOperator,
   type VectorOperator,
 } from "./row.ts";
 
-/** histogram_quantile, histogram_quantiles and histogram_fraction over classic histograms (`le` buckets). */
+/** histogram_quantile, histogram_quantiles and histogram_fraction over classic (`le` buckets) and native histograms. */
 
 interface Histogram {
   readonly labels: Labels;
   dropName: boolean;
-  /** Sorted by bound. */
+  /** Of the classic one, sorted by bound. */
   readonly buckets: { bound: number; row: Row }[];
+  /** The row whose histograms have these labels. */
+  native: Row | undefined;
 }
 
 async function collectHistograms(
@@ -37,7 +44,18 @@ async function collectHistograms(
 ): Promise<{ histograms: Histogram[]; samples: number }> {
   const { rows, samples } = await collect(operand, query);
   const byKey = new Map<string, Histogram>();
+  const histogramOf = (labels: Labels, dropName: boolean): Histogram => {
+    const key = labels.key();
+    let histogram = byKey.get(key);
+    if (histogram === undefined) {
+      histogram = { labels, dropName, buckets: [], native: undefined };
+      byKey.set(key, histogram);
+    }
+    return histogram;
+  };
   for (const row of rows) {
+    if (row.histograms !== undefined) histogramOf(row.labels, row.dropName).native = row;
+    if (!row.present.includes(FLOAT)) continue;
     const le = row.labels.get("le");
     const bound = parseFloatText(le);
     if (bound === undefined) {
@@ -48,14 +66,7 @@ async function collectHistograms(
       );
       continue;
     }
-    const labels = row.labels.without(["le"]);
-    const key = labels.key();
-    let histogram = byKey.get(key);
-    if (histogram === undefined) {
-      histogram = { labels, dropName: row.dropName, buckets: [] };
-      byKey.set(key, histogram);
-    }
-    histogram.buckets.push({ bound, row });
+    histogramOf(row.labels.without(["le"]), row.dropName).buckets.push({ bound, row });
   }
   for (const { buckets } of byKey.values())
     buckets.sort((a, b) => (a.bound === b.bound ? 0 : a.bound < b.bound ? -1 : 1));
@@ -77,7 +88,7 @@ class BucketReader {
     const into = this.#buckets;
     let size = 0;
     for (const { bound, row } of buckets) {
-      if (row.present[step] === ABSENT) continue;
+      if (row.present[step] !== FLOAT) continue;
       into.bounds[size] = bound;
       into.counts[size] = row.values[step]!;
       size++;
@@ -85,6 +96,51 @@ class BucketReader {
     into.size = size;
     return into;
   }
+}
+
+/** What stands at one step: a native histogram, classic buckets, nothing, or (said with a warning) both. */
+function histogramAt(
+  histogram: Histogram,
+  step: number,
+  how: { reader: BucketReader; query: QueryContext; position: Position },
+): FloatHistogram | Buckets | undefined {
+  const { native } = histogram;
+  const buckets = how.reader.at(histogram, step);
+  if (native === undefined || native.present[step] !== HISTOGRAM)
+    return buckets.size === 0 ? undefined : buckets;
+  if (buckets.size === 0) return native.histograms![step]!;
+  how.query.annotations.warn(
+    `vector contains a mix of classic and native histograms${forMetric(nameOf(histogram, how.query))}`,
+    how.position,
+  );
+  return undefined;
+}
+
+/** The metric's name for messages, which only delayed name removal leaves to be told. */
+function nameOf(histogram: Histogram, query: QueryContext): string {
+  return query.delayedNameRemoval ? histogram.labels.get(METRIC_NAME) : "";
+}
+
+function isNative(histogram: FloatHistogram | Buckets): histogram is FloatHistogram {
+  return "schema" in histogram;
+}
+
+const NAN_OBSERVATIONS = {
+  "nan-result": "input to histogram_quantile has NaN observations, result is NaN",
+  "skewed-higher": "input to histogram_quantile has NaN observations, result is skewed higher",
+} as const;
+
+function nativeQuantile(
+  phi: number,
+  native: FloatHistogram,
+  how: { histogram: Histogram; query: QueryContext; position: Position },
+): number {
+  const { value, nanObservations } = quantileOfNative(phi, native);
+  if (nanObservations !== undefined) {
+    const metric = forMetric(nameOf(how.histogram, how.query));
+    how.query.annotations.info(`${NAN_OBSERVATIONS[nanObservations]}${metric}`, how.position);
+  }
+  return value;
 }
 
 export interface HistogramQuantileOptions {
@@ -141,7 +197,7 @@ function quantileRows(
     query: QueryContext;
   },
 ): Iterable<Row> {
-  const { frame, label, position, reader, query } = how;
+  const { frame, label, position, query } = how;
   const result: QuantileResult = {
     value: NaN,
     isRepaired: false,
@@ -151,16 +207,20 @@ function quantileRows(
   };
   const rows = new Map<string, Row>();
   for (let k = 0; k < frame.count; k++) {
-    const buckets = reader.at(histogram, k);
-    if (buckets.size === 0) continue;
-    bucketQuantile(phis[k]!, buckets, result);
+    const found = histogramAt(histogram, k, how);
+    if (found === undefined) continue;
+    result.isRepaired = false;
+    if (isNative(found))
+      result.value = nativeQuantile(phis[k]!, found, { histogram, query, position });
+    else bucketQuantile(phis[k]!, found, result);
     if (result.isRepaired) {
       const timeMs = frame.startMs + k * frame.stepMs;
-      query.annotations.repaired(
-        query.delayedNameRemoval ? histogram.labels.get(METRIC_NAME) : "",
-        position,
-        { ...result, minTimeMs: timeMs, maxTimeMs: timeMs, samples: 1 },
-      );
+      query.annotations.repaired(nameOf(histogram, query), position, {
+        ...result,
+        minTimeMs: timeMs,
+        maxTimeMs: timeMs,
+        samples: 1,
+      });
     }
     const labelValue = label === undefined ? "" : formatFixed(phis[k]!);
     let row = rows.get(labelValue);
@@ -177,6 +237,20 @@ function quantileRows(
     row.present[k] = FLOAT;
   }
   return rows.values();
+}
+
+function nativeFraction(
+  native: FloatHistogram,
+  range: { lower: number; upper: number },
+  how: { histogram: Histogram; query: QueryContext; position: Position },
+): number {
+  const { value, nanObservations } = fractionOfNative(native, range);
+  if (nanObservations)
+    how.query.annotations.info(
+      `input to histogram_fraction has NaN observations, which are excluded from all fractions${forMetric(nameOf(how.histogram, how.query))}`,
+      how.position,
+    );
+  return value;
 }
 
 export function histogramFraction(
@@ -196,9 +270,12 @@ export function histogramFraction(
         const values = new Float64Array(frame.count);
         const present = new Uint8Array(frame.count);
         for (let k = 0; k < frame.count; k++) {
-          const buckets = reader.at(histogram, k);
-          if (buckets.size === 0) continue;
-          values[k] = bucketFraction(lower[k]!, upper[k]!, buckets);
+          const found = histogramAt(histogram, k, { reader, query, position });
+          if (found === undefined) continue;
+          const range = { lower: lower[k]!, upper: upper[k]! };
+          values[k] = isNative(found)
+            ? nativeFraction(found, range, { histogram, query, position })
+            : bucketFraction(range.lower, range.upper, found);
           present[k] = FLOAT;
         }
         sink({ labels: histogram.labels, dropName: true, values, present });

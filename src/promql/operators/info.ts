@@ -6,6 +6,7 @@ import { mergeEqualRows } from "./merge.ts";
 import {
   ABSENT,
   collect,
+  copyPoint,
   emptyRow,
   type QueryContext,
   type Row,
@@ -211,8 +212,7 @@ function describe(
       output.dropName = row.dropName;
       outputs.set(outputKey, output);
     }
-    output.values[k] = row.values[k]!;
-    output.present[k] = row.present[k]!;
+    copyPoint(output, row, k);
   }
   return outputs.values();
 }

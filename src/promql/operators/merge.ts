@@ -1,5 +1,5 @@
 import { AppError } from "../../base/errors.ts";
-import { ABSENT, collect, type Row, type RowSink, type VectorOperator } from "./row.ts";
+import { ABSENT, collect, copyPoint, type Row, type RowSink, type VectorOperator } from "./row.ts";
 
 /** Prometheus's text for two elements of a vector that cannot be told apart. */
 export function duplicateLabelsError(): AppError {
@@ -22,8 +22,7 @@ function fold(into: Row, from: Row): void {
   for (let k = 0; k < from.present.length; k++) {
     if (from.present[k] === ABSENT) continue;
     if (into.present[k] !== ABSENT) throw duplicateLabelsError();
-    into.present[k] = from.present[k]!;
-    into.values[k] = from.values[k]!;
+    copyPoint(into, from, k);
   }
 }
 

@@ -4,8 +4,10 @@ import { METRIC_NAME } from "../../model/labels.ts";
 import { formatShortest } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import { computeWindows, windowFunction } from "../functions/over-time.ts";
+import { computeMixedWindows, type FloatKernel } from "../functions/mixed-windows.ts";
+import { RangeNotes } from "../functions/range-notes.ts";
 import { extendedRate, extrapolatedRate } from "../functions/rate.ts";
-import { visibleLabels } from "./row.ts";
+import { emptyRow, FLOAT, visibleLabels } from "./row.ts";
 import type {
   QueryContext,
   Row,
@@ -36,7 +38,10 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
   return {
     kind: "vector",
     async stream(query, sink) {
-      const kernel = chooseKernel(func, geometry, () => query.budget.look());
+      const look = (): void => query.budget.look();
+      const kernel = chooseKernel(func, geometry, look);
+      const floats: FloatKernel = (series, place, stepArgs, row) =>
+        chooseKernel(func, place, look)(series, stepArgs, row);
       const args: Float64Array[] = [];
       for (const scalar of options.scalars) args.push(await scalar.evaluate(query));
       const values = new Float64Array(geometry.count);
@@ -49,6 +54,18 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
           values,
           present,
         };
+        if (series.histograms !== undefined || series.startTimes !== undefined) {
+          const mixed = emptyRow(row.labels, geometry.count);
+          mixed.dropName = row.dropName;
+          const notes = new RangeNotes(query, series, firstArgument);
+          const task = { series, geometry, args, notes, floats, look };
+          if (!computeMixedWindows(func, task, mixed)) return;
+          if (isCounterFunction && mixed.present.includes(FLOAT))
+            noteDoubtfulCounter(series, query, firstArgument);
+          if (func === "quantile_over_time") noteQuantiles(args[0]!, mixed, query, firstArgument);
+          sink(mixed);
+          return;
+        }
         if (!kernel(series, args, row)) return;
         if (isCounterFunction) noteDoubtfulCounter(series, query, firstArgument);
         if (func === "quantile_over_time") noteQuantiles(args[0]!, row, query, firstArgument);
@@ -122,15 +139,16 @@ export function absentOverTime(windows: WindowOperator, rowWhenAbsent: () => Row
       const row = rowWhenAbsent();
       row.values.fill(1);
       row.present.fill(1);
-      const compute = chooseKernel("absent_over_time", geometry, () => query.budget.look());
-      const scratch: Row = {
-        labels: row.labels,
-        dropName: false,
-        values: new Float64Array(geometry.count),
-        present: new Uint8Array(geometry.count),
-      };
+      const look = (): void => query.budget.look();
+      const compute = chooseKernel("absent_over_time", geometry, look);
+      const floats: FloatKernel = () => false;
+      const scratch = emptyRow(row.labels, geometry.count);
       await windows.stream(query, (series) => {
-        if (!compute(series, [], scratch)) return;
+        if (series.histograms !== undefined) {
+          const notes = new RangeNotes(query, series, { start: 0, end: 0 });
+          const task = { series, geometry, args: [], notes, floats, look };
+          if (!computeMixedWindows("absent_over_time", task, scratch)) return;
+        } else if (!compute(series, [], scratch)) return;
         for (let k = 0; k < geometry.count; k++) if (scratch.present[k] !== 0) row.present[k] = 0;
       });
       if (row.present.includes(1)) sink(row);

@@ -1,3 +1,4 @@
+import { type FloatHistogram, histogramSize } from "../../model/histogram.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Queryable, Series } from "../../storage/queryable.ts";
@@ -7,7 +8,7 @@ import type { SelectorPlan } from "../plan.ts";
 
 /**
  * The currency of operators: one output series as columns over the steps of its frame. `present[k]` says what step k
- * holds: 0 nothing, 1 a float in `values[k]`. (2 is kept for native histograms, which will ride in a third column.)
+ * holds: 0 nothing, 1 a float in `values[k]`, 2 a native histogram in `histograms[k]`.
  *
  * A row given to a sink is lent: it is valid during the call only, and the sink may change it in place. That is what
  * lets `sum(rate(x[5m]))` run over millions of points in two small buffers.
@@ -18,10 +19,16 @@ export interface Row {
   dropName: boolean;
   values: Float64Array;
   present: Uint8Array;
+  /** Only in rows that hold histograms. Where it is missing every point is a float, and loops need not ask. */
+  histograms?: HistogramColumn | undefined;
 }
+
+/** Histograms by step; only those are read whose step says `HISTOGRAM`. */
+export type HistogramColumn = (FloatHistogram | undefined)[];
 
 export const ABSENT = 0;
 export const FLOAT = 1;
+export const HISTOGRAM = 2;
 
 export type RowSink = (row: Row) => void;
 
@@ -32,6 +39,8 @@ export interface QueryContext {
   readonly annotations: Annotations;
   readonly clock: Clock;
   readonly delayedNameRemoval: boolean;
+  /** Whether start times take part in rates, and `start_timestamp` tells them. */
+  readonly startTimes: boolean;
   /** Series of selectors that occur more than once in the query, by selector key. */
   readonly sharedSeries: Map<string, Promise<readonly Series[]>>;
   /** Keys of the selectors that occur more than once. */
@@ -64,6 +73,17 @@ export interface WindowSeries {
   times: Float64Array;
   values: Float64Array;
   count: number;
+  /** The native histograms of the series, a list of their own beside the floats. */
+  histograms?: HistogramSamples | undefined;
+  /** When the floats started to be counted, ms, 0 where that is not known; absent when nobody asked or knows. */
+  startTimes?: Float64Array | undefined;
+}
+
+/** Native histograms in time order, without stale ones. */
+export interface HistogramSamples {
+  readonly times: Float64Array;
+  readonly histograms: readonly FloatHistogram[];
+  readonly startTimes: Float64Array | undefined;
 }
 
 /** Where the windows of a range vector lie: window k is (firstEndMs + k·stepMs − rangeMs, firstEndMs + k·stepMs]. */
@@ -110,7 +130,25 @@ export function visibleLabels(
 }
 
 export function hasPoints(row: Row): boolean {
-  return row.present.includes(FLOAT);
+  return (
+    row.present.includes(FLOAT) || (row.histograms !== undefined && row.present.includes(HISTOGRAM))
+  );
+}
+
+/** What the points of `row` count for in the budget: a float one sample, a histogram one for every 16 bytes. */
+export function sampleSize(row: Row): number {
+  const points = countPoints(row);
+  const { histograms, present } = row;
+  if (histograms === undefined) return points;
+  let size = points;
+  for (let k = 0; k < present.length; k++)
+    if (present[k] === HISTOGRAM) size += histogramSamples(histograms[k]!) - 1;
+  return size;
+}
+
+/** How many samples a histogram counts for, as in Prometheus. */
+export function histogramSamples(histogram: FloatHistogram): number {
+  return Math.trunc((histogramSize(histogram) + 8) / 16);
 }
 
 export function countPoints(row: Row): number {
@@ -131,15 +169,16 @@ export async function collect(
   const rows: Row[] = [];
   let samples = 0;
   await operator.stream(query, (row) => {
-    const points = countPoints(row);
-    if (points === 0) return;
-    query.budget.hold(points);
-    samples += points;
+    const size = sampleSize(row);
+    if (size === 0) return;
+    query.budget.hold(size);
+    samples += size;
     rows.push({
       labels: visibleLabels(row, query),
       dropName: row.dropName && query.delayedNameRemoval,
       values: row.values.slice(),
       present: row.present.slice(),
+      histograms: row.histograms?.slice(),
     });
   });
   return { rows, samples };
@@ -152,7 +191,35 @@ export function emptyRow(labels: Labels, count: number): Row {
     dropName: false,
     values: new Float64Array(count),
     present: new Uint8Array(count),
+    histograms: undefined,
   };
+}
+
+/** Puts the point of `from` at `step` into `into`. */
+export function copyPoint(into: Row, from: Row, step: number): void {
+  into.values[step] = from.values[step]!;
+  into.present[step] = from.present[step]!;
+  if (from.present[step] === HISTOGRAM) putHistogram(into, step, from.histograms![step]!);
+}
+
+export function putHistogram(row: Row, step: number, histogram: FloatHistogram): void {
+  row.present[step] = HISTOGRAM;
+  row.histograms ??= Array.from({ length: row.present.length }, () => undefined);
+  row.histograms[step] = histogram;
+}
+
+/** Takes the histograms out of `row`, for operators that leave them aside; whether there were any. */
+export function dropHistograms(row: Row): boolean {
+  if (row.histograms === undefined) return false;
+  const { present } = row;
+  let isAny = false;
+  for (let k = 0; k < present.length; k++) {
+    if (present[k] !== HISTOGRAM) continue;
+    present[k] = ABSENT;
+    isAny = true;
+  }
+  row.histograms = undefined;
+  return isAny;
 }
 
 /** Identifies what a selector reads, so that equal ones are read once. */

@@ -1,7 +1,7 @@
 import type { Frame } from "../plan.ts";
 import { goMax, goMin } from "../functions/arithmetic.ts";
 import { Labels } from "../../model/labels.ts";
-import { ABSENT, FLOAT, type ScalarOperator, type VectorOperator } from "./row.ts";
+import { FLOAT, type ScalarOperator, type VectorOperator } from "./row.ts";
 
 /** Scalars: one value at every step. */
 
@@ -67,7 +67,7 @@ export function scalarOfVector(operand: VectorOperator, frame: Frame): ScalarOpe
       const seen = new Uint8Array(frame.count);
       await operand.stream(query, (row) => {
         for (let k = 0; k < frame.count; k++) {
-          if (row.present[k] === ABSENT) continue;
+          if (row.present[k] !== FLOAT) continue;
           values[k] = seen[k] === 0 ? row.values[k]! : NaN;
           seen[k] = 1;
         }

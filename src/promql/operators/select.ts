@@ -4,8 +4,10 @@ import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
 import { ENCODING_XOR, type Series, type SeriesBatch } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
+import { holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
 import {
   ABSENT,
+  emptyRow,
   FLOAT,
   selectorKey,
   type QueryContext,
@@ -15,6 +17,7 @@ import {
   type WindowOperator,
   type WindowSeries,
 } from "./row.ts";
+import { mixedWindow, pickNewestOfBoth } from "./select-mixed.ts";
 
 /**
  * Selectors. Each series is decoded chunk by chunk into one pair of scratch columns, read there by the kernel above,
@@ -39,7 +42,7 @@ export class SampleColumns {
     let isSorted = true;
     for (const chunk of series.chunks) {
       if (chunk.maxTimeMs < bounds.minTimeMs || chunk.minTimeMs > bounds.maxTimeMs) continue;
-      // Native histograms are not read as floats.
+      // Native histograms are not floats: `loadHistograms` reads them.
       if (chunk.encoding !== ENCODING_XOR) continue;
       this.#reserve(count + xorSampleCount(chunk.data), count);
       const read = decodeXor(chunk.data, { times: this.times, values: this.values, offset: count });
@@ -127,6 +130,15 @@ export function instantSelector(
       const present = new Uint8Array(frame.count);
       await forEachSeries(selector, query, (series) => {
         columns.load(series, selector, query);
+        if (holdsMoreThanFloats(series, query)) {
+          const histograms = loadHistograms(series, selector, query);
+          const row = emptyRow(series.labels, frame.count);
+          row.dropName = options.timestamps;
+          const reads = options.timestamps ? "time" : "value";
+          if (pickNewestOfBoth({ floats: columns, histograms }, { selector, frame, reads }, row))
+            sink(row);
+          return;
+        }
         if (columns.count === 0) return;
         const row: Row = {
           labels: series.labels,
@@ -202,6 +214,11 @@ export function windowSelector(selector: SelectorPlan, frame: Frame): WindowOper
       await forEachSeries(selector, query, (series) => {
         columns.load(series, selector, query);
         columns.dropStale();
+        if (holdsMoreThanFloats(series, query)) {
+          const window = mixedWindow(series, columns, { selector, query });
+          if (window !== undefined) sink(window);
+          return;
+        }
         if (columns.count === 0) return;
         const window: WindowSeries = {
           labels: series.labels,

@@ -2,7 +2,7 @@ import { compareText } from "../../base/text.ts";
 import { compareLabels } from "../../model/labels.ts";
 import type { Position } from "../ast.ts";
 import type { Frame } from "../plan.ts";
-import { collect, type Row, type VectorOperator } from "./row.ts";
+import { collect, dropHistograms, type Row, type VectorOperator } from "./row.ts";
 
 export interface SortOptions {
   readonly func: "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc";
@@ -15,6 +15,8 @@ export interface SortOptions {
 /** The sort functions; over several steps the result is ordered by labels anyway, which Prometheus warns of. */
 export function sortRows(operand: VectorOperator, options: SortOptions): VectorOperator {
   const { func, labels, frame } = options;
+  // Histograms have no place in an order of values.
+  const sortsValues = func === "sort" || func === "sort_desc";
   return {
     kind: "vector",
     async stream(query, sink) {
@@ -23,9 +25,13 @@ export function sortRows(operand: VectorOperator, options: SortOptions): VectorO
           "sort is ineffective for range queries since results are always ordered by labels",
           options.position,
         );
-        return operand.stream(query, sink);
+        return operand.stream(query, (row) => {
+          if (sortsValues) dropHistograms(row);
+          sink(row);
+        });
       }
-      const { rows, samples } = await collect(operand, query);
+      const { rows: all, samples } = await collect(operand, query);
+      const rows = sortsValues ? all.filter((row) => !dropHistograms(row)) : all;
       switch (func) {
         case "sort":
           rows.sort((a, b) => compareValues(a.values[0]!, b.values[0]!, 1));

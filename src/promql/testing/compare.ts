@@ -1,8 +1,11 @@
 /** Whether a result is what a script expects, with the tolerance of Prometheus's own runner. */
 import { formatFixed, isStaleWords } from "../../base/float.ts";
+import { type FloatHistogram, withCounterResetHint } from "../../model/histogram.ts";
+import { compactHistogram } from "../../model/histogram-arithmetic.ts";
+import { sameSpans } from "../../model/histogram-side.ts";
+import { formatTestHistogram } from "../../model/histogram-text.ts";
 import { compareLabels, formatSeries, type Labels } from "../../model/labels.ts";
 import type { MatrixSeries, QueryValue, VectorSample } from "../result.ts";
-import type { HistogramLiteral } from "./histogram-literal.ts";
 import type { EvalCommand, ExpectedSeries } from "./script.ts";
 import type { SequenceItem } from "./sequence.ts";
 
@@ -55,7 +58,7 @@ function compareVector(
     const series = wanted.get(key);
     found.add(key);
     if (series === undefined) lines.push(gotSample(sample));
-    else if (!sameItem(series.items[0], sample.value))
+    else if (!sameItem(series.items[0], sample.histogram ?? sample.value))
       lines.push(expectedSeries(series), gotSample(sample));
     else if (isOrdered && expected[i] !== series)
       lines.push(`  in another place: ${formatSeries(sample.labels)}`, gotSample(sample));
@@ -94,28 +97,66 @@ function compareMatrix(
 function samePoints(
   { startMs, endMs, stepMs }: EvalCommand,
   items: readonly SequenceItem[],
-  { times, values }: MatrixSeries,
+  series: MatrixSeries,
 ): boolean {
-  let point = 0;
+  const points = pointsOf(series);
   for (const [i, item] of items.entries()) {
     const timeMs = startMs + i * stepMs;
     if (timeMs > endMs) return false;
     if (item.kind === "missing") continue;
-    if (point >= times.length || times[point] !== timeMs) return false;
+    const point = points.get(timeMs);
+    if (point === undefined) return false;
     if (item.kind === "stale") {
-      if (!isStaleAt(values, point)) return false;
-    } else if (isStaleAt(values, point) || !sameItem(item, values[point]!)) return false;
-    point++;
+      if (point !== "stale") return false;
+    } else if (point === "stale" || !sameItem(item, point)) return false;
+    points.delete(timeMs);
   }
-  return point === times.length;
+  return points.size === 0;
+}
+
+/** Floats and histograms by time, in order of time. */
+function pointsOf(series: MatrixSeries): Map<number, number | FloatHistogram | "stale"> {
+  const { times, values, histogramTimes, histograms } = series;
+  const points: [number, number | FloatHistogram | "stale"][] = Array.from(times, (timeMs, i) => [
+    timeMs,
+    isStaleAt(values, i) ? "stale" : values[i]!,
+  ]);
+  for (const [i, timeMs] of (histogramTimes ?? []).entries())
+    points.push([timeMs, histograms![i]!]);
+  return new Map(points.sort(([a], [b]) => a - b));
 }
 
 function isStaleAt(values: Float64Array, index: number): boolean {
   return isStaleWords(new Uint32Array(values.buffer, values.byteOffset + 8 * index, 2), 0);
 }
 
-function sameItem(item: SequenceItem | undefined, value: number): boolean {
-  return item?.kind === "float" && almostEqual(item.value, value);
+function sameItem(item: SequenceItem | undefined, value: number | FloatHistogram): boolean {
+  if (typeof value === "number") return item?.kind === "float" && almostEqual(item.value, value);
+  return (
+    item?.kind === "histogram" &&
+    (!item.hasHint || item.histogram.counterResetHint === value.counterResetHint) &&
+    sameHistograms(compactHistogram(item.histogram), compactHistogram(value))
+  );
+}
+
+/** Prometheus's comparison of compacted histograms in tests; hints are not compared. */
+function sameHistograms(a: FloatHistogram, b: FloatHistogram): boolean {
+  return (
+    a.schema === b.schema &&
+    a.zeroThreshold === b.zeroThreshold &&
+    almostEqual(a.count, b.count) &&
+    almostEqual(a.sum, b.sum) &&
+    almostEqual(a.zeroCount, b.zeroCount) &&
+    sameSpans(a.positiveSpans, b.positiveSpans) &&
+    sameSpans(a.negativeSpans, b.negativeSpans) &&
+    sameColumns(a.positiveBuckets, b.positiveBuckets) &&
+    sameColumns(a.negativeBuckets, b.negativeBuckets) &&
+    sameColumns(a.customValues, b.customValues)
+  );
+}
+
+function sameColumns(a: Float64Array, b: Float64Array): boolean {
+  return a.length === b.length && a.every((value, i) => almostEqual(value, b[i]!));
 }
 
 /** Prometheus's comparison of floats in tests. */
@@ -147,18 +188,18 @@ function expectedSeries({ labels, items }: ExpectedSeries): string {
   return `- ${showLabels(labels)} ${items.map(showItem).join(" ")}`;
 }
 
-function gotSample({ labels, value }: VectorSample): string {
-  return `+ ${showLabels(labels)} ${show(value)}`;
+function gotSample({ labels, value, histogram }: VectorSample): string {
+  return `+ ${showLabels(labels)} ${show(histogram ?? value)}`;
 }
 
-function gotSeries({ labels, times, values }: MatrixSeries): string {
-  const points = Array.from(times, (timeMs, i) => `${show(values[i]!)}@${timeMs}`);
-  return `+ ${showLabels(labels)} ${points.join(" ")}`;
+function gotSeries(series: MatrixSeries): string {
+  const points = Array.from(pointsOf(series), ([timeMs, point]) => `${show(point)}@${timeMs}`);
+  return `+ ${showLabels(series.labels)} ${points.join(" ")}`;
 }
 
 /** Like `gotSeries`, in the columns of the expectation when every point has one. */
 function gotColumns({ startMs, endMs, stepMs }: EvalCommand, series: MatrixSeries): string {
-  const byTime = new Map(Array.from(series.times, (timeMs, i) => [timeMs, series.values[i]!]));
+  const byTime = pointsOf(series);
   const columns: string[] = [];
   for (let timeMs = startMs; timeMs <= endMs && stepMs > 0; timeMs += stepMs) {
     const value = byTime.get(timeMs);
@@ -173,8 +214,9 @@ function showLabels(labels: Labels): string {
   return formatSeries(labels);
 }
 
-function show(value: number): string {
-  return formatFixed(value);
+function show(value: number | FloatHistogram | "stale"): string {
+  if (value === "stale") return value;
+  return typeof value === "number" ? formatFixed(value) : formatTestHistogram(value);
 }
 
 function showItem(item: SequenceItem): string {
@@ -186,30 +228,8 @@ function showItem(item: SequenceItem): string {
     case "float":
       return formatFixed(item.value);
     case "histogram":
-      return showHistogram(item.histogram);
+      return formatTestHistogram(
+        item.hasHint ? item.histogram : withCounterResetHint(item.histogram, "unknown"),
+      );
   }
-}
-
-/** The literal as a script would write it. */
-export function showHistogram(histogram: HistogramLiteral): string {
-  const fields = [
-    histogram.schema === 0 ? "" : `schema:${histogram.schema}`,
-    histogram.count === 0 ? "" : `count:${formatFixed(histogram.count)}`,
-    histogram.sum === 0 ? "" : `sum:${formatFixed(histogram.sum)}`,
-    histogram.zeroCount === 0 ? "" : `z_bucket:${formatFixed(histogram.zeroCount)}`,
-    histogram.zeroThreshold === 0 ? "" : `z_bucket_w:${formatFixed(histogram.zeroThreshold)}`,
-    listField("custom_values", histogram.customValues),
-    histogram.counterResetHint === undefined
-      ? ""
-      : `counter_reset_hint:${histogram.counterResetHint}`,
-    histogram.offset === 0 ? "" : `offset:${histogram.offset}`,
-    listField("buckets", histogram.buckets),
-    histogram.negativeOffset === 0 ? "" : `n_offset:${histogram.negativeOffset}`,
-    listField("n_buckets", histogram.negativeBuckets),
-  ];
-  return `{{${fields.filter((field) => field !== "").join(" ")}}}`;
-}
-
-function listField(name: string, values: readonly number[]): string {
-  return values.length === 0 ? "" : `${name}:[${values.map(formatFixed).join(" ")}]`;
 }

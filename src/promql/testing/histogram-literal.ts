@@ -1,10 +1,24 @@
 /** Native histograms as promqltest scripts write them: `{{schema:0 sum:5 count:4 buckets:[1 2 1]}}`. */
 import { AppError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
+import {
+  type CounterResetHint,
+  type FloatHistogram,
+  newHistogram,
+  NO_SPANS,
+} from "../../model/histogram.ts";
+import { addHistograms, subtractHistograms } from "../../model/histogram-arithmetic.ts";
 import { numberOf } from "../literals.ts";
 
-/** Buckets are absolute counts of consecutive indexes from `offset` on. Everything left out is 0 or empty. */
+/** Everything left out is 0 or empty. */
 export interface HistogramLiteral {
+  readonly histogram: FloatHistogram;
+  /** Whether the literal names a counter reset hint; an expectation without one does not care. */
+  readonly hasHint: boolean;
+}
+
+/** Buckets are absolute counts of consecutive indexes from `offset` on. */
+interface Fields {
   readonly schema: number;
   readonly sum: number;
   readonly count: number;
@@ -14,15 +28,11 @@ export interface HistogramLiteral {
   readonly buckets: readonly number[];
   readonly negativeOffset: number;
   readonly negativeBuckets: readonly number[];
-  /** Upper bounds of the buckets of schema -53. */
   readonly customValues: readonly number[];
-  /** Undefined when the literal names none: then an expectation does not care. */
   readonly counterResetHint: CounterResetHint | undefined;
 }
 
-export type CounterResetHint = "unknown" | "reset" | "not_reset" | "gauge";
-
-const EMPTY: HistogramLiteral = {
+const EMPTY: Fields = {
   schema: 0,
   sum: 0,
   count: 0,
@@ -69,13 +79,35 @@ export function parseHistogram(body: string): HistogramLiteral {
     fields[field] = parsed;
     rest = rest.slice(whole.length);
   }
-  return { ...EMPTY, ...fields };
+  return toLiteral({ ...EMPTY, ...fields });
+}
+
+function toLiteral(fields: Fields): HistogramLiteral {
+  const { schema, sum, count, zeroCount, zeroThreshold, counterResetHint } = fields;
+  const histogram = newHistogram({
+    schema,
+    sum,
+    count,
+    zeroCount,
+    zeroThreshold,
+    counterResetHint: counterResetHint ?? "unknown",
+    positiveSpans: oneSpan(fields.offset, fields.buckets.length),
+    positiveBuckets: Float64Array.from(fields.buckets),
+    negativeSpans: oneSpan(fields.negativeOffset, fields.negativeBuckets.length),
+    negativeBuckets: Float64Array.from(fields.negativeBuckets),
+    customValues: Float64Array.from(fields.customValues),
+  });
+  return { histogram, hasHint: counterResetHint !== undefined };
+}
+
+function oneSpan(offset: number, length: number): Int32Array {
+  return length === 0 ? NO_SPANS : Int32Array.of(offset, length);
 }
 
 function parseField(
   key: string,
   value: string,
-): readonly [keyof HistogramLiteral, number | number[] | CounterResetHint] {
+): readonly [keyof Fields, number | number[] | CounterResetHint] {
   if (hasKey(NUMBERS, key)) return [NUMBERS[key], parseNumber(value)];
   if (hasKey(INTEGERS, key)) {
     if (!/^-?\d+$/.test(value)) throw invalid(`${key} ${quote(value)} is not an integer`);
@@ -101,82 +133,23 @@ function parseNumber(text: string): number {
   return sign * literal.value;
 }
 
-/**
- * `left` + `factor` × `right`, for sequences; a finer `right` is brought to the resolution of `left`. Zero buckets and
- * custom bounds must be the same, which is all that sequences in scripts need.
- */
-export function addHistograms(
-  left: HistogramLiteral,
-  right: HistogramLiteral,
+/** `left` + `factor` × `right`, for sequences; a finer `right` is brought to the resolution of `left`. */
+export function addInSequence(
+  left: FloatHistogram,
+  right: FloatHistogram,
   factor: 1 | -1,
-): HistogramLiteral {
-  if (left.schema > right.schema)
+): FloatHistogram {
+  const sum =
+    left.schema > right.schema
+      ? undefined
+      : factor === 1
+        ? addHistograms(left, right)
+        : subtractHistograms(left, right);
+  if (sum === undefined)
     throw invalid(
       `error combining histograms: cannot merge from schema ${right.schema} to ${left.schema}`,
     );
-  const isEmpty = right.count === 0 && right.buckets.length + right.negativeBuckets.length === 0;
-  const sameLayout =
-    left.zeroThreshold === right.zeroThreshold &&
-    left.customValues.join() === right.customValues.join() &&
-    (left.schema === right.schema || left.customValues.length === 0);
-  if (!sameLayout && !isEmpty)
-    throw invalid("histograms with different zero buckets or bounds in one sequence");
-  const halvings = right.schema - left.schema;
-  const positive = addBuckets(
-    { offset: left.offset, counts: left.buckets },
-    coarsen({ offset: right.offset, counts: right.buckets }, halvings),
-    factor,
-  );
-  const negative = addBuckets(
-    { offset: left.negativeOffset, counts: left.negativeBuckets },
-    coarsen({ offset: right.negativeOffset, counts: right.negativeBuckets }, halvings),
-    factor,
-  );
-  return {
-    ...left,
-    sum: left.sum + factor * right.sum,
-    count: left.count + factor * right.count,
-    zeroCount: left.zeroCount + factor * right.zeroCount,
-    offset: positive.offset,
-    buckets: positive.counts,
-    negativeOffset: negative.offset,
-    negativeBuckets: negative.counts,
-  };
-}
-
-/** Each halving of the resolution makes bucket `ceil(i / 2)` of buckets i. */
-function coarsen(buckets: Buckets, halvings: number): Buckets {
-  let { offset, counts } = buckets;
-  for (let k = 0; k < halvings && counts.length > 0; k++) {
-    const coarser = Math.ceil(offset / 2);
-    const end = Math.ceil((offset + counts.length - 1) / 2);
-    const sums = Array.from({ length: end - coarser + 1 }, () => 0);
-    for (const [i, count] of counts.entries())
-      sums[Math.ceil((offset + i) / 2) - coarser]! += count;
-    offset = coarser;
-    counts = sums;
-  }
-  return { offset, counts };
-}
-
-interface Buckets {
-  readonly offset: number;
-  readonly counts: readonly number[];
-}
-
-function addBuckets(left: Buckets, right: Buckets, factor: number): Buckets {
-  if (right.counts.length === 0) return left;
-  if (left.counts.length === 0)
-    return { offset: right.offset, counts: right.counts.map((count) => factor * count) };
-  const offset = Math.min(left.offset, right.offset);
-  const end = Math.max(left.offset + left.counts.length, right.offset + right.counts.length);
-  const counts = Array.from(
-    { length: end - offset },
-    (_, i) =>
-      (left.counts[i + offset - left.offset] ?? 0) +
-      factor * (right.counts[i + offset - right.offset] ?? 0),
-  );
-  return { offset, counts };
+  return sum.histogram;
 }
 
 function invalid(reason: string): AppError {

@@ -1,10 +1,14 @@
 /** A storage for scripts: samples in memory, read back as the chunks any other storage serves. */
 import { AppError } from "../../base/errors.ts";
-import { STALE_NAN_HIGH, STALE_NAN_LOW, writeStale } from "../../base/float.ts";
+import { writeStale } from "../../base/float.ts";
 import { compareText } from "../../base/text.ts";
+import { encodeHistograms } from "../../chunk/histogram-encode.ts";
 import { encodeXor } from "../../chunk/xor.ts";
+import { type FloatHistogram, newHistogram } from "../../model/histogram.ts";
+import { histogramsEqual } from "../../model/histogram-equal.ts";
 import { compareLabels, formatSeries, type Labels } from "../../model/labels.ts";
 import {
+  ENCODING_FLOAT_HISTOGRAM,
   ENCODING_XOR,
   type Chunk,
   type LabelRequest,
@@ -14,11 +18,20 @@ import {
   type Series,
   type SeriesBatch,
 } from "../../storage/queryable.ts";
+import type { StartedChunk } from "../operators/started-chunk.ts";
 import type { TestStorage } from "./run-script.ts";
 
 /** Samples in one chunk, as Prometheus's head cuts them. */
 const CHUNK_SAMPLES = 120;
 const SERIES_PER_BATCH = 256;
+/** The staleness marker as a sum. */
+const STALE = staleSum();
+
+function staleSum(): number {
+  const sums = new Float64Array(1);
+  writeStale(sums, 0);
+  return sums[0]!;
+}
 
 export class MemoryStorage implements TestStorage {
   readonly #series = new Map<string, MemorySeries>();
@@ -32,12 +45,16 @@ export class MemoryStorage implements TestStorage {
   };
 
   /** Adds a sample behind the last one of its series. Throws `bad-data` for one that lies before it. */
-  append(labels: Labels, timeMs: number, value: number): void {
-    this.#of(labels).append(timeMs, value);
+  append(labels: Labels, timeMs: number, value: number, startMs = 0): void {
+    this.#of(labels).append({ timeMs, value, isStale: false, histogram: undefined, startMs });
+  }
+
+  appendHistogram(labels: Labels, timeMs: number, histogram: FloatHistogram, startMs = 0): void {
+    this.#of(labels).append({ timeMs, value: 0, isStale: false, histogram, startMs });
   }
 
   appendStale(labels: Labels, timeMs: number): void {
-    this.#of(labels).append(timeMs, undefined);
+    this.#of(labels).appendStale(timeMs);
   }
 
   #of(labels: Labels): MemorySeries {
@@ -79,11 +96,19 @@ export class MemoryStorage implements TestStorage {
   }
 }
 
+interface Sample {
+  readonly timeMs: number;
+  /** A float, unless `histogram` is there. */
+  readonly value: number;
+  readonly isStale: boolean;
+  readonly histogram: FloatHistogram | undefined;
+  /** 0 where it is not known. */
+  readonly startMs: number;
+}
+
 class MemorySeries {
   readonly labels: Labels;
-  #count = 0;
-  #times = new Float64Array(16);
-  #values = new Float64Array(16);
+  readonly #samples: Sample[] = [];
   /** Encoded once and kept until the next sample comes. */
   #chunks: Chunk[] | undefined;
 
@@ -91,27 +116,30 @@ class MemorySeries {
     this.labels = labels;
   }
 
-  /** Without a value, the staleness marker. */
-  append(timeMs: number, value: number | undefined): void {
-    const last = this.#count - 1;
-    if (last >= 0 && timeMs <= this.#times[last]!) {
-      if (timeMs === this.#times[last] && this.#holds(last, value)) return;
+  append(sample: Sample): void {
+    const last = this.#samples.at(-1);
+    if (last !== undefined && sample.timeMs <= last.timeMs) {
+      if (sample.timeMs === last.timeMs && isSame(last, sample)) return;
       throw new AppError(
         "bad-data",
-        `cannot append to ${formatSeries(this.labels)} at ${timeMs} ms: the series has a sample at ${this.#times[last]} ms already`,
+        `cannot append to ${formatSeries(this.labels)} at ${sample.timeMs} ms: the series has a sample at ${last.timeMs} ms already`,
       );
     }
-    if (this.#count === this.#times.length) this.#grow();
-    this.#times[this.#count] = timeMs;
-    if (value === undefined) writeStale(this.#values, this.#count);
-    else this.#values[this.#count] = value;
-    this.#count++;
+    this.#samples.push(sample);
     this.#chunks = undefined;
   }
 
+  /** The marker is a histogram behind histograms, and a float elsewhere. */
+  appendStale(timeMs: number): void {
+    const histogram =
+      this.#samples.at(-1)?.histogram === undefined ? undefined : newHistogram({ sum: STALE });
+    this.append({ timeMs, value: 0, isStale: true, histogram, startMs: 0 });
+  }
+
   overlaps(minTimeMs: number, maxTimeMs: number): boolean {
+    const first = this.#samples[0];
     return (
-      this.#count > 0 && this.#times[0]! <= maxTimeMs && this.#times[this.#count - 1]! >= minTimeMs
+      first !== undefined && first.timeMs <= maxTimeMs && this.#samples.at(-1)!.timeMs >= minTimeMs
     );
   }
 
@@ -122,33 +150,63 @@ class MemorySeries {
     );
   }
 
+  /** A chunk holds samples of one kind. */
   #encode(): Chunk[] {
     const chunks: Chunk[] = [];
-    for (let start = 0; start < this.#count; start += CHUNK_SAMPLES) {
-      const end = Math.min(start + CHUNK_SAMPLES, this.#count);
-      chunks.push({
-        encoding: ENCODING_XOR,
-        minTimeMs: this.#times[start]!,
-        maxTimeMs: this.#times[end - 1]!,
-        data: encodeXor(this.#times, this.#values, { start, end }),
-      });
+    const samples = this.#samples;
+    for (let start = 0; start < samples.length;) {
+      const isHistogram = samples[start]!.histogram !== undefined;
+      let end = start + 1;
+      while (end < samples.length && (samples[end]!.histogram !== undefined) === isHistogram) end++;
+      const run = samples.slice(start, end);
+      chunks.push(...(isHistogram ? encodeHistogramRun(run) : encodeFloatRun(run)));
+      start = end;
     }
     return chunks;
   }
+}
 
-  #holds(index: number, value: number | undefined): boolean {
-    const words = new Uint32Array(this.#values.buffer, 8 * index, 2);
-    const isStale = words[0] === STALE_NAN_LOW && words[1] === STALE_NAN_HIGH;
-    if (value === undefined || isStale) return value === undefined && isStale;
-    return Object.is(this.#values[index], value);
+function encodeFloatRun(run: readonly Sample[]): Chunk[] {
+  const times = Float64Array.from(run, ({ timeMs }) => timeMs);
+  const values = Float64Array.from(run, ({ value }) => value);
+  for (const [i, { isStale }] of run.entries()) if (isStale) writeStale(values, i);
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < run.length; start += CHUNK_SAMPLES) {
+    const end = Math.min(start + CHUNK_SAMPLES, run.length);
+    const chunk = {
+      encoding: ENCODING_XOR,
+      minTimeMs: times[start]!,
+      maxTimeMs: times[end - 1]!,
+      data: encodeXor(times, values, { start, end }),
+    } as const;
+    chunks.push(withStartTimes(chunk, run));
   }
+  return chunks;
+}
 
-  #grow(): void {
-    const times = new Float64Array(2 * this.#times.length);
-    const values = new Float64Array(2 * this.#values.length);
-    times.set(this.#times);
-    values.set(this.#values);
-    this.#times = times;
-    this.#values = values;
-  }
+function encodeHistogramRun(run: readonly Sample[]): Chunk[] {
+  const times = Float64Array.from(run, ({ timeMs }) => timeMs);
+  const histograms = run.map(({ histogram }) => histogram!);
+  return encodeHistograms("float", { times, histograms }).map((chunk) =>
+    withStartTimes({ encoding: ENCODING_FLOAT_HISTOGRAM, ...chunk }, run),
+  );
+}
+
+/** The encodings cannot tell start times, so they go beside the bytes. */
+function withStartTimes(chunk: Chunk, run: readonly Sample[]): Chunk {
+  const own = run.filter(({ timeMs }) => timeMs >= chunk.minTimeMs && timeMs <= chunk.maxTimeMs);
+  if (own.every(({ startMs }) => startMs === 0)) return chunk;
+  const started: StartedChunk = {
+    ...chunk,
+    times: Float64Array.from(own, ({ timeMs }) => timeMs),
+    startTimes: Float64Array.from(own, ({ startMs }) => startMs),
+  };
+  return started;
+}
+
+function isSame(a: Sample, b: Sample): boolean {
+  if (a.isStale || b.isStale) return a.isStale && b.isStale;
+  if (a.histogram !== undefined && b.histogram !== undefined)
+    return histogramsEqual(a.histogram, b.histogram);
+  return a.histogram === b.histogram && Object.is(a.value, b.value);
 }

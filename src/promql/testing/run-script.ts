@@ -1,5 +1,6 @@
 /** Runs promqltest scripts: loads their series, evaluates their queries, and compares. */
 import { messageOf } from "../../base/errors.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
 import { formatSeries, type Labels } from "../../model/labels.ts";
 import type { Matcher } from "../../model/matcher.ts";
 import type { Queryable } from "../../storage/queryable.ts";
@@ -8,7 +9,6 @@ import { printExpression } from "../printer.ts";
 import type { QueryResult, QueryValue, VectorSample } from "../result.ts";
 import { convertClassicHistograms } from "./classic-histograms.ts";
 import { compareResult } from "./compare.ts";
-import type { HistogramLiteral } from "./histogram-literal.ts";
 import { pin } from "./repetitions.ts";
 import {
   parseScript,
@@ -27,7 +27,7 @@ export interface TestStorage {
   appendHistogram?(
     labels: Labels,
     timeMs: number,
-    histogram: HistogramLiteral,
+    histogram: FloatHistogram,
     startTimeMs?: number,
   ): void;
   /** Called once at the end and at every `clear`. */
@@ -58,6 +58,7 @@ export const SCRIPT_ENGINE_OPTIONS = {
   timeoutMs: 100_000,
   subqueryStepMs: 60_000,
   delayedNameRemoval: true,
+  startTimes: true,
   parser: SCRIPT_PARSER_OPTIONS,
 } as const;
 
@@ -139,8 +140,6 @@ class Run {
       }
       if (command.withCustomBuckets)
         for (const { labels, timeMs, histogram } of convertClassicHistograms(command)) {
-          if (histogram === undefined)
-            return `cannot convert ${formatSeries(labels)} at ${timeMs} ms: its buckets are not cumulative`;
           this.#appendHistogram(labels, { timeMs, histogram, startTimeMs: undefined });
         }
       return undefined;
@@ -151,7 +150,7 @@ class Run {
 
   #appendHistogram(
     labels: Labels,
-    sample: { timeMs: number; histogram: HistogramLiteral; startTimeMs: number | undefined },
+    sample: { timeMs: number; histogram: FloatHistogram; startTimeMs: number | undefined },
   ): void {
     if (this.#storage.appendHistogram === undefined) this.#leftOut.set(labels.key(), labels);
     else this.#storage.appendHistogram(labels, sample.timeMs, sample.histogram, sample.startTimeMs);
@@ -280,9 +279,11 @@ function compareMiddle(
   const { instant, ranged, timeMs } = results;
   if (ranged.kind !== "matrix") return [`  a matrix was expected, but got a ${ranged.kind}`];
   const samples: VectorSample[] = [];
-  for (const { labels, times, values } of ranged.series) {
+  for (const { labels, times, values, histogramTimes, histograms } of ranged.series) {
     const i = times.indexOf(timeMs);
     if (i >= 0) samples.push({ labels, value: values[i]! });
+    const j = histogramTimes?.indexOf(timeMs) ?? -1;
+    if (j >= 0) samples.push({ labels, value: 0, histogram: histograms![j]! });
   }
   if (instant.kind !== "scalar")
     return compareResult(command, { kind: "vector", timeMs, samples }, false);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { showHistogram } from "./compare.ts";
+import { formatTestHistogram } from "../../model/histogram-text.ts";
 import {
   isStartTimeLine,
   parseSeriesLine,
@@ -12,7 +12,7 @@ import {
 
 function show(item: SequenceItem): string {
   if (item.kind === "float") return String(item.value);
-  return item.kind === "histogram" ? showHistogram(item.histogram) : item.kind;
+  return item.kind === "histogram" ? formatTestHistogram(item.histogram) : item.kind;
 }
 
 void test("sequences of values", () => {

@@ -5,7 +5,7 @@ import { parseDuration } from "../../base/units.ts";
 import type { Labels } from "../../model/labels.ts";
 import { durationOf, numberOf } from "../literals.ts";
 import { parseMetric } from "../parser-selectors.ts";
-import { addHistograms, parseHistogram, type HistogramLiteral } from "./histogram-literal.ts";
+import { addInSequence, parseHistogram, type HistogramLiteral } from "./histogram-literal.ts";
 
 /** Items one line may stand for: a script's `x` counts are written by people. */
 export const SEQUENCE_MAX_ITEMS = 1_000_000;
@@ -14,7 +14,7 @@ export type SequenceItem =
   | { readonly kind: "missing" }
   | { readonly kind: "stale" }
   | { readonly kind: "float"; readonly value: number }
-  | { readonly kind: "histogram"; readonly histogram: HistogramLiteral };
+  | ({ readonly kind: "histogram" } & HistogramLiteral);
 
 export interface SeriesLine {
   readonly labels: Labels;
@@ -98,7 +98,7 @@ function parseHistogramItem(text: string): {
   if (sign !== "+" && sign !== "-") {
     const count = /^x(\d+)/.exec(text.slice(base.end));
     const length = count === null ? 1 : repeats(count[1]!) + 1;
-    const item: SequenceItem = { kind: "histogram", histogram: base.histogram };
+    const item: SequenceItem = { kind: "histogram", ...base.literal };
     const size = base.end + (count === null ? 0 : count[0].length);
     return { parsed: Array.from({ length }, () => item), size };
   }
@@ -106,19 +106,20 @@ function parseHistogramItem(text: string): {
   const count = /^x(\d+)/.exec(text.slice(step.end));
   if (count === null) throw invalid(`expected a repetition such as x5 behind ${quote(text)}`);
   const parsed: SequenceItem[] = [];
-  let histogram = base.histogram;
+  let { histogram } = base.literal;
+  const hasHint = base.literal.hasHint || step.literal.hasHint;
   for (let i = 0; i <= repeats(count[1]!); i++) {
-    if (i > 0) histogram = addHistograms(histogram, step.histogram, sign === "+" ? 1 : -1);
-    parsed.push({ kind: "histogram", histogram });
+    if (i > 0) histogram = addInSequence(histogram, step.literal.histogram, sign === "+" ? 1 : -1);
+    parsed.push({ kind: "histogram", histogram, hasHint });
   }
   return { parsed, size: step.end + count[0].length };
 }
 
-function readHistogram(text: string, from: number): { histogram: HistogramLiteral; end: number } {
+function readHistogram(text: string, from: number): { literal: HistogramLiteral; end: number } {
   const end = text.indexOf("}}", from);
   if (!text.startsWith("{{", from) || end < 0)
     throw invalid(`histogram description incomplete: ${quote(text.slice(from))}`);
-  return { histogram: parseHistogram(text.slice(from + 2, end)), end: end + 2 };
+  return { literal: parseHistogram(text.slice(from + 2, end)), end: end + 2 };
 }
 
 const FLOAT = String.raw`(?:\d[\d_]*(?:\.[\d_]*)?|\.[\d_]+)(?:e[+-]?\d+)?|inf|nan|(?:\d+[a-z]+)+`;
