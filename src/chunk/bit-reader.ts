@@ -121,6 +121,36 @@ export class BitReader {
     }
   }
 
+  /** Fills `into` with signed numbers of the varbit code. */
+  readVarbits(into: Float64Array): void {
+    const view = this.#view;
+    const limit = this.#limit;
+    let position = this.#position;
+    for (let i = 0; i < into.length; i++) {
+      if (position > limit) break;
+      const w = view.getInt32(position >>> 3) << (position & 7);
+      if (w >= 0) {
+        into[i] = 0;
+        position++;
+        continue;
+      }
+      const ones = Math.clz32(~w);
+      if (ones <= 5) {
+        // Fast path: code and field lie within the 25 valid bits.
+        const width = ones === 5 ? 18 : ones * 3;
+        const value = (w << (ones + 1)) >> (32 - width);
+        into[i] = value === -1 << (width - 1) ? -value : value;
+        position += ones + 1 + width;
+      } else {
+        this.#position = position;
+        into[i] = this.readVarbit();
+        position = this.#position;
+      }
+    }
+    this.#position = position;
+    if (position > limit) throw this.corrupt(TOO_SHORT);
+  }
+
   /** An unsigned number of the varbit code; whole numbers beyond 2^53 are rounded. */
   readVarbitUnsigned(): number {
     const w = this.#peek();

@@ -1,5 +1,6 @@
 import { isStaleWords, writeStale } from "../base/float.ts";
 import { type FloatHistogram, NO_BUCKETS, spanBucketCount } from "../model/histogram.ts";
+import { newBuckets } from "../model/histogram-slab.ts";
 import { BitReader } from "./bit-reader.ts";
 import { BitWriter } from "./bit-writer.ts";
 import {
@@ -89,12 +90,18 @@ export function decodeStored(data: Uint8Array): HistogramSamples {
       sum: values[SUM]!,
       positiveSpans: layout.positiveSpans,
       negativeSpans: layout.negativeSpans,
-      positiveBuckets: positiveEnd > BUCKETS ? values.slice(BUCKETS, positiveEnd) : NO_BUCKETS,
-      negativeBuckets: fieldCount > positiveEnd ? values.slice(positiveEnd) : NO_BUCKETS,
+      positiveBuckets: copyOf(values, BUCKETS, positiveEnd),
+      negativeBuckets: copyOf(values, positiveEnd, fieldCount),
       customValues: layout.customValues,
     });
   }
   return { times, histograms };
+}
+
+function copyOf(values: Float64Array, start: number, end: number): Float64Array {
+  const buckets = newBuckets(end - start);
+  for (let k = 0; k < buckets.length; k++) buckets[k] = values[start + k]!;
+  return buckets;
 }
 
 /** Writes encoding 3. */

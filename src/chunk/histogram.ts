@@ -1,5 +1,6 @@
 import { isStaleWords, writeStale } from "../base/float.ts";
 import { type FloatHistogram, NO_BUCKETS, spanBucketCount } from "../model/histogram.ts";
+import { newBuckets } from "../model/histogram-slab.ts";
 import { BitReader } from "./bit-reader.ts";
 import { BitWriter } from "./bit-writer.ts";
 import {
@@ -122,11 +123,12 @@ class BucketState {
     const changes = this.#changes;
     const size = deltas.length;
     if (size === 0) return NO_BUCKETS;
-    const buckets = new Float64Array(size);
+    const buckets = newBuckets(size);
+    reader.readVarbits(buckets);
     let absolute = 0;
     if (k === 0) {
       for (let i = 0; i < size; i++) {
-        const delta = reader.readVarbit();
+        const delta = buckets[i]!;
         deltas[i] = delta;
         absolute += delta;
         buckets[i] = absolute;
@@ -134,7 +136,7 @@ class BucketState {
       return buckets;
     }
     for (let i = 0; i < size; i++) {
-      const change = changes[i]! + reader.readVarbit();
+      const change = changes[i]! + buckets[i]!;
       const delta = deltas[i]! + change;
       changes[i] = change;
       deltas[i] = delta;

@@ -8,8 +8,9 @@ import {
   usesCustomBuckets,
 } from "./histogram.ts";
 import { addMismatchedSides, commonBounds } from "./histogram-custom.ts";
+import { newBuckets } from "./histogram-slab.ts";
 import { KahanSum } from "./histogram-math.ts";
-import { addSides, compactSide, reduceSide, type Side } from "./histogram-side.ts";
+import { addSides, compactSide, EMPTY_SIDE, reduceSide, type Side } from "./histogram-side.ts";
 import { reconcileZeroBuckets } from "./histogram-zero.ts";
 
 /** The outcome of an addition or subtraction. */
@@ -55,37 +56,35 @@ export function reduceResolution(h: FloatHistogram, schema: number): FloatHistog
 /** `h` with every count and the sum multiplied; a negative factor makes it a gauge. */
 export function multiplyHistogram(h: FloatHistogram, factor: number): FloatHistogram {
   return {
-    ...h,
     counterResetHint: factor < 0 ? "gauge" : h.counterResetHint,
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
     zeroCount: h.zeroCount * factor,
     count: h.count * factor,
     sum: h.sum * factor,
-    positiveBuckets: h.positiveBuckets.map((count) => count * factor),
-    negativeBuckets: h.negativeBuckets.map((count) => count * factor),
+    positiveSpans: h.positiveSpans,
+    negativeSpans: h.negativeSpans,
+    positiveBuckets: scaleBuckets(h.positiveBuckets, factor),
+    negativeBuckets: scaleBuckets(h.negativeBuckets, factor),
+    customValues: h.customValues,
   };
 }
 
 /** As `multiplyHistogram`, dividing; dividing by zero leaves no buckets. */
 export function divideHistogram(h: FloatHistogram, divisor: number): FloatHistogram {
-  const scaled = {
-    ...h,
+  const isZero = divisor === 0;
+  return {
+    counterResetHint: divisor < 0 ? "gauge" : h.counterResetHint,
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
     zeroCount: h.zeroCount / divisor,
     count: h.count / divisor,
     sum: h.sum / divisor,
-  };
-  if (divisor === 0)
-    return {
-      ...scaled,
-      positiveSpans: NO_SPANS,
-      positiveBuckets: NO_BUCKETS,
-      negativeSpans: NO_SPANS,
-      negativeBuckets: NO_BUCKETS,
-    };
-  return {
-    ...scaled,
-    counterResetHint: divisor < 0 ? "gauge" : h.counterResetHint,
-    positiveBuckets: h.positiveBuckets.map((count) => count / divisor),
-    negativeBuckets: h.negativeBuckets.map((count) => count / divisor),
+    positiveSpans: isZero ? NO_SPANS : h.positiveSpans,
+    negativeSpans: isZero ? NO_SPANS : h.negativeSpans,
+    positiveBuckets: isZero ? NO_BUCKETS : divideBuckets(h.positiveBuckets, divisor),
+    negativeBuckets: isZero ? NO_BUCKETS : divideBuckets(h.negativeBuckets, divisor),
+    customValues: h.customValues,
   };
 }
 
@@ -106,21 +105,21 @@ function combine(a: FloatHistogram, b: FloatHistogram, negate: boolean): Histogr
   if (usesCustomBuckets(a) !== usesCustomBuckets(b)) return undefined;
   const sign = negate ? -1 : 1;
   const hint = sumHint(a.counterResetHint, b.counterResetHint);
-  const totals = {
-    counterResetHint: hint.hint,
-    count: a.count + sign * b.count,
-    sum: a.sum + sign * b.sum,
-  };
+  const count = a.count + sign * b.count;
+  const sum = a.sum + sign * b.sum;
   if (usesCustomBuckets(a)) {
     const merged = addCustomSides({ a, b, negate });
+    const totals = {
+      counterResetHint: hint.hint,
+      schema: a.schema,
+      zeroThreshold: a.zeroThreshold,
+      zeroCount: a.zeroCount,
+      count,
+      sum,
+      customValues: merged.bounds,
+    };
     return {
-      histogram: {
-        ...a,
-        ...totals,
-        customValues: merged.bounds,
-        positiveSpans: merged.side.spans,
-        positiveBuckets: merged.side.buckets,
-      },
+      histogram: withSides(totals, merged.side, EMPTY_SIDE),
       counterResetCollision: hint.collision,
       customBoundsReconciled: merged.reconciled,
     };
@@ -131,8 +130,17 @@ function combine(a: FloatHistogram, b: FloatHistogram, negate: boolean): Histogr
   const options = { schema, zeroThreshold: h.zeroThreshold, negate };
   const aSteps = h.schema - schema;
   const bSteps = b.schema - schema;
+  const totals = {
+    counterResetHint: hint.hint,
+    schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: h.zeroCount + sign * zero.otherZeroCount,
+    count,
+    sum,
+    customValues: NO_BUCKETS,
+  };
   const histogram = withSides(
-    { ...h, ...totals, schema, zeroCount: h.zeroCount + sign * zero.otherZeroCount },
+    totals,
     addSides(reduceSide(positiveSide(h), aSteps), reduceSide(positiveSide(b), bSteps), options),
     addSides(reduceSide(negativeSide(h), aSteps), reduceSide(negativeSide(b), bSteps), options),
   );
@@ -155,19 +163,29 @@ export function kahanAddHistograms(
   count.add(other.count);
   const total = new KahanSum(sum.sum, errors.sum);
   total.add(other.sum);
-  const totals = { counterResetHint: hint.hint, count: count.sum, sum: total.sum };
-  const totalErrors = { count: count.compensation, sum: total.compensation };
   if (usesCustomBuckets(sum)) {
     const merged = addCustomSides({ a: sum, b: other, errors: errors.positiveBuckets });
-    const layout = { customValues: merged.bounds, positiveSpans: merged.side.spans };
+    const totals = {
+      counterResetHint: hint.hint,
+      schema: sum.schema,
+      zeroThreshold: sum.zeroThreshold,
+      zeroCount: sum.zeroCount,
+      count: count.sum,
+      sum: total.sum,
+      customValues: merged.bounds,
+    };
+    const totalErrors = {
+      counterResetHint: errors.counterResetHint,
+      schema: sum.schema,
+      zeroThreshold: sum.zeroThreshold,
+      zeroCount: 0,
+      count: count.compensation,
+      sum: total.compensation,
+      customValues: merged.bounds,
+    };
     return {
-      histogram: { ...sum, ...totals, ...layout, positiveBuckets: merged.side.buckets },
-      compensation: {
-        ...errors,
-        ...totalErrors,
-        ...layout,
-        positiveBuckets: merged.side.errors ?? NO_BUCKETS,
-      },
+      histogram: withSides(totals, merged.side, EMPTY_SIDE),
+      compensation: withSides(totalErrors, errorSide(merged.side), EMPTY_SIDE),
       counterResetCollision: hint.collision,
       customBoundsReconciled: merged.reconciled,
     };
@@ -181,12 +199,16 @@ export function kahanAddHistograms(
   const schema = Math.min(h.schema, other.schema);
   const options = { schema, zeroThreshold: h.zeroThreshold };
   const reduceOwn = (side: Side, sideErrors: Float64Array): Side =>
-    reduceSide({ ...side, errors: sideErrors }, h.schema - schema);
+    reduceSide({ spans: side.spans, buckets: side.buckets, errors: sideErrors }, h.schema - schema);
   const reduceOther = (side: Side): Side =>
     other.schema === schema
       ? side
       : reduceSide(
-          { ...side, errors: new Float64Array(side.buckets.length) },
+          {
+            spans: side.spans,
+            buckets: side.buckets,
+            errors: newBuckets(side.buckets.length),
+          },
           other.schema - schema,
         );
   const positive = addSides(
@@ -199,33 +221,50 @@ export function kahanAddHistograms(
     reduceOther(negativeSide(other)),
     options,
   );
+  const totals = {
+    counterResetHint: hint.hint,
+    schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: zeroCount.sum,
+    count: count.sum,
+    sum: total.sum,
+    customValues: NO_BUCKETS,
+  };
+  const totalErrors = {
+    counterResetHint: c.counterResetHint,
+    schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: zeroCount.compensation,
+    count: count.compensation,
+    sum: total.compensation,
+    customValues: NO_BUCKETS,
+  };
   return {
-    histogram: withSides({ ...h, ...totals, schema, zeroCount: zeroCount.sum }, positive, negative),
-    compensation: {
-      ...c,
-      ...totalErrors,
-      schema,
-      zeroThreshold: h.zeroThreshold,
-      zeroCount: zeroCount.compensation,
-      positiveSpans: positive.spans,
-      positiveBuckets: positive.errors ?? NO_BUCKETS,
-      negativeSpans: negative.spans,
-      negativeBuckets: negative.errors ?? NO_BUCKETS,
-    },
+    histogram: withSides(totals, positive, negative),
+    compensation: withSides(totalErrors, errorSide(positive), errorSide(negative)),
     counterResetCollision: hint.collision,
     customBoundsReconciled: false,
   };
 }
 
+/** The errors of a side as a side of their own. */
+function errorSide(side: Side): Side {
+  return { spans: side.spans, buckets: side.errors ?? NO_BUCKETS };
+}
+
 function zeroCompensation(h: FloatHistogram, hint: CounterResetHint): FloatHistogram {
   return {
-    ...h,
     counterResetHint: hint,
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
     zeroCount: 0,
     count: 0,
     sum: 0,
-    positiveBuckets: new Float64Array(h.positiveBuckets.length),
-    negativeBuckets: new Float64Array(h.negativeBuckets.length),
+    positiveSpans: h.positiveSpans,
+    negativeSpans: h.negativeSpans,
+    positiveBuckets: newBuckets(h.positiveBuckets.length),
+    negativeBuckets: newBuckets(h.negativeBuckets.length),
+    customValues: h.customValues,
   };
 }
 
@@ -272,12 +311,37 @@ export function negativeSide(h: FloatHistogram): Side {
   return { spans: h.negativeSpans, buckets: h.negativeBuckets };
 }
 
-function withSides(h: FloatHistogram, positive: Side, negative: Side): FloatHistogram {
+function withSides(h: Totals, positive: Side, negative: Side): FloatHistogram {
+  // Spelled out, here and elsewhere: every histogram has one shape then, and spreading one costs more than adding two.
   return {
-    ...h,
+    counterResetHint: h.counterResetHint,
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: h.zeroCount,
+    count: h.count,
+    sum: h.sum,
     positiveSpans: positive.spans,
-    positiveBuckets: positive.buckets,
     negativeSpans: negative.spans,
+    positiveBuckets: positive.buckets,
     negativeBuckets: negative.buckets,
+    customValues: h.customValues,
   };
+}
+
+/** All of a histogram but its sides. */
+type Totals = Omit<
+  FloatHistogram,
+  "positiveSpans" | "negativeSpans" | "positiveBuckets" | "negativeBuckets"
+>;
+
+function scaleBuckets(buckets: Float64Array, factor: number): Float64Array {
+  const scaled = newBuckets(buckets.length);
+  for (let k = 0; k < scaled.length; k++) scaled[k] = buckets[k]! * factor;
+  return scaled;
+}
+
+function divideBuckets(buckets: Float64Array, divisor: number): Float64Array {
+  const scaled = newBuckets(buckets.length);
+  for (let k = 0; k < scaled.length; k++) scaled[k] = buckets[k]! / divisor;
+  return scaled;
 }

@@ -1,6 +1,11 @@
-import { CUSTOM_BUCKETS_SCHEMA, customBoundsMatch, type FloatHistogram } from "./histogram.ts";
+import {
+  CUSTOM_BUCKETS_SCHEMA,
+  customBoundsMatch,
+  type FloatHistogram,
+  spanBucketCount,
+} from "./histogram.ts";
 import { exponentialBound, upperBound } from "./histogram-bounds.ts";
-import { bucketIndexes, reduceSide, type Side } from "./histogram-side.ts";
+import { bucketIndexes, reduceSide, sameSpans, type Side, startsAbove } from "./histogram-side.ts";
 import { zeroBucketFor } from "./histogram-zero.ts";
 
 /**
@@ -40,6 +45,18 @@ export function detectReset(h: FloatHistogram, previous: FloatHistogram): boolea
 
 /** Compares the buckets outside of the zero bucket of `layout`, whose schema both sides have. */
 function sideShrank(current: Side, previous: Side, layout: FloatHistogram): boolean {
+  const size = previous.buckets.length;
+  if (size === 0) return false;
+  // Fast path: most neighbours have the same buckets, and all of them outside of the zero bucket.
+  if (
+    size === current.buckets.length &&
+    sameSpans(current.spans, previous.spans) &&
+    startsAbove(previous, layout) &&
+    spanBucketCount(previous.spans) === size
+  ) {
+    for (let k = 0; k < size; k++) if (current.buckets[k]! < previous.buckets[k]!) return true;
+    return false;
+  }
   const indexes = bucketIndexes(current.spans, current.buckets.length);
   const previousIndexes = bucketIndexes(previous.spans, previous.buckets.length);
   const { schema, zeroThreshold } = layout;

@@ -1,6 +1,7 @@
-import { isExponentialSchema, NO_BUCKETS, NO_SPANS } from "./histogram.ts";
+import { isExponentialSchema, NO_BUCKETS, NO_SPANS, spanBucketCount } from "./histogram.ts";
 import { coarserIndex, exponentialBound } from "./histogram-bounds.ts";
-import { KahanSum } from "./histogram-math.ts";
+import { firstBuckets, newBuckets } from "./histogram-slab.ts";
+import { KahanSum, sumError } from "./histogram-math.ts";
 
 /** One side of a histogram; `errors`, where present, are the compensations of a Kahan sum, one for each bucket. */
 export interface Side {
@@ -56,8 +57,8 @@ export function reduceSide(side: Side, steps: number): Side {
   if (steps === 0 || side.buckets.length === 0) return side;
   const { buckets, errors } = side;
   const indexes = bucketIndexes(side.spans, buckets.length);
-  const merged = new Float64Array(indexes.length);
-  const mergedErrors = errors === undefined ? undefined : new Float64Array(indexes.length);
+  const merged = newBuckets(indexes.length);
+  const mergedErrors = errors === undefined ? undefined : newBuckets(indexes.length);
   const targets = new Int32Array(indexes.length);
   let last = -1;
   for (let k = 0; k < indexes.length; k++) {
@@ -77,8 +78,8 @@ export function reduceSide(side: Side, steps: number): Side {
   }
   return {
     spans: spansOfIndexes(targets, last + 1),
-    buckets: merged.slice(0, last + 1),
-    errors: mergedErrors?.slice(0, last + 1),
+    buckets: firstBuckets(merged, last + 1),
+    errors: mergedErrors === undefined ? undefined : firstBuckets(mergedErrors, last + 1),
   };
 }
 
@@ -96,20 +97,27 @@ export interface AddOptions {
  */
 export function addSides(a: Side, b: Side, options: AddOptions): Side {
   const { schema, zeroThreshold } = options;
+  const sign = options.negate === true ? -1 : 1;
+  if (b.buckets.length === 0) return a;
+  // Fast path: two histograms of one series nearly always have the same buckets.
+  if (
+    a.buckets.length === b.buckets.length &&
+    sameSpans(a.spans, b.spans) &&
+    startsAbove(b, options) &&
+    spanBucketCount(b.spans) === b.buckets.length
+  )
+    return addSameLayout(a, b, sign);
   const bIndexes = bucketIndexes(b.spans, b.buckets.length);
   let skip = 0;
   if (isExponentialSchema(schema))
     while (skip < bIndexes.length && exponentialBound(bIndexes[skip]!, schema) <= zeroThreshold)
       skip++;
   if (skip === bIndexes.length) return a;
-  const sign = options.negate === true ? -1 : 1;
-  if (skip === 0 && sameSpans(a.spans, b.spans) && a.buckets.length === b.buckets.length)
-    return addSameLayout(a, b, sign);
   const aIndexes = bucketIndexes(a.spans, a.buckets.length);
   const room = aIndexes.length + bIndexes.length - skip;
   const union = new Int32Array(room);
-  const buckets = new Float64Array(room);
-  const errors = a.errors === undefined ? undefined : new Float64Array(room);
+  const buckets = newBuckets(room);
+  const errors = a.errors === undefined ? undefined : newBuckets(room);
   const sum = new KahanSum();
   let count = 0;
   for (let i = 0, j = skip; i < aIndexes.length || j < bIndexes.length; count++) {
@@ -137,31 +145,53 @@ export function addSides(a: Side, b: Side, options: AddOptions): Side {
   }
   return {
     spans: spansOfIndexes(union, count),
-    buckets: buckets.slice(0, count),
-    errors: errors?.slice(0, count),
+    buckets: firstBuckets(buckets, count),
+    errors: errors === undefined ? undefined : firstBuckets(errors, count),
   };
 }
 
-/** Fast path: two histograms of one series nearly always have the same buckets. */
+/** Whether even the first bucket lies outside of the zero bucket. */
+export function startsAbove(side: Side, zero: { schema: number; zeroThreshold: number }): boolean {
+  if (zero.zeroThreshold === 0 || !isExponentialSchema(zero.schema)) return true;
+  return side.spans[1] !== 0 && exponentialBound(side.spans[0]!, zero.schema) > zero.zeroThreshold;
+}
+
 function addSameLayout(a: Side, b: Side, sign: number): Side {
   const size = a.buckets.length;
-  const buckets = new Float64Array(size);
+  const buckets = newBuckets(size);
   if (a.errors === undefined) {
     for (let k = 0; k < size; k++) buckets[k] = a.buckets[k]! + sign * b.buckets[k]!;
     return { spans: a.spans, buckets };
   }
-  const errors = new Float64Array(size);
-  const sum = new KahanSum();
+  const errors = newBuckets(size);
   for (let k = 0; k < size; k++) {
-    sum.sum = a.buckets[k]!;
-    sum.compensation = a.errors[k]!;
-    sum.add(sign * b.buckets[k]!);
-    const error = b.errors === undefined ? 0 : sign * b.errors[k]!;
-    if (error !== 0) sum.add(error);
+    const before = a.buckets[k]!;
+    const increment = sign * b.buckets[k]!;
+    const total = before + increment;
+    buckets[k] = total;
+    const isInfinite = total === Infinity || total === -Infinity;
+    errors[k] = isInfinite ? 0 : a.errors[k]! + sumError(increment, before, total);
+  }
+  if (b.errors !== undefined) addErrors(buckets, errors, { of: b.errors, sign });
+  return { spans: a.spans, buckets, errors };
+}
+
+/** Adds the errors of the other side to a sum, as increments of their own. */
+function addErrors(
+  buckets: Float64Array,
+  errors: Float64Array,
+  other: { of: Float64Array; sign: number },
+): void {
+  const sum = new KahanSum();
+  for (let k = 0; k < buckets.length; k++) {
+    const error = other.sign * other.of[k]!;
+    if (error === 0) continue;
+    sum.sum = buckets[k]!;
+    sum.compensation = errors[k]!;
+    sum.add(error);
     buckets[k] = sum.sum;
     errors[k] = sum.compensation;
   }
-  return { spans: a.spans, buckets, errors };
 }
 
 /**
@@ -181,8 +211,8 @@ export function compactSide(side: Side, maxEmptyBuckets: number): Side {
     previous = indexes[k]!;
   }
   const keptIndexes = new Int32Array(room);
-  const kept = new Float64Array(room);
-  const keptErrors = errors === undefined ? undefined : new Float64Array(room);
+  const kept = newBuckets(room);
+  const keptErrors = errors === undefined ? undefined : newBuckets(room);
   let count = 0;
   for (let k = 0; k < indexes.length; k++) {
     if (isEmptyBucket(side, k)) continue;

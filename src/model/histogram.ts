@@ -69,7 +69,20 @@ export function newHistogram(fields: Partial<FloatHistogram>): FloatHistogram {
 
 /** `h` with another hint; its arrays are shared. */
 export function withCounterResetHint(h: FloatHistogram, hint: CounterResetHint): FloatHistogram {
-  return h.counterResetHint === hint ? h : { ...h, counterResetHint: hint };
+  if (h.counterResetHint === hint) return h;
+  return {
+    counterResetHint: hint,
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: h.zeroCount,
+    count: h.count,
+    sum: h.sum,
+    positiveSpans: h.positiveSpans,
+    negativeSpans: h.negativeSpans,
+    positiveBuckets: h.positiveBuckets,
+    negativeBuckets: h.negativeBuckets,
+    customValues: h.customValues,
+  };
 }
 
 export function usesCustomBuckets(h: FloatHistogram): boolean {
