@@ -10,7 +10,7 @@ import {
 } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import { Dispatchers, type RequestPool } from "./dispatchers.ts";
-import { Exchange, type ResponseHead } from "./exchange.ts";
+import { type BodySink, Exchange, headerOf, type ResponseHead, SinkFailure } from "./exchange.ts";
 import { isConnectionLoss, requestFailure } from "./failure.ts";
 import { TokenSource } from "./oauth2.ts";
 import type { Environment } from "./proxy.ts";
@@ -31,6 +31,11 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string | Uint8Array;
   readonly signal?: AbortSignal;
+  /**
+   * Takes the body of an answer with status 200 as it arrives: `request` then resolves when the last byte is there, and
+   * the response's `body` is empty. Other answers have their body as always. The fastest way to read a body.
+   */
+  readonly sink?: BodySink;
   /** For the whole request: connecting, redirects, and the body to its last byte. */
   readonly timeoutMs: number;
 }
@@ -153,10 +158,11 @@ class PooledClient implements HttpClient {
     try {
       checkScheme(hop.url);
       for (let answers = 1; ; answers++) {
-        const answer = await this.#authorized(hop, deadline, request.timeoutMs);
+        const answer = await this.#authorized(hop, { deadline, request });
         const next = this.#parts.followRedirects ? redirect(hop, answer.head) : undefined;
         if (next === undefined) {
           answer.exchange.onDone(() => deadline.release());
+          if (answer.exchange.isSinking) await answer.exchange.finished();
           return response(hop, answer);
         }
         await drain(answer.exchange, REDIRECT_BODY_MAX_BYTES);
@@ -166,7 +172,7 @@ class PooledClient implements HttpClient {
       }
     } catch (error) {
       deadline.release();
-      throw requestFailure(hop, error);
+      throw error instanceof SinkFailure ? error.cause : requestFailure(hop, error);
     }
   }
 
@@ -192,41 +198,53 @@ class PooledClient implements HttpClient {
   }
 
   /** Sends `hop`; when a server refuses an OAuth 2 token, once more with a new one. */
-  async #authorized(hop: Hop, deadline: Deadline, timeoutMs: number): Promise<Answer> {
+  async #authorized(
+    hop: Hop,
+    options: { deadline: Deadline; request: HttpRequest },
+  ): Promise<Answer> {
+    const { deadline } = options;
+    const { timeoutMs, sink } = options.request;
     const { credentials, tokens } = this.#parts;
-    if (!hop.trusted) return this.#send(hop, hop.headers, deadline);
+    if (!hop.trusted) return this.#send(hop, { headers: hop.headers, deadline, sink });
     const found = credentials.headers();
     const secret = found instanceof Promise ? await deadline.race(found) : found;
     const headers = mergeCredentials(hop, secret);
-    if (tokens === undefined) return this.#send(hop, headers, deadline);
+    if (tokens === undefined) return this.#send(hop, { headers, deadline, sink });
     const token = await deadline.race(tokens.header(timeoutMs));
-    const answer = await this.#send(hop, { ...headers, authorization: token }, deadline);
+    const answer = await this.#send(hop, {
+      headers: { ...headers, authorization: token },
+      deadline,
+      sink,
+    });
     if (answer.head.status !== 401) return answer;
     tokens.invalidate(token);
     await drain(answer.exchange, REDIRECT_BODY_MAX_BYTES);
     const renewed = await deadline.race(tokens.header(timeoutMs));
-    return this.#send(hop, { ...headers, authorization: renewed }, deadline);
+    return this.#send(hop, { headers: { ...headers, authorization: renewed }, deadline, sink });
   }
 
   /** Sends once, or twice when an idempotent request met a kept connection that the server was just closing. */
-  async #send(hop: Hop, headers: OutgoingHeaders, deadline: Deadline): Promise<Answer> {
+  async #send(hop: Hop, options: SendOptions): Promise<Answer> {
     const chosen = this.#parts.dispatchers.select(hop.url);
-    const pool = chosen instanceof Promise ? await deadline.race(chosen) : chosen;
+    const pool = chosen instanceof Promise ? await options.deadline.race(chosen) : chosen;
     try {
-      return await exchange(pool, { hop, headers, deadline });
+      return await exchange(pool, hop, options);
     } catch (error) {
       if (!isConnectionLoss(error) || (hop.method !== "GET" && hop.method !== "HEAD")) throw error;
-      return exchange(pool, { hop, headers, deadline });
+      return exchange(pool, hop, options);
     }
   }
 }
 
-async function exchange(
-  pool: RequestPool,
-  options: { hop: Hop; headers: OutgoingHeaders; deadline: Deadline },
-): Promise<Answer> {
-  const { hop, headers, deadline } = options;
-  const running = new Exchange();
+interface SendOptions {
+  readonly headers: OutgoingHeaders;
+  readonly deadline: Deadline;
+  readonly sink: BodySink | undefined;
+}
+
+async function exchange(pool: RequestPool, hop: Hop, options: SendOptions): Promise<Answer> {
+  const { headers, deadline, sink } = options;
+  const running = new Exchange(sink);
   deadline.attach(running);
   pool.dispatch(
     {
@@ -264,7 +282,7 @@ function checkScheme(url: URL): void {
  */
 function redirect(hop: Hop, head: ResponseHead): Hop | undefined {
   if (![301, 302, 303, 307, 308].includes(head.status)) return undefined;
-  const location = header(head, "location");
+  const location = headerOf(head.headers, "location");
   if (location === undefined || location === "") return undefined;
   const url = URL.parse(location, hop.url.href);
   if (url === null)
@@ -283,18 +301,12 @@ function redirect(hop: Hop, head: ResponseHead): Hop | undefined {
   return { url, headers, trusted, method: "GET", body: undefined };
 }
 
-function header(head: ResponseHead, name: string): string | undefined {
-  const key = name.toLowerCase();
-  const value = Object.hasOwn(head.headers, key) ? head.headers[key] : undefined;
-  return Array.isArray(value) ? value.join(", ") : value;
-}
-
 function response(hop: Hop, answer: Answer): HttpResponse {
   const { head } = answer;
   return {
     status: head.status,
     statusText: head.statusText,
-    headers: { get: (name) => header(head, name) },
+    headers: { get: (name) => headerOf(head.headers, name) },
     body: readable(hop, answer.exchange),
     finalUrl: hop.url.href,
   };

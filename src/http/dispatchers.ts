@@ -1,7 +1,9 @@
-import { Agent, buildConnector, ProxyAgent } from "undici";
+import { Agent, buildConnector, type Dispatcher, ProxyAgent } from "undici";
 import type { HttpClientConfig, TlsConfig, TlsVersion } from "../config/types.ts";
 import { createProxyChooser, type Environment, type ProxyChooser } from "./proxy.ts";
+import type { OutgoingHeaders } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
+import { PlainPool } from "./plain-pool.ts";
 import type { SecretFiles } from "./secret-files.ts";
 
 /** As Go's transport in Prometheus: idle connections outlive most scrape intervals. */
@@ -21,9 +23,17 @@ interface TlsMaterial {
   readonly key: string;
 }
 
+export interface DispatchOptions {
+  readonly origin: string;
+  readonly path: string;
+  readonly method: Dispatcher.HttpMethod;
+  readonly headers: OutgoingHeaders;
+  readonly body: string | Uint8Array | null;
+}
+
 /** Connections to any number of hosts. */
 export interface RequestPool {
-  dispatch(options: Agent.DispatchOptions, exchange: Exchange): unknown;
+  dispatch(options: DispatchOptions, exchange: Exchange): unknown;
   /** Ends when what is under way has ended. */
   close(): Promise<void>;
   /** Ends at once. */
@@ -138,16 +148,25 @@ export class Dispatchers {
 }
 
 /**
- * Hosts reached directly. A scrape asks each host one thing at a time, so a host has a single connection without a queue
- * of its own, which in undici takes 16 kB; only while that one is busy, or once it has failed, a true pool helps out.
+ * Hosts reached directly: ordinary GET requests over plain HTTP, which is what most scrapes are, by connections of our
+ * own, all others by undici. A scrape asks each host one thing at a time, so there a host has a single connection without
+ * a queue of its own, which in undici takes 16 kB; only while that one is busy, or once it has failed, a true pool helps
+ * out.
  */
 class DirectPool implements RequestPool {
+  /** None where connections are bounded: requests would have to queue. */
+  readonly #plain: PlainPool | undefined;
   readonly #single: Agent;
   readonly #more: Agent | undefined;
   readonly #busy = new Set<string>();
 
   constructor(options: Agent.Options & { readonly connections: number | null }) {
     const { connections } = options;
+    if (connections === null)
+      this.#plain = new PlainPool({
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
+      });
     this.#single = new Agent({ ...options, connections: 1 });
     if (connections !== 1)
       this.#more = new Agent({
@@ -156,8 +175,16 @@ class DirectPool implements RequestPool {
       });
   }
 
-  dispatch(options: Agent.DispatchOptions, exchange: Exchange): void {
-    const origin = String(options.origin);
+  dispatch(options: DispatchOptions, exchange: Exchange): void {
+    const { origin, path, method, headers, body } = options;
+    if (
+      this.#plain !== undefined &&
+      method === "GET" &&
+      body === null &&
+      origin.startsWith("http:") &&
+      this.#plain.dispatch({ origin, path, headers }, exchange)
+    )
+      return;
     if (this.#more !== undefined && this.#busy.has(origin)) {
       this.#more.dispatch(options, exchange);
       return;
@@ -171,11 +198,11 @@ class DirectPool implements RequestPool {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#single.close(), this.#more?.close()]);
+    await Promise.all([this.#plain?.close(), this.#single.close(), this.#more?.close()]);
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([this.#single.destroy(), this.#more?.destroy()]);
+    await Promise.all([this.#plain?.destroy(), this.#single.destroy(), this.#more?.destroy()]);
   }
 }
 

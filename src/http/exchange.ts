@@ -4,7 +4,7 @@ import type { Dispatcher } from "undici";
 const PAUSE_ABOVE_BYTES = 1 << 20;
 const RESUME_BELOW_BYTES = 1 << 18;
 
-type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
+export type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;
@@ -18,9 +18,32 @@ export interface ResponseHead {
   readonly headers: IncomingHeaders;
 }
 
+/** Takes the body of an answer with status 200 while it arrives, without waiting and without a copy in between. */
+export interface BodySink {
+  /** Called with the answer's head before the first byte; throwing refuses the body. */
+  start(headers: { get(name: string): string | undefined }): void;
+  /** `piece` is lent for the call only. What it throws, the request rejects with, and the connection is given up. */
+  write(piece: Uint8Array): void;
+}
+
+/** What a sink threw, on its way to the caller. */
+export class SinkFailure extends Error {
+  constructor(cause: unknown) {
+    super("the body was refused", { cause });
+  }
+}
+
+/** The part of a connection that an exchange controls. */
+export interface Flow {
+  abort(reason: Error): void;
+  pause(): void;
+  resume(): void;
+}
+
 /**
- * One request and its answer over an undici dispatcher. Its idea: the handler is also the body's iterator, so that a
- * request costs one object and no stream; back-pressure is a byte count that pauses the connection.
+ * One request and its answer over a connection. Its idea: the handler is also the body's iterator, so that a request
+ * costs one object and no stream; back-pressure is a byte count that pauses the connection. With a sink, the body of a
+ * good answer never waits here at all.
  *
  *     waiting for head ──onResponseStart──▶ reading body ──onResponseEnd──▶ ended
  *           └──────────────── abort / onResponseError ───────────────────▶ failed
@@ -30,14 +53,17 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
   readonly #resolveHead: (head: ResponseHead) => void;
   readonly #rejectHead: (error: unknown) => void;
   readonly #onDone: ((failed: boolean) => void)[] = [];
-  #controller: Dispatcher.DispatchController | undefined;
+  readonly #sink: BodySink | undefined;
+  #isSinking = false;
+  #controller: Flow | undefined;
   #chunks: Uint8Array[] = [];
   #bufferedBytes = 0;
   #waiter: Waiter | undefined;
   #state: "open" | "ended" | "failed" = "open";
   #error: unknown;
 
-  constructor() {
+  constructor(sink?: BodySink) {
+    this.#sink = sink;
     const { promise, resolve, reject } = Promise.withResolvers<ResponseHead>();
     this.head = promise;
     this.#resolveHead = resolve;
@@ -50,6 +76,21 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     else callback(this.#state === "failed");
   }
 
+  /** Whether the body goes to the sink, and not to the iterator. */
+  get isSinking(): boolean {
+    return this.#isSinking;
+  }
+
+  /** Resolves when the last byte has arrived, and rejects when the exchange fails before. */
+  finished(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.onDone((failed) => {
+        if (failed) reject(asError(this.#error));
+        else resolve();
+      }),
+    );
+  }
+
   /** Ends the exchange now: the head or the body's reader gets `reason`, and the connection is given up. */
   abort(reason: Error): void {
     if (this.#state !== "open") return;
@@ -57,23 +98,38 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     this.#controller?.abort(reason);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: Flow): void {
     this.#controller = controller;
     if (this.#state === "failed") controller.abort(asError(this.#error));
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    _controller: Flow,
     status: number,
     headers: IncomingHeaders,
     statusText = "",
   ): void {
     // 1xx answers announce; the real one follows.
-    if (status >= 200) this.#resolveHead({ status, statusText, headers });
+    if (status < 200 || this.#state !== "open") return;
+    if (status === 200 && this.#sink !== undefined) {
+      this.#isSinking = true;
+      this.#intoSink((sink) => sink.start({ get: (name) => headerOf(headers, name) }));
+    }
+    this.#resolveHead({ status, statusText, headers });
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+  /** bytes[start, end) are a piece of the body; unlike `onResponseData`, the memory stays the connection's. */
+  onBody(controller: Flow, bytes: Uint8Array, range: { start: number; end: number }): void {
+    const piece = bytes.subarray(range.start, range.end);
+    this.onResponseData(controller, this.#isSinking ? piece : new Uint8Array(piece));
+  }
+
+  onResponseData(controller: Flow, chunk: Uint8Array): void {
     if (this.#state !== "open") return;
+    if (this.#isSinking) {
+      this.#intoSink((sink) => sink.write(chunk));
+      return;
+    }
     const waiter = this.#waiter;
     if (waiter !== undefined) {
       this.#waiter = undefined;
@@ -93,7 +149,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     for (const callback of this.#onDone) callback(false);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_controller: Flow, error: Error): void {
     if (this.#state === "open") this.#fail(error);
   }
 
@@ -123,6 +179,14 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     return this;
   }
 
+  #intoSink(act: (sink: BodySink) => void): void {
+    try {
+      act(this.#sink!);
+    } catch (error) {
+      this.abort(new SinkFailure(error));
+    }
+  }
+
   #fail(error: unknown): void {
     this.#state = "failed";
     this.#error = error;
@@ -133,6 +197,13 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterableIterat
     this.#waiter = undefined;
     for (const callback of this.#onDone) callback(true);
   }
+}
+
+/** The value of a header in any case; several values are joined by ", ". */
+export function headerOf(headers: IncomingHeaders, name: string): string | undefined {
+  const key = name.toLowerCase();
+  const value = Object.hasOwn(headers, key) ? headers[key] : undefined;
+  return Array.isArray(value) ? value.join(", ") : value;
 }
 
 function asError(thrown: unknown): Error {

@@ -34,7 +34,9 @@ export function redactUrl(url: URL): string {
 /** A connection that was closed under the request before any answer: the peer ended an idle keep-alive connection. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const code = systemCode(thrown);
-  return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
+  return (
+    code === "ECONNLOST" || code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE"
+  );
 }
 
 const UNKNOWN_AUTHORITY = new Set([
@@ -70,6 +72,7 @@ function describe(thrown: unknown, url: URL): string {
       return "read: connection reset by peer";
     case "EPIPE":
       return "write: broken pipe";
+    case "ECONNLOST":
     case "UND_ERR_SOCKET":
       return "EOF";
     case "UND_ERR_ABORTED":

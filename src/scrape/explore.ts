@@ -6,9 +6,9 @@ import type { ScrapeConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { Target } from "../model/target.ts";
 import { BodyPool } from "./buffers.ts";
-import { readBody } from "./read-body.ts";
+import { fetchBody } from "./fetch-body.ts";
 import { createLabeler } from "./sample-labels.ts";
-import { refuseStatus, requestHeaders } from "./target-scraper.ts";
+import { requestHeaders } from "./target-scraper.ts";
 
 /** What one look at a target found. */
 export interface Exploration {
@@ -31,21 +31,19 @@ export async function exploreTarget(options: {
   readonly signal: AbortSignal;
 }): Promise<Exploration> {
   const { target, scrapeConfig, client, signal } = options;
-  const response = await client.request({
-    url: target.url,
-    headers: requestHeaders(scrapeConfig, target),
-    signal,
-    timeoutMs: target.timeoutMs,
-  });
-  await refuseStatus(response);
-  const body = await readBody(response, {
-    pool: new BodyPool(),
-    limit: scrapeConfig.bodySizeLimit,
-    expected: 0,
-  });
+  const { body, contentType } = await fetchBody(
+    client,
+    {
+      url: target.url,
+      headers: requestHeaders(scrapeConfig, target),
+      signal,
+      timeoutMs: target.timeoutMs,
+    },
+    { pool: new BodyPool(), limit: scrapeConfig.bodySizeLimit, expected: 0 },
+  );
   if (body.length === 0) return { samplesScraped: 0, seriesPostRelabel: 0, bodyBytes: 0 };
   const parser = new ExpositionParser(
-    selectParser(response.headers.get("content-type"), scrapeConfig.fallbackScrapeProtocol),
+    selectParser(contentType, scrapeConfig.fallbackScrapeProtocol),
   );
   const columns = new ParsedColumns();
   parser.reset(body.bytes, body.length);

@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { AppError, messageOf } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
+import type { BodySink } from "../http/exchange.ts";
 import type { BodyPool } from "./buffers.ts";
 
 /** The largest body a scrape takes when `body_size_limit` sets no limit, after decompression. */
@@ -14,7 +15,7 @@ export class BodyLimitError extends AppError {
   }
 }
 
-export interface ReadBodyOptions {
+export interface CollectOptions {
   readonly pool: BodyPool;
   /** `body_size_limit`; 0 for none. A body of exactly this size is refused too, as Prometheus does. */
   readonly limit: number;
@@ -30,91 +31,103 @@ export interface Body {
   readonly length: number;
 }
 
-/** Reads a response's body, unzipping it when its Content-Encoding is gzip. Holds at most about the limit. */
-export async function readBody(
-  response: {
-    readonly headers: { get(name: string): string | undefined };
-    readonly body: AsyncIterable<Uint8Array>;
-  },
-  options: ReadBodyOptions,
-): Promise<Body> {
-  const maxBytes = options.maxBytes ?? SCRAPE_BODY_MAX_BYTES;
-  const limit =
-    options.limit > 0 && options.limit <= maxBytes
-      ? { bytes: options.limit - 1, error: "body size limit exceeded" }
-      : {
-          bytes: maxBytes,
-          error: `body size limit exceeded: more than ${formatSize(maxBytes)} (scrapeBodyMaxBytes)`,
-        };
-  const zipped = response.headers.get("content-encoding") === "gzip";
-  const raw = await collect(response.body, {
-    pool: options.pool,
-    limit,
-    expected: zipped ? options.expected >> 3 : options.expected,
-  });
-  if (!zipped) return raw;
-  try {
-    return await unzip(raw, { ...options, limit });
-  } finally {
-    options.pool.release(raw.bytes);
+/** The least that is set aside for a body whose size is not known. */
+const UNKNOWN_BODY_BYTES = 4096;
+
+/**
+ * Collects one response's body, piece by piece, in a buffer of the pool. Holds at most about the limit. End with
+ * `finish`, which unzips what was sent with Content-Encoding gzip, or `discard`.
+ */
+export class BodyCollector implements BodySink {
+  readonly #pool: BodyPool;
+  readonly #limit: { readonly bytes: number; readonly error: string };
+  readonly #expected: number;
+  #bytes: Uint8Array | undefined;
+  #length = 0;
+  #zipped = false;
+
+  constructor(options: CollectOptions) {
+    const maxBytes = options.maxBytes ?? SCRAPE_BODY_MAX_BYTES;
+    this.#pool = options.pool;
+    this.#expected = options.expected;
+    this.#limit =
+      options.limit > 0 && options.limit <= maxBytes
+        ? { bytes: options.limit - 1, error: "body size limit exceeded" }
+        : {
+            bytes: maxBytes,
+            error: `body size limit exceeded: more than ${formatSize(maxBytes)} (scrapeBodyMaxBytes)`,
+          };
   }
-}
 
-interface Limit {
-  readonly bytes: number;
-  readonly error: string;
-}
+  start(headers: { get(name: string): string | undefined }): void {
+    this.#zipped = headers.get("content-encoding") === "gzip";
+    const announced = Number(headers.get("content-length") ?? Number.NaN);
+    if (announced > this.#limit.bytes) throw new BodyLimitError(this.#limit.error);
+    const expected = this.#zipped ? this.#expected >> 3 : this.#expected;
+    this.#reserve(announced >= 0 ? announced : Math.max(expected, UNKNOWN_BODY_BYTES));
+  }
 
-async function collect(
-  body: AsyncIterable<Uint8Array>,
-  options: { pool: BodyPool; limit: Limit; expected: number },
-): Promise<Body> {
-  const { pool, limit } = options;
-  let bytes = pool.acquire(Math.max(options.expected, 4096) + 1);
-  let length = 0;
-  try {
-    for await (const chunk of body) {
-      const total = length + chunk.length;
-      if (total > limit.bytes) throw new BodyLimitError(limit.error);
-      if (total + 1 > bytes.length) {
-        const larger = pool.acquire(Math.max(total + 1, bytes.length * 2));
-        larger.set(bytes.subarray(0, length));
-        pool.release(bytes);
-        bytes = larger;
-      }
-      bytes.set(chunk, length);
-      length = total;
+  write(piece: Uint8Array): void {
+    const total = this.#length + piece.length;
+    if (total > this.#limit.bytes) throw new BodyLimitError(this.#limit.error);
+    let bytes = this.#bytes;
+    if (bytes === undefined || total + 1 > bytes.length)
+      bytes = this.#reserve(Math.max(total, 2 * this.#length));
+    bytes.set(piece, this.#length);
+    this.#length = total;
+  }
+
+  /** The whole body, unzipped; rejects when it does not unzip or is too large then. */
+  async finish(): Promise<Body> {
+    const bytes = this.#bytes ?? this.#reserve(0);
+    this.#bytes = undefined;
+    if (!this.#zipped) return { bytes, length: this.#length };
+    try {
+      return await this.#unzip(bytes);
+    } finally {
+      this.#pool.release(bytes);
     }
-  } catch (error) {
-    pool.release(bytes);
-    throw error;
   }
-  return { bytes, length };
+
+  /** Gives the memory back. */
+  discard(): void {
+    if (this.#bytes !== undefined) this.#pool.release(this.#bytes);
+    this.#bytes = undefined;
+  }
+
+  #reserve(size: number): Uint8Array {
+    const larger = this.#pool.acquire(size + 1);
+    if (this.#bytes !== undefined) {
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#pool.release(this.#bytes);
+    }
+    this.#bytes = larger;
+    return larger;
+  }
+
+  async #unzip(bytes: Uint8Array): Promise<Body> {
+    const limit = this.#limit;
+    // An empty body with a gzip header is no gzip stream, but nothing is what was sent.
+    if (this.#length === 0) return { bytes: this.#pool.acquire(1), length: 0 };
+    let plain: Buffer;
+    try {
+      plain = await gunzipAsync(bytes.subarray(0, this.#length), {
+        // One piece of the right size saves copying.
+        chunkSize: Math.max(65_536, Math.min(this.#expected + 1024, limit.bytes + 1)),
+        maxOutputLength: limit.bytes + 1,
+      });
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+        throw new BodyLimitError(limit.error);
+      throw new AppError("bad-data", `cannot unzip the body: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    if (plain.length > limit.bytes) throw new BodyLimitError(limit.error);
+    const unzipped = this.#pool.acquire(plain.length + 1);
+    unzipped.set(plain);
+    return { bytes: unzipped, length: plain.length };
+  }
 }
 
 const gunzipAsync = promisify(gunzip);
-
-async function unzip(
-  raw: Body,
-  options: { pool: BodyPool; limit: Limit; expected: number },
-): Promise<Body> {
-  const { limit } = options;
-  // An empty body with a gzip header is no gzip stream, but nothing is what was sent.
-  if (raw.length === 0) return { bytes: options.pool.acquire(1), length: 0 };
-  let plain: Buffer;
-  try {
-    plain = await gunzipAsync(raw.bytes.subarray(0, raw.length), {
-      // One piece of the right size saves copying.
-      chunkSize: Math.max(65_536, Math.min(options.expected + 1024, limit.bytes + 1)),
-      maxOutputLength: limit.bytes + 1,
-    });
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
-      throw new BodyLimitError(limit.error);
-    throw new AppError("bad-data", `cannot unzip the body: ${messageOf(error)}`, { cause: error });
-  }
-  if (plain.length > limit.bytes) throw new BodyLimitError(limit.error);
-  const bytes = options.pool.acquire(plain.length + 1);
-  bytes.set(plain);
-  return { bytes, length: plain.length };
-}

@@ -1,12 +1,10 @@
-import { STATUS_CODES } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { formatFixed, writeStale } from "../base/float.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { acceptHeader, selectParser } from "../exposition/accept.ts";
-import type { HttpClient, HttpResponse } from "../http/client.ts";
-import { drain } from "../http/read-body.ts";
+import type { HttpClient } from "../http/client.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
@@ -21,12 +19,10 @@ import {
   type ScanScratch,
 } from "./scan.ts";
 import type { ScrapeMetrics } from "./metrics.ts";
-import { BodyLimitError, readBody, type Body } from "./read-body.ts";
+import { fetchBody } from "./fetch-body.ts";
+import { type Body, BodyLimitError } from "./read-body.ts";
 import { reportLabels, reportValues } from "./report.ts";
 import { createLabeler, LabelLimitError } from "./sample-labels.ts";
-
-/** How much of an error answer's body is read to keep its connection. */
-const ERROR_BODY_MAX_BYTES = 1 << 16;
 
 /** What all scrapes of the process share. */
 export interface ScrapeContext {
@@ -206,21 +202,23 @@ export class TargetScraper {
     const { forcedError, client, config } = this.#settings;
     try {
       if (forcedError !== undefined) throw new AppError("resource-exhausted", forcedError);
-      const response = await client.request({
-        url: this.#target.url,
-        headers: this.#headers,
-        signal,
-        timeoutMs: this.#target.timeoutMs,
-      });
-      await refuseStatus(response);
-      const body = await readBody(response, {
-        pool: this.#context.bodies,
-        limit: config.bodySizeLimit,
-        maxBytes: this.#context.bodyMaxBytes,
-        expected: this.#lastBodySize,
-      });
+      const { body, contentType } = await fetchBody(
+        client,
+        {
+          url: this.#target.url,
+          headers: this.#headers,
+          signal,
+          timeoutMs: this.#target.timeoutMs,
+        },
+        {
+          pool: this.#context.bodies,
+          limit: config.bodySizeLimit,
+          maxBytes: this.#context.bodyMaxBytes,
+          expected: this.#lastBodySize,
+        },
+      );
       if (body.length > 0) this.#lastBodySize = body.length;
-      return { body, contentType: response.headers.get("content-type"), error: undefined };
+      return { body, contentType, error: undefined };
     } catch (error) {
       return {
         body: undefined,
@@ -357,18 +355,6 @@ export class TargetScraper {
 function pushStale(columns: SampleColumns, ref: number, timeMs: number): void {
   columns.push(ref, timeMs, 0);
   writeStale(columns.values, columns.count - 1);
-}
-
-/** Throws for any status but 200. */
-export async function refuseStatus(response: HttpResponse): Promise<void> {
-  if (response.status === 200) return;
-  // Whatever goes wrong with the rest of a refused answer does not matter any more.
-  await drain(response.body, ERROR_BODY_MAX_BYTES).catch(() => {});
-  throw new AppError(
-    "unavailable",
-    // HTTP/2 has no reason phrases; Go fills in the usual ones.
-    `server returned HTTP status ${response.status} ${response.statusText || (STATUS_CODES[response.status] ?? "")}`.trimEnd(),
-  );
 }
 
 /** The headers of a scrape. */
