@@ -4,9 +4,10 @@ import {
   customBoundsMatch,
   type FloatHistogram,
   isStaleHistogram,
-  NO_BUCKETS,
+  spanBucketCount,
 } from "../model/histogram.ts";
 import { bucketIndexes, sameSpans, spansOfIndexes } from "../model/histogram-side.ts";
+import { newBuckets } from "../model/histogram-slab.ts";
 import { decodeStored as decodeStoredFloat, FloatHistogramWriter } from "./float-histogram.ts";
 import { decodeStored, HistogramWriter } from "./histogram.ts";
 import {
@@ -40,8 +41,8 @@ type Verdict =
 
 /** How the buckets of a chunk and of a sample come together on one side. */
 interface SideFit {
-  /** Every bucket either of them has. */
-  readonly indexes: Int32Array;
+  /** Every bucket either of them has; undefined where both spell the same. */
+  readonly indexes: Int32Array | undefined;
   /** The sample has buckets the chunk does not have. */
   readonly chunkGrows: boolean;
   /** The chunk has (empty) buckets the sample does not have. */
@@ -222,14 +223,11 @@ export class HistogramAppender {
     }
     const isGauge = h.counterResetHint === "gauge";
     // The same buckets can be spelled by different spans; these are the ones Prometheus stores.
-    const spansOf = (side: SideFit, own: Int32Array): Int32Array =>
-      isGauge
-        ? sampleGrows
-          ? spansOfIndexes(side.indexes, side.indexes.length)
-          : own
-        : side.sampleGrows
-          ? spansOfIndexes(side.indexes, side.indexes.length)
-          : own;
+    const spansOf = (side: SideFit, own: Int32Array): Int32Array => {
+      if (!(isGauge ? sampleGrows : side.sampleGrows)) return own;
+      const indexes = side.indexes ?? bucketIndexes(own, spanBucketCount(own));
+      return spansOfIndexes(indexes, indexes.length);
+    };
     if (chunkGrows)
       this.#recode(spansOf(positive, h.positiveSpans), spansOf(negative, h.negativeSpans), fit);
     const layout = this.#layout!;
@@ -277,7 +275,7 @@ export class HistogramAppender {
 }
 
 const SIDE_AS_IT_IS: SideFit = {
-  indexes: new Int32Array(0),
+  indexes: undefined,
   chunkGrows: false,
   sampleGrows: false,
 };
@@ -308,10 +306,10 @@ function fitCounterSide(chunk: CountedSpans, sample: CountedSpans): SideFit | un
 }
 
 function fitSide(chunk: CountedSpans, sample: CountedSpans): SideFit {
-  const size = chunk.buckets.length;
-  const own = bucketIndexes(chunk.spans, size);
-  if (size === sample.buckets.length && sameSpans(chunk.spans, sample.spans))
-    return { indexes: own, chunkGrows: false, sampleGrows: false };
+  // Fast path: nearly all samples have the buckets of the one before.
+  if (chunk.buckets.length === sample.buckets.length && sameSpans(chunk.spans, sample.spans))
+    return SIDE_AS_IT_IS;
+  const own = bucketIndexes(chunk.spans, chunk.buckets.length);
   const other = bucketIndexes(sample.spans, sample.buckets.length);
   const union = new Int32Array(own.length + other.length);
   let count = 0;
@@ -330,11 +328,14 @@ function fitSide(chunk: CountedSpans, sample: CountedSpans): SideFit {
 }
 
 /** The counts of `buckets` at `indexes`, a superset of theirs, with zeros in between. */
-function spread(spans: Int32Array, buckets: Float64Array, indexes: Int32Array): Float64Array {
-  if (indexes.length === 0) return NO_BUCKETS;
-  if (buckets.length === indexes.length) return buckets;
+function spread(
+  spans: Int32Array,
+  buckets: Float64Array,
+  indexes: Int32Array | undefined,
+): Float64Array {
+  if (indexes === undefined || buckets.length === indexes.length) return buckets;
   const own = bucketIndexes(spans, buckets.length);
-  const result = new Float64Array(indexes.length);
+  const result = newBuckets(indexes.length);
   for (let i = 0, k = 0; k < own.length && i < indexes.length; i++)
     if (indexes[i] === own[k]) result[i] = buckets[k++]!;
   return result;
