@@ -34,7 +34,7 @@ type State =
 
 /**
  * Reads one HTTP/1.0 or 1.1 answer to a GET, however its bytes are cut into pieces. Strict where two readers could
- * disagree on where a body ends (RFC 9112 §6.3); lenient, like Go, about lines that end with a bare newline.
+ * disagree on where a body ends (RFC 9112 §6.3); lenient, like Go, about header lines that end with a bare newline.
  *
  *     status ─▶ fields ─┬─▶ length ─────────────────────────────────▶ done
  *       ▲         │ 1xx ├─▶ toClose ── the peer closes ─────────────▶ done
@@ -138,7 +138,9 @@ export class ResponseParser {
       this.#line = [];
     }
     this.#lineBytes = 0;
-    this.#takeLine(text.endsWith("\r") ? text.slice(0, -1) : text);
+    const hasReturn = text.endsWith("\r");
+    if (isChunkLine && !hasReturn) throw new Error("malformed chunked encoding");
+    this.#takeLine(hasReturn ? text.slice(0, -1) : text);
     return end + 1;
   }
 
