@@ -1,7 +1,9 @@
 import { formatFixed } from "../../base/float.ts";
 import { JsonWriter } from "../../base/json-writer.ts";
+import type { FloatHistogram } from "../../model/histogram.ts";
+import { apiHistogram } from "../../model/histogram-text.ts";
 import type { Labels } from "../../model/labels.ts";
-import type { QueryResult, QueryValue } from "../../promql/result.ts";
+import type { MatrixSeries, QueryResult, QueryValue } from "../../promql/result.ts";
 
 /**
  * Query results as the HTTP API's JSON, in pieces of about `PIECE_BYTES` so that a large matrix is never one string.
@@ -56,14 +58,17 @@ function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> 
       writer.text(`[${formatSeconds(value.timeMs)},${JSON.stringify(value.value)}]`);
       return;
     case "vector": {
-      const time = `,"value":[${formatSeconds(value.timeMs)},"`;
+      const seconds = formatSeconds(value.timeMs);
+      const time = `,"value":[${seconds},"`;
       writer.text("[");
       for (const [i, sample] of value.samples.entries()) {
         writer.text(i === 0 ? '{"metric":' : ',{"metric":');
         writeLabels(sample.labels, writer);
-        writer.text(time);
-        writer.sampleValue(sample.value);
-        writer.text('"]}');
+        if (sample.histogram === undefined) {
+          writer.text(time);
+          writer.sampleValue(sample.value);
+          writer.text('"]}');
+        } else writer.text(`,"histogram":[${seconds},${renderHistogram(sample.histogram)}]}`);
         if (writer.size > PIECE_BYTES) yield writer.take();
       }
       writer.text("]");
@@ -74,14 +79,34 @@ function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> 
       for (const [i, series] of value.series.entries()) {
         writer.text(i === 0 ? '{"metric":' : ',{"metric":');
         writeLabels(series.labels, writer);
-        writer.text(',"values":[');
-        writer.points(series.times, series.values);
-        writer.text("]}");
+        if (series.histograms === undefined || series.times.length > 0) {
+          writer.text(',"values":[');
+          writer.points(series.times, series.values);
+          writer.text("]");
+        }
+        if (series.histograms !== undefined) yield* renderHistograms(series, writer);
+        writer.text("}");
         if (writer.size > PIECE_BYTES) yield writer.take();
       }
       writer.text("]");
       return;
   }
+}
+
+function* renderHistograms(series: MatrixSeries, writer: JsonWriter): Generator<Buffer> {
+  const { histograms = [], histogramTimes } = series;
+  if (histograms.length === 0) return;
+  writer.text(',"histograms":[');
+  for (const [i, histogram] of histograms.entries()) {
+    const seconds = formatSeconds(histogramTimes![i]!);
+    writer.text(`${i === 0 ? "" : ","}[${seconds},${renderHistogram(histogram)}]`);
+    if (writer.size > PIECE_BYTES) yield writer.take();
+  }
+  writer.text("]");
+}
+
+function renderHistogram(histogram: FloatHistogram): string {
+  return JSON.stringify(apiHistogram(histogram));
 }
 
 /** Seconds since 1970 with up to three decimals and no trailing zeros. */

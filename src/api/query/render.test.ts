@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newHistogram } from "../../model/histogram.ts";
+import { Labels } from "../../model/labels.ts";
+import type { QueryResult, QueryValue } from "../../promql/result.ts";
+import { renderQueryResult } from "./render.ts";
+
+function render(value: QueryValue): unknown {
+  const stats = {
+    samplesRead: 0,
+    peakSamples: 0,
+    seriesRead: 0,
+    chunksRead: 0,
+    bytesRead: 0,
+    queueMs: 0,
+    parseMs: 0,
+    evaluationMs: 0,
+  };
+  const result: QueryResult = { value, warnings: [], infos: [], stats };
+  const pieces = [...renderQueryResult(result, { limit: 0, stats: false })];
+  const answer: unknown = JSON.parse(Buffer.concat(pieces).toString());
+  return (answer as { data: { result: unknown } }).data.result;
+}
+
+const labels = Labels.fromObject({ __name__: "h" });
+const metric = { __name__: "h" };
+const histogram = newHistogram({
+  schema: 0,
+  count: 7,
+  sum: 1e21,
+  zeroThreshold: 0.001,
+  zeroCount: 1,
+  positiveSpans: Int32Array.of(0, 1, 1, 1),
+  positiveBuckets: Float64Array.of(2, 3.5),
+  negativeSpans: Int32Array.of(0, 1),
+  negativeBuckets: Float64Array.of(0.5),
+});
+const rendered = {
+  count: "7",
+  sum: "1e+21",
+  buckets: [
+    [1, "-1", "-0.5", "0.5"],
+    [3, "-0.001", "0.001", "1"],
+    [0, "0.5", "1", "2"],
+    [0, "2", "4", "3.5"],
+  ],
+};
+
+void test("native histograms in vectors", () => {
+  const samples = [{ labels, value: 0, histogram }];
+  assert.deepEqual(render({ kind: "vector", timeMs: 1500, samples }), [
+    { metric, histogram: [1.5, rendered] },
+  ]);
+});
+
+void test("native histograms in matrices, beside floats and alone", () => {
+  const histograms = {
+    histogramTimes: Float64Array.of(2000, 2001),
+    histograms: [histogram, newHistogram({})],
+  };
+  const none = { times: new Float64Array(0), values: new Float64Array(0) };
+  const some = { times: Float64Array.of(1000), values: Float64Array.of(5) };
+  const bare = [2.001, { count: "0", sum: "0" }];
+  const series = [
+    { labels, ...some, ...histograms },
+    { labels, ...none, ...histograms },
+    { labels, ...some },
+  ];
+  assert.deepEqual(render({ kind: "matrix", series }), [
+    { metric, values: [[1, "5"]], histograms: [[2, rendered], bare] },
+    { metric, histograms: [[2, rendered], bare] },
+    { metric, values: [[1, "5"]] },
+  ]);
+});
