@@ -3,11 +3,13 @@ import { after, describe, test } from "node:test";
 import { MemorySource } from "../../bench/promql/memory-source.ts";
 import { AppError } from "../base/errors.ts";
 import { writeStale } from "../base/float.ts";
+import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
 import { Engine, type QueryEngine } from "./engine.ts";
 import { parseExpression } from "./parser.ts";
 import type { QueryResult } from "./result.ts";
+import { MemoryStorage } from "./testing/memory-storage.ts";
 import { WorkerEngine } from "./worker-engine.ts";
 
 function createSource(): MemorySource {
@@ -32,9 +34,9 @@ async function outcome(run: () => Promise<QueryResult>): Promise<unknown> {
     const figures = { samplesRead, seriesRead, chunksRead, bytesRead, peakSamples };
     const comparable =
       value.kind === "vector"
-        ? value.samples.map((sample) => [sample.labels.toString(), sample.value])
+        ? value.samples.map((sample) => [sample.labels.toString(), sample.value, sample.histogram])
         : value.kind === "matrix"
-          ? value.series.map(({ labels, times, values }) => [labels.toString(), times, values])
+          ? value.series.map(({ labels, ...columns }) => [labels.toString(), columns])
           : value;
     return { kind: value.kind, comparable, warnings, infos, figures };
   } catch (thrown) {
@@ -85,6 +87,29 @@ describe("an engine in threads", () => {
       await outcome(() => threads.instant(source, query)),
       await outcome(() => local.instant(source, query)),
     );
+  });
+
+  test("native histograms come through", async () => {
+    const storage = new MemoryStorage();
+    const series = (name: string): Labels => Labels.fromObject({ __name__: "h", name });
+    for (let k = 0; k < 30; k++) {
+      const positiveBuckets = Float64Array.of(k, 2 * k);
+      const positiveSpans = Int32Array.of(-1, 2);
+      const histogram = newHistogram({ count: 3 * k, sum: k, positiveSpans, positiveBuckets });
+      storage.appendHistogram(series("a"), k * 60_000, histogram);
+      if (k % 2 === 0) storage.append(series("b"), k * 60_000, k);
+      else storage.appendHistogram(series("b"), k * 60_000, histogram);
+    }
+    for (const query of ["h", "rate(h[5m])", "sum(h)", "h[3m]"]) {
+      const at = { query, timeMs: 1_000_000 };
+      const over = { query, startMs: 0, endMs: 1_800_000, stepMs: 30_000 };
+      const answer = (engine: QueryEngine): Promise<unknown[]> =>
+        Promise.all([
+          outcome(() => engine.instant(storage.queryable, at)),
+          outcome(() => engine.range(storage.queryable, over)),
+        ]);
+      assert.deepEqual(await answer(threads), await answer(local), query);
+    }
   });
 
   test("many queries at once keep to themselves", async () => {

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../base/errors.ts";
+import type { FloatHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import { createMatcher, type MatchOperator } from "../model/matcher.ts";
 import type {
@@ -9,7 +10,7 @@ import type {
   Series,
   SeriesBatch,
 } from "../storage/queryable.ts";
-import type { QueryResult, QueryStats } from "./result.ts";
+import type { MatrixSeries, QueryResult, QueryStats } from "./result.ts";
 
 /**
  * What a thread that evaluates and the thread that owns the storage say to each other. The evaluating side asks for
@@ -138,11 +139,17 @@ function packLabels(labels: Labels): string[] {
 export type WireValue =
   | { kind: "scalar"; timeMs: number; value: number }
   | { kind: "string"; timeMs: number; value: string }
-  | { kind: "vector"; timeMs: number; labels: string[][]; values: Float64Array }
   | {
-      kind: "matrix";
-      series: { labels: string[]; times: Float64Array; values: Float64Array }[];
-    };
+      kind: "vector";
+      timeMs: number;
+      labels: string[][];
+      values: Float64Array;
+      /** By index of the sample; histograms are rare enough to be cloned. */
+      histograms: Map<number, FloatHistogram>;
+    }
+  | { kind: "matrix"; series: WireSeries[] };
+
+type WireSeries = Omit<MatrixSeries, "labels"> & { readonly labels: string[] };
 
 export interface WireResult {
   readonly value: WireValue;
@@ -168,16 +175,19 @@ function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<Ar
       const values = Float64Array.from(value.samples, (sample) => sample.value);
       transfer.add(values.buffer);
       const labels = value.samples.map((sample) => packLabels(sample.labels));
-      return { value: { kind: "vector", timeMs: value.timeMs, labels, values }, transfer };
+      const histograms = new Map<number, FloatHistogram>();
+      for (const [i, { histogram }] of value.samples.entries())
+        if (histogram !== undefined) histograms.set(i, histogram);
+      const { timeMs } = value;
+      return { value: { kind: "vector", timeMs, labels, values, histograms }, transfer };
     }
     case "matrix": {
       for (const { times, values } of value.series)
         for (const { buffer } of [times, values])
           if (buffer instanceof ArrayBuffer) transfer.add(buffer);
-      const series = value.series.map(({ labels, times, values }) => ({
+      const series = value.series.map(({ labels, ...columns }) => ({
         labels: packLabels(labels),
-        times,
-        values,
+        ...columns,
       }));
       return { value: { kind: "matrix", series }, transfer };
     }
@@ -191,17 +201,17 @@ export function unpackResult(wire: WireResult): QueryResult {
     case "string":
       return { ...wire, value };
     case "vector": {
-      const samples = value.labels.map((flat, index) => ({
-        labels: Labels.fromSorted(flat),
-        value: value.values[index]!,
-      }));
+      const samples = value.labels.map((flat, index) => {
+        const sample = { labels: Labels.fromSorted(flat), value: value.values[index]! };
+        const histogram = value.histograms.get(index);
+        return histogram === undefined ? sample : { ...sample, histogram };
+      });
       return { ...wire, value: { kind: "vector", timeMs: value.timeMs, samples } };
     }
     case "matrix": {
-      const series = value.series.map(({ labels, times, values }) => ({
+      const series = value.series.map(({ labels, ...columns }) => ({
         labels: Labels.fromSorted(labels),
-        times,
-        values,
+        ...columns,
       }));
       return { ...wire, value: { kind: "matrix", series } };
     }
