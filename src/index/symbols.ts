@@ -59,6 +59,11 @@ export class SymbolTable {
     return this.#arena.toString("utf8", this.#offsets[id]!, this.#offsets[id + 1]!);
   }
 
+  /** The bytes of symbol `id`: a view that stays as it is. */
+  bytes(id: number): Uint8Array {
+    return this.#arena.subarray(this.#offsets[id]!, this.#offsets[id + 1]!);
+  }
+
   /** The length of symbol `id` in bytes. */
   sizeOf(id: number): number {
     return this.#offsets[id + 1]! - this.#offsets[id]!;

@@ -17,6 +17,7 @@ import { encodeSamples, encodeSeries } from "../wal/record.ts";
 import { listSegments } from "../wal/segment.ts";
 import { RecordGroup, type WalCompression, WalWriter } from "../wal/writer.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
+import { type CutOptions, cutBlock } from "./cut.ts";
 import { checkFileSystem } from "./file-system.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import {
@@ -57,6 +58,12 @@ export interface HeadOptions {
   /** How often to look for data past retention. Default: an eighth of it, within 10 s and one hour. */
   readonly truncateIntervalMs?: number;
   readonly onReplay?: (progress: ReplayProgress) => void;
+  /** The folder's lock when the owner of the head holds it, and then releases it too. */
+  readonly lock?: FolderLock;
+  /** Older samples are in blocks: a replay skips them and an append of them is out of bounds. Default: none are. */
+  readonly lowestTimeMs?: number;
+  /** The owner calls `cut` and `truncateBefore`; the head drops nothing on a schedule of its own. Default no. */
+  readonly isMaintained?: boolean;
 }
 
 export interface HeadStats {
@@ -96,7 +103,7 @@ interface Logged {
 
 /** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
 export async function openHead(options: HeadOptions): Promise<Head> {
-  const lock = await lockFolder(options.folder);
+  const lock = options.lock ?? (await lockFolder(options.folder));
   try {
     await checkFileSystem(options.folder, options.logger);
     const store = new HeadStore({
@@ -110,7 +117,7 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const replay = await replayWal(store, {
       folder,
       quarantine: join(options.folder, "quarantine"),
-      minTimeMs: nowMs - options.retentionMs,
+      minTimeMs: Math.max(nowMs - options.retentionMs, options.lowestTimeMs ?? -Infinity),
       nowMs,
       logger,
       ...(options.onReplay === undefined ? {} : { onProgress: options.onReplay }),
@@ -131,10 +138,10 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     metrics.corruptions.inc(replay.corruptionCount);
     metrics.replaySeconds.set(durationMs / 1000);
     const head = new Head({ ...options, store, wal, lock, metrics, ...replay });
-    head.truncateOnSchedule();
+    if (options.isMaintained !== true) head.truncateOnSchedule();
     return head;
   } catch (error) {
-    await lock.release();
+    if (options.lock === undefined) await lock.release();
     throw error;
   }
 }
@@ -158,6 +165,9 @@ export class Head implements Queryable, Appendable {
   #queue: Job[] = [];
   #draining: Promise<void> | undefined;
   #truncating: Promise<void> | undefined;
+  /** Truncations and cuts follow each other: a cut reads what a truncation renumbers. */
+  #maintenance: Promise<unknown> = Promise.resolve();
+  #lowestTimeMs: number;
   /** Whoever changes the log's files waits for the one before. */
   #walTurn: Promise<void> = Promise.resolve();
   /** One for each append of a group, used again by the next group. */
@@ -186,6 +196,7 @@ export class Head implements Queryable, Appendable {
     this.#segmentMaxTimes = parts.segmentMaxTimes;
     this.#aliases = parts.aliases;
     this.#unlogged = parts.unlogged;
+    this.#lowestTimeMs = parts.lowestTimeMs ?? -Infinity;
     this.#store.maxSeries = parts.maxSeries ?? 0;
     if (parts.walSync === "interval") this.#every(WAL_SYNC_INTERVAL_MS, () => this.#wal.sync());
   }
@@ -259,8 +270,31 @@ export class Head implements Queryable, Appendable {
    * to call at any time.
    */
   truncate(): Promise<void> {
-    this.#truncating ??= this.#truncate().finally(() => (this.#truncating = undefined));
+    this.#truncating ??= this.#inMaintenance(() => {
+      const { clock, retentionMs } = this.#options;
+      return this.#truncate(clock.now() - retentionMs);
+    }).finally(() => (this.#truncating = undefined));
     return this.#truncating;
+  }
+
+  /** Samples before this are not here, nor taken. -Infinity when there is no such time. */
+  get lowestTimeMs(): number {
+    return this.#lowestTimeMs;
+  }
+
+  /** As `truncate`, for what ends before `timeMs`; from now on older samples are out of bounds. */
+  truncateBefore(timeMs: number): Promise<void> {
+    this.#lowestTimeMs = Math.max(this.#lowestTimeMs, timeMs);
+    return this.#inMaintenance(() => this.#truncate(timeMs));
+  }
+
+  /**
+   * Writes the samples of a time range to a block in the data folder and gives the block's folder, or undefined when
+   * there are none. No sample of the range may still come. The head keeps them; appends go on meanwhile.
+   */
+  cut(task: Omit<CutOptions, "clock" | "parent">): Promise<string | undefined> {
+    const { folder, clock } = this.#options;
+    return this.#inMaintenance(() => cutBlock(this.#store, { ...task, clock, parent: folder }));
   }
 
   /** Calls `truncate` from time to time until the head is closed. */
@@ -276,11 +310,11 @@ export class Head implements Queryable, Appendable {
     this.#closed = true;
     for (const cancel of this.#cancelTimers) cancel();
     await this.#draining;
-    await this.#truncating;
+    await this.#maintenance.catch(() => {});
     try {
       await this.#inWalTurn(() => this.#wal.close());
     } finally {
-      await this.#lock.release();
+      if (this.#options.lock === undefined) await this.#lock.release();
     }
   }
 
@@ -353,6 +387,7 @@ export class Head implements Queryable, Appendable {
     const minValidTimeMs = Math.max(
       this.#options.clock.now() - this.#options.retentionMs,
       store.maxTimeMs - rangeMs / 2,
+      this.#lowestTimeMs,
     );
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
@@ -395,9 +430,8 @@ export class Head implements Queryable, Appendable {
     return counts;
   }
 
-  async #truncate(): Promise<void> {
-    const { clock, retentionMs, logger, walSegmentBytes } = this.#options;
-    const minTimeMs = clock.now() - retentionMs;
+  async #truncate(minTimeMs: number): Promise<void> {
+    const { logger, walSegmentBytes } = this.#options;
     // A series that a scrape has just resolved has no sample yet.
     const fresh = new Set(this.#unlogged);
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
@@ -434,6 +468,12 @@ export class Head implements Queryable, Appendable {
       this.#metrics.checkpointsFailed.inc();
       logger.error("cannot write WAL checkpoint", { segment: lastExpired, error });
     }
+  }
+
+  #inMaintenance<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#maintenance.then(act);
+    this.#maintenance = turn.catch(() => {});
+    return turn;
   }
 
   #inWalTurn(act: () => Promise<void>): Promise<void> {

@@ -1,0 +1,217 @@
+import type { Clock } from "../base/clock.ts";
+import { withoutDeleted } from "../block/recode.ts";
+import { BlockWriter, type Failpoint } from "../block/writer.ts";
+import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
+import { Breather, sortWithRests } from "./breather.ts";
+import { toChunk } from "./chunk-log.ts";
+import type { HeadStore } from "./head-store.ts";
+import {
+  CHUNK_START,
+  FIRST_BLOCK,
+  LAST_CHUNK,
+  LAST_TIME,
+  LINE_WORDS,
+  PAGE_SERIES,
+} from "./series-table.ts";
+
+export interface CutOptions {
+  readonly clock: Clock;
+  /** The data folder. */
+  readonly parent: string;
+  /** The name of the block. */
+  readonly ulid: string;
+  /** ms, inclusive. */
+  readonly minTimeMs: number;
+  /** ms, exclusive. */
+  readonly maxTimeMs: number;
+  readonly segmentMaxBytes?: number;
+  readonly signal?: AbortSignal;
+  /** Called at each step; for tests of crashes. */
+  readonly onStep?: (step: Failpoint) => void;
+}
+
+const PAGE_MASK = PAGE_SERIES - 1;
+
+/**
+ * Writes what a head has in a time range to a block; the block's folder, or undefined when there is nothing.
+ *
+ * The head's numbers of label pairs become ranks first, so that sorting a million series compares small numbers and
+ * touches no text. All of it happens in short pieces between which appends and queries go on; what they change lies
+ * outside the range. The store must not be truncated meanwhile.
+ */
+export async function cutBlock(store: HeadStore, options: CutOptions): Promise<string | undefined> {
+  const breather = new Breather(options.clock);
+  const refs = await findSeries(store, options, breather);
+  if (refs.length === 0) return undefined;
+  const order = await rankPairs(store, refs, breather);
+  const sorted = await sortWithRests(refs, (a, b) => order.compare(a, b), breather);
+  const writer = await BlockWriter.create(options);
+  try {
+    await writer.addSymbols(order.symbols.map((symbol) => store.postings.symbols.bytes(symbol)));
+    let symbols = new Uint32Array(64);
+    for (const ref of sorted) {
+      for (const chunk of chunksOf(store, ref, options)) {
+        const wait = writer.addChunk(chunk);
+        if (wait !== undefined) await wait;
+      }
+      const page = store.series.pageOf(ref)!;
+      const { start, count } = store.series.pairRange(page, ref);
+      if (symbols.length < count * 2) symbols = new Uint32Array(count * 4);
+      for (let i = 0; i < count; i++) {
+        const pair = page.pairs[start + i]!;
+        symbols[2 * i] = order.places[store.postings.nameOf(pair)]!;
+        symbols[2 * i + 1] = order.places[store.postings.valueOf(pair)]!;
+      }
+      const wait = writer.endSeries({ symbols, labelCount: count });
+      if (wait !== undefined) await wait;
+      if (!breather.isDue()) continue;
+      await breather.rest();
+      options.signal?.throwIfAborted();
+    }
+    return await writer.finish({
+      minTime: options.minTimeMs,
+      maxTime: options.maxTimeMs,
+      compaction: { level: 1, sources: [options.ulid] },
+    });
+  } catch (error) {
+    await writer.abandon().catch(() => {});
+    throw error;
+  }
+}
+
+/** The refs of the series that have samples in the range. */
+async function findSeries(
+  store: HeadStore,
+  range: { minTimeMs: number; maxTimeMs: number },
+  breather: Breather,
+): Promise<Int32Array<ArrayBuffer>> {
+  const candidates = new Int32Array(store.series.count);
+  let count = 0;
+  store.series.forEach((ref, page, base) => {
+    if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= range.minTimeMs) candidates[count++] = ref;
+  });
+  let found = 0;
+  for (let i = 0; i < count; i++) {
+    const ref = candidates[i]!;
+    if (chunksOf(store, ref, range).length > 0) candidates[found++] = ref;
+    if (breather.isDue()) await breather.rest();
+  }
+  return candidates.slice(0, found);
+}
+
+/** The chunks of a series within the range, oldest first; one that reaches out of it is cut. */
+function chunksOf(
+  store: HeadStore,
+  ref: number,
+  range: { minTimeMs: number; maxTimeMs: number },
+): Chunk[] {
+  const { series, log, open } = store;
+  const { minTimeMs, maxTimeMs } = range;
+  const page = series.pageOf(ref)!;
+  const base = (ref & PAGE_MASK) * LINE_WORDS;
+  const half = base >> 1;
+  const chunks: Chunk[] = [];
+  const take = (chunk: Chunk): void => {
+    if (chunk.minTimeMs >= minTimeMs && chunk.maxTimeMs < maxTimeMs) chunks.push(chunk);
+    else {
+      const cut = withoutDeleted(chunk, [
+        { minTime: -Infinity, maxTime: minTimeMs - 1 },
+        { minTime: maxTimeMs, maxTime: Infinity },
+      ]);
+      if (cut !== undefined) chunks.push(cut);
+    }
+  };
+  const startMs = page.floats[half + CHUNK_START]!;
+  const lastTimeMs = page.floats[half + (LAST_TIME >> 1)]!;
+  if (page.words[base + FIRST_BLOCK] !== 0 && startMs < maxTimeMs && lastTimeMs >= minTimeMs) {
+    const data = new Uint8Array(open.encodedSize(page, base));
+    open.copyTo(page, base, data, 0);
+    take({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
+  }
+  let stored = log.get(page.floats[half + LAST_CHUNK]!);
+  while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {
+    if (stored.minTimeMs < maxTimeMs) take(toChunk(stored));
+    stored = log.get(stored.previous);
+  }
+  return chunks.reverse();
+}
+
+interface PairOrder {
+  /** The symbols in use, in byte order; the first place is the empty text's. */
+  readonly symbols: readonly number[];
+  /** The place of each symbol in the block's table. */
+  readonly places: Uint32Array;
+  /** The order of two series by their labels. */
+  compare(a: number, b: number): number;
+}
+
+/** Puts the symbols and label pairs of `refs` in order. */
+async function rankPairs(
+  store: HeadStore,
+  refs: Int32Array,
+  breather: Breather,
+): Promise<PairOrder> {
+  const { postings, series } = store;
+  const { symbols } = postings;
+  const empty = symbols.intern("");
+  const usedPairs = new Uint8Array(postings.pairCount);
+  for (const ref of refs) {
+    const page = series.pageOf(ref)!;
+    const { start, count } = series.pairRange(page, ref);
+    for (let i = start; i < start + count; i++) usedPairs[page.pairs[i]!] = 1;
+    if (breather.isDue()) await breather.rest();
+  }
+  const usedSymbols = new Uint8Array(symbols.count);
+  usedSymbols[empty] = 1;
+  let pairCount = 0;
+  for (let pair = 0; pair < usedPairs.length; pair++) {
+    if (usedPairs[pair] === 0) continue;
+    pairCount++;
+    usedSymbols[postings.nameOf(pair)] = 1;
+    usedSymbols[postings.valueOf(pair)] = 1;
+  }
+  const ordered = await sortWithRests(
+    numbersOf(usedSymbols),
+    (a, b) => symbols.compare(a, b),
+    breather,
+  );
+  const places = new Uint32Array(usedSymbols.length);
+  for (let i = 0; i < ordered.length; i++) places[ordered[i]!] = i;
+  const pairs = await sortWithRests(
+    numbersOf(usedPairs),
+    (a, b) =>
+      places[postings.nameOf(a)]! - places[postings.nameOf(b)]! ||
+      places[postings.valueOf(a)]! - places[postings.valueOf(b)]!,
+    breather,
+  );
+  const ranks = new Uint32Array(usedPairs.length);
+  for (let i = 0; i < pairCount; i++) ranks[pairs[i]!] = i;
+  return {
+    symbols: [...ordered],
+    places,
+    compare(a, b) {
+      const pageA = series.pageOf(a)!;
+      const pageB = series.pageOf(b)!;
+      let i = pageA.labelStarts[a & PAGE_MASK]!;
+      let j = pageB.labelStarts[b & PAGE_MASK]!;
+      const countA = pageA.pairs[i]!;
+      const countB = pageB.pairs[j]!;
+      for (let rest = countA < countB ? countA : countB; rest > 0; rest--) {
+        const x = pageA.pairs[++i]!;
+        const y = pageB.pairs[++j]!;
+        if (x !== y) return ranks[x]! - ranks[y]!;
+      }
+      return countA - countB;
+    },
+  };
+}
+
+/** The places at which `flags` is set. */
+function numbersOf(flags: Uint8Array): Int32Array<ArrayBuffer> {
+  let count = 0;
+  for (const flag of flags) count += flag;
+  const numbers = new Int32Array(count);
+  let at = 0;
+  for (let i = 0; i < flags.length; i++) if (flags[i] !== 0) numbers[at++] = i;
+  return numbers;
+}
