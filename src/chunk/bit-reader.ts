@@ -193,51 +193,67 @@ export class BitReader {
     }
   }
 
-  /**
-   * Applies one XOR code to the value in words `2 · field` (low) and `2 · field + 1` (high) of `words`; `windows` holds
-   * for each field how many leading and trailing zeros its last window had.
-   */
+  /** `readXors` for one field. */
   readXor(words: Int32Array, windows: Uint8Array, field: number): void {
-    const w = this.#peek();
-    if (w >= 0) {
-      this.#skip(1);
-      return;
-    }
-    if ((w & 0x40000000) !== 0) {
-      const leading = (w >>> 25) & 31;
-      const width = (w >>> 19) & 63;
-      const trailing = 64 - leading - (width === 0 ? 64 : width);
-      if (trailing < 0) throw this.corrupt("a value has more than 64 bits");
-      windows[2 * field] = leading;
-      windows[2 * field + 1] = trailing;
-      this.#skip(13);
-    } else this.#skip(2);
-    const trailing = windows[2 * field + 1]!;
-    const significant = 64 - windows[2 * field]! - trailing;
-    const at = this.#position >>> 3;
-    const shift = this.#position & 7;
-    const top = (this.#view.getInt32(at) << shift) | (this.#bytes[at + 4]! >>> (8 - shift));
-    if (significant <= 32) {
-      const bits = top >>> (32 - significant);
-      if (trailing >= 32) words[2 * field + 1]! ^= bits << (trailing - 32);
-      else {
-        words[2 * field]! ^= bits << trailing;
-        if (trailing !== 0) words[2 * field + 1]! ^= bits >>> (32 - trailing);
+    this.readXors(words, windows, { start: field, end: field + 1 });
+  }
+
+  /**
+   * Applies one XOR code each to the values of fields `start` (inclusive) to `end` (exclusive). A field has its value in
+   * words `2 · field` (low) and `2 · field + 1` (high), and in `windows`, at the same places, how many leading and
+   * trailing zeros its last window had.
+   */
+  readXors(words: Int32Array, windows: Uint8Array, fields: { start: number; end: number }): void {
+    const view = this.#view;
+    const bytes = this.#bytes;
+    const limit = this.#limit;
+    const end = fields.end * 2;
+    let position = this.#position;
+    for (let at = fields.start * 2; at < end; at += 2) {
+      if (position > limit) break;
+      const w = view.getInt32(position >>> 3) << (position & 7);
+      if (w >= 0) {
+        position++;
+        continue;
       }
-    } else {
-      const bottom =
-        ((this.#view.getInt32(at + 4) << shift) | (this.#bytes[at + 8]! >>> (8 - shift))) &
-        (-1 << (64 - significant));
-      const leading = windows[2 * field]!;
-      if (leading === 0) {
-        words[2 * field + 1]! ^= top;
-        words[2 * field]! ^= bottom;
+      let leading = windows[at]!;
+      let trailing = windows[at + 1]!;
+      if ((w & 0x40000000) !== 0) {
+        leading = (w >>> 25) & 31;
+        const width = (w >>> 19) & 63;
+        trailing = 64 - leading - (width === 0 ? 64 : width);
+        if (trailing < 0) throw this.corrupt("a value has more than 64 bits");
+        windows[at] = leading;
+        windows[at + 1] = trailing;
+        position += 13;
+      } else position += 2;
+      const significant = 64 - leading - trailing;
+      const byte = position >>> 3;
+      const shift = position & 7;
+      const top = (view.getInt32(byte) << shift) | (bytes[byte + 4]! >>> (8 - shift));
+      if (significant <= 32) {
+        const bits = top >>> (32 - significant);
+        if (trailing >= 32) words[at + 1]! ^= bits << (trailing - 32);
+        else {
+          words[at]! ^= bits << trailing;
+          if (trailing !== 0) words[at + 1]! ^= bits >>> (32 - trailing);
+        }
       } else {
-        words[2 * field + 1]! ^= top >>> leading;
-        words[2 * field]! ^= (top << (32 - leading)) | (bottom >>> leading);
+        const bottom =
+          ((view.getInt32(byte + 4) << shift) | (bytes[byte + 8]! >>> (8 - shift))) &
+          (-1 << (64 - significant));
+        if (leading === 0) {
+          words[at + 1]! ^= top;
+          words[at]! ^= bottom;
+        } else {
+          words[at + 1]! ^= top >>> leading;
+          words[at]! ^= (top << (32 - leading)) | (bottom >>> leading);
+        }
       }
+      position += significant;
     }
-    this.#skip(significant);
+    this.#position = position;
+    if (position > limit) throw this.corrupt(TOO_SHORT);
   }
 
   /** The next 32 bits, of which at least 25 are valid. */

@@ -70,11 +70,9 @@ export function decodeStored(data: Uint8Array): HistogramSamples {
     } else {
       timeDelta += reader.readVarbit();
       t += timeDelta;
-      for (let field = 0; field < BUCKETS; field++) reader.readXor(words, windows, field);
+      reader.readXors(words, windows, { start: 0, end: BUCKETS });
       isStale = isStaleWords(staleWords, SUM);
-      if (!isStale)
-        for (let field = BUCKETS; field < fieldCount; field++)
-          reader.readXor(words, windows, field);
+      if (!isStale) reader.readXors(words, windows, { start: BUCKETS, end: fieldCount });
     }
     times[k] = t;
     if (isStale) {
