@@ -137,7 +137,8 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const metrics = registerHeadMetrics(options.registry, store, wal);
     metrics.corruptions.inc(replay.corruptionCount);
     metrics.replaySeconds.set(durationMs / 1000);
-    const head = new Head({ ...options, store, wal, lock, metrics, ...replay });
+    const ownLock = options.lock === undefined ? lock : undefined;
+    const head = new Head({ ...options, store, wal, ownLock, metrics, ...replay });
     if (options.isMaintained !== true) head.truncateOnSchedule();
     return head;
   } catch (error) {
@@ -155,7 +156,8 @@ export class Head implements Queryable, Appendable {
   readonly #store: HeadStore;
   readonly #reader: HeadReader;
   readonly #wal: WalWriter;
-  readonly #lock: FolderLock;
+  /** Undefined when the owner holds it. */
+  readonly #lock: FolderLock | undefined;
   readonly #metrics: HeadMetrics;
   readonly #segmentMaxTimes: Map<number, number>;
   readonly #aliases: Map<number, number>;
@@ -180,7 +182,7 @@ export class Head implements Queryable, Appendable {
     parts: HeadOptions & {
       store: HeadStore;
       wal: WalWriter;
-      lock: FolderLock;
+      ownLock: FolderLock | undefined;
       metrics: HeadMetrics;
       segmentMaxTimes: Map<number, number>;
       aliases: Map<number, number>;
@@ -191,7 +193,7 @@ export class Head implements Queryable, Appendable {
     this.#store = parts.store;
     this.#reader = new HeadReader(parts.store);
     this.#wal = parts.wal;
-    this.#lock = parts.lock;
+    this.#lock = parts.ownLock;
     this.#metrics = parts.metrics;
     this.#segmentMaxTimes = parts.segmentMaxTimes;
     this.#aliases = parts.aliases;
@@ -314,7 +316,7 @@ export class Head implements Queryable, Appendable {
     try {
       await this.#inWalTurn(() => this.#wal.close());
     } finally {
-      if (this.#options.lock === undefined) await this.#lock.release();
+      await this.#lock?.release();
     }
   }
 
