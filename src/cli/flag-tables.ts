@@ -1,4 +1,12 @@
-import { choiceFlag, durationFlag, listFlag, numberFlag, switchFlag, textFlag } from "./flags.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  listFlag,
+  numberFlag,
+  sizeFlag,
+  switchFlag,
+  textFlag,
+} from "./flags.ts";
 
 /** The flags of all roles, each defined once. */
 
@@ -66,6 +74,13 @@ export const STORAGE_FLAGS = {
   retentionTime: durationFlag(
     { name: "storage.tsdb.retention.time", help: "How long samples are kept." },
     "15d",
+  ),
+  retentionSize: sizeFlag(
+    {
+      name: "storage.tsdb.retention.size",
+      help: "Most bytes of blocks and log; the oldest blocks go first. 0: no limit.",
+    },
+    "0",
   ),
 } as const;
 

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { messageOf } from "../base/errors.ts";
-import { formatDuration, parseDuration } from "../base/units.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../base/units.ts";
 
 /**
  * Flags as typed values. Each can also be given as an environment variable (`--config.file` is `SHOAL_CONFIG_FILE`); the
@@ -61,6 +61,16 @@ export function durationFlag(texts: Texts, fallback: string): Flag<number> {
     fallback: parseDuration(fallback),
     parse: parseDuration,
     print: formatDuration,
+  });
+}
+
+/** Bytes, written `512MB`; 0 for no limit. */
+export function sizeFlag(texts: Texts, fallback: string): Flag<number> {
+  return make(texts, {
+    placeholder: "size",
+    fallback: parseSize(fallback),
+    parse: parseSize,
+    print: formatSize,
   });
 }
 

@@ -14,7 +14,7 @@ import { identifyProcess } from "../shard/process-identity.ts";
 import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import { createStoreServices } from "../store/store-server.ts";
-import { openHead } from "../tsdb/head.ts";
+import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
 import type { FlagValues } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -24,7 +24,7 @@ import { loggerOf, runUntilSignal } from "./run-role.ts";
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 const ORPHAN_CHECK_MS = 1_000;
 
-/** `shoal shard`: one data folder, one head, the targets a coordinator gives it. */
+/** `shoal shard`: one data folder, one database, the targets a coordinator gives it. */
 export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
   const logger = loggerOf(flags, flags.shardId);
   const registry = new Registry();
@@ -33,15 +33,17 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const startedAtMs = clock.now();
   const folder = flags.storagePath;
   const grpcListen = parseListenAddress(flags.grpcAddress);
-  const head = await openHead({
+  const database = await openDatabase({
     folder,
     logger,
     clock,
     registry,
     retentionMs: flags.retentionTime,
+    retentionBytes: flags.retentionSize,
   });
+  const { head } = database;
   const scrape = new ScrapeManager({
-    appendable: head,
+    appendable: database,
     logger,
     registry,
     userAgent: `Shoal/${VERSION}`,
@@ -55,9 +57,9 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     port: grpcListen.port,
     logger,
     services: createStoreServices({
-      queryable: head,
+      queryable: database,
       externalLabels: () => Labels.EMPTY,
-      minTimeMs: () => head.stats().minTimeMs,
+      minTimeMs: () => database.minTimeMs,
       // New samples may arrive at any moment: a querier whose knowledge is seconds old must still ask.
       maxTimeMs: () => Infinity,
       ready: () => isReady,
@@ -90,10 +92,10 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
       lastContactMs = clock.monotonic();
     },
   });
-  const headService: Service = {
-    name: "head",
+  const databaseService: Service = {
+    name: "database",
     start: async () => {},
-    stop: async () => head.close(),
+    stop: async () => database.close(),
   };
   const announcement: Service = {
     name: "announcement",
@@ -114,7 +116,10 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     abort.abort();
   }, ORPHAN_CHECK_MS);
   try {
-    await runUntilSignal([headService, scrape, shard, grpc, http, announcement], { logger, abort });
+    await runUntilSignal([databaseService, scrape, shard, grpc, http, announcement], {
+      logger,
+      abort,
+    });
   } finally {
     clearInterval(orphanWatch);
   }

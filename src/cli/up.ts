@@ -140,7 +140,7 @@ function messageFields(message: unknown): { kind: unknown; address: unknown } {
 }
 
 function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string }): ProcessCommand {
-  const { retentionTime, coordinatorInterval } = flags;
+  const { retentionTime, retentionSize, coordinatorInterval } = flags;
   // A coordinator that is only slow must not look like one that is gone.
   const orphanGrace =
     flags.orphanGrace === 0 ? 0 : Math.max(flags.orphanGrace, 6 * coordinatorInterval);
@@ -151,6 +151,7 @@ function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string 
       `--shard.id=shard-${shard.ordinal}`,
       `--storage.tsdb.path=${shard.folder}`,
       `--storage.tsdb.retention.time=${retentionTime}ms`,
+      `--storage.tsdb.retention.size=${retentionSize}B`,
       `--shard.orphan-grace=${orphanGrace}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",
