@@ -136,6 +136,10 @@ test("texts", () => {
     "{{schema:-53 count:10 sum:25 custom_values:[1 2 5] counter_reset_hint:gauge buckets:[1 4 3 2]}}",
   );
   assert.equal(formatTestHistogram(histogramOf({})), "{{}}");
+  assert.throws(
+    () => formatTestHistogram(histogramOf({ spans: [0, 1, 2 ** 31 - 9, 1], buckets: [1, 1] })),
+    { code: "bad-data", message: /a gap of more than 100000 buckets/ },
+  );
   assert.equal(
     formatTestHistogram(histogramOf({ spans: [-3, 1], buckets: [1] })),
     "{{offset:-3 buckets:[1]}}",

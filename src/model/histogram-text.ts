@@ -1,3 +1,4 @@
+import { AppError } from "../base/errors.ts";
 import { formatGeneral, formatSampleValue } from "../base/float.ts";
 import { type FloatHistogram, usesCustomBuckets } from "./histogram.ts";
 import { type Bucket, BucketCursor } from "./histogram-cursor.ts";
@@ -61,9 +62,20 @@ export function populatedBuckets(h: FloatHistogram, bounds: "own" | "clipped"): 
   return buckets;
 }
 
-/** `{{schema:3 count:4 sum:5.1 buckets:[1 2 1]}}`, which the test language and rule tests read; gaps are filled. */
+/** The test language has no gaps, so they are filled; one wider than this would be mostly memory. */
+const FILLED_GAP_MAX = 100_000;
+
+/**
+ * `{{schema:3 count:4 sum:5.1 buckets:[1 2 1]}}`, which the test language and rule tests read; gaps are filled. Throws
+ * `bad-data` for one of more than 100,000 buckets.
+ */
 export function formatTestHistogram(h: FloatHistogram): string {
-  const m = compactHistogram(h, Infinity);
+  const m = compactHistogram(h, FILLED_GAP_MAX);
+  if (m.positiveSpans.length > 2 || m.negativeSpans.length > 2)
+    throw new AppError(
+      "bad-data",
+      `cannot write a histogram with a gap of more than ${FILLED_GAP_MAX} buckets in the test language`,
+    );
   const parts: string[] = [];
   const put = (key: string, value: number): void => {
     if (value !== 0) parts.push(`${key}:${formatGeneral(value)}`);
