@@ -11,6 +11,7 @@ import {
   reduceResolution,
   subtractHistograms,
 } from "./histogram-arithmetic.ts";
+import { HistogramAccumulator } from "./histogram-accumulator.ts";
 import { histogramsEqual } from "./histogram-equal.ts";
 import { arbitraryHistogram, histogramOf, observations, populated } from "./histogram.fixture.ts";
 import { detectReset } from "./histogram-reset.ts";
@@ -139,6 +140,59 @@ test("a compensated sum keeps what a plain one loses", () => {
   let plain: FloatHistogram = big;
   for (let i = 0; i < 10; i++) plain = addHistograms(plain, small)!.histogram;
   assert.notEqual(plain.count, want);
+});
+
+test("property: adding in place gives what adding one by one gives", () => {
+  const list = fc
+    .boolean()
+    .chain((custom) =>
+      fc.tuple(
+        arbitraryHistogram({ custom, fractions: true }),
+        fc.array(
+          fc.oneof(
+            fc.double({ min: 0.1, max: 9, noNaN: true }),
+            arbitraryHistogram({ custom, fractions: true }),
+          ),
+          { minLength: 1, maxLength: 8 },
+        ),
+      ),
+    );
+  fc.assert(
+    fc.property(list, ([first, rest]) => {
+      const accumulator = new HistogramAccumulator(first);
+      const snapshot = structuredClone(first);
+      let sum: FloatHistogram = first;
+      let compensation: FloatHistogram | undefined;
+      let collision = false;
+      let reconciled = false;
+      let last = first;
+      for (const item of rest) {
+        last = typeof item === "number" ? multiplyHistogram(last, item) : item;
+        assert.ok(accumulator.add(last));
+        const next = kahanAddHistograms(sum, last, compensation)!;
+        sum = next.histogram;
+        compensation = next.compensation;
+        collision ||= next.counterResetCollision;
+        reconciled ||= next.customBoundsReconciled;
+      }
+      const want = addHistograms(sum, compensation!)!.histogram;
+      const got = accumulator.total();
+      assert.ok(histogramsEqual(compactHistogram(got), compactHistogram(want)));
+      assert.equal(got.counterResetHint, want.counterResetHint);
+      assert.equal(accumulator.counterResetCollision, collision);
+      assert.equal(accumulator.customBoundsReconciled, reconciled);
+      assert.deepEqual(first, snapshot, "the first histogram stays as it was");
+      assert.ok(histogramsEqual(accumulator.total(), got), "asking twice gives the same");
+    }),
+  );
+});
+
+test("an accumulator refuses to mix exponential and custom buckets, and goes on", () => {
+  const accumulator = new HistogramAccumulator(exponential);
+  assert.equal(accumulator.total(), exponential);
+  assert.equal(accumulator.add(histogramOf({ bounds: [1] })), false);
+  assert.ok(accumulator.add(exponential));
+  assert.equal(accumulator.total().count, 24);
 });
 
 test("property: compaction keeps populated buckets, fills small gaps and is idempotent", () => {

@@ -294,7 +294,7 @@ function addCustomSides(task: {
 }
 
 /** The hint of a sum: a gauge wins, then "unknown"; a reset against no reset is a collision and becomes "unknown". */
-function sumHint(
+export function sumHint(
   a: CounterResetHint,
   b: CounterResetHint,
 ): { hint: CounterResetHint; collision: boolean } {
