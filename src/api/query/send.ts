@@ -6,6 +6,9 @@ import { envelope } from "../server.ts";
 /** Answers smaller than this are not worth compressing. */
 const GZIP_MIN_BYTES = 1024;
 
+/** Compressed bytes per round trip to the threads that compress. */
+const GZIP_CHUNK_BYTES = 128 * 1024;
+
 /** Sends JSON pieces as they are rendered, with backpressure, gzipped when the client takes it. */
 export function sendPieces(
   request: FastifyRequest,
@@ -25,10 +28,10 @@ export function sendPieces(
     if (second.done !== true) yield second.value;
     yield* pieces;
   })();
+  if (!isGzipped) return reply.send(Readable.from(body, { objectMode: false }));
   const stream = Readable.from(body, { objectMode: false });
-  if (!isGzipped) return reply.send(stream);
   // Level 1: three times the speed of the default for about a tenth more bytes.
-  const gzip = createGzip({ level: constants.Z_BEST_SPEED });
+  const gzip = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: GZIP_CHUNK_BYTES });
   stream.on("error", (error) => gzip.destroy(error));
   return reply
     .header("Content-Encoding", "gzip")
