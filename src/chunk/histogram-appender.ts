@@ -4,6 +4,7 @@ import {
   customBoundsMatch,
   type FloatHistogram,
   isStaleHistogram,
+  NO_BUCKETS,
   spanBucketCount,
 } from "../model/histogram.ts";
 import { bucketIndexes, sameSpans, spansOfIndexes } from "../model/histogram-side.ts";
@@ -60,7 +61,11 @@ export class HistogramAppender {
   #sampleCount = 0;
   #header: ChunkResetHeader = "unknown";
   #layout: HistogramLayout | undefined;
-  #last: FloatHistogram | undefined;
+  /** The counts of the last sample that was not stale, in lists of this appender's own. */
+  #count = 0;
+  #zeroCount = 0;
+  #positive = NO_BUCKETS;
+  #negative = NO_BUCKETS;
   #lastIsStale = false;
   #minTimeMs = 0;
   #maxTimeMs = 0;
@@ -118,11 +123,6 @@ export class HistogramAppender {
     return this.#maxTimeMs;
   }
 
-  /** The sample appended last: what the next one's reset is detected against. */
-  get last(): FloatHistogram | undefined {
-    return this.#last;
-  }
-
   /** The encoded chunk; the caller's own copy. */
   toBytes(): Uint8Array {
     return this.#writer.toBytes(headerBytes(this.#sampleCount, this.#header));
@@ -164,24 +164,23 @@ export class HistogramAppender {
   }
 
   #judgeCounter(h: FloatHistogram): Verdict {
-    const last = this.#last!;
     const layout = this.#layout!;
     if (this.#header === "gauge") return { kind: "cut", header: "not_reset" };
     if (h.counterResetHint === "reset") return { kind: "cut", header: "reset" };
     if (isStaleHistogram(h)) return FITS_AS_IT_IS;
     if (this.#lastIsStale) return { kind: "cut", header: "unknown" };
-    if (h.count < last.count) return { kind: "cut", header: "reset" };
+    if (h.count < this.#count) return { kind: "cut", header: "reset" };
     if (h.schema !== layout.schema || h.zeroThreshold !== layout.zeroThreshold)
       return { kind: "cut", header: "unknown" };
     if (!sameBounds(h, layout)) return { kind: "cut", header: "reset" };
-    if (h.zeroCount < last.zeroCount) return { kind: "cut", header: "reset" };
+    if (h.zeroCount < this.#zeroCount) return { kind: "cut", header: "reset" };
     const positive = fitCounterSide(
-      { spans: layout.positiveSpans, buckets: last.positiveBuckets },
+      { spans: layout.positiveSpans, buckets: this.#positive },
       { spans: h.positiveSpans, buckets: h.positiveBuckets },
     );
     if (positive === undefined) return { kind: "cut", header: "reset" };
     const negative = fitCounterSide(
-      { spans: layout.negativeSpans, buckets: last.negativeBuckets },
+      { spans: layout.negativeSpans, buckets: this.#negative },
       { spans: h.negativeSpans, buckets: h.negativeBuckets },
     );
     if (negative === undefined) return { kind: "cut", header: "reset" };
@@ -189,7 +188,6 @@ export class HistogramAppender {
   }
 
   #judgeGauge(h: FloatHistogram): Verdict {
-    const last = this.#last!;
     const layout = this.#layout!;
     if (this.#header !== "gauge") return { kind: "cut", header: "gauge" };
     if (isStaleHistogram(h)) return FITS_AS_IT_IS;
@@ -203,11 +201,11 @@ export class HistogramAppender {
     return {
       kind: "fits",
       positive: fitSide(
-        { spans: layout.positiveSpans, buckets: last.positiveBuckets },
+        { spans: layout.positiveSpans, buckets: this.#positive },
         { spans: h.positiveSpans, buckets: h.positiveBuckets },
       ),
       negative: fitSide(
-        { spans: layout.negativeSpans, buckets: last.negativeBuckets },
+        { spans: layout.negativeSpans, buckets: this.#negative },
         { spans: h.negativeSpans, buckets: h.negativeBuckets },
       ),
     };
@@ -269,9 +267,20 @@ export class HistogramAppender {
     this.#writer.append(timeMs, h, isStale);
     this.#sampleCount++;
     this.#maxTimeMs = timeMs;
-    this.#last = h;
     this.#lastIsStale = isStale;
+    if (isStale) return;
+    this.#count = h.count;
+    this.#zeroCount = h.zeroCount;
+    this.#positive = keep(this.#positive, h.positiveBuckets);
+    this.#negative = keep(this.#negative, h.negativeBuckets);
   }
+}
+
+/** Copies `counts` over `own`, or into a new list where the length differs. */
+function keep(own: Float64Array, counts: Float64Array): Float64Array {
+  if (own.length !== counts.length) return counts.slice();
+  own.set(counts);
+  return own;
 }
 
 const SIDE_AS_IT_IS: SideFit = {

@@ -49,7 +49,11 @@ export function headerBytes(sampleCount: number, reset: ChunkResetHeader): Uint8
 
 /** The layout of a sample; a stale one has none. */
 export function layoutOf(h: FloatHistogram, isStale: boolean): HistogramLayout {
-  if (!isStale) return h;
+  if (!isStale) {
+    // Not `h` itself: an open chunk would keep its counts, and the slab they stand in, from being collected.
+    const { schema, zeroThreshold, positiveSpans, negativeSpans, customValues } = h;
+    return { schema, zeroThreshold, positiveSpans, negativeSpans, customValues };
+  }
   return {
     schema: 0,
     zeroThreshold: 0,
