@@ -1,0 +1,184 @@
+import { readFileSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
+import { type Document, isMap, isPair, isScalar, isSeq, Pair, YAMLMap, YAMLSeq } from "yaml";
+import { AppError, messageOf } from "../base/errors.ts";
+import { expandFiles } from "../config/glob.ts";
+import { keyOf, parseTree, printTree, textOf } from "./config-tree.ts";
+import {
+  ABSENT_PREFIX,
+  ABSENT_TARGET_LABELS,
+  ABSENT_VALUE,
+  OWN_PREFIX,
+  targetsFileName,
+} from "./target-files.ts";
+
+/**
+ * The configuration that a Prometheus beside a sidecar runs: the operator's, but every job takes its targets from one
+ * file that the sidecar writes. Discovery and relabelling are done centrally, so both leave the file; all else stays.
+ *
+ *     scrape_configs:                         scrape_configs:
+ *     - job_name: node                        - job_name: node
+ *       kubernetes_sd_configs: […]              file_sd_configs: [{files: [<targets>/node-….json]}]
+ *       relabel_configs: […]           ──►      relabel_configs: [own rules, see `ownRules`]
+ *       tls_config: {ca_file: ca.crt}           tls_config: {ca_file: /abs/ca.crt}
+ *       sample_limit: 9                         sample_limit: 9
+ */
+export interface InjectOptions {
+  /** How messages call the text. */
+  readonly path: string;
+  /** Absolute folder that the text's relative paths start from. */
+  readonly baseFolder: string;
+  /** Absolute folder of the targets' files. */
+  readonly targetsFolder: string;
+}
+
+/** How often Prometheus looks at a targets' file in case a change went unseen. */
+const REFRESH_INTERVAL = "30s";
+
+/** Throws `bad-data` when the text or a file of `scrape_config_files` cannot be used. */
+export function injectConfig(text: string, options: InjectOptions): string {
+  if (options.targetsFolder.includes("*"))
+    throw new AppError("bad-data", `cannot use ${options.targetsFolder}: its path has a "*"`);
+  const document = parseTree(text, options.path);
+  document.contents ??= new YAMLMap();
+  const root = document.contents;
+  if (!isMap(root))
+    throw new AppError("bad-data", `cannot read ${options.path}: it is not a map at the top`);
+  absolutePaths(root, options.baseFolder);
+  const jobs = jobsOf(root);
+  const included = includedJobs(root, options);
+  if (included.length > 0) {
+    root.delete("scrape_config_files");
+    if (jobs === undefined) root.set("scrape_configs", listOf(included));
+    else jobs.items.push(...included);
+  } else root.delete("scrape_config_files");
+  for (const job of jobs?.items ?? included) if (isMap(job)) injectJob(job, document, options);
+  return printTree(document);
+}
+
+function jobsOf(root: YAMLMap): YAMLSeq | undefined {
+  const jobs = root.get("scrape_configs", true);
+  return isSeq(jobs) ? jobs : undefined;
+}
+
+/** The jobs of `scrape_config_files`, their paths made absolute from where each file stands. */
+function includedJobs(root: YAMLMap, { path }: InjectOptions): YAMLMap[] {
+  const patterns = root.get("scrape_config_files", true);
+  if (!isSeq(patterns)) return [];
+  const files = patterns.items.flatMap((pattern) => expandFiles(textOf(pattern) ?? ""));
+  return files.flatMap((file) => {
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      throw new AppError("bad-data", `cannot read ${file} of ${path}: ${messageOf(error)}`);
+    }
+    const { contents } = parseTree(text, file);
+    if (!isMap(contents)) return [];
+    absolutePaths(contents, dirname(file));
+    return (jobsOf(contents)?.items ?? []).filter(isMap);
+  });
+}
+
+function injectJob(job: YAMLMap, document: Document, { targetsFolder }: InjectOptions): void {
+  const name = textOf(job.get("job_name", true)) ?? "";
+  job.items = job.items.filter((pair) => !isReplaced(keyOf(pair)));
+  const file = join(targetsFolder.replaceAll(/[[\]?\\]/g, "\\$&"), targetsFileName(name));
+  const set = (key: string, value: unknown): void => {
+    job.items.push(new Pair(document.createNode(key), document.createNode(value)));
+  };
+  set("relabel_configs", ownRules());
+  set("file_sd_configs", [{ files: [file], refresh_interval: REFRESH_INTERVAL }]);
+}
+
+/** Every way to find targets, those of later versions too, and what was done with them. */
+function isReplaced(key: string): boolean {
+  return key === "static_configs" || key === "relabel_configs" || key.endsWith("_sd_configs");
+}
+
+/**
+ * Prometheus gives a target that lacks `job` or `__metrics_path__` the job's default. Where relabelling has removed one
+ * the target must stay without, so its file says so; the sidecar's own labels then go.
+ */
+function ownRules(): unknown[] {
+  const removals = ABSENT_TARGET_LABELS.map((label) => ({
+    source_labels: [`${ABSENT_PREFIX}${label}`],
+    regex: ABSENT_VALUE,
+    target_label: label,
+    replacement: "",
+    action: "replace",
+  }));
+  return [...removals, { regex: `${OWN_PREFIX}.+`, action: "labeldrop" }];
+}
+
+/** Maps whose keys are the operator's own names, never settings. */
+const FREE_MAPS = new Set([
+  "external_labels",
+  "labels",
+  "params",
+  "endpoint_params",
+  "headers",
+  "proxy_connect_header",
+  "node_meta",
+]);
+
+/** Makes relative paths absolute, because the generated file stands elsewhere. */
+function absolutePaths(map: YAMLMap, folder: string): void {
+  for (const pair of map.items) {
+    const key = keyOf(pair);
+    const { value } = pair;
+    if (FREE_MAPS.has(key)) continue;
+    if (isPathKey(key)) makeAbsolute(value, folder);
+    for (const each of isSeq(value) ? value.items : [value])
+      if (isMap(each)) absolutePaths(each, folder);
+  }
+}
+
+/** What the keys that name files have in common, those of later versions too. */
+function isPathKey(key: string): boolean {
+  return (
+    key.endsWith("_file") ||
+    key === "files" ||
+    key === "rule_files" ||
+    key === "scrape_config_files"
+  );
+}
+
+function makeAbsolute(value: unknown, folder: string): void {
+  for (const each of isSeq(value) ? value.items : [value]) {
+    if (!isScalar(each) || typeof each.value !== "string") continue;
+    if (each.value !== "" && !isAbsolute(each.value)) each.value = join(folder, each.value);
+  }
+}
+
+function listOf(items: readonly YAMLMap[]): YAMLSeq {
+  const list = new YAMLSeq();
+  list.items.push(...items);
+  return list;
+}
+
+/**
+ * The text without what may differ between the shards of one system (`external_labels`, such as a `replica`) and without
+ * its layout: two texts that agree here run the same.
+ */
+export function comparableConfig(text: string, path: string): string {
+  const document = parseTree(text, path);
+  const { contents } = document;
+  const global = isMap(contents) ? contents.get("global", true) : undefined;
+  if (isMap(global)) global.delete("external_labels");
+  return JSON.stringify(plain(contents));
+}
+
+/** A tree as nested lists, maps as sorted pairs. */
+function plain(node: unknown): unknown {
+  if (isMap(node))
+    return [
+      "map",
+      ...node.items
+        .filter(isPair)
+        .map((pair) => [keyOf(pair), plain(pair.value)] as const)
+        .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+    ];
+  if (isSeq(node)) return ["list", ...node.items.map(plain)];
+  return isScalar(node) ? node.value : null;
+}
