@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { addFlags, type FlagTable, flagValues, type FlagValues, readEnvironment } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
+import { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
 export const UP_FLAGS = {
   ...tables.CONFIG_FLAGS,
@@ -71,6 +72,11 @@ export function registerRoles(program: Command): void {
   role(program, "shard", SHARD_FLAGS, {
     description: "Scrape and keep what a coordinator gives it; serve it over the StoreAPI.",
     run: async (values) => (await import("./shard.ts")).runShard(values),
+  });
+  role(program, "sidecar", SIDECAR_FLAGS, {
+    description:
+      "Make the Prometheus beside it a shard that a coordinator fills and queries reach.",
+    run: async (values) => (await import("./sidecar.ts")).runSidecar(values),
   });
   role(program, "query", QUERY_ROLE_FLAGS, {
     description: "Answer PromQL over all shards, with Prometheus's HTTP API and the page.",

@@ -11,7 +11,16 @@ export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 
 /** Commands that need nothing of the tools: long-running processes that stay small without them. */
-const ROLES = new Set(["up", "demo", "coordinator", "shard", "query", "version", "demo-exporters"]);
+const ROLES = new Set([
+  "up",
+  "demo",
+  "coordinator",
+  "shard",
+  "sidecar",
+  "query",
+  "version",
+  "demo-exporters",
+]);
 
 /** The command line as commander commands; nothing of a role is loaded before it runs. */
 export async function createProgram(wanted: string | undefined): Promise<Command> {

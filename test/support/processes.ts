@@ -51,9 +51,11 @@ export interface RunningProcess {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts the real Prometheus on `config` (YAML text) and waits until it is ready; undefined where it is not there. */
+/** Starts the real Prometheus on `config` (YAML text), or on a `configFile` that others write, and waits until it is
+ * ready; undefined where it is not there. */
 export async function startPrometheus(options: {
-  config: string;
+  config?: string;
+  configFile?: string;
   dataFolder?: string;
   port?: number;
   flags?: readonly string[];
@@ -64,8 +66,8 @@ export async function startPrometheus(options: {
     return undefined;
   }
   const folder = temporaryFolder("prometheus");
-  const configFile = join(folder, "prometheus.yml");
-  writeFileSync(configFile, options.config);
+  const configFile = options.configFile ?? join(folder, "prometheus.yml");
+  if (options.configFile === undefined) writeFileSync(configFile, options.config ?? "");
   const port = options.port ?? (await freePort());
   const args = [
     `--config.file=${configFile}`,

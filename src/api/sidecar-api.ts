@@ -1,0 +1,179 @@
+import { Readable } from "node:stream";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AppError } from "../base/errors.ts";
+import type { PushedConfig, ShardRuntime } from "../shard/wire.ts";
+import type { ShardService } from "../shard/shard-service.ts";
+import {
+  decodeAssignment,
+  decodeConfig,
+  encodeAssignment,
+  encodeRuntime,
+  encodeStatus,
+  parseJson,
+} from "../shard/wire.ts";
+import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-client.ts";
+import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
+import { envelope } from "./server.ts";
+
+/** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
+export interface SidecarApiOptions {
+  readonly shard: Pick<ShardService, "runtime" | "statuses" | "assignment" | "setTargets">;
+  readonly engine: PrometheusEngine;
+  readonly client: PrometheusClient;
+  /** Takes, or in file mode compares, what the coordinator offers. */
+  readonly offerConfig: (pushed: PushedConfig) => Promise<void>;
+  /** The original configuration with its secrets hidden. */
+  readonly configText: () => string;
+  /** Sets the emergency switch; resolves when it is on disk. */
+  readonly stopScraping: (reason: string) => Promise<void>;
+}
+
+export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOptions): void {
+  const { shard, engine } = options;
+  app.addHook("onRequest", async (request, reply) => {
+    // A browser says where a request comes from; no page has business in here.
+    if (request.method !== "GET" && request.headers.origin !== undefined)
+      return reply.code(403).type("text/plain; charset=utf-8").send("not from a browser\n");
+    if (pathOf(request) === "/-/ready" && !engine.isUp)
+      return reply.code(503).type("text/plain; charset=utf-8").send("Service Unavailable");
+    return undefined;
+  });
+  app.get("/api/v1/shard/runtimeinfo", async () => {
+    await engine.refresh();
+    return envelope(encodeRuntime(runtimeOf(options)));
+  });
+  const statuses = async (): Promise<unknown> => {
+    await engine.refresh();
+    return envelope(encodeStatus(shard.statuses()));
+  };
+  app.get("/api/v1/shard/targets/status", statuses);
+  app.get("/api/v1/shard/targets", statuses);
+  app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
+  app.post("/api/v1/shard/targets", async (request) => {
+    await shard.setTargets(decodeAssignment(jsonOf(request.body)));
+    await engine.settled();
+    return envelope(undefined);
+  });
+  app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
+  app.post("/api/v1/status/config", async (request) => {
+    await options.offerConfig(decodeConfig(jsonOf(request.body)));
+    await engine.settled();
+    return envelope(undefined);
+  });
+  app.get("/api/v1/status/extra_config", async () =>
+    envelope({ json: JSON.stringify({ stopScrapeReason: engine.stopReason }) }),
+  );
+  app.post("/api/v1/status/extra_config", async (request) => {
+    await options.stopScraping(reasonOf(jsonOf(request.body)));
+    await engine.settled();
+    return envelope(undefined);
+  });
+  registerFacade(app, options.client);
+}
+
+/** A configuration that Prometheus does not run is not reported, so that the coordinator offers it again. */
+function runtimeOf({ shard, engine }: SidecarApiOptions): ShardRuntime {
+  const runtime = shard.runtime();
+  return engine.error === undefined ? runtime : { ...runtime, configHash: "" };
+}
+
+function reasonOf(body: unknown): string {
+  const reason =
+    typeof body === "object" && body !== null ? Reflect.get(body, "stopScrapeReason") : undefined;
+  if (typeof reason !== "string")
+    throw new AppError("bad-data", "cannot read stopScrapeReason: it must be text");
+  return reason;
+}
+
+/** What may be posted through to Prometheus: questions, nothing that changes it. */
+const POST_PATHS = new Set([
+  "/api/v1/query",
+  "/api/v1/query_range",
+  "/api/v1/query_exemplars",
+  "/api/v1/format_query",
+  "/api/v1/parse_query",
+  "/api/v1/series",
+  "/api/v1/labels",
+  "/api/v1/read",
+]);
+
+/** Headers that pass; credentials and cookies are not among them. */
+const REQUEST_HEADERS = [
+  "accept",
+  "accept-encoding",
+  "content-type",
+  "content-encoding",
+  "x-prometheus-remote-read-version",
+] as const;
+const RESPONSE_HEADERS = [
+  "content-type",
+  "content-encoding",
+  "cache-control",
+  "etag",
+  "last-modified",
+  "location",
+  "vary",
+] as const;
+
+/** Everything else goes to Prometheus, so that tools can use the sidecar's address for it. */
+function registerFacade(app: FastifyInstance, client: PrometheusClient): void {
+  app.route({
+    method: ["GET", "POST"],
+    url: "/*",
+    handler: async (request, reply) => {
+      const path = pathOf(request);
+      const isAsked = request.method === "GET" || request.method === "HEAD";
+      if ((!isAsked && !POST_PATHS.has(path)) || path.startsWith("/debug/"))
+        return reply
+          .code(405)
+          .send({ status: "error", errorType: "bad_data", error: `${path} is not passed on` });
+      return forward(request, reply, { client, path });
+    },
+  });
+}
+
+async function forward(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { client, path }: { client: PrometheusClient; path: string },
+): Promise<FastifyReply> {
+  const query = request.url.indexOf("?");
+  const headers: Record<string, string> = {};
+  for (const name of REQUEST_HEADERS) {
+    const value = request.headers[name];
+    if (typeof value === "string") headers[name] = value;
+  }
+  const abort = new AbortController();
+  reply.raw.once("close", () => abort.abort());
+  const response = await client.request({
+    method: request.method === "POST" ? "POST" : "GET",
+    path: query < 0 ? path : path + request.url.slice(query),
+    headers,
+    ...(request.method === "POST" && { body: rawBody(request.body) }),
+    timeoutMs: READ_TIMEOUT_MS,
+    signal: abort.signal,
+  });
+  for (const name of RESPONSE_HEADERS) {
+    const value = response.headers.get(name);
+    if (value !== undefined) reply.header(name, value);
+  }
+  return reply.code(response.status).send(Readable.from(response.body));
+}
+
+/** The path as Prometheus will see it, dots resolved. */
+function pathOf(request: FastifyRequest): string {
+  const path = request.url.split("?", 1)[0]!;
+  return URL.parse(`http://localhost${path}`)?.pathname ?? "/";
+}
+
+function rawBody(body: unknown): string | Uint8Array {
+  if (typeof body === "string") return body;
+  if (body instanceof URLSearchParams) return body.toString();
+  return Buffer.isBuffer(body) ? body : "";
+}
+
+function jsonOf(body: unknown): unknown {
+  if (typeof body === "string") return parseJson(body);
+  if (Buffer.isBuffer(body)) return parseJson(body.toString("utf8"));
+  throw new AppError("bad-data", "cannot read the body: it must be JSON");
+}

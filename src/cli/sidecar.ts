@@ -1,0 +1,131 @@
+import { join, resolve } from "node:path";
+import { createHttpServer, parseListenAddress } from "../api/server.ts";
+import { registerSidecarApi } from "../api/sidecar-api.ts";
+import { systemClock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { Registry } from "../base/metrics.ts";
+import type { Service } from "../base/service.ts";
+import { VERSION } from "../base/version.ts";
+import { printConfig } from "../config/print.ts";
+import type { Config } from "../config/types.ts";
+import { createGrpcServer } from "../grpc/server.ts";
+import { Labels } from "../model/labels.ts";
+import { ShardService } from "../shard/shard-service.ts";
+import type { PushedConfig } from "../shard/wire.ts";
+import { ConfigFile } from "../sidecar/config-file.ts";
+import { PrometheusClient } from "../sidecar/prometheus-client.ts";
+import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
+import { PrometheusQueryable } from "../sidecar/prometheus-queryable.ts";
+import { readSharedFile, writeSharedFile } from "../sidecar/shared-file.ts";
+import { createStoreServices } from "../store/store-server.ts";
+import type { FlagValues } from "./flags.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
+import { loggerOf, runUntilSignal } from "./run-role.ts";
+import type { SIDECAR_FLAGS } from "./sidecar-flags.ts";
+
+/** A list of 100,000 targets with their labels is about 60 MB. */
+const BODY_MAX_BYTES = 256 * 1024 * 1024;
+
+/** `shoal sidecar`: makes the Prometheus beside it a shard, and a store that queries reach. */
+export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promise<void> {
+  const logger = loggerOf(flags, flags.shardId);
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  const clock = systemClock;
+  const folder = resolve(flags.storePath);
+  const stopFile = join(folder, "stop-scraping.txt");
+  const client = new PrometheusClient(flags.prometheusUrl, `Shoal/${VERSION}`);
+  const engine = new PrometheusEngine({
+    client,
+    outputFile: resolve(flags.outputFile),
+    targetsFolder: join(folder, "targets"),
+    clock,
+    logger,
+  });
+  const shard = new ShardService({
+    id: flags.shardId,
+    folder: join(folder, "shard"),
+    engine,
+    headSeries: () => engine.headSeries,
+    grpcAddress: () => addressText(grpc.address()),
+    clock,
+    logger,
+    startedAtMs: clock.now(),
+  });
+  const configFile = flags.configFile === "" ? undefined : new ConfigFile(flags.configFile, shard);
+  const externalLabels = externalLabelsOf(() => shard.config);
+  const grpcListen = parseListenAddress(flags.grpcAddress);
+  const grpc = createGrpcServer({
+    host: grpcListen.host,
+    port: grpcListen.port,
+    logger,
+    services: createStoreServices({
+      queryable: new PrometheusQueryable(client),
+      externalLabels,
+      minTimeMs: () => engine.minTimeMs,
+      // New samples may arrive at any moment: a querier whose knowledge is seconds old must still ask.
+      maxTimeMs: () => Infinity,
+      ready: () => engine.isUp,
+    }),
+  });
+  const reload = async (): Promise<void> => {
+    await configFile?.load();
+    await engine.reload();
+  };
+  const http = createHttpServer({
+    listen: flags.listenAddress,
+    logger,
+    registry,
+    // The coordinator has to reach a sidecar whose Prometheus is not up yet.
+    ready: () => true,
+    reload,
+    corsOrigin: () => false,
+    bodyMaxBytes: BODY_MAX_BYTES,
+  });
+  registerSidecarApi(http.app, {
+    shard,
+    engine,
+    client,
+    offerConfig: async (pushed: PushedConfig) =>
+      configFile === undefined ? shard.setConfig(pushed) : configFile.offer(pushed),
+    configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
+    async stopScraping(reason) {
+      await writeSharedFile(stopFile, reason);
+      engine.stopScraping(reason);
+    },
+  });
+  const startUp: Service = {
+    name: "configuration",
+    async start() {
+      await engine.start();
+      engine.stopScraping((await readSharedFile(stopFile)) ?? "");
+      await shard.start();
+      await configFile?.load();
+    },
+    stop: async () => shard.stop(),
+  };
+  await runUntilSignal([startUp, grpc, http], {
+    logger,
+    onHangup: () =>
+      void reload().catch((error: unknown) =>
+        logger.error("cannot reload", { error: messageOf(error) }),
+      ),
+  });
+}
+
+/** The original configuration's, sorted once a configuration. */
+function externalLabelsOf(config: () => Config | undefined): () => Labels {
+  let of: Config | undefined;
+  let labels = Labels.EMPTY;
+  return () => {
+    const now = config();
+    if (now === of) return labels;
+    of = now;
+    labels = now === undefined ? Labels.EMPTY : Labels.fromObject(now.global.externalLabels);
+    return labels;
+  };
+}
+
+function addressText({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}

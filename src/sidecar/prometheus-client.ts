@@ -1,0 +1,154 @@
+import { AppError, messageOf } from "../base/errors.ts";
+import { Secret } from "../config/secret.ts";
+import type { HttpClientConfig } from "../config/types.ts";
+import { createHttpClient, type HttpClient, type HttpResponse } from "../http/client.ts";
+import { readText } from "../http/read-body.ts";
+
+/** Deadlines of calls to the neighbour, ms. A neighbour that hangs must not hang the sidecar. */
+export const ASK_TIMEOUT_MS = 4_000;
+/** Prometheus answers a reload when it is done; a large configuration takes a while. */
+export const RELOAD_TIMEOUT_MS = 60_000;
+export const READ_TIMEOUT_MS = 120_000;
+
+/** `/api/v1/targets` of 100,000 targets is about 200 MB. */
+const ANSWER_MAX_BYTES = 512 * 1024 * 1024;
+const ERROR_MAX_BYTES = 4_096;
+
+const PLAIN: HttpClientConfig = {
+  basicAuth: undefined,
+  authorization: undefined,
+  oauth2: undefined,
+  tls: {
+    ca: "",
+    caFile: "",
+    cert: "",
+    certFile: "",
+    key: Secret.NONE,
+    keyFile: "",
+    serverName: "",
+    insecureSkipVerify: false,
+    minVersion: "",
+    maxVersion: "",
+  },
+  followRedirects: false,
+  enableHttp2: false,
+  proxy: { url: "", noProxy: "", fromEnvironment: false, connectHeader: {} },
+  headers: {},
+};
+
+export interface AskOptions {
+  readonly parameters?: URLSearchParams;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RawRequest {
+  readonly method: "GET" | "HEAD" | "POST";
+  /** With the query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The neighbour Prometheus over HTTP. Every call rejects with AppError within its deadline. */
+export class PrometheusClient {
+  readonly #http: HttpClient;
+  readonly #base: string;
+  /** The base URL as messages show it, without user information. */
+  readonly #shown: string;
+
+  constructor(url: string, userAgent: string) {
+    const parsed = URL.parse(url);
+    if (parsed === null || !/^https?:$/.test(parsed.protocol))
+      throw new AppError(
+        "bad-data",
+        "cannot use --prometheus.url: it must be an http or https URL",
+      );
+    this.#base = url.replace(/\/+$/, "");
+    parsed.username = parsed.password = "";
+    this.#shown = parsed.href.replace(/\/+$/, "");
+    this.#http = createHttpClient(PLAIN, { userAgent });
+  }
+
+  /** Any status resolves. */
+  async request({ path, signal, ...rest }: RawRequest): Promise<HttpResponse> {
+    try {
+      return await this.#http.request({
+        ...rest,
+        url: `${this.#base}${path}`,
+        ...(signal !== undefined && { signal }),
+      });
+    } catch (error) {
+      const { code } = AppError.from(error, "unavailable");
+      throw new AppError(code, `cannot reach Prometheus at ${this.#shown}: ${this.#hide(error)}`);
+    }
+  }
+
+  /** The `data` of an API answer; `bad-data` and `execution` errors of Prometheus keep their code. */
+  async ask(path: string, options: AskOptions = {}): Promise<unknown> {
+    const { parameters, timeoutMs = ASK_TIMEOUT_MS, signal } = options;
+    const query = parameters === undefined ? "" : `?${parameters.toString()}`;
+    const response = await this.request({
+      method: "GET",
+      path: `${path}${query}`,
+      timeoutMs,
+      signal,
+    });
+    const text = await readText(response.body, ANSWER_MAX_BYTES);
+    return dataOf(text, response.status, `${this.#shown}${path}`);
+  }
+
+  /** Rejects with what Prometheus says when it refuses its configuration. */
+  async reload(): Promise<void> {
+    const response = await this.request({
+      method: "POST",
+      path: "/-/reload",
+      timeoutMs: RELOAD_TIMEOUT_MS,
+    });
+    const text = (await readText(response.body, ANSWER_MAX_BYTES)).slice(0, ERROR_MAX_BYTES).trim();
+    if (response.status === 200) return;
+    if (response.status === 403)
+      throw new AppError(
+        "unavailable",
+        "cannot reload Prometheus: start it with --web.enable-lifecycle",
+      );
+    const code = response.status === 500 ? "bad-data" : "unavailable";
+    throw new AppError(code, `cannot reload Prometheus: HTTP ${response.status}: ${text}`);
+  }
+
+  async text(path: string): Promise<string> {
+    const response = await this.request({ method: "GET", path, timeoutMs: ASK_TIMEOUT_MS });
+    const text = await readText(response.body, ANSWER_MAX_BYTES);
+    if (response.status === 200) return text;
+    throw new AppError("unavailable", `cannot read ${this.#shown}${path}: HTTP ${response.status}`);
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  #hide(error: unknown): string {
+    return messageOf(error).replaceAll(this.#base, this.#shown);
+  }
+}
+
+function dataOf(text: string, status: number, what: string): unknown {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // While it replays its write-ahead log, Prometheus answers in plain text.
+    throw new AppError("unavailable", `cannot ask ${what}: HTTP ${status}: ${text.slice(0, 200)}`);
+  }
+  const get = (name: string): unknown =>
+    typeof answer === "object" && answer !== null ? Reflect.get(answer, name) : undefined;
+  if (status === 200 && get("status") === "success") return get("data");
+  const type = get("errorType");
+  const code =
+    type === "bad_data" ? "bad-data" : type === "execution" ? "execution" : "unavailable";
+  const message = get("error");
+  const reason = typeof message === "string" ? message : `HTTP ${status}`;
+  throw new AppError(code, `cannot ask ${what}: ${reason}`);
+}

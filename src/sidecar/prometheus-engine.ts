@@ -1,0 +1,345 @@
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Config } from "../config/types.ts";
+import type { Target } from "../model/target.ts";
+import type { TargetStatus } from "../scrape/scrape-loop.ts";
+import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
+import { injectConfig } from "./inject-config.ts";
+import type { PrometheusClient } from "./prometheus-client.ts";
+import {
+  hasLoadedSince,
+  lowestTime,
+  type PrometheusView,
+  type ScrapeView,
+  viewPrometheus,
+} from "./prometheus-view.ts";
+import { readSharedFile, writeSharedFile } from "./shared-file.ts";
+import { printTargets, targetsFileName } from "./target-files.ts";
+
+export interface PrometheusEngineOptions {
+  readonly client: PrometheusClient;
+  /** The configuration that Prometheus was started with; written here. */
+  readonly outputFile: string;
+  /** Absolute; one file for each job's targets. */
+  readonly targetsFolder: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Until a configuration comes, Prometheus runs this one. */
+const EMPTY_CONFIG = "# No configuration has come yet.\nglobal: {}\n";
+
+const RETRY_MS = 5_000;
+/** A configuration that Prometheus refuses is offered again after this: a missing file may have come. */
+const REFUSED_RETRY_MS = 60_000;
+const HEARTBEAT_MS = 5_000;
+/** Every so many heartbeats the oldest sample's time is read. */
+const LOWEST_TIME_BEATS = 6;
+/** Answers this young are given again instead of asking Prometheus. */
+const VIEW_MAX_AGE_MS = 1_000;
+/** How long a target's first scrape is not told while Prometheus has no sample of its size. */
+const SIZE_WAIT_MS = 10_000;
+
+const NO_VIEW: PrometheusView = { targets: new Map(), headSeries: 0 };
+
+/**
+ * A real Prometheus as the scraping engine under a shard. What it is to scrape goes to it through files:
+ *
+ *     apply ─► targets' files ──(it watches them)──────────────► Prometheus
+ *          └─► generated configuration, if it changed ─► reload ──┘   │
+ *     status ◄── /api/v1/targets, scrape_samples_…, /status/tsdb ◄────┘
+ *
+ * A change of targets never reloads. A refused configuration is taken back from the disk, so that Prometheus can restart.
+ */
+export class PrometheusEngine {
+  readonly name = "prometheus";
+  readonly #options: PrometheusEngineOptions;
+  readonly #written = new Map<string, string>();
+  #update: ScrapeUpdate | undefined;
+  #targets: ReadonlyMap<string, Target> = new Map();
+  #stopReason = "";
+  #stoppedAtMs = 0;
+  /** What Prometheus is known to run; undefined when that is not known. */
+  #live: string | undefined;
+  #refused:
+    | { readonly text: string; readonly error: AppError; readonly untilMs: number }
+    | undefined;
+  #isFirstLook = true;
+  #forceReload = false;
+  #wanted = 0;
+  #done = 0;
+  #work: Promise<void> | undefined;
+  #error: AppError | undefined;
+  #cancelRetry = (): void => {};
+  #cancelBeat = (): void => {};
+  #beat: Promise<void> | undefined;
+  #beats = 0;
+  #isStopped = false;
+  #view = NO_VIEW;
+  #viewedAtMs = Number.NEGATIVE_INFINITY;
+  #viewing: Promise<void> | undefined;
+  #isUp = false;
+  #lowestTimeMs: number | undefined;
+
+  constructor(options: PrometheusEngineOptions) {
+    this.#options = options;
+  }
+
+  /** Makes sure that there is a file for Prometheus to start with. */
+  async start(): Promise<void> {
+    const { outputFile, targetsFolder } = this.#options;
+    try {
+      await mkdir(targetsFolder, { recursive: true });
+      await mkdir(dirname(outputFile), { recursive: true });
+    } catch (error) {
+      throw new AppError("unavailable", `cannot make a folder: ${messageOf(error)}`);
+    }
+    if ((await readSharedFile(outputFile)) === undefined)
+      await writeSharedFile(outputFile, EMPTY_CONFIG);
+    this.#scheduleBeat(0);
+  }
+
+  /** What Prometheus was given stays: it scrapes on. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelRetry();
+    this.#cancelBeat();
+    await Promise.all([this.#work, this.#beat, this.#viewing?.catch(() => {})]);
+    await this.#options.client.close();
+  }
+
+  /** Brings Prometheus to this configuration and these targets; `settled` tells how it went. */
+  apply(update: ScrapeUpdate): void {
+    this.#update = update;
+    this.#targets = new Map(update.targets.map((target) => [target.hash, target]));
+    this.#change();
+  }
+
+  /** Reads again what the configuration includes and reloads Prometheus, changed or not: rule files may have changed. */
+  reload(): Promise<void> {
+    this.#forceReload = true;
+    this.#change();
+    return this.settled();
+  }
+
+  /** The emergency switch: while there is a reason, nothing is scraped. "" scrapes again. */
+  stopScraping(reason: string): void {
+    if (reason === this.#stopReason) return;
+    this.#stopReason = reason;
+    this.#stoppedAtMs = this.#options.clock.now();
+    this.#change();
+  }
+
+  get stopReason(): string {
+    return this.#stopReason;
+  }
+
+  /** Resolves when Prometheus runs what was last asked for; rejects with why not. It is tried again all the same. */
+  async settled(): Promise<void> {
+    while (this.#work !== undefined) await this.#work;
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** Prometheus runs the last configuration. */
+  get isSettled(): boolean {
+    return this.#done === this.#wanted;
+  }
+
+  get error(): AppError | undefined {
+    return this.#error;
+  }
+
+  /** Asks Prometheus how it is doing, unless that was just done; rejects when it does not answer. */
+  async refresh(): Promise<void> {
+    const { clock, client } = this.#options;
+    if (clock.monotonic() - this.#viewedAtMs < VIEW_MAX_AGE_MS) return;
+    this.#viewing ??= (async () => {
+      try {
+        this.#view = await viewPrometheus(client);
+        this.#viewedAtMs = clock.monotonic();
+      } finally {
+        this.#viewing = undefined;
+      }
+    })();
+    await this.#viewing;
+  }
+
+  /** As of the last `refresh`. */
+  get headSeries(): number {
+    return this.#view.headSeries;
+  }
+
+  /** Of its oldest sample; -Infinity while that is not known. */
+  get minTimeMs(): number {
+    return this.#lowestTimeMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** It answered the last heartbeat. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** As of the last `refresh`. */
+  status(): TargetStatus[] {
+    const nowMs = this.#options.clock.now();
+    return [...this.#targets.values()].flatMap((target) => {
+      if (this.#stopReason !== "")
+        return [
+          { ...NO_SCRAPE, target, lastError: this.#stopReason, lastScrapeMs: this.#stoppedAtMs },
+        ];
+      const view = this.#view.targets.get(target.hash);
+      return view === undefined ? [] : statusOf(target, view, nowMs);
+    });
+  }
+
+  #change(): void {
+    this.#wanted++;
+    this.#cancelRetry();
+    this.#work ??= this.#catchUp();
+  }
+
+  async #catchUp(): Promise<void> {
+    const { logger, clock } = this.#options;
+    // The caller has to hold the promise before the first step can end it.
+    await Promise.resolve();
+    while (this.#done !== this.#wanted && !this.#isStopped) {
+      const version = this.#wanted;
+      try {
+        if (this.#update !== undefined) await this.#bring(this.#update);
+        this.#done = version;
+        this.#error = undefined;
+      } catch (error) {
+        if (version !== this.#wanted) continue;
+        this.#error = AppError.from(error);
+        logger.warn("cannot bring Prometheus up to date", { error: this.#error });
+        this.#cancelRetry = clock.after(RETRY_MS, () => {
+          if (!this.#isStopped) this.#work ??= this.#catchUp();
+        });
+        break;
+      }
+    }
+    this.#work = undefined;
+  }
+
+  async #bring({ config, targets }: ScrapeUpdate): Promise<void> {
+    const { outputFile, targetsFolder, client, logger, clock } = this.#options;
+    const text = injectConfig(config.source, {
+      path: "the configuration",
+      baseFolder: config.baseFolder,
+      targetsFolder,
+    });
+    // A new job's file is there before Prometheus hears of it.
+    await this.#writeTargets(config, this.#stopReason === "" ? targets : []);
+    const before = await readSharedFile(outputFile);
+    if (this.#isFirstLook && before === text) await this.#lookAtLive(text);
+    this.#isFirstLook = false;
+    if (text === this.#live && before === text && !this.#forceReload) return;
+    this.#refuseAgain(text);
+    if (before !== text) await writeSharedFile(outputFile, text);
+    this.#live = undefined;
+    try {
+      await client.reload();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "bad-data") throw error;
+      this.#refused = { text, error, untilMs: clock.monotonic() + REFUSED_RETRY_MS };
+      if (before !== undefined) await writeSharedFile(outputFile, before);
+      throw error;
+    }
+    this.#refused = undefined;
+    this.#live = text;
+    this.#forceReload = false;
+    logger.info("Prometheus runs a new configuration", { jobs: config.scrapeConfigs.length });
+    await this.#removeStrangers(config);
+  }
+
+  /** Throws what Prometheus said to the same text a moment ago. */
+  #refuseAgain(text: string): void {
+    const refused = this.#refused;
+    if (refused?.text !== text || this.#forceReload) return;
+    if (this.#options.clock.monotonic() < refused.untilMs) throw refused.error;
+  }
+
+  /** After a restart of the sidecar: Prometheus need not reload what it has. */
+  async #lookAtLive(text: string): Promise<void> {
+    const { client, outputFile } = this.#options;
+    const { mtimeMs } = await stat(outputFile);
+    if (await hasLoadedSince(client, mtimeMs)) this.#live = text;
+  }
+
+  async #writeTargets(config: Config, targets: readonly Target[]): Promise<void> {
+    const byJob = Map.groupBy(targets, (target) => target.job);
+    for (const { jobName } of config.scrapeConfigs) {
+      const path = join(this.#options.targetsFolder, targetsFileName(jobName));
+      const text = printTargets(byJob.get(jobName) ?? []);
+      const known = this.#written.get(path) ?? (await readSharedFile(path));
+      if (known !== text) await writeSharedFile(path, text);
+      this.#written.set(path, text);
+    }
+  }
+
+  /** Files of jobs that are gone. */
+  async #removeStrangers(config: Config): Promise<void> {
+    const { targetsFolder } = this.#options;
+    const known = new Set(config.scrapeConfigs.map(({ jobName }) => targetsFileName(jobName)));
+    for (const file of await readdir(targetsFolder)) {
+      if (known.has(file) || !file.endsWith(".json")) continue;
+      const path = join(targetsFolder, file);
+      this.#written.delete(path);
+      await rm(path, { force: true });
+    }
+  }
+
+  #scheduleBeat(delayMs: number): void {
+    if (this.#isStopped) return;
+    this.#cancelBeat = this.#options.clock.after(delayMs, () => {
+      this.#beat = this.#heartbeat().finally(() => this.#scheduleBeat(HEARTBEAT_MS));
+    });
+  }
+
+  /** Never rejects. */
+  async #heartbeat(): Promise<void> {
+    const { client, clock, logger } = this.#options;
+    const wasUp = this.#isUp;
+    try {
+      await client.text("/-/ready");
+      if (!wasUp || this.#beats++ % LOWEST_TIME_BEATS === 0)
+        this.#lowestTimeMs = await lowestTime(client, clock.now());
+      this.#isUp = true;
+      if (!wasUp) logger.info("Prometheus is ready");
+    } catch (error) {
+      this.#isUp = false;
+      if (wasUp) logger.warn("Prometheus is not ready", { error });
+    }
+  }
+}
+
+const NO_SCRAPE = {
+  health: "down",
+  lastError: "",
+  lastScrapeMs: 0,
+  lastDurationMs: 0,
+  seriesScraped: 0,
+  seriesPostRelabel: 0,
+  seriesAdded: 0,
+  bodyBytes: 0,
+  scrapes: 0,
+} as const;
+
+function statusOf(target: Target, view: ScrapeView, nowMs: number): TargetStatus[] {
+  const { seriesScraped, seriesPostRelabel, ...rest } = view;
+  const isMeasured = seriesScraped !== undefined && seriesPostRelabel !== undefined;
+  // A good scrape is told together with its size, lest the target count as empty.
+  if (view.health === "up" && !isMeasured && nowMs - view.lastScrapeMs < SIZE_WAIT_MS) return [];
+  return [
+    {
+      ...NO_SCRAPE,
+      ...rest,
+      target,
+      seriesScraped: seriesScraped ?? 0,
+      seriesPostRelabel: seriesPostRelabel ?? 0,
+    },
+  ];
+}

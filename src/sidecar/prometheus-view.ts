@@ -1,0 +1,128 @@
+import { AppError } from "../base/errors.ts";
+import { Labels, METRIC_NAME } from "../model/labels.ts";
+import type { TargetHealth } from "../model/target.ts";
+import type { PrometheusClient } from "./prometheus-client.ts";
+import { HASH_LABEL } from "./target-files.ts";
+
+/** How Prometheus scrapes one of the sidecar's targets. */
+export interface ScrapeView {
+  readonly health: TargetHealth;
+  readonly lastError: string;
+  /** 0 before the first scrape. */
+  readonly lastScrapeMs: number;
+  readonly lastDurationMs: number;
+  /** Undefined while Prometheus has stored no sample about it. */
+  readonly seriesScraped: number | undefined;
+  readonly seriesPostRelabel: number | undefined;
+}
+
+export interface PrometheusView {
+  /** By target hash. */
+  readonly targets: ReadonlyMap<string, ScrapeView>;
+  /** Series in the head, those that targets have left behind included. */
+  readonly headSeries: number;
+}
+
+const SCRAPED = "scrape_samples_scraped";
+const POST_RELABEL = "scrape_samples_post_metric_relabeling";
+
+/** Asks Prometheus how it is doing. Rejects when it does not answer or is not ready. */
+export async function viewPrometheus(client: PrometheusClient): Promise<PrometheusView> {
+  const [targets, status, samples] = await Promise.all([
+    client.ask("/api/v1/targets", { parameters: new URLSearchParams({ state: "active" }) }),
+    client.ask("/api/v1/status/tsdb", { parameters: new URLSearchParams({ limit: "1" }) }),
+    client.ask("/api/v1/query", {
+      parameters: new URLSearchParams({ query: `{__name__=~"${SCRAPED}|${POST_RELABEL}"}` }),
+    }),
+  ]);
+  const headSeries = get(get(status, "headStats"), "numSeries");
+  if (typeof headSeries !== "number") throw unexpected("/api/v1/status/tsdb");
+  return { targets: targetViews(targets, loadsOf(samples)), headSeries };
+}
+
+interface Loads {
+  scraped?: number;
+  postRelabel?: number;
+}
+
+/** The load samples by the labels of their target. */
+function loadsOf(data: unknown): Map<string, Loads> {
+  const loads = new Map<string, Loads>();
+  for (const sample of listOf(get(data, "result"), "/api/v1/query")) {
+    const labels = labelsOf(get(sample, "metric"));
+    const value = get(sample, "value");
+    const number = Number(Array.isArray(value) ? value[1] : undefined);
+    if (!Number.isFinite(number)) continue;
+    const key = labels.without([METRIC_NAME]).key();
+    let entry = loads.get(key);
+    if (entry === undefined) loads.set(key, (entry = {}));
+    if (labels.get(METRIC_NAME) === SCRAPED) entry.scraped = number;
+    else entry.postRelabel = number;
+  }
+  return loads;
+}
+
+function targetViews(data: unknown, loads: ReadonlyMap<string, Loads>): Map<string, ScrapeView> {
+  const views = new Map<string, ScrapeView>();
+  for (const target of listOf(get(data, "activeTargets"), "/api/v1/targets")) {
+    const hash = get(get(target, "discoveredLabels"), HASH_LABEL);
+    if (typeof hash !== "string") continue;
+    const health = get(target, "health");
+    const lastError = get(target, "lastError");
+    const load = loads.get(labelsOf(get(target, "labels")).key());
+    views.set(hash, {
+      health: health === "up" || health === "down" ? health : "unknown",
+      lastError: typeof lastError === "string" ? lastError : "",
+      lastScrapeMs: timeOf(get(target, "lastScrape")),
+      lastDurationMs: Number(get(target, "lastScrapeDuration") ?? 0) * 1000,
+      seriesScraped: load?.scraped,
+      seriesPostRelabel: load?.postRelabel,
+    });
+  }
+  return views;
+}
+
+/** The time of the oldest sample, in ms; undefined when Prometheus has none or does not say. */
+export async function lowestTime(
+  client: PrometheusClient,
+  nowMs: number,
+): Promise<number | undefined> {
+  const metrics = await client.text("/metrics");
+  const seconds = Number(/^prometheus_tsdb_lowest_timestamp_seconds (\S+)$/m.exec(metrics)?.[1]);
+  // An empty database says the largest time there is.
+  return Number.isFinite(seconds) && seconds * 1000 <= nowMs ? seconds * 1000 : undefined;
+}
+
+/** Whether Prometheus runs, since `sinceMs` or later, the configuration that its file then had. */
+export async function hasLoadedSince(client: PrometheusClient, sinceMs: number): Promise<boolean> {
+  const info = await client.ask("/api/v1/status/runtimeinfo");
+  // It tells whole seconds.
+  const loadedMs = timeOf(get(info, "lastConfigTime"));
+  return get(info, "reloadConfigSuccess") === true && loadedMs >= Math.floor(sinceMs / 1000) * 1000;
+}
+
+function timeOf(value: unknown): number {
+  if (typeof value !== "string" || value.startsWith("0001-")) return 0;
+  const timeMs = Date.parse(value);
+  return Number.isNaN(timeMs) ? 0 : timeMs;
+}
+
+function labelsOf(value: unknown): Labels {
+  if (typeof value !== "object" || value === null) return Labels.EMPTY;
+  return Labels.fromPairs(Object.entries(value).map(([name, text]) => [name, String(text)]));
+}
+
+function get(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
+}
+
+function listOf(value: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw unexpected(path);
+  return value;
+}
+
+function unexpected(path: string): AppError {
+  return new AppError("unavailable", `cannot read Prometheus's answer to ${path}`);
+}

@@ -1,0 +1,271 @@
+import { crc32c } from "../base/crc32c.ts";
+import { AppError } from "../base/errors.ts";
+import { compressSnappy, decompressSnappy } from "../base/snappy.ts";
+import { encodeXor } from "../chunk/xor.ts";
+import { Labels } from "../model/labels.ts";
+import type { Matcher, MatchOperator } from "../model/matcher.ts";
+import {
+  MATCHER_EQ,
+  MATCHER_NEQ,
+  MATCHER_NRE,
+  MATCHER_RE,
+  writeMatchers,
+} from "../proto/series-request.ts";
+import { corrupt, ProtoReader, ProtoWriter } from "../proto/wire.ts";
+import {
+  type Chunk,
+  type ChunkEncoding,
+  ENCODING_FLOAT_HISTOGRAM,
+  ENCODING_HISTOGRAM,
+  ENCODING_XOR,
+  type Series,
+} from "../storage/queryable.ts";
+
+/**
+ * Prometheus's remote read (https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/), client side.
+ *
+ * Streamed answers are frames, each a `prometheus.ChunkedReadResponse` whose chunks are those of a block:
+ *
+ *     ┌────────────────┬──────────────────────┬───────────────┐
+ *     │ size (uvarint) │ CRC-32C (4 B, big e.) │ message       │  … until the body ends
+ *     └────────────────┴──────────────────────┴───────────────┘
+ */
+export const STREAMED_TYPE = "application/x-streamed-protobuf";
+export const READ_HEADERS = {
+  "Content-Type": "application/x-protobuf",
+  "Content-Encoding": "snappy",
+  "X-Prometheus-Remote-Read-Version": "0.1.0",
+} as const;
+
+/** Prometheus's frames are about 1 MiB; one series' chunk may stretch them. */
+export const FRAME_MAX_BYTES = 64 * 1024 * 1024;
+export const SAMPLES_MAX_BYTES = 512 * 1024 * 1024;
+
+const RESPONSE_SAMPLES = 0;
+const RESPONSE_STREAMED_CHUNKS = 1;
+const SAMPLES_PER_CHUNK = 120;
+const CHECKSUM_BYTES = 4;
+const VARINT_MAX_BYTES = 5;
+
+const TYPES: Readonly<Record<MatchOperator, number>> = {
+  "=": MATCHER_EQ,
+  "!=": MATCHER_NEQ,
+  "=~": MATCHER_RE,
+  "!~": MATCHER_NRE,
+};
+
+/** A `prometheus.ReadRequest` with one query, compressed. Streamed chunks are preferred, samples accepted. */
+export function encodeReadRequest(query: {
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly matchers: readonly Matcher[];
+}): Uint8Array {
+  const writer = new ProtoWriter();
+  // Both accepted types are written out, packed: the default value would otherwise vanish.
+  const before = writer.size;
+  writer.varint(RESPONSE_SAMPLES);
+  writer.varint(RESPONSE_STREAMED_CHUNKS);
+  writer.message(2, before);
+  const start = writer.size;
+  writeMatchers(
+    writer,
+    3,
+    query.matchers.map(({ name, operator, value }) => ({ type: TYPES[operator], name, value })),
+  );
+  writer.int64(2, query.maxTimeMs);
+  writer.int64(1, query.minTimeMs);
+  writer.message(1, start);
+  return compressSnappy(writer.finish());
+}
+
+/** The series of a streamed answer, frame by frame; a series may go on in the next frame. Throws `corrupt`. */
+export async function* decodeFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Series[]> {
+  let pieces: Uint8Array[] = [];
+  let size = 0;
+  let needed = 1;
+  for await (const piece of body) {
+    pieces.push(piece);
+    size += piece.length;
+    // Pieces are put together only when a frame is complete.
+    if (size < needed) continue;
+    const held = pieces.length === 1 ? piece : Buffer.concat(pieces, size);
+    let at = 0;
+    for (;;) {
+      const frame = frameAt(held, at);
+      needed = frame.end - at;
+      if (frame.end > held.length) break;
+      if (crc32c(held, frame.start, frame.end) !== frame.checksum)
+        throw corrupt("a frame's checksum differs");
+      // A copy: chunks outlive the buffer of the connection.
+      yield decodeChunkedResponse(held.slice(frame.start, frame.end));
+      at = frame.end;
+    }
+    pieces = at < held.length ? [held.subarray(at)] : [];
+    size = held.length - at;
+  }
+  if (size > 0) throw corrupt("the stream ends within a frame");
+}
+
+/** The frame at `at`; `end` beyond the bytes says how many are needed at least to know more. */
+function frameAt(bytes: Uint8Array, at: number): { start: number; end: number; checksum: number } {
+  let size = 0;
+  let scale = 1;
+  let i = at;
+  for (;;) {
+    if (i >= bytes.length) return { start: i, end: i + 1, checksum: 0 };
+    if (i - at >= VARINT_MAX_BYTES) throw corrupt("a frame's size is too large");
+    const byte = bytes[i++]!;
+    size += (byte & 0x7f) * scale;
+    scale *= 128;
+    if (byte < 0x80) break;
+  }
+  if (size > FRAME_MAX_BYTES)
+    throw new AppError("resource-exhausted", `cannot read a frame of ${size} bytes`);
+  const start = i + CHECKSUM_BYTES;
+  const checksum =
+    start > bytes.length
+      ? 0
+      : ((bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!) >>> 0;
+  return { start, end: start + size, checksum };
+}
+
+function decodeChunkedResponse(message: Uint8Array): Series[] {
+  const series: Series[] = [];
+  const reader = new ProtoReader(message);
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x0a) series.push(decodeChunkedSeries(reader.nested()));
+    else reader.skip(key);
+  }
+  return series;
+}
+
+function decodeChunkedSeries(reader: ProtoReader): Series {
+  const labels: string[] = [];
+  const chunks: Chunk[] = [];
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x0a) decodeLabel(reader.nested(), labels);
+    else if (key === 0x12) chunks.push(decodeChunk(reader.nested()));
+    else reader.skip(key);
+  }
+  return { labels: Labels.fromSorted(labels), chunks };
+}
+
+function decodeLabel(reader: ProtoReader, into: string[]): void {
+  let name = "";
+  let value = "";
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x0a) name = reader.string();
+    else if (key === 0x12) value = reader.string();
+    else reader.skip(key);
+  }
+  into.push(name, value);
+}
+
+function decodeChunk(reader: ProtoReader): Chunk {
+  let minTimeMs = 0;
+  let maxTimeMs = 0;
+  let type = 0;
+  let data: Uint8Array = new Uint8Array(0);
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x08) minTimeMs = reader.int64();
+    else if (key === 0x10) maxTimeMs = reader.int64();
+    else if (key === 0x18) type = reader.uint32();
+    else if (key === 0x22) data = reader.view();
+    else reader.skip(key);
+  }
+  return { encoding: encodingOf(type), minTimeMs, maxTimeMs, data };
+}
+
+function encodingOf(type: number): ChunkEncoding {
+  switch (type) {
+    case ENCODING_XOR:
+    case ENCODING_HISTOGRAM:
+    case ENCODING_FLOAT_HISTOGRAM:
+      return type;
+    default:
+      throw new AppError("unavailable", `cannot read Prometheus's chunk encoding ${type}`);
+  }
+}
+
+/** What a server without streaming answers, as XOR chunks of 120 samples. Throws `corrupt`. */
+export function decodeReadResponse(body: Uint8Array): {
+  series: Series[];
+  /** Series whose native histograms are left out: they do not fit this answer. */
+  histogramSeries: number;
+} {
+  const reader = new ProtoReader(decompressSnappy(body, SAMPLES_MAX_BYTES));
+  const series: Series[] = [];
+  let histogramSeries = 0;
+  while (reader.more) {
+    const key = reader.key();
+    if (key !== 0x0a) {
+      reader.skip(key);
+      continue;
+    }
+    const result = reader.nested();
+    while (result.more) {
+      const inner = result.key();
+      if (inner !== 0x0a) {
+        result.skip(inner);
+        continue;
+      }
+      const one = decodeTimeSeries(result.nested());
+      series.push(one.series);
+      if (one.hasHistograms) histogramSeries++;
+    }
+  }
+  return { series, histogramSeries };
+}
+
+function decodeTimeSeries(reader: ProtoReader): { series: Series; hasHistograms: boolean } {
+  const labels: string[] = [];
+  const samples: ProtoReader[] = [];
+  let hasHistograms = false;
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x0a) decodeLabel(reader.nested(), labels);
+    else if (key === 0x12) samples.push(reader.nested());
+    else {
+      if (key === 0x22) hasHistograms = true;
+      reader.skip(key);
+    }
+  }
+  return {
+    series: { labels: Labels.fromSorted(labels), chunks: encodeSamples(samples) },
+    hasHistograms,
+  };
+}
+
+/** Values are copied bit by bit: staleness markers are NaNs that must not change. */
+function encodeSamples(samples: readonly ProtoReader[]): Chunk[] {
+  const times = new Float64Array(samples.length);
+  const values = new Float64Array(samples.length);
+  const bytes = new Uint8Array(values.buffer);
+  samples.forEach((sample, i) => {
+    while (sample.more) {
+      const key = sample.key();
+      if (key === 0x09) {
+        if (sample.end - sample.at < 8) throw corrupt("it is cut off");
+        for (let b = 0; b < 8; b++) bytes[i * 8 + b] = sample.bytes[sample.at + b]!;
+        sample.at += 8;
+      } else if (key === 0x10) times[i] = sample.int64();
+      else sample.skip(key);
+    }
+    if (i > 0 && times[i]! < times[i - 1]!) throw corrupt("samples are not in the order of time");
+  });
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < samples.length; start += SAMPLES_PER_CHUNK) {
+    const end = Math.min(start + SAMPLES_PER_CHUNK, samples.length);
+    chunks.push({
+      encoding: ENCODING_XOR,
+      minTimeMs: times[start]!,
+      maxTimeMs: times[end - 1]!,
+      data: encodeXor(times, values, { start, end }),
+    });
+  }
+  return chunks;
+}

@@ -1,0 +1,44 @@
+import { open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AppError, messageOf, systemCode } from "../base/errors.ts";
+
+/**
+ * Files that the neighbour reads, perhaps as another user of the same group: they may hold secrets, so nobody else can
+ * read them.
+ */
+const MODE = 0o640;
+
+/** Replaces `path` so that its reader, a crash or a power cut finds the old or the new text, never a mixture. */
+export async function writeSharedFile(path: string, text: string): Promise<void> {
+  const draft = `${path}.tmp`;
+  try {
+    const file = await open(draft, "w", MODE);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    const folder = await open(dirname(path), "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    throw new AppError("unavailable", `cannot write ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Undefined when there is none. */
+export async function readSharedFile(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw new AppError("unavailable", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
