@@ -1,5 +1,15 @@
 import { AppError } from "../../base/errors.ts";
-import { ABSENT, collect, copyPoint, type Row, type RowSink, type VectorOperator } from "./row.ts";
+import { compareLabels, type Labels } from "../../model/labels.ts";
+import {
+  ABSENT,
+  collect,
+  copyPoint,
+  hasPoints,
+  visibleLabels,
+  type Row,
+  type RowSink,
+  type VectorOperator,
+} from "./row.ts";
 
 /** Prometheus's text for two elements of a vector that cannot be told apart. */
 export function duplicateLabelsError(): AppError {
@@ -8,6 +18,9 @@ export function duplicateLabelsError(): AppError {
 
 /** Rows with equal labels become one; throws when two of them have a point at the same step. The rows are consumed. */
 export function mergeEqualRows(rows: readonly Row[]): Row[] {
+  // Fast path: rows mostly come in label order, and then neighbours tell.
+  if (rows.every((row, i) => i === 0 || compareLabels(rows[i - 1]!.labels, row.labels) < 0))
+    return [...rows];
   const byKey = new Map<string, Row>();
   for (const row of rows) {
     const key = row.labels.key();
@@ -35,11 +48,42 @@ export function uniqueRows(operator: VectorOperator, options: { merge: boolean }
     kind: "vector",
     async stream(query, sink: RowSink) {
       if (query.delayedNameRemoval) return operator.stream(query, sink);
+      if (!options.merge) {
+        const seen = new DistinctLabels();
+        return operator.stream(query, (row) => {
+          if (!hasPoints(row)) return;
+          row.labels = visibleLabels(row, query);
+          row.dropName = false;
+          seen.add(row.labels);
+          sink(row);
+        });
+      }
       const { rows, samples } = await collect(operator, query);
       const merged = mergeEqualRows(rows);
-      if (!options.merge && merged.length !== rows.length) throw duplicateLabelsError();
       query.budget.release(samples);
       for (const row of merged) sink(row);
     },
   };
+}
+
+/** Throws at the second of two equal label sets. */
+class DistinctLabels {
+  readonly #inOrder: Labels[] = [];
+  /** Made at the first label set that is out of order. */
+  #keys: Set<string> | undefined;
+
+  add(labels: Labels): void {
+    if (this.#keys === undefined) {
+      const last = this.#inOrder.at(-1);
+      const order = last === undefined ? -1 : compareLabels(last, labels);
+      if (order < 0) {
+        this.#inOrder.push(labels);
+        return;
+      }
+      this.#keys = new Set(this.#inOrder.map((earlier) => earlier.key()));
+    }
+    const key = labels.key();
+    if (this.#keys.has(key)) throw duplicateLabelsError();
+    this.#keys.add(key);
+  }
 }
