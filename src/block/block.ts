@@ -7,7 +7,6 @@ import { IndexReader } from "../index/reader.ts";
 import { sortSeries } from "../storage/merge.ts";
 import {
   type Chunk,
-  ENCODING_XOR,
   type LabelRequest,
   type LabelResult,
   type Queryable,
@@ -17,7 +16,7 @@ import {
 } from "../storage/queryable.ts";
 import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
-import { withoutDeleted } from "./recode.ts";
+import { isWritable, withoutDeleted } from "./recode.ts";
 import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
 
 /** Series in one batch of a result; their chunks are read in few pieces. */
@@ -224,12 +223,10 @@ export class Block implements Queryable {
     const kept: Chunk[] = [];
     for (const chunk of chunks) {
       if (coverage(intervals, chunk) === "none") kept.push(chunk);
-      else if (chunk.encoding === ENCODING_XOR) {
-        const rest = withoutDeleted(chunk, intervals);
-        if (rest !== undefined) kept.push(rest);
-      } else
+      else if (isWritable(chunk)) kept.push(...withoutDeleted(chunk, intervals));
+      else
         warnings.push(
-          `block ${this.meta.ulid}: chunks of encoding ${chunk.encoding} that are deleted in part are left out`,
+          `block ${this.meta.ulid}: chunks of an unknown encoding that are deleted in part are left out`,
         );
     }
     return kept;

@@ -1,6 +1,7 @@
-import { AppError } from "../base/errors.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import type { FloatHistogram } from "../model/histogram.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
+import { decodeHistogramChunk, encodeHistogramRun } from "./recode.ts";
 
 /** Samples of a chunk that is made from overlapping ones, as Prometheus does. */
 const MERGED_CHUNK_SAMPLES = 120;
@@ -58,8 +59,9 @@ const spare = { a: new Run(), b: new Run(), next: new Run() };
 
 /**
  * The chunks of one series from several blocks as one list in order of time without overlap. Chunks that overlap none
- * are passed on as they are, and so is one of several equal ones; float chunks that overlap are decoded and made anew,
- * and of samples at the same time the one of the first list stays. Throws `execution` for overlapping histograms.
+ * are passed on as they are, and so is one of several equal ones; chunks that overlap are decoded and made anew, and of
+ * samples at the same time the one of the first list stays. Throws `execution` for overlapping chunks of an encoding
+ * that cannot be written.
  */
 export function mergeChunkLists(lists: readonly (readonly Chunk[])[]): readonly Chunk[] {
   const filled = lists.filter((list) => list.length > 0);
@@ -95,12 +97,10 @@ function mergeGroup(chunks: readonly Chunk[], out: Chunk[]): void {
     out.push(unique[0]!);
     return;
   }
-  const foreign = unique.find(({ encoding }) => encoding !== ENCODING_XOR);
-  if (foreign !== undefined)
-    throw new AppError(
-      "execution",
-      `cannot merge overlapping chunks: one has encoding ${foreign.encoding}`,
-    );
+  if (unique.some(({ encoding }) => encoding !== ENCODING_XOR)) {
+    mergeMixed(unique, out);
+    return;
+  }
   let { a: merged, next } = spare;
   merged.read(unique[0]!);
   for (const chunk of unique.slice(1)) {
@@ -108,13 +108,78 @@ function mergeGroup(chunks: readonly Chunk[], out: Chunk[]): void {
     next.merge(merged, spare.b);
     [merged, next] = [next, merged];
   }
-  for (let start = 0; start < merged.count; start += MERGED_CHUNK_SAMPLES) {
-    const end = Math.min(start + MERGED_CHUNK_SAMPLES, merged.count);
+  encodeFloats(merged, out);
+}
+
+interface Sample {
+  readonly timeMs: number;
+  readonly encoding: Chunk["encoding"];
+  /** Where the value is: the run and the place in it for a float. */
+  readonly run: Run | undefined;
+  readonly index: number;
+  readonly histogram: FloatHistogram | undefined;
+}
+
+/** As `mergeGroup` with histograms among them: rare, so plain objects do. */
+function mergeMixed(chunks: readonly Chunk[], out: Chunk[]): void {
+  const byTime = new Map<number, Sample>();
+  for (const chunk of chunks) {
+    const { encoding } = chunk;
+    if (encoding === ENCODING_XOR) {
+      const run = new Run();
+      run.read(chunk);
+      for (let index = 0; index < run.count; index++) {
+        const timeMs = run.times[index]!;
+        if (!byTime.has(timeMs))
+          byTime.set(timeMs, { timeMs, encoding, run, index, histogram: undefined });
+      }
+    } else {
+      const { times, histograms } = decodeHistogramChunk(chunk);
+      for (const [index, histogram] of histograms.entries()) {
+        const timeMs = times[index]!;
+        if (!byTime.has(timeMs))
+          byTime.set(timeMs, { timeMs, encoding, run: undefined, index, histogram });
+      }
+    }
+  }
+  const samples = [...byTime.values()].sort((a, b) => a.timeMs - b.timeMs);
+  for (let from = 0; from < samples.length;) {
+    const { encoding } = samples[from]!;
+    let to = from + 1;
+    while (to < samples.length && samples[to]!.encoding === encoding) to++;
+    encodeRun(samples.slice(from, to), encoding, out);
+    from = to;
+  }
+}
+
+function encodeRun(samples: readonly Sample[], encoding: Chunk["encoding"], out: Chunk[]): void {
+  const times = Float64Array.from(samples, ({ timeMs }) => timeMs);
+  if (encoding !== ENCODING_XOR) {
+    const histograms = samples.map(({ histogram }) => histogram!);
+    out.push(...encodeHistogramRun(encoding, { times, histograms }));
+    return;
+  }
+  const values = new Float64Array(samples.length);
+  const words = new Int32Array(values.buffer);
+  for (const [i, { run, index }] of samples.entries()) {
+    words[2 * i] = run!.words[2 * index]!;
+    words[2 * i + 1] = run!.words[2 * index + 1]!;
+  }
+  encodeFloats({ times, values, count: samples.length }, out);
+}
+
+/** Float samples as chunks of 120. */
+function encodeFloats(
+  run: { times: Float64Array; values: Float64Array; count: number },
+  out: Chunk[],
+): void {
+  for (let start = 0; start < run.count; start += MERGED_CHUNK_SAMPLES) {
+    const end = Math.min(start + MERGED_CHUNK_SAMPLES, run.count);
     out.push({
       encoding: ENCODING_XOR,
-      minTimeMs: merged.times[start]!,
-      maxTimeMs: merged.times[end - 1]!,
-      data: encodeXor(merged.times, merged.values, { start, end }),
+      minTimeMs: run.times[start]!,
+      maxTimeMs: run.times[end - 1]!,
+      data: encodeXor(run.times, run.values, { start, end }),
     });
   }
 }

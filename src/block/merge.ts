@@ -1,5 +1,4 @@
-import { AppError } from "../base/errors.ts";
-import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
+import type { Chunk } from "../storage/queryable.ts";
 import type { Block } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
 import { mergeChunkLists } from "./merge-chunks.ts";
@@ -208,14 +207,7 @@ function cutOut(chunks: readonly Chunk[], intervals: readonly Interval[]): Chunk
   const kept: Chunk[] = [];
   for (const chunk of chunks) {
     if (coverage(intervals, chunk) === "none") kept.push(chunk);
-    else if (chunk.encoding === ENCODING_XOR) {
-      const rest = withoutDeleted(chunk, intervals);
-      if (rest !== undefined) kept.push(rest);
-    } else
-      throw new AppError(
-        "execution",
-        `cannot merge blocks: a chunk of encoding ${chunk.encoding} is deleted in part`,
-      );
+    else kept.push(...withoutDeleted(chunk, intervals));
   }
   return kept;
 }

@@ -1,4 +1,8 @@
 import { AppError } from "../base/errors.ts";
+import { decodeStored as decodeFloats } from "../chunk/float-histogram.ts";
+import { decodeStored as decodeIntegers } from "../chunk/histogram.ts";
+import { encodeHistograms } from "../chunk/histogram-encode.ts";
+import type { HistogramSamples } from "../chunk/histogram-samples.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
 import {
   type Chunk,
@@ -58,16 +62,39 @@ export class FloatColumns {
 const columns = new FloatColumns();
 
 /**
- * The chunk without its deleted samples; undefined when none is left. Only float chunks can be cut: throws
- * `execution` for others.
+ * What is left of a chunk without its deleted samples: one chunk, none, or several of a histogram. Throws `execution` for
+ * encodings that cannot be written.
  */
-export function withoutDeleted(chunk: Chunk, intervals: readonly Interval[]): Chunk | undefined {
-  if (chunk.encoding !== ENCODING_XOR)
-    throw new AppError("execution", `cannot cut a chunk of encoding ${chunk.encoding}`);
-  columns.count = 0;
-  columns.add(chunk);
-  columns.remove((timeMs) => isDeleted(intervals, timeMs));
-  return columns.count === 0 ? undefined : columns.encode(0, columns.count);
+export function withoutDeleted(chunk: Chunk, intervals: readonly Interval[]): readonly Chunk[] {
+  if (chunk.encoding === ENCODING_XOR) {
+    columns.count = 0;
+    columns.add(chunk);
+    columns.remove((timeMs) => isDeleted(intervals, timeMs));
+    return columns.count === 0 ? [] : [columns.encode(0, columns.count)];
+  }
+  const { times, histograms } = decodeHistogramChunk(chunk);
+  const kept = histograms.map((_, i) => i).filter((i) => !isDeleted(intervals, times[i]!));
+  return encodeHistogramRun(chunk.encoding, {
+    times: Float64Array.from(kept, (i) => times[i]!),
+    histograms: kept.map((i) => histograms[i]!),
+  });
+}
+
+/** The samples of a chunk of histograms, at the resolution that is stored. Throws `execution` for other encodings. */
+export function decodeHistogramChunk(chunk: Chunk): HistogramSamples {
+  if (chunk.encoding === ENCODING_HISTOGRAM) return decodeIntegers(chunk.data);
+  if (chunk.encoding === ENCODING_FLOAT_HISTOGRAM) return decodeFloats(chunk.data);
+  const { encoding }: { encoding: number } = chunk;
+  throw new AppError("execution", `cannot change a chunk of encoding ${encoding}`);
+}
+
+/** Histograms in order of time as chunks. */
+export function encodeHistogramRun(
+  encoding: typeof ENCODING_HISTOGRAM | typeof ENCODING_FLOAT_HISTOGRAM,
+  samples: HistogramSamples,
+): readonly Chunk[] {
+  const kind = encoding === ENCODING_HISTOGRAM ? "integer" : "float";
+  return encodeHistograms(kind, samples).map((chunk) => ({ ...chunk, encoding }));
 }
 
 /** How many samples a chunk holds; all encodings have the count in front. */
@@ -75,6 +102,11 @@ export function sampleCountOf(chunk: Pick<Chunk, "data"> & { encoding: number })
   const count = xorSampleCount(chunk.data);
   // Histogram encodings with start timestamps share the first two bits.
   return chunk.encoding === 5 || chunk.encoding === 6 ? count & 0x3fff : count;
+}
+
+/** Whether chunks of this encoding can be decoded and made anew. */
+export function isWritable({ encoding }: Chunk): boolean {
+  return [ENCODING_XOR, ENCODING_HISTOGRAM, ENCODING_FLOAT_HISTOGRAM].includes(encoding);
 }
 
 export function isHistogram(encoding: number): boolean {

@@ -114,11 +114,12 @@ function chunksOf(
   const take = (chunk: Chunk): void => {
     if (chunk.minTimeMs >= minTimeMs && chunk.maxTimeMs < maxTimeMs) chunks.push(chunk);
     else {
-      const cut = withoutDeleted(chunk, [
-        { minTime: -Infinity, maxTime: minTimeMs - 1 },
-        { minTime: maxTimeMs, maxTime: Infinity },
-      ]);
-      if (cut !== undefined) chunks.push(cut);
+      chunks.push(
+        ...withoutDeleted(chunk, [
+          { minTime: -Infinity, maxTime: minTimeMs - 1 },
+          { minTime: maxTimeMs, maxTime: Infinity },
+        ]),
+      );
     }
   };
   const startMs = page.floats[half + CHUNK_START]!;
