@@ -30,7 +30,8 @@ const EMPTY_TAG: ScalarTag = {
   identify: (value) => value === null,
   createNode: () => new Scalar(null),
   resolve: () => new Scalar(null),
-  stringify: () => "",
+  // Between brackets a bare `key:` before a comma is read differently by different parsers.
+  stringify: (_item, { inFlow }) => (inFlow === true ? "null" : ""),
 };
 
 /** Nodes that aliases may stand for in all; a small file can ask for billions. */
