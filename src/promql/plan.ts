@@ -399,6 +399,7 @@ class Planner {
         rangeMs,
         grouping: around.grouping,
         by: around.by,
+        ...(rangeMs === 0 && !smoothed && firstMs === lastMs && { newestOnly: true }),
       },
       reference,
       rangeMs,

@@ -224,7 +224,8 @@ export function dropHistograms(row: Row): boolean {
 
 /** Identifies what a selector reads, so that equal ones are read once. */
 export function selectorKey(selector: SelectorPlan): string {
-  let key = `${selector.minTimeMs}:${selector.maxTimeMs}`;
+  const { minTimeMs, maxTimeMs, hints } = selector;
+  let key = `${minTimeMs}:${maxTimeMs}:${hints.newestOnly ? "newest" : "all"}`;
   for (const { name, operator, value } of selector.matchers)
     key += `:${operator}${name.length}:${name}${value.length}:${value}`;
   return key;
