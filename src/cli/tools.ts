@@ -5,7 +5,9 @@ export async function registerTools(program: Command): Promise<void> {
   const { registerCheck } = await import("./check-config.ts");
   const { registerTestPromql } = await import("./test-promql.ts");
   const { registerPromql } = await import("./promql.ts");
+  const { registerTsdb } = await import("./tsdb.ts");
   registerCheck(program);
   registerTestPromql(program);
   registerPromql(program);
+  registerTsdb(program);
 }

@@ -49,12 +49,16 @@ export async function replayWal(
     nowMs: number;
     logger: Logger;
     onProgress?: (progress: ReplayProgress) => void;
+    /** Change no file: what is damaged stays, and its readable records count. Default no. */
+    isReadOnly?: boolean;
   },
 ): Promise<ReplayResult> {
-  const { folder, logger } = options;
-  await removeLeftovers(folder);
+  const { folder, logger, isReadOnly = false } = options;
+  if (!isReadOnly) await removeLeftovers(folder);
   const checkpoint = (await listCheckpoints(folder)).at(-1);
-  const segments = await listSegments(folder);
+  const segments = (await listSegments(folder)).filter(
+    ({ index }) => index > (checkpoint?.index ?? -1),
+  );
   const files: (SegmentFile & { final: boolean; inCheckpoint: boolean })[] = [];
   if (checkpoint !== undefined)
     for (const file of await listSegments(checkpoint.path))
@@ -68,7 +72,13 @@ export async function replayWal(
     replay.maxTimeMs = -Infinity;
     const report = await readSegment(file.path, (record) => replay.record(record));
     if (!file.inCheckpoint) replay.result.segmentMaxTimes.set(file.index, replay.maxTimeMs);
-    if (report.damages.length > 0) {
+    if (report.damages.length > 0 && isReadOnly)
+      logger.warn("the write-ahead log is damaged", {
+        segment: file.path,
+        offset: report.damages[0]!.offset,
+        reason: report.damages[0]!.reason,
+      });
+    else if (report.damages.length > 0) {
       if (isTorn(report, file)) {
         await truncateFile(file.path, report.goodSize);
         logger.warn("cut off the torn end of the write-ahead log", {

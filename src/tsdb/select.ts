@@ -23,8 +23,10 @@ import {
   FIRST_BLOCK,
   LAST_CHUNK,
   LAST_TIME,
+  LAST_VALUE,
   LINE_WORDS,
   PAGE_SERIES,
+  type SeriesPage,
 } from "./series-table.ts";
 
 /** Series in one batch of a result. */
@@ -44,6 +46,7 @@ export class HeadReader {
   #copies = new Uint8Array(0);
   #copiesUsed = 0;
   #textsOf: MemPostings | undefined;
+  readonly #newestSample = sampleColumns();
   readonly #scratch = { times: new Float64Array(512), values: new Float64Array(512), offset: 0 };
 
   constructor(store: HeadStore) {
@@ -253,6 +256,14 @@ export class HeadReader {
     const chunks: Chunk[] = [];
     const lastTimeMs = page.floats[half + (LAST_TIME >> 1)]!;
     const startMs = page.floats[half + CHUNK_START]!;
+    // Fast path: the newest sample is in the series' own line, and all that an instant selector looks at.
+    if (
+      request.hints?.newestOnly === true &&
+      page.words[base + FIRST_BLOCK] !== 0 &&
+      lastTimeMs <= maxTimeMs &&
+      lastTimeMs >= minTimeMs
+    )
+      return request.skipChunks === true ? [] : [this.#newest(page, base, lastTimeMs)];
     if (page.words[base + FIRST_BLOCK] !== 0 && startMs <= maxTimeMs && lastTimeMs >= minTimeMs) {
       const data = this.#allocate(request.skipChunks === true ? 0 : open.encodedSize(page, base));
       if (request.skipChunks !== true) open.copyTo(page, base, data, 0);
@@ -278,6 +289,20 @@ export class HeadReader {
     chunks.pop();
     if (cut !== undefined && cut.maxTimeMs >= minTimeMs) chunks.push(cut);
     return chunks.length === 0 ? undefined : chunks;
+  }
+
+  /** The newest sample as a chunk of its own. */
+  #newest(page: SeriesPage, base: number, timeMs: number): Chunk {
+    const { times, values, words } = this.#newestSample;
+    times[0] = timeMs;
+    words[0] = page.words[base + LAST_VALUE]!;
+    words[1] = page.words[base + LAST_VALUE + 1]!;
+    return {
+      encoding: ENCODING_XOR,
+      minTimeMs: timeMs,
+      maxTimeMs: timeMs,
+      data: encodeXor(times, values, { start: 0, end: 1 }),
+    };
   }
 
   /** A piece of a larger buffer: a buffer of its own for each open chunk would cost more than filling it. */
@@ -310,4 +335,10 @@ export class HeadReader {
       data: encodeXor(scratch.times, scratch.values, { start: 0, end }),
     };
   }
+}
+
+/** Columns for one sample whose value is given by its bits. */
+function sampleColumns(): { times: Float64Array; values: Float64Array; words: Int32Array } {
+  const values = new Float64Array(1);
+  return { times: new Float64Array(1), values, words: new Int32Array(values.buffer) };
 }

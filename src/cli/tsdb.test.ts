@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { sharedPath, skipWithout } from "../../test/shared-data.ts";
+import { partPath, skipWithoutParts } from "../../test/support/processes.ts";
+import { binarySize, goDuration, goTime, table } from "./tsdb-text.ts";
+
+const root = await mkdtemp(join(tmpdir(), "tsdb-cli-test-"));
+after(() => rm(root, { recursive: true, force: true }));
+const skip = skipWithout("golden");
+
+/** A data folder with the golden block. */
+async function goldenFolder(name: string): Promise<string> {
+  const shared = sharedPath("golden")!;
+  const block = (await readdir(shared)).find((entry) => entry.startsWith("block-"))!;
+  const folder = join(root, name);
+  const target = join(folder, block.slice("block-".length));
+  await mkdir(folder);
+  await cp(join(shared, block), target, { recursive: true });
+  for (const path of [target, join(target, "chunks")]) await chmod(path, 0o755);
+  await mkdir(join(folder, "wal"));
+  return folder;
+}
+
+function shoal(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const main = join(import.meta.dirname, "main.ts");
+  return spawnSync(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", main, "tsdb", ...args],
+    { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
+  );
+}
+
+function lines(text: string): string[] {
+  return text.trimEnd().split("\n").sort();
+}
+
+describe("shoal tsdb", { skip }, () => {
+  test("prints what promtool prints", { skip: skipWithoutParts() }, async () => {
+    const folder = await goldenFolder("same");
+    const promtool = (...args: string[]): string =>
+      execFileSync(partPath("promtool")!, ["tsdb", ...args], { encoding: "utf8" });
+    for (const args of [["list"], ["list", "-r"]])
+      assert.equal(shoal(...args, folder).stdout, promtool(...args, folder));
+    // Entries of the same rank come in no order there.
+    for (const args of [["analyze"], ["analyze", '--match={__name__=~"int.*"}']])
+      assert.deepEqual(lines(shoal(...args, folder).stdout), lines(promtool(...args, folder)));
+    const floats = '--match={__name__=~"constant|gaps|jitter|regular_total|special|utf8.*"}';
+    assert.deepEqual(shoal("dump", floats, folder).stdout, promtool("dump", floats, folder));
+    // promtool leaves out the first histogram of a series; every line that it prints is one of ours.
+    const ours = new Set(lines(shoal("dump", folder).stdout));
+    assert.equal(ours.size, 786);
+    assert.deepEqual(
+      lines(promtool("dump", folder)).filter((line) => !ours.has(line)),
+      [],
+    );
+  });
+
+  test("dumps by selector and time, and as JSON", async () => {
+    const folder = await goldenFolder("dump");
+    const args = ["--min-time=1700000000000", "--max-time=1700000030000", '--match={i="0"}'];
+    assert.deepEqual(lines(shoal("dump", ...args, folder).stdout).slice(0, 3), [
+      '{__name__="constant", i="0"} 42 1700000000000',
+      '{__name__="constant", i="0"} 42 1700000015000',
+      '{__name__="constant", i="0"} 42 1700000030000',
+    ]);
+    const [first] = shoal("dump", "--json", ...args, folder).stdout.split("\n");
+    assert.deepEqual(JSON.parse(first!), {
+      metric: { __name__: "constant", i: "0" },
+      samples: [1700000000000, 1700000015000, 1700000030000].map((t) => [t, "42"]),
+    });
+    const listed: unknown = JSON.parse(shoal("list", "--json", folder).stdout);
+    assert.equal((listed as { size: number }[])[0]!.size, 5188);
+    assert.equal(
+      JSON.parse(shoal("analyze", "--json", "--limit=1", folder).stdout).commonPairs[0].name,
+      "i=0",
+    );
+  });
+
+  test("verify names what is wrong and exits 1", async () => {
+    const folder = await goldenFolder("verify");
+    const [ulid] = (await readdir(folder)).filter((name) => name !== "wal");
+    assert.equal(
+      shoal("verify", folder).stdout,
+      `${folder}/${ulid}: ok, 12 series, 17 chunks, 786 samples\n`,
+    );
+    assert.equal(shoal("verify", join(folder, ulid!)).status, 0);
+    const path = join(folder, ulid!, "chunks/000001");
+    const bytes = await readFile(path);
+    bytes[100]! ^= 1;
+    await chmod(path, 0o644);
+    await writeFile(path, bytes);
+    const { status, stdout } = shoal("verify", folder);
+    assert.equal(status, 1);
+    assert.match(
+      stdout,
+      /: damaged, .*\n {2}cannot read .*000001: a chunk has a wrong checksum at offset \d+/,
+    );
+    assert.equal(JSON.parse(shoal("verify", "--json", folder).stdout)[0].problems.length, 1);
+  });
+
+  test("refuses what is not there", async () => {
+    const folder = await goldenFolder("refused");
+    const f = (want: RegExp, ...args: string[]): void => {
+      const { status, stderr } = shoal(...args);
+      assert.equal(status, 1);
+      assert.match(stderr, want);
+    };
+    f(/cannot read data folder .*none/, "list", join(folder, "none"));
+    f(/block X not found/, "analyze", folder, "X");
+    f(/--limit must be/, "analyze", "--limit=0", folder);
+    f(/--min-time must be/, "dump", "--min-time=x", folder);
+    f(/parse error/, "dump", "--match={", folder);
+  });
+});
+
+test("figures are spelled as Go spells them", () => {
+  assert.deepEqual([0, 7, 999, 1000, 61_500, 7_200_000, 4_485_007, -90_000].map(goDuration), [
+    "0s",
+    "7ms",
+    "999ms",
+    "1s",
+    "1m1.5s",
+    "2h0m0s",
+    "1h14m45.007s",
+    "-1m30s",
+  ]);
+  assert.equal(goTime(1_699_999_999_994), "2023-11-14 22:13:19 +0000 UTC");
+  assert.deepEqual([0, 1, 5188, 2 ** 30 + 5].map(binarySize), ["0B", "1B", "5KiB68B", "1GiB5B"]);
+  assert.equal(
+    table([
+      ["a", "b"],
+      ["long enough cell", "c"],
+    ]),
+    "a                 b\nlong enough cell  c",
+  );
+});
