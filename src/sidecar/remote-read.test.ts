@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { crc32c } from "../base/crc32c.ts";
 import { isStaleWords, writeStale } from "../base/float.ts";
 import { compressSnappy, decompressSnappy } from "../base/snappy.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
@@ -14,46 +13,7 @@ import {
   encodeReadRequest,
   FRAME_MAX_BYTES,
 } from "./remote-read.ts";
-
-/** One frame with one series of one chunk. */
-function frame(labels: Record<string, string>, data: Uint8Array, type = 1): Uint8Array {
-  const writer = new ProtoWriter();
-  const series = writer.size;
-  const chunk = writer.size;
-  writer.bytes(4, data);
-  writer.uint32(3, type);
-  writer.int64(2, 2000);
-  writer.int64(1, -5);
-  writer.message(2, chunk);
-  writeLabels(writer, labels);
-  writer.message(1, series);
-  return framed(writer.finish());
-}
-
-function writeLabels(writer: ProtoWriter, labels: Record<string, string>): void {
-  for (const [name, value] of Object.entries(labels).reverse()) {
-    const label = writer.size;
-    writer.string(2, value);
-    writer.string(1, name);
-    writer.message(1, label);
-  }
-}
-
-function framed(message: Uint8Array): Uint8Array {
-  const size = varint(message.length);
-  const head = Buffer.alloc(size.length + 4);
-  head.set(size);
-  head.writeUInt32BE(crc32c(message), size.length);
-  return Buffer.concat([head, message]);
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>>= 7) {
-    bytes.push(rest < 128 ? rest : (rest & 127) | 128);
-    if (rest < 128) return bytes;
-  }
-}
+import { frame, varint, writeLabels } from "./remote-read.fixture.ts";
 
 async function* piecesOf(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
   let at = 0;
