@@ -17,6 +17,7 @@ import { createStoreServices } from "../store/store-server.ts";
 import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
 import type { FlagValues } from "./flags.ts";
+import { HeapTrim } from "./heap-trim.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
@@ -116,7 +117,8 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     abort.abort();
   }, ORPHAN_CHECK_MS);
   try {
-    await runUntilSignal([databaseService, scrape, shard, grpc, http, announcement], {
+    const trim = new HeapTrim({ clock });
+    await runUntilSignal([databaseService, scrape, shard, grpc, http, announcement, trim], {
       logger,
       abort,
     });

@@ -18,7 +18,17 @@ import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** Samples live outside the heap, so a small nursery costs a shard no time and saves it some 20 MB. */
-const SHARD_NODE_FLAGS = ["--max-semi-space-size=4"];
+const SHARD_NODE_FLAGS = ["--max-semi-space-size=2"];
+
+/**
+ * For glibc's malloc; others ignore it. A shard's memory is large arrays: each in a mapping of its own goes back to the
+ * system when it is freed, and few arenas leave few holes. Measured with 100,000 series: 20 to 40 MB less.
+ */
+const SHARD_ENVIRONMENT = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: String(256 << 10),
+  MALLOC_TRIM_THRESHOLD_: String(1 << 20),
+};
 
 type UpValues = FlagValues<typeof UP_FLAGS>;
 
@@ -144,7 +154,7 @@ function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string 
   // A coordinator that is only slow must not look like one that is gone.
   const orphanGrace =
     flags.orphanGrace === 0 ? 0 : Math.max(flags.orphanGrace, 6 * coordinatorInterval);
-  return childCommand(
+  const command = childCommand(
     `shard-${shard.ordinal}`,
     [
       "shard",
@@ -159,6 +169,7 @@ function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string 
     ],
     SHARD_NODE_FLAGS,
   );
+  return { ...command, environment: { ...SHARD_ENVIRONMENT, ...command.environment } };
 }
 
 function queryCommand(

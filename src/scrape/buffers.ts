@@ -20,7 +20,7 @@ export class BodyPool {
         (best < 0 || buffer.length < this.#free[best]!.length)
       )
         best = i;
-    if (best < 0) return new Uint8Array(size + (size >> 3) + 64);
+    if (best < 0) return new Uint8Array(size + (size >> 5) + 64);
     const [buffer] = this.#free.splice(best, 1);
     this.#freeBytes -= buffer!.length;
     return buffer!;
