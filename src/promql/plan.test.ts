@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Annotations, formatPrecise, formatShortest, lineAndColumn } from "./annotations.ts";
 import { parseExpression } from "./parser.ts";
-import { planQuery, type Plan, type PlanOptions } from "./plan.ts";
+import { planNodes, planQuery, type Plan, type PlanOptions } from "./plan.ts";
 
 const RANGE: PlanOptions = {
   startMs: 100_000,
@@ -73,6 +73,22 @@ describe("what a selector reads", () => {
       grouping: [],
       by: false,
     });
+  });
+
+  test("a hint says that only the newest sample matters", () => {
+    const isNewestOnly = (query: string, options?: Partial<PlanOptions>): boolean => {
+      const [selector] = [...planNodes(plan(query, options))].flatMap((node) =>
+        node.kind === "select" || node.kind === "window" ? [node.selector] : [],
+      );
+      return selector?.hints.newestOnly ?? false;
+    };
+    const instant = { stepMs: 0, endMs: 100_000 };
+    assert.equal(isNewestOnly("x", instant), true);
+    assert.equal(isNewestOnly("sum(x offset 5m)", instant), true);
+    assert.equal(isNewestOnly("x @ 50"), true);
+    assert.equal(isNewestOnly("x"), false);
+    assert.equal(isNewestOnly("rate(x[1m])", instant), false);
+    assert.equal(isNewestOnly("max_over_time(x[5m:1m])", instant), false);
   });
 });
 

@@ -24,6 +24,8 @@ export interface QueryHintsMessage {
   readonly func: string;
   readonly grouping: { readonly by: boolean; readonly labels: readonly string[] } | undefined;
   readonly rangeMs: number;
+  /** Ours alone, see docs/format/storeapi.md. */
+  readonly newestOnly: boolean;
 }
 
 export interface ShardInfoMessage {
@@ -190,8 +192,12 @@ export function writeStrings(writer: ProtoWriter, field: number, texts: readonly
   for (let i = texts.length - 1; i >= 0; i--) writer.string(field, texts[i]!);
 }
 
+/** Far from the numbers that StoreAPI may come to use; peers that do not know it pass over it. */
+const NEWEST_ONLY_FIELD = 1000;
+
 function writeQueryHints(writer: ProtoWriter, hints: QueryHintsMessage): void {
   const before = writer.size;
+  writer.bool(NEWEST_ONLY_FIELD, hints.newestOnly);
   if (hints.rangeMs !== 0) {
     const range = writer.size;
     writer.int64(1, hints.rangeMs);
@@ -217,6 +223,7 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
   let func = "";
   let grouping: { by: boolean; labels: string[] } | undefined;
   let rangeMs = 0;
+  let newestOnly = false;
   while (reader.more) {
     const key = reader.key();
     if (key === 0x08) stepMs = reader.int64();
@@ -243,9 +250,10 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
         if (inner === 0x08) rangeMs = nested.int64();
         else nested.skip(inner);
       }
-    } else reader.skip(key);
+    } else if (key === NEWEST_ONLY_FIELD * 8) newestOnly = reader.bool();
+    else reader.skip(key);
   }
-  return { stepMs, func, grouping, rangeMs };
+  return { stepMs, func, grouping, rangeMs, newestOnly };
 }
 
 function writeShardInfo(writer: ProtoWriter, shard: ShardInfoMessage): void {

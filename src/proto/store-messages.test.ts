@@ -117,6 +117,7 @@ const seriesRequest: fc.Arbitrary<SeriesRequestMessage> = fc.record({
         nil: undefined,
       }),
       rangeMs: timeMs,
+      newestOnly: flag,
     }),
     { nil: undefined },
   ),
@@ -152,6 +153,7 @@ function judgedSeriesRequest(request: SeriesRequestMessage): Record<string, unkn
         func: hints.func === "" ? undefined : { name: hints.func },
         grouping: hints.grouping && present({ ...hints.grouping }),
         range: hints.rangeMs === 0 ? undefined : { millis: long(hints.rangeMs) },
+        newest_only: hints.newestOnly,
       }),
     shard_info:
       shard &&

@@ -84,7 +84,14 @@ describe("RemoteStore", () => {
       skipChunks: true,
       limit: 7,
       withoutReplicaLabels: ["r"],
-      hints: { stepMs: 15, func: "rate", rangeMs: 300, grouping: ["job"], by: true },
+      hints: {
+        stepMs: 15,
+        func: "rate",
+        rangeMs: 300,
+        grouping: ["job"],
+        by: true,
+        newestOnly: true,
+      },
     });
     const { hints: _, shardInfo: __, ...request } = requests[0]!;
     assert.deepEqual(request, {
@@ -101,6 +108,7 @@ describe("RemoteStore", () => {
         func: "rate",
         rangeMs: 300,
         grouping: { by: true, labels: ["job"] },
+        newestOnly: true,
       },
       withoutReplicaLabels: ["r"],
       limit: 7,

@@ -254,6 +254,7 @@ function hintsMessage(hints: SelectHints): QueryHintsMessage {
     stepMs: hints.stepMs,
     func: hints.func,
     rangeMs: hints.rangeMs,
+    newestOnly: hints.newestOnly ?? false,
     grouping:
       hints.grouping.length === 0 && !hints.by
         ? undefined

@@ -50,6 +50,8 @@ export interface SelectHints {
   readonly rangeMs: number;
   readonly grouping: readonly string[];
   readonly by: boolean;
+  /** Of each series only the newest sample within the time range is looked at, stale marker or not. */
+  readonly newestOnly?: boolean;
 }
 
 export interface SelectRequest {

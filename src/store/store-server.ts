@@ -162,6 +162,7 @@ function hintsOf({ queryHints }: SeriesRequestMessage): Pick<SelectRequest, "hin
     rangeMs: queryHints.rangeMs,
     grouping: queryHints.grouping?.labels ?? [],
     by: queryHints.grouping?.by ?? false,
+    ...(queryHints.newestOnly && { newestOnly: true }),
   };
   return { hints };
 }
