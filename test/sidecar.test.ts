@@ -1,19 +1,25 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
   apiData,
-  freePort,
   type RunningProcess,
   skipWithoutParts,
-  startPrometheus,
   startShoal,
   temporaryFolder,
   until,
 } from "./support/processes.ts";
+import {
+  type Active,
+  activeTargets,
+  shardsFile,
+  type Shard,
+  startShard,
+  value,
+} from "./support/sidecar-shards.ts";
 
 /**
  * Real Prometheus servers as shards: each has a sidecar, one coordinator spreads the targets over them, one query sees
@@ -67,64 +73,6 @@ scrape_configs:
 `;
 }
 
-interface Active {
-  readonly labels: Record<string, string>;
-  readonly scrapeUrl: string;
-  readonly health: string;
-  readonly scrapeInterval: string;
-  readonly lastError: string;
-}
-
-interface Shard {
-  sidecar: RunningProcess;
-  readonly prometheus: RunningProcess;
-  readonly args: readonly string[];
-  readonly port: number;
-  readonly grpc: string;
-}
-
-async function startShard(
-  folder: string,
-  index: number,
-  running: RunningProcess[],
-): Promise<Shard> {
-  const output = join(folder, `out-${index}`, "injected.yml");
-  const [port, prometheusPort, grpcPort] = [await freePort(), await freePort(), await freePort()];
-  const args = [
-    "sidecar",
-    `--shard.id=shard-${index}`,
-    `--prometheus.url=http://127.0.0.1:${prometheusPort}`,
-    `--config.output-file=${output}`,
-    `--store.path=${join(folder, `store-${index}`)}`,
-    `--grpc-address=127.0.0.1:${grpcPort}`,
-  ];
-  // It is ready when its Prometheus is, which starts on the file that it writes.
-  const starting = startShoal({ args, port });
-  await until("the first configuration is there", async () => existsSync(output) || undefined);
-  const prometheus = await startPrometheus({
-    configFile: output,
-    port: prometheusPort,
-    flags: ["--web.enable-lifecycle"],
-  });
-  assert.ok(prometheus !== undefined);
-  running.push(prometheus);
-  const sidecar = await starting;
-  running.push(sidecar);
-  return { sidecar, prometheus, args, port, grpc: `127.0.0.1:${grpcPort}` };
-}
-
-async function activeTargets(url: string): Promise<Active[]> {
-  const data = await apiData<{ activeTargets: Active[] }>(`${url}/api/v1/targets?state=active`);
-  return data.activeTargets;
-}
-
-async function value(url: string, query: string): Promise<number> {
-  const data = await apiData<{ result: { value: [number, string] }[] }>(
-    `${url}/api/v1/query?query=${encodeURIComponent(query)}`,
-  );
-  return Number(data.result[0]?.value[1] ?? Number.NaN);
-}
-
 async function reloads(shards: readonly Shard[]): Promise<number[]> {
   return Promise.all(
     shards.map(async ({ prometheus }) => {
@@ -171,7 +119,7 @@ test(
         args: [
           "coordinator",
           `--config.file=${configFile}`,
-          `--shard.static-file=${join(folder, "shards.yml")}`,
+          `--shard.static-file=${shardsFile(folder, shards)}`,
           "--coordinator.interval=1s",
           "--shard.max-series=1000",
           "--web.enable-lifecycle",
