@@ -1,13 +1,14 @@
 import { Labels } from "../../src/model/labels.ts";
 import { Engine } from "../../src/promql/engine.ts";
-import type { QueryEngine } from "../../src/promql/engine.ts";
+import type { QueryResult } from "../../src/promql/result.ts";
 import { WorkerEngine } from "../../src/promql/worker-engine.ts";
+import { median, report } from "../support/report.ts";
 import { MemorySource } from "./memory-source.ts";
 
 /**
  * Range queries over 10,000 series × 480 samples (15 s apart), 240 steps of 15 s, evaluated in this process on one
- * thread, chunks decoded each time. Prints the median and the best of the rounds and the median
- * CPU time (which a busy machine disturbs less), in ms. Arguments: a part of the names to run.
+ * thread, chunks decoded each time, and instant queries over 100,000 series. Reports the median CPU time of the rounds
+ * (which a busy machine disturbs less than it does wall time) in ms. Arguments: a part of the names to run.
  */
 const SERIES = 10_000;
 const SAMPLES = 480;
@@ -29,17 +30,18 @@ const QUERIES: readonly (readonly [name: string, query: string])[] = [
   ["subquery", "sum(max_over_time(rate(requests_total[5m])[10m:1m]))"],
 ];
 
-function fill(): MemorySource {
-  const source = new MemorySource();
-  const times = new Float64Array(SAMPLES);
-  const values = new Float64Array(SAMPLES);
+function fill(size: { seriesCount: number; sampleCount: number }): MemorySource {
+  const { seriesCount, sampleCount } = size;
+  const filled = new MemorySource();
+  const times = new Float64Array(sampleCount);
+  const values = new Float64Array(sampleCount);
   let state = 1;
   const random = (): number => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
-  for (let i = 0; i < SERIES; i++) {
+  for (let i = 0; i < seriesCount; i++) {
     let total = Math.floor(random() * 1e6);
     // Each target is scraped at a place of its own within the interval, a few ms off.
     const offset = Math.floor(random() * STEP_MS);
-    for (let k = 0; k < SAMPLES; k++) {
+    for (let k = 0; k < sampleCount; k++) {
       times[k] = k * STEP_MS + offset + Math.floor(random() * 5);
       total = random() < 0.001 ? 0 : total + Math.floor(random() * 100);
       values[k] = total;
@@ -50,50 +52,67 @@ function fill(): MemorySource {
       ["instance", `10.0.${i >> 8}.${i & 255}:9100`],
       ["code", String(200 + (i % 3))],
     ]);
-    source.add(labels, times, values);
+    filled.add(labels, times, values);
   }
-  return source;
+  return filled;
 }
 
-const source = fill();
-const here = new Engine();
-const threads = new WorkerEngine({ workerCount: 1 });
+const INSTANT_SERIES = 100_000;
+const INSTANT_QUERIES: readonly (readonly [name: string, query: string])[] = [
+  ["sum by (job), instant", "sum by (job)(requests_total)"],
+  ["sum without, instant", "sum without (instance)(requests_total)"],
+  ["topk(10), instant", "topk(10, requests_total)"],
+  ["quantile, instant", "quantile by (job)(0.9, requests_total)"],
+  ["binary, instant", "requests_total / requests_total"],
+];
+
 const wanted = process.argv[2] ?? "";
 const endMs = SAMPLES * STEP_MS;
-for (const [name, query] of QUERIES) {
-  if (!name.includes(wanted)) continue;
-  await measure(name, query, here);
+const here = new Engine();
+const range = {
+  startMs: endMs - STEPS * STEP_MS,
+  endMs: endMs - STEP_MS,
+  stepMs: STEP_MS,
+};
+const source = fill({ seriesCount: SERIES, sampleCount: SAMPLES });
+for (const [name, query] of QUERIES)
+  if (name.includes(wanted))
+    await measure(`${name}, 10k series × ${STEPS} steps`, () =>
+      here.range(source, { ...range, query }),
+    );
+const [threadName, threadQuery] = QUERIES[0]!;
+if ("in a thread".includes(wanted)) {
+  const threads = new WorkerEngine({ workerCount: 1 });
+  await measure(`${threadName} in a thread, 10k series × ${STEPS} steps`, () =>
+    threads.range(source, { ...range, query: threadQuery }),
+  );
+  await threads[Symbol.asyncDispose]();
 }
-if (wanted === "" || "in a thread".includes(wanted)) {
-  const [name, query] = QUERIES[0]!;
-  await measure(`${name} in a thread`, query, threads);
-}
-await threads[Symbol.asyncDispose]();
+const many = fill({ seriesCount: INSTANT_SERIES, sampleCount: 20 });
+for (const [name, query] of INSTANT_QUERIES)
+  if (name.includes(wanted))
+    await measure(`${name}, 100k series`, () =>
+      here.instant(many, { query, timeMs: 20 * STEP_MS }),
+    );
 
-async function measure(name: string, query: string, engine: QueryEngine): Promise<void> {
-  const rounds: number[] = [];
+async function measure(name: string, run: () => Promise<QueryResult>): Promise<void> {
   const cpuRounds: number[] = [];
-  let checksum = 0;
+  const wallRounds: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const startedMs = performance.now();
-    const cpuBefore = process.cpuUsage();
-    const result = await engine.range(source, {
-      query,
-      startMs: endMs - STEPS * STEP_MS,
-      endMs: endMs - STEP_MS,
-      stepMs: STEP_MS,
-    });
-    rounds.push(performance.now() - startedMs);
-    const cpu = process.cpuUsage(cpuBefore);
+    const before = process.cpuUsage();
+    const { value } = await run();
+    const cpu = process.cpuUsage(before);
+    wallRounds.push(performance.now() - startedMs);
     cpuRounds.push((cpu.user + cpu.system) / 1000);
-    if (result.value.kind === "matrix")
-      for (const series of result.value.series) checksum += series.values[0]!;
+    const count =
+      value.kind === "matrix"
+        ? value.series.length
+        : value.kind === "vector"
+          ? value.samples.length
+          : 0;
+    if (count === 0) throw new Error(`${name}: no result`);
   }
-  rounds.sort((a, b) => a - b);
-  cpuRounds.sort((a, b) => a - b);
-  const cpuMedian = cpuRounds[ROUNDS >> 1]!.toFixed(1);
-  const median = rounds[ROUNDS >> 1]!.toFixed(1);
-  console.log(
-    `${name.padEnd(34)} median ${median.padStart(8)} ms   best ${rounds[0]!.toFixed(1).padStart(8)} ms   CPU ${cpuMedian.padStart(8)} ms   (first value ${checksum})`,
-  );
+  report({ name: `engine: ${name}, CPU`, unit: "ms", ours: median(cpuRounds), better: "less" });
+  console.log(`  wall: median ${median(wallRounds).toFixed(1)} ms`);
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../base/errors.ts";
 import type { FloatHistogram } from "../model/histogram.ts";
+import { packHistograms, unpackHistograms } from "../model/histogram-pack.ts";
 import { Labels } from "../model/labels.ts";
 import { createMatcher, type MatchOperator } from "../model/matcher.ts";
 import type {
@@ -10,7 +11,7 @@ import type {
   Series,
   SeriesBatch,
 } from "../storage/queryable.ts";
-import type { MatrixSeries, QueryResult, QueryStats } from "./result.ts";
+import type { MatrixSeries, QueryResult, QueryStats, VectorSample } from "./result.ts";
 
 /**
  * What a thread that evaluates and the thread that owns the storage say to each other. The evaluating side asks for
@@ -144,12 +145,17 @@ export type WireValue =
       timeMs: number;
       labels: string[][];
       values: Float64Array;
-      /** By index of the sample; histograms are rare enough to be cloned. */
-      histograms: Map<number, FloatHistogram>;
+      /** Which samples are histograms, and these packed; undefined when none is. */
+      histograms: { indexes: Int32Array; packed: Float64Array } | undefined;
     }
   | { kind: "matrix"; series: WireSeries[] };
 
-type WireSeries = Omit<MatrixSeries, "labels"> & { readonly labels: string[] };
+interface WireSeries {
+  readonly labels: string[];
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly histograms: { times: Float64Array; packed: Float64Array } | undefined;
+}
 
 export interface WireResult {
   readonly value: WireValue;
@@ -175,9 +181,7 @@ function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<Ar
       const values = Float64Array.from(value.samples, (sample) => sample.value);
       transfer.add(values.buffer);
       const labels = value.samples.map((sample) => packLabels(sample.labels));
-      const histograms = new Map<number, FloatHistogram>();
-      for (const [i, { histogram }] of value.samples.entries())
-        if (histogram !== undefined) histograms.set(i, histogram);
+      const histograms = packSamples(value.samples);
       const { timeMs } = value;
       return { value: { kind: "vector", timeMs, labels, values, histograms }, transfer };
     }
@@ -185,13 +189,42 @@ function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<Ar
       for (const { times, values } of value.series)
         for (const { buffer } of [times, values])
           if (buffer instanceof ArrayBuffer) transfer.add(buffer);
-      const series = value.series.map(({ labels, ...columns }) => ({
-        labels: packLabels(labels),
-        ...columns,
-      }));
+      const series = value.series.map(
+        ({ labels, times, values, histogramTimes, histograms }): WireSeries => ({
+          labels: packLabels(labels),
+          times,
+          values,
+          histograms:
+            histograms === undefined
+              ? undefined
+              : { times: histogramTimes!, packed: packHistograms(histograms) },
+        }),
+      );
       return { value: { kind: "matrix", series }, transfer };
     }
   }
+}
+
+function packSamples(
+  samples: readonly VectorSample[],
+): { indexes: Int32Array; packed: Float64Array } | undefined {
+  const indexes: number[] = [];
+  const histograms: FloatHistogram[] = [];
+  for (const [i, { histogram }] of samples.entries()) {
+    if (histogram === undefined) continue;
+    indexes.push(i);
+    histograms.push(histogram);
+  }
+  if (indexes.length === 0) return undefined;
+  return { indexes: Int32Array.from(indexes), packed: packHistograms(histograms) };
+}
+
+function unpackSamples(
+  wire: { indexes: Int32Array; packed: Float64Array } | undefined,
+): ReadonlyMap<number, FloatHistogram> {
+  if (wire === undefined) return new Map();
+  const histograms = unpackHistograms(wire.packed);
+  return new Map(histograms.map((histogram, i) => [wire.indexes[i]!, histogram]));
 }
 
 export function unpackResult(wire: WireResult): QueryResult {
@@ -201,18 +234,21 @@ export function unpackResult(wire: WireResult): QueryResult {
     case "string":
       return { ...wire, value };
     case "vector": {
+      const histograms = unpackSamples(value.histograms);
       const samples = value.labels.map((flat, index) => {
         const sample = { labels: Labels.fromSorted(flat), value: value.values[index]! };
-        const histogram = value.histograms.get(index);
+        const histogram = histograms.get(index);
         return histogram === undefined ? sample : { ...sample, histogram };
       });
       return { ...wire, value: { kind: "vector", timeMs: value.timeMs, samples } };
     }
     case "matrix": {
-      const series = value.series.map(({ labels, ...columns }) => ({
-        labels: Labels.fromSorted(labels),
-        ...columns,
-      }));
+      const series = value.series.map(({ labels, times, values, histograms }): MatrixSeries => {
+        const floats = { labels: Labels.fromSorted(labels), times, values };
+        if (histograms === undefined) return floats;
+        const histogramTimes = histograms.times;
+        return { ...floats, histogramTimes, histograms: unpackHistograms(histograms.packed) };
+      });
       return { ...wire, value: { kind: "matrix", series } };
     }
   }

@@ -1,8 +1,8 @@
 import { type FloatHistogram, hasOverflow } from "../../model/histogram.ts";
+import { HistogramAccumulator } from "../../model/histogram-accumulator.ts";
 import {
   addHistograms,
   divideHistogram,
-  type HistogramSum,
   kahanAddHistograms,
   multiplyHistogram,
 } from "../../model/histogram-arithmetic.ts";
@@ -21,7 +21,7 @@ export class HintTracker {
     else if (addend.counterResetHint === "not_reset") this.#notResetSeen = true;
   }
 
-  seeSum(sum: HistogramSum): void {
+  seeSum(sum: { readonly customBoundsReconciled: boolean }): void {
     if (sum.customBoundsReconciled) this.#reconciledSeen = true;
   }
 
@@ -36,8 +36,7 @@ export class HintTracker {
 
 export class HistogramTotal {
   readonly #tracker: HintTracker;
-  #sum: FloatHistogram | undefined;
-  #compensation: FloatHistogram | undefined;
+  #sum: HistogramAccumulator | undefined;
 
   constructor(tracker: HintTracker) {
     this.#tracker = tracker;
@@ -46,21 +45,17 @@ export class HistogramTotal {
   /** False when exponential and custom buckets meet; the total is of no use then. */
   add(histogram: FloatHistogram): boolean {
     this.#tracker.see(histogram);
-    if (this.#sum === undefined) {
-      this.#sum = histogram;
-      return true;
-    }
-    const sum = kahanAddHistograms(this.#sum, histogram, this.#compensation);
-    if (sum === undefined) return false;
-    this.#tracker.seeSum(sum);
-    this.#sum = sum.histogram;
-    this.#compensation = sum.compensation;
+    if (this.#sum !== undefined) return this.#sum.add(histogram);
+    this.#sum = new HistogramAccumulator(histogram);
     return true;
   }
 
   /** Undefined when nothing was added. */
   result(): FloatHistogram | undefined {
-    return this.#sum && compensated(this.#sum, this.#compensation, this.#tracker);
+    if (this.#sum === undefined) return undefined;
+    const total = this.#sum.total();
+    this.#tracker.seeSum(this.#sum);
+    return total;
   }
 }
 
