@@ -3,6 +3,8 @@ import { AppError, assert } from "../base/errors.ts";
 import { FileWriter } from "./file-writer.ts";
 import { INDEX_MAGIC, INDEX_VERSION, type IndexToc, SERIES_ALIGN } from "./format.ts";
 
+/** After so many small entries everything else gets a turn. */
+const ENTRIES_PER_TURN = 8192;
 /** The largest page of the postings' collector, in words; a pair takes two. */
 const PAGE_WORDS = 32 * 1024;
 const ENCODER = new TextEncoder();
@@ -72,7 +74,8 @@ export class IndexWriter {
     this.#toc.symbols = out.position;
     this.#symbols = [...symbols];
     let previous: Uint8Array | undefined;
-    for (const symbol of this.#symbols) {
+    for (const [i, symbol] of this.#symbols.entries()) {
+      if (i % ENTRIES_PER_TURN === 0) await nextTurn();
       if (previous !== undefined && Buffer.compare(previous, symbol) >= 0)
         throw new AppError("internal", `cannot write ${out.path}: symbols are not in order`);
       previous = symbol;
@@ -82,9 +85,10 @@ export class IndexWriter {
     let from = out.position;
     let checksum = 0;
     out.putU32(this.#symbols.length);
-    for (const symbol of this.#symbols) {
+    for (const [i, symbol] of this.#symbols.entries()) {
       out.putUvarint(symbol.length);
       out.putBytes(symbol);
+      if (i % ENTRIES_PER_TURN === 0) await nextTurn();
       if (!out.isFull) continue;
       checksum = out.checksumFrom(from, checksum);
       await out.drain();
@@ -257,7 +261,9 @@ export class IndexWriter {
         table.names.push(name);
         table.values.push(value);
         table.offsets.push(out.position);
-        await this.#writeList(refs, start, end);
+        const wait = this.#writeList(refs, start, end);
+        if (wait !== undefined) await wait;
+        if (table.offsets.length % ENTRIES_PER_TURN === 0) await nextTurn();
         start = end;
       }
       this.#names.delete(name);
@@ -303,7 +309,8 @@ export class IndexWriter {
   ): Promise<void> {
     const out = this.#out;
     const sizes = new TableSizes(this.#symbols);
-    for (const _ of fill(sizes)) continue;
+    let done = 0;
+    for (const _ of fill(sizes)) if (++done % ENTRIES_PER_TURN === 0) await nextTurn();
     out.putU32(4 + sizes.size);
     let from = out.position;
     let checksum = 0;
@@ -318,6 +325,7 @@ export class IndexWriter {
       },
     };
     for (const _ of fill(put)) {
+      if (++done % ENTRIES_PER_TURN === 0) await nextTurn();
       if (!out.isFull) continue;
       checksum = out.checksumFrom(from, checksum);
       await out.drain();
