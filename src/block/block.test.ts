@@ -237,6 +237,13 @@ describe("a block we write", () => {
     assert.ok(reported > 100, `${reported}`);
   });
 
+  test("that lies under another block's name is refused", async () => {
+    const folder = await writeTestBlock(root, rowsOf(2, 5));
+    const other = join(root, "01M7XGBQ4WVPNEYM4RR5MTCJ96");
+    await cp(folder, other, { recursive: true });
+    await assert.rejects(openBlock(other), { code: "corrupt" });
+  });
+
   test("with files cut short, empty or gone is reported", async () => {
     const folder = await writeTestBlock(root, rowsOf(5, 200));
     for (const name of ["index", "chunks/000001", "meta.json", "tombstones"])

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
 import type { Labels } from "../model/labels.ts";
@@ -18,6 +18,7 @@ import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
 import { isWritable, withoutDeleted } from "./recode.ts";
 import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
+import { isUlid } from "./ulid.ts";
 
 /** Series in one batch of a result; their chunks are read in few pieces. */
 const BATCH_SERIES = 256;
@@ -25,6 +26,9 @@ const BATCH_SERIES = 256;
 /** Opens the block in `folder`: `meta.json`, index, chunk segments and tombstones. */
 export async function openBlock(folder: string): Promise<Block> {
   const meta = await readMeta(folder);
+  const name = basename(folder);
+  if (isUlid(name) && name !== meta.ulid)
+    throw new AppError("corrupt", `cannot open block ${folder}: its meta.json is of ${meta.ulid}`);
   const index = await damageOf(folder, async () =>
     IndexReader.open(
       await openFileSource(join(folder, "index")),
