@@ -19,6 +19,7 @@ import {
   isResetAt,
   lastChange,
 } from "./histogram-rate.ts";
+import { HistogramRun, scaleInPlace } from "./histogram-run.ts";
 import { HintTracker, HistogramMean, HistogramTotal } from "./histogram-sums.ts";
 import { firstAfter } from "./rate.ts";
 import type { RangeNotes } from "./range-notes.ts";
@@ -64,10 +65,16 @@ class Window {
   low = 0;
   high = 0;
   readonly #single = emptyRow(Labels.EMPTY, 1);
+  #run: HistogramRun | undefined;
 
   constructor(task: MixedTask) {
     this.task = task;
     this.histograms = task.series.histograms ?? NO_HISTOGRAMS;
+  }
+
+  /** Facts about all histograms of the series. */
+  get run(): HistogramRun {
+    return (this.#run ??= new HistogramRun(this.histograms));
   }
 
   get floatCount(): number {
@@ -248,18 +255,17 @@ function histogramRate(window: Window, kind: Kind): Answer {
   const { histograms: samples, low, high } = window;
   const first = samples.histograms[low]!;
   let change: FloatHistogram | undefined;
+  const quick = quickChange(window, kind);
+  if (quick !== undefined) {
+    const factor = extrapolationFactor(window, extentOf(window, quick.count, 0), kind);
+    return factor === undefined ? undefined : scaleInPlace(quick, factor);
+  }
   if (window.histogramCount > 1) {
     change = histogramChange({ samples, low, high }, kind.isCounter, notes);
     if (change === undefined) return undefined;
   }
-  const extent = {
-    firstMs: samples.times[low]!,
-    lastMs: samples.times[high - 1]!,
-    intervals: high - low - 1,
-    first: first.count,
-    change: change === undefined ? 0 : change.count,
-    startMs: kind.isCounter ? (samples.startTimes?.[low] ?? 0) : 0,
-  };
+  const startMs = kind.isCounter ? (samples.startTimes?.[low] ?? 0) : 0;
+  const extent = extentOf(window, change === undefined ? 0 : change.count, startMs);
   const factor = extrapolationFactor(window, extent, kind);
   if (factor === undefined) return undefined;
   if (isStartWithin(window, extent)) {
@@ -267,6 +273,37 @@ function histogramRate(window: Window, kind: Kind): Answer {
     if (change === undefined) return undefined;
   }
   return multiplyHistogram(change!, factor);
+}
+
+/** Fast path: the change over a window whose histograms all have one layout; undefined for any other. */
+function quickChange(window: Window, { isCounter }: Kind): FloatHistogram | undefined {
+  const { notes } = window.task;
+  const { histograms: samples, low, high } = window;
+  if (high - low < 2 || samples.startTimes !== undefined) return undefined;
+  const { run } = window;
+  if (!run.isOfOneLayout(low, high)) return undefined;
+  if (isCounter) {
+    if (run.hasGauge(low, high)) notes.notCounter();
+  } else {
+    const { histograms } = samples;
+    const areGauges =
+      histograms[low]!.counterResetHint === "gauge" &&
+      histograms[high - 1]!.counterResetHint === "gauge";
+    if (!areGauges) notes.notGauge();
+  }
+  return run.change(low, high, isCounter);
+}
+
+function extentOf(window: Window, change: number, startMs: number): Extent {
+  const { histograms: samples, low, high } = window;
+  return {
+    firstMs: samples.times[low]!,
+    lastMs: samples.times[high - 1]!,
+    intervals: high - low - 1,
+    first: samples.histograms[low]!.count,
+    change,
+    startMs,
+  };
 }
 
 /** rate and increase of floats with start times. */
