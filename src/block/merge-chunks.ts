@@ -66,6 +66,9 @@ const spare = { a: new Run(), b: new Run(), next: new Run() };
 export function mergeChunkLists(lists: readonly (readonly Chunk[])[]): readonly Chunk[] {
   const filled = lists.filter((list) => list.length > 0);
   if (filled.length <= 1) return filled[0] ?? [];
+  // Fast path: adjacent blocks have nothing to sort or join.
+  if (filled.every((list, i) => i === 0 || list[0]!.minTimeMs > filled[i - 1]!.at(-1)!.maxTimeMs))
+    return filled.flat();
   const all = filled
     .flatMap((list, order) => list.map((chunk) => ({ chunk, order })))
     .sort((a, b) => a.chunk.minTimeMs - b.chunk.minTimeMs || a.order - b.order);

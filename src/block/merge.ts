@@ -8,7 +8,7 @@ import { coverage, type Interval } from "./tombstones.ts";
 import { BlockWriter, type BlockWriterOptions } from "./writer.ts";
 
 /** Series of each block that are in memory at a time, with their chunks. */
-const BATCH_SERIES = 128;
+const BATCH_SERIES = 512;
 
 export interface MergeOptions extends BlockWriterOptions {
   readonly signal?: AbortSignal;
