@@ -56,6 +56,9 @@ export const LABEL_START = 1;
 export const LABEL_PART = 2;
 export const METRIC_START = 4;
 export const METRIC_PART = 8;
+/** What a label value may hold with nothing to be checked or unescaped: ASCII but quote, backslash and newline. */
+export const VALUE_PART = 16;
+for (let c = 0; c < 128; c++) if (c !== 34 && c !== 92 && c !== 10) NAME_CLASS[c]! |= VALUE_PART;
 
 export abstract class Lexer {
   /** The token just read is bytes[start, position); after INVALID `position` is the byte that fits no rule. */

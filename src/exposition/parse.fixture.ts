@@ -135,3 +135,57 @@ export function checkAnyBytes(numRuns: number): void {
     { numRuns },
   );
 }
+
+const line = fc.constantFrom(
+  'requests_total{method="GET",code="200",handler="/api/v1/x",long="0123456789abcdef"} 17\n',
+  'metric:name{a="b",longer_name="v\\"w\\\\x\\ny and more text",c=""} -1.5 1395066363000\n',
+  `many{${Array.from({ length: 40 }, (_, i) => `label_${i}="value ${i}"`).join(",")}} 1\n`,
+  "plain_name 3\n",
+);
+const edit = fc.record({
+  at: fc.nat(600),
+  removed: fc.nat(3),
+  added: fc.constantFrom(
+    "",
+    "",
+    "a",
+    "xyz_",
+    '"',
+    "\\",
+    '\\"',
+    ",",
+    "=",
+    "}",
+    "\n",
+    "é",
+    "1",
+    ":",
+    " ",
+  ),
+});
+
+/** They agree on lines that are nearly the line before, which the fast path compares with. */
+export function checkSimilarLines(numRuns: number): void {
+  fc.assert(
+    fc.property(
+      line,
+      fc.array(fc.array(edit, { maxLength: 2 }), { maxLength: 8 }),
+      fc.constantFrom<TextFormat>("text", "openmetrics"),
+      (first, edits, format) => {
+        let text = first;
+        let current = first;
+        for (const changes of edits) {
+          for (const { at, removed, added } of changes) {
+            const from = at % current.length;
+            current = current.slice(0, from) + added + current.slice(from + removed);
+          }
+          if (!current.endsWith("\n")) current += "\n";
+          text += current + first;
+        }
+        const source = bodyOf(`${text}# EOF\n`);
+        assert.deepEqual(outcome(source, format), parseSlowly(source, format));
+      },
+    ),
+    { numRuns },
+  );
+}

@@ -12,7 +12,14 @@ import {
   ParsedColumns,
 } from "./columns.ts";
 import type { TextFormat } from "./entry-parser.ts";
-import { bodyOf, checkAgreement, checkAnyBytes, outcome, parseSlowly } from "./parse.fixture.ts";
+import {
+  bodyOf,
+  checkAgreement,
+  checkAnyBytes,
+  checkSimilarLines,
+  outcome,
+  parseSlowly,
+} from "./parse.fixture.ts";
 import { ExpositionParser, parseText } from "./parse.ts";
 import { decodePairs, decodeSeries, normalizeFloat } from "./series.ts";
 
@@ -277,3 +284,5 @@ for (const [name, format, want] of [
 test("fast path and exact parser agree on anything", () => checkAgreement(4000));
 
 test("any bytes give samples or a named error", () => checkAnyBytes(3000));
+
+test("lines that are nearly the line before are read as any other", () => checkSimilarLines(3000));
