@@ -3,10 +3,12 @@ import { describe, test } from "node:test";
 import { encodeChunks, MemorySource } from "../../bench/promql/memory-source.ts";
 import { AppError } from "../base/errors.ts";
 import { writeStale } from "../base/float.ts";
+import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { QueryResult } from "./result.ts";
+import { MemoryStorage } from "./testing/memory-storage.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -262,6 +264,25 @@ describe("limits", () => {
     // An aggregation holds its groups and one series at a time, never its input.
     assert.equal(await limited(20, "sum(x)"), "no error");
     assert.equal(await limited(9, "sum(x)"), tooMany);
+  });
+
+  test("a native histogram counts for a sample every 16 bytes", async () => {
+    const storage = new MemoryStorage();
+    const positiveBuckets = Float64Array.from({ length: 10 }, () => 1);
+    const histogram = newHistogram({
+      count: 10,
+      positiveSpans: Int32Array.of(0, 10),
+      positiveBuckets,
+    });
+    // 168 bytes, and 8 each for its span, its buckets and its time: 16.5 samples, rounded down.
+    for (let k = 0; k < 10; k++)
+      storage.appendHistogram(Labels.fromObject({ __name__: "h" }), k * 60_000, histogram);
+    const limited = (maxSamples: number, query: string): Promise<string> =>
+      failure(new Engine({ maxSamples }).instant(storage.queryable, { query, timeMs: 9 * 60_000 }));
+    assert.equal(await limited(159, "h"), tooMany);
+    assert.equal(await limited(160, "h"), "no error");
+    assert.equal(await limited(159, "h[10m]"), tooMany);
+    assert.equal(await limited(160, "h[10m]"), "no error");
   });
 
   test("a long series does not fit either", async () => {

@@ -102,8 +102,8 @@ class Window {
 type Answer = number | FloatHistogram | undefined;
 type StepFunction = (window: Window) => Answer;
 
-/** How many windows are computed between two calls of `look`. */
-const WINDOWS_PER_LOOK = 256;
+/** How many samples are gone through between two calls of `look`. */
+const SAMPLES_PER_LOOK = 20_000;
 
 /** Computes every window of the series into `row`; whether any step has a value. */
 export function computeMixedWindows(func: string, task: MixedTask, row: Row): boolean {
@@ -117,8 +117,8 @@ export function computeMixedWindows(func: string, task: MixedTask, row: Row): bo
   const after = smoothed ? lookbackMs : 0;
   row.histograms = undefined;
   let isAny = false;
+  let unseen = 0;
   for (let k = 0; k < geometry.count; k++) {
-    if (k % WINDOWS_PER_LOOK === 0) look();
     row.present[k] = ABSENT;
     const endMs = geometry.firstEndMs + k * geometry.stepMs;
     window.step = k;
@@ -129,6 +129,11 @@ export function computeMixedWindows(func: string, task: MixedTask, row: Row): bo
     window.low = firstAfter(histogramTimes, histogramTimes.length, window.startMs - before);
     window.high = firstAfter(histogramTimes, histogramTimes.length, endMs + after);
     if (window.floatCount === 0 && window.histogramCount === 0) continue;
+    unseen += window.floatCount + window.histogramCount;
+    if (unseen > SAMPLES_PER_LOOK) {
+      unseen = 0;
+      look();
+    }
     const answer = compute(window);
     if (answer === undefined) continue;
     isAny = true;

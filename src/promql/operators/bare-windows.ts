@@ -3,6 +3,7 @@ import type { FloatHistogram } from "../../model/histogram.ts";
 import type { MatrixSeries } from "../result.ts";
 import { firstAfter, firstAtOrAfter, interpolate } from "../functions/rate.ts";
 import {
+  histogramSamples,
   withoutMetadata,
   type QueryContext,
   type WindowGeometry,
@@ -34,7 +35,9 @@ export async function bareWindows(
     }
     const histograms = bareHistograms(series, geometry, { startMs, endMs });
     if (columns.times.length === 0 && histograms === undefined) return;
-    query.budget.hold(columns.times.length);
+    let size = columns.times.length;
+    for (const histogram of histograms?.histograms ?? []) size += histogramSamples(histogram);
+    query.budget.hold(size);
     all.push({
       labels: series.dropName ? withoutMetadata(series.labels) : series.labels,
       ...columns,

@@ -47,12 +47,12 @@ export function loadHistograms(
       startTimes.push(isStartedChunk(chunk) ? chunk.startTimes[i]! : 0);
       size += histogramSamples(decoded.histograms[i]!);
     }
+    query.budget.probe(size);
     query.stats.chunksRead++;
     query.stats.bytesRead += chunk.data.length;
   }
   if (times.length === 0) return undefined;
   query.stats.samplesRead += size;
-  query.budget.probe(size);
   const samples = {
     times: Float64Array.from(times),
     histograms,
