@@ -46,6 +46,11 @@ const steps: Record<string, () => Step[]> = {
   lint: () => [
     { name: "format", command: bin("oxfmt"), args: ["--check"] },
     { name: "lint", command: bin("oxlint"), args: ["--type-aware", "--deny-warnings"] },
+    {
+      name: "unused files and dependencies",
+      command: bin("knip"),
+      args: ["--no-progress", "--include", "files,dependencies,unlisted,unresolved"],
+    },
     { name: "layers", command: process.execPath, args: [...nodeFlags, "scripts/check-layers.ts"] },
   ],
   unit: () => [nodeTests("unit tests", ["src/**/*.test.ts"], { concurrency: 2 })],
