@@ -13,6 +13,7 @@ import { Labels } from "../model/labels.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import type { PushedConfig } from "../shard/wire.ts";
 import { ConfigFile } from "../sidecar/config-file.ts";
+import { importKvassState } from "../sidecar/kvass-state.ts";
 import { PrometheusClient } from "../sidecar/prometheus-client.ts";
 import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import { PrometheusQueryable } from "../sidecar/prometheus-queryable.ts";
@@ -86,21 +87,44 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     shard,
     engine,
     client,
-    offerConfig: async (pushed: PushedConfig) =>
-      configFile === undefined ? shard.setConfig(pushed) : configFile.offer(pushed),
+    async offerConfig(pushed: PushedConfig) {
+      await (configFile === undefined ? shard.setConfig(pushed) : configFile.offer(pushed));
+      await importTargets();
+    },
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     async stopScraping(reason) {
       await writeSharedFile(stopFile, reason);
       engine.stopScraping(reason);
     },
   });
+  /** What a Kvass sidecar left in the folder, until there is a configuration to read it with. */
+  let kvassState: string | undefined;
+  const importTargets = async (): Promise<void> => {
+    const { config } = shard;
+    if (kvassState === undefined || config === undefined) return;
+    const text = kvassState;
+    kvassState = undefined;
+    try {
+      const targets = importKvassState(text, { config, nowMs: clock.now() });
+      await shard.setTargets(targets);
+      logger.info("took over Kvass's targets", { targets: targets.length });
+    } catch (error) {
+      // The coordinator gives the targets out again.
+      logger.error("cannot take over Kvass's targets", { error });
+    }
+  };
   const startUp: Service = {
     name: "configuration",
     async start() {
       await engine.start();
       engine.stopScraping((await readSharedFile(stopFile)) ?? "");
+      if ((await readSharedFile(join(folder, "shard", "targets.json"))) === undefined)
+        kvassState =
+          (await readSharedFile(join(folder, "kvass-shard.json"))) ??
+          (await readSharedFile(join(folder, "targets.json")));
       await shard.start();
       await configFile?.load();
+      await importTargets();
     },
     stop: async () => shard.stop(),
   };

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseConfig } from "../config/load.ts";
+import { importKvassState } from "./kvass-state.ts";
+
+const config = parseConfig(
+  `scrape_configs:
+  - {job_name: test, scrape_interval: 30s, params: {module: [a, b]}}
+  - {job_name: other}
+`,
+  { path: "p", baseFolder: "/" },
+);
+
+const STATE = `{"Targets": {"test": [
+  {"hash": 16997748898574205195, "labels": {"__address__": "127.0.0.1:9091", "__metrics_path__": "/m",
+   "__scheme__": "https", "instance": "i", "job": "test", "__invalid_label_a-b": "c"},
+   "series": 10, "totalSeries": 12, "TargetState": "in_transfer"}],
+  "gone": [{"hash": 1, "labels": {"__address__": "a:1"}}]}, "IdleAt": null}`;
+
+describe("importKvassState", () => {
+  it("reads both of Kvass's files", () => {
+    const [only, ...more] = importKvassState(STATE, { config, nowMs: 5 });
+    assert.equal(more.length, 0);
+    assert.ok(only !== undefined);
+    const { target, ...rest } = only;
+    assert.deepEqual(rest, {
+      state: "in_transfer",
+      assignedAtMs: 5,
+      load: { series: 10, rawSeries: 12 },
+    });
+    assert.equal(target.url, "https://127.0.0.1:9091/m?module=a&module=b");
+    assert.equal(target.intervalMs, 30_000);
+    assert.equal(target.labels.toString(), '{"a-b"="c", instance="i", job="test"}');
+    const old = importKvassState('{"other": [{"labels": {"__address__": "a:1"}}]}', {
+      config,
+      nowMs: 5,
+    });
+    assert.deepEqual(
+      old.map((each) => [each.target.job, each.target.url, each.state]),
+      [["other", "http://a:1/metrics", "normal"]],
+    );
+  });
+
+  it("refuses what is torn, and has nothing of what is empty", () => {
+    const read = (text: string): unknown => importKvassState(text, { config, nowMs: 0 });
+    assert.throws(() => read(STATE.slice(0, 40)), { code: "bad-data" });
+    assert.throws(() => read('{"Targets": {"test": [{}]}}'), { code: "bad-data" });
+    assert.deepEqual(read('{"Targets": null, "IdleAt": "2022-11-16T00:00:00Z"}'), []);
+  });
+});

@@ -1,0 +1,73 @@
+import { AppError } from "../base/errors.ts";
+import type { Config } from "../config/types.ts";
+import { TargetBuilder } from "../model/target-build.ts";
+import type { Target } from "../model/target.ts";
+
+/** A target that a Kvass sidecar had, in the shape of `shard/`'s assigned targets. */
+export interface KvassTarget {
+  readonly target: Target;
+  readonly state: "normal" | "in_transfer";
+  readonly assignedAtMs: number;
+  readonly load: { readonly series: number; readonly rawSeries: number };
+}
+
+/** Kvass writes label names outside the old alphabet with this before them. */
+const INVALID_PREFIX = "__invalid_label_";
+
+/**
+ * The targets in Kvass's `kvass-shard.json` (`{"Targets": {job: […]}}`) or its older `targets.json` (the map alone), so
+ * that a shard goes on scraping what it had. What Kvass leaves out of a target comes from `config`; targets of jobs that
+ * it lacks are left out. Hashes are computed anew: Kvass's do not know intervals. Throws `bad-data`.
+ */
+export function importKvassState(
+  text: string,
+  options: { readonly config: Config; readonly nowMs: number },
+): KvassTarget[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw new AppError("bad-data", "cannot read Kvass's state: it is not JSON", { cause: error });
+  }
+  const jobs = get(document, "Targets") ?? document;
+  return options.config.scrapeConfigs.flatMap((job) => {
+    const entries = get(jobs, job.jobName);
+    if (!Array.isArray(entries)) return [];
+    // Relabelling is done already.
+    const builder = new TargetBuilder({ ...job, relabelConfigs: [] });
+    return entries.flatMap((entry: unknown) => {
+      const result = builder.build(labelsOf(get(entry, "labels")));
+      if (result.kind !== "target") return [];
+      return [
+        {
+          target: result.target,
+          state: get(entry, "TargetState") === "in_transfer" ? "in_transfer" : "normal",
+          assignedAtMs: options.nowMs,
+          load: { series: countOf(entry, "series"), rawSeries: countOf(entry, "totalSeries") },
+        } as const,
+      ];
+    });
+  });
+}
+
+function labelsOf(value: unknown): Record<string, string> {
+  const labels = Object.create(null) as Record<string, string>;
+  if (typeof value !== "object" || value === null)
+    throw new AppError("bad-data", "cannot read Kvass's state: a target has no labels");
+  for (const [name, text] of Object.entries(value)) {
+    const bare = name.startsWith(INVALID_PREFIX) ? name.slice(INVALID_PREFIX.length) : name;
+    labels[bare] = String(text);
+  }
+  return labels;
+}
+
+function countOf(entry: unknown, name: string): number {
+  const value = get(entry, name);
+  return typeof value === "number" && value >= 0 ? value : 0;
+}
+
+function get(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
+}
