@@ -7,7 +7,7 @@ import { combineElements, type Element, StepNotes } from "../functions/binary-el
 import type { BinaryPlan } from "../plan.ts";
 import { arithmeticOf, elementAt, isTrim, putElement } from "./binary-scalar.ts";
 import { matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
-import { duplicateLabelsError } from "./merge.ts";
+import { duplicateLabelsError, mergeEqualRows } from "./merge.ts";
 import {
   ABSENT,
   collect,
@@ -61,7 +61,10 @@ class Join {
   /** Steps at which a side has any element at all: without one, nothing is matched and nothing can clash. */
   readonly #anyMany: Uint8Array;
   readonly #anyOne: Uint8Array;
-  readonly #outputs = new Map<string, Row>();
+  /** In order of appearance; equal ones are joined at the end. */
+  readonly #rows: Row[] = [];
+  /** Those of the rows that are filled step by step. */
+  readonly #stepRows = new Map<string, Row>();
   /** The result labels of each "many" row with the partner it had last. */
   readonly #resultLabelsOf = new Map<Row, { one: Row | undefined; labels: Labels }>();
 
@@ -79,8 +82,9 @@ class Join {
     this.#anyOne = unionOfSteps(sides.one, plan.frame.count);
   }
 
+  /** Throws when two rows with equal labels have a point at the same step. */
   rows(): Iterable<Row> {
-    return this.#outputs.values();
+    return mergeEqualRows(this.#rows);
   }
 
   tellNotes(): void {
@@ -88,7 +92,7 @@ class Join {
   }
 
   get heldSamples(): number {
-    return this.#outputs.size * this.#plan.frame.count;
+    return this.#rows.length * this.#plan.frame.count;
   }
 
   addGroup(group: MatchGroup): void {
@@ -118,39 +122,32 @@ class Join {
     return keys.size === group.left.length;
   }
 
-  /** Fast path: no step can clash and the columns are computed whole. */
+  /** Fast path: no step can clash, and the columns of `many`, which is read here only, take the result. */
   #addPair(many: Row, one: Row): void {
     const plan = this.#plan;
     const { operator, returnBool } = plan;
     const a = this.#isOneToMany ? one : many;
     const b = this.#isOneToMany ? many : one;
     const { count } = plan.frame;
-    const values = new Float64Array(count);
-    const present = new Uint8Array(count);
+    const { values, present } = many;
     for (let k = 0; k < count; k++) present[k] = a.present[k]! & b.present[k]!;
     if (isComparison(operator)) {
       for (let k = 0; k < count; k++) {
         if (present[k] === ABSENT) continue;
-        const holds = compare(operator, a.values[k]!, b.values[k]!);
+        const left = a.values[k]!;
+        const holds = compare(operator, left, b.values[k]!);
         if (returnBool) values[k] = holds ? 1 : 0;
-        else if (holds) values[k] = a.values[k]!;
+        else if (holds) values[k] = left;
         else present[k] = ABSENT;
       }
     } else {
       calculateColumns(arithmeticOf(plan), { a: a.values, b: b.values }, values);
     }
     if (!present.includes(FLOAT)) return;
-    const labels = this.#labelsOfPair(many, one);
-    const row: Row = { labels, dropName: returnBool, values, present };
-    const key = labels.key();
-    const existing = this.#outputs.get(key);
-    if (existing === undefined) {
-      this.#query.budget.hold(count);
-      this.#outputs.set(key, row);
-      return;
-    }
-    for (let k = 0; k < count; k++)
-      if (present[k] !== ABSENT) put(existing, { step: k, element: values[k]! });
+    many.labels = this.#resultLabels(many.labels, one.labels);
+    many.dropName = returnBool;
+    this.#query.budget.hold(count);
+    this.#rows.push(many);
   }
 
   #addStep(group: MatchGroup, k: number): void {
@@ -222,12 +219,13 @@ class Join {
   #addPoint(labels: Labels, point: { step: number; element: Element }): void {
     const plan = this.#plan;
     const key = labels.key();
-    let row = this.#outputs.get(key);
+    let row = this.#stepRows.get(key);
     if (row === undefined) {
       this.#query.budget.hold(plan.frame.count);
       row = emptyRow(labels, plan.frame.count);
       row.dropName = plan.returnBool;
-      this.#outputs.set(key, row);
+      this.#stepRows.set(key, row);
+      this.#rows.push(row);
     }
     put(row, point);
   }
