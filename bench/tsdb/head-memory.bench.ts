@@ -12,6 +12,7 @@ import { randomInt, seededRandom } from "../../src/base/random.ts";
 import { Labels } from "../../src/model/labels.ts";
 import { createMatcher } from "../../src/model/matcher.ts";
 import { openHead } from "../../src/tsdb/head.ts";
+import { report } from "../support/report.ts";
 
 const SERIES = Number(process.argv[2] ?? 200_000);
 const SAMPLES = 120;
@@ -31,7 +32,7 @@ try {
   let start = mark();
   const refs = new Int32Array(SERIES);
   for (let i = 0; i < SERIES; i++) refs[i] = head.resolve(labelsOf(i));
-  report("create series", SERIES, start);
+  print("create series", SERIES, start);
   const createdRss = rss();
   console.log(`  ${((createdRss - baseRss) / SERIES).toFixed(0)} bytes RSS per series so far`);
 
@@ -53,10 +54,16 @@ try {
       const columns = { refs: refs.subarray(from, from + count), times, values, count };
       appended += (await head.append(columns)).appended;
     }
-  report("append with WAL", SERIES * SAMPLES, start);
+  print("append with WAL", SERIES * SAMPLES, start);
   if (appended !== SERIES * SAMPLES) throw new Error(`only ${appended} samples were stored`);
   const fullRss = rss();
-  console.log(`  ${((fullRss - baseRss) / SERIES).toFixed(0)} bytes RSS per series in all`);
+  report({
+    name: `head memory per series, 9 labels × ${SAMPLES} samples`,
+    unit: "B",
+    ours: (fullRss - baseRss) / SERIES,
+    better: "less",
+    gate: "≤ 1,500 B, goal 1,000 B",
+  });
 
   for (const [name, matchers] of [
     ["select all", [createMatcher("__name__", "=~", ".+")]],
@@ -70,7 +77,7 @@ try {
         count++;
         for (const chunk of series.chunks) size += chunk.data.length;
       }
-    report(name, count, start);
+    print(name, count, start);
     console.log(`  ${(size / count / SAMPLES).toFixed(2)} bytes per sample`);
   }
   start = mark();
@@ -82,7 +89,7 @@ try {
     registry: new Registry(),
     retentionMs: 86_400_000,
   });
-  report("replay", again.stats().sampleCount, start);
+  print("replay", again.stats().sampleCount, start);
   await again.close();
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -129,7 +136,7 @@ function mark(): Mark {
 }
 
 /** Prints the rate by the wall clock, and CPU time (all threads, the collector's too), which a busy machine distorts less. */
-function report(what: string, count: number, start: Mark): void {
+function print(what: string, count: number, start: Mark): void {
   const ms = performance.now() - start.wallMs;
   const { user, system } = process.cpuUsage(start.cpu);
   console.log(
