@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ProcessCommand } from "../shard/supervised-process.ts";
+import type { ProcessCommand } from "../base/supervised-process.ts";
 
 /** This same program on this same Node, with nothing but what the command line says. */
 export function childCommand(

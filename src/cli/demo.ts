@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { Registry } from "../base/metrics.ts";
-import { SupervisedProcess } from "../shard/supervised-process.ts";
+import { SupervisedProcess } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import { type DEMO_FLAGS, UP_FLAGS } from "./commands.ts";
 import { EXPORTER_SERIES, METRIC_SERIES } from "./demo-exporters.ts";

@@ -10,7 +10,7 @@ import { printConfig } from "../config/print.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
 import { ScrapeManager } from "../scrape/scrape-manager.ts";
-import { identifyProcess } from "../shard/process-identity.ts";
+import { identifyProcess } from "../base/process-identity.ts";
 import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import { createStoreServices } from "../store/store-server.ts";

@@ -7,7 +7,7 @@ import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { describeCommand } from "../shard/shard-file.ts";
-import { type ProcessCommand, SupervisedProcess } from "../shard/supervised-process.ts";
+import { type ProcessCommand, SupervisedProcess } from "../base/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
 import { UP_FLAGS } from "./commands.ts";

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
+import { endProcess, isRunning, type ProcessIdentity } from "../base/process-identity.ts";
+import { type ProcessCommand, SupervisedProcess } from "../base/supervised-process.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
 import type { ShardDriver, ShardInstance } from "./driver.ts";
-import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import { readShardFile } from "./shard-file.ts";
-import { type ProcessCommand, SupervisedProcess } from "./supervised-process.ts";
 
 /**
  * Shards as child processes on this machine, one data folder each under `<folder>/shards/<ordinal>`. Shards of a former
@@ -141,11 +141,11 @@ class Slot {
 
   async start(): Promise<void> {
     const file = await readShardFile(this.#folder);
-    const { logger, command, describe } = this.#options;
+    const { logger, clock, command, describe } = this.#options;
     if (file === undefined || !isRunning(file.process)) this.#child.start();
     else if (file.command !== describe(command(this.#ordinal, this.#folder))) {
       logger.info("replacing a shard that was started otherwise", { shard: this.id });
-      await this.#stopAdopted(file.process);
+      await endProcess(file.process, { clock, drainMs: DRAIN_MS });
       this.#child.start();
     } else {
       this.#adopted = file.process;
@@ -172,18 +172,7 @@ class Slot {
     this.#cancelWatch();
     const adopted = this.#adopted;
     if (adopted === undefined) await this.#child.stop();
-    else await this.#stopAdopted(adopted);
-  }
-
-  async #stopAdopted(adopted: ProcessIdentity): Promise<void> {
-    const { clock } = this.#options;
-    const signal = (name: NodeJS.Signals): void => {
-      if (isRunning(adopted)) process.kill(adopted.pid, name);
-    };
-    signal("SIGTERM");
-    const deadline = clock.monotonic() + DRAIN_MS;
-    while (isRunning(adopted) && clock.monotonic() < deadline) await clock.sleep(WATCH_MS);
-    signal("SIGKILL");
+    else await endProcess(adopted, { clock: this.#options.clock, drainMs: DRAIN_MS });
   }
 
   #watchLater(): void {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
-import { systemClock } from "../base/clock.ts";
-import { silentLogger } from "../base/logger.ts";
-import { Registry } from "../base/metrics.ts";
-import { identifyProcess, isRunning } from "./process-identity.ts";
+import { systemClock } from "./clock.ts";
+import { silentLogger } from "./logger.ts";
+import { Registry } from "./metrics.ts";
+import { endProcess, identifyProcess, isRunning, residentBytes } from "./process-identity.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 
 /** Runs `script` under supervision; `delays` collects the pauses before restarts, which are not waited for. */
@@ -87,6 +89,47 @@ test("a program that cannot be started is reported", async () => {
   await changed;
   assert.match(child.error, /ENOENT/);
   await child.stop();
+});
+
+test("a command may be another one at each start, and the end is told", async () => {
+  let starts = 0;
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  const child: SupervisedProcess = new SupervisedProcess(
+    () => ({
+      name: "child",
+      command: process.execPath,
+      args: ["-e", starts++ < 2 ? "process.exit(7)" : "process.kill(process.pid, 'SIGKILL')"],
+      environment: {},
+    }),
+    {
+      clock: { ...systemClock, after: (_delayMs, run) => systemClock.after(0, run) },
+      logger: silentLogger,
+      registry: new Registry(),
+      onChange: () => {
+        if (child.end?.signal === "SIGKILL") resolve();
+      },
+    },
+  );
+  child.start();
+  await ended;
+  await child.stop();
+  assert.equal(child.error, "it was ended by SIGKILL");
+});
+
+test("a process of somebody else is asked to end, then killed", async () => {
+  const stubborn = spawn(
+    process.execPath,
+    ["-e", "process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)"],
+    { stdio: ["ignore", "pipe", "ignore"] },
+  );
+  await once(stubborn.stdout, "data");
+  const identity = identifyProcess(stubborn.pid!);
+  assert.ok(residentBytes(identity.pid) > 1e6 || process.platform !== "linux");
+  const exit = once(stubborn, "exit");
+  await endProcess(identity, { clock: systemClock, drainMs: 100 });
+  assert.deepEqual(await exit, [null, "SIGKILL"]);
+  assert.equal(isRunning(identity), false);
+  assert.equal(residentBytes(2 ** 22 + 1), 0);
 });
 
 test("a process is told apart from a later one with its number", () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Counter, Registry } from "../base/metrics.ts";
+import type { Clock } from "./clock.ts";
+import type { Logger } from "./logger.ts";
+import type { Counter, Registry } from "./metrics.ts";
 
 export interface ProcessCommand {
   /** For logs and metrics: `shard-0`, `query`. */
@@ -21,14 +21,22 @@ export interface SupervisionDependencies {
   /** The child started, ended or sent a message. */
   readonly onChange?: () => void;
   readonly onMessage?: (message: unknown) => void;
+  /** How long it may drain after SIGTERM. Default 20 s. */
+  readonly drainMs?: number;
+}
+
+/** How a child ended. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
 const FIRST_RESTART_MS = 100;
 const RESTART_MAX_MS = 5_000;
 /** A child that ran this long was healthy: its next restart is quick again. */
 const HEALTHY_MS = 10_000;
-/** After SIGTERM a child has this long to drain. */
-const DRAIN_MS = 20_000;
+/** After SIGTERM a child has this long to drain, unless told otherwise. */
+const DEFAULT_DRAIN_MS = 20_000;
 
 /**
  * Keeps one child process running: a child that ends without being asked is started again, at once the first time, then
@@ -36,7 +44,8 @@ const DRAIN_MS = 20_000;
  * then stops its children in order.
  */
 export class SupervisedProcess {
-  readonly #command: ProcessCommand;
+  readonly #command: () => ProcessCommand;
+  readonly #name: string;
   readonly #deps: SupervisionDependencies;
   readonly #restartCounter: Counter;
   #child: ChildProcess | undefined;
@@ -46,14 +55,20 @@ export class SupervisedProcess {
   #failuresInARow = 0;
   #cancelRestart: () => void = () => {};
   #error = "";
+  #end: ProcessEnd | undefined;
 
-  constructor(command: ProcessCommand, dependencies: SupervisionDependencies) {
-    this.#command = command;
+  /** A function is asked for the command at each start. */
+  constructor(
+    command: ProcessCommand | (() => ProcessCommand),
+    dependencies: SupervisionDependencies,
+  ) {
+    this.#command = typeof command === "function" ? command : () => command;
+    this.#name = this.#command().name;
     this.#deps = dependencies;
     this.#restartCounter = dependencies.registry.counter(
       "shoal_process_restarts_total",
       "Child processes started again after they ended by themselves.",
-      { process: command.name },
+      { process: this.#name },
     );
   }
 
@@ -71,8 +86,13 @@ export class SupervisedProcess {
     return this.#error;
   }
 
+  /** Undefined while it never did, or when it could not be started at all. */
+  get end(): ProcessEnd | undefined {
+    return this.#end;
+  }
+
   start(): void {
-    const { name, command, args, environment, withChannel } = this.#command;
+    const { name, command, args, environment, withChannel } = this.#command();
     const { clock, logger, onMessage, onChange } = this.#deps;
     const startedMs = clock.monotonic();
     const child = spawn(command, args, {
@@ -86,10 +106,12 @@ export class SupervisedProcess {
     child.on("message", (message) => onMessage?.(message));
     child.once("error", (error) => {
       this.#error = error.message;
+      this.#end = undefined;
       // No process came to be: there will be no exit event.
       if (child.pid === undefined) this.#onEnd(startedMs, resolve);
     });
     child.once("exit", (code, signal) => {
+      this.#end = { code, signal };
       this.#error = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
       if (!this.#isStopping)
         logger.warn("process ended by itself", { process: name, why: this.#error });
@@ -106,9 +128,9 @@ export class SupervisedProcess {
     const child = this.#child;
     if (child === undefined) return;
     child.kill("SIGTERM");
-    const cancel = this.#deps.clock.after(DRAIN_MS, () => {
+    const cancel = this.#deps.clock.after(this.#deps.drainMs ?? DEFAULT_DRAIN_MS, () => {
       this.#deps.logger.error("process does not drain: it is ended by force", {
-        process: this.#command.name,
+        process: this.#name,
       });
       child.kill("SIGKILL");
     });

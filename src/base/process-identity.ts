@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { systemCode } from "../base/errors.ts";
+import type { Clock } from "./clock.ts";
+import { systemCode } from "./errors.ts";
 
 /** A process, told apart from a later one that got the same number. */
 export interface ProcessIdentity {
@@ -22,6 +23,45 @@ export function isRunning({ pid, startTicks }: ProcessIdentity): boolean {
   }
   const now = startTicksOf(pid);
   return startTicks === "" || now === startTicks;
+}
+
+/** How often a process that was asked to end is looked at. */
+const ENDING_WATCH_MS = 50;
+
+/** Even a killed process stays while the kernel waits for a device; that is not waited for longer than this. */
+const KILLED_WAIT_MS = 5_000;
+
+/** Ends a process that is no child of ours: it may drain for `drainMs`, then it is killed. Resolves when it is gone. */
+export async function endProcess(
+  identity: ProcessIdentity,
+  { clock, drainMs }: { readonly clock: Clock; readonly drainMs: number },
+): Promise<void> {
+  const signal = (name: NodeJS.Signals): void => {
+    try {
+      if (isRunning(identity)) process.kill(identity.pid, name);
+    } catch (error) {
+      // It ended in between.
+      if (systemCode(error) !== "ESRCH") throw error;
+    }
+  };
+  signal("SIGTERM");
+  const gone = async (waitMs: number): Promise<void> => {
+    const deadline = clock.monotonic() + waitMs;
+    while (isRunning(identity) && clock.monotonic() < deadline) await clock.sleep(ENDING_WATCH_MS);
+  };
+  await gone(drainMs);
+  signal("SIGKILL");
+  await gone(KILLED_WAIT_MS);
+}
+
+/** Resident memory; 0 where the system does not tell. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 /** Field 22 of /proc/<pid>/stat; "" for a zombie, which holds nothing any more, and where there is no /proc. */
