@@ -155,6 +155,16 @@ test("a server that fails from the start gives no list at all", async (t) => {
   assert.equal(finding.errors.length, 1);
 });
 
+test("a name that has not been resolved yet makes the list partial", async (t) => {
+  const zone: Zone = { "A one.test": [Buffer.from([10, 0, 0, 1])], "A two.test": undefined };
+  const { reports } = await discover(t, { type: "A", names: ["one.test", "two.test"], zone });
+  const lacking = await reports.addresses(["10.0.0.1:9100"]);
+  assert.equal(lacking.isPartial, true);
+  zone["A two.test"] = [Buffer.from([10, 0, 0, 2])];
+  const whole = await reports.addresses(["10.0.0.1:9100", "10.0.0.2:9100"]);
+  assert.equal(whole.isPartial, false);
+});
+
 test("short names are looked for along the search path", async (t) => {
   const { reports } = await discover(t, {
     type: "A",

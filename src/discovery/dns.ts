@@ -69,7 +69,11 @@ export function createDns(
           await Promise.all(config.names.map(look));
           // When no name was ever resolved, there is no list yet.
           if (known.size === 0 && errors.length > 0) return { errors };
-          return { groups: config.names.flatMap((name) => known.get(name) ?? []), errors };
+          return {
+            groups: config.names.flatMap((name) => known.get(name) ?? []),
+            isPartial: config.names.some((name) => !known.has(name)),
+            errors,
+          };
         },
       );
     },

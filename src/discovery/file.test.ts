@@ -37,6 +37,7 @@ test("files are read, watched, and may come and go", async (t) => {
         targets: [{ __address__: "h:1" }, { __address__: "h:2" }],
       },
     ],
+    isPartial: false,
     errors: [],
   });
   await writeFile(join(path, "two.yml"), "- targets: [h:3, 10]\n  labels: {x: 010, y: yes}\n");
@@ -78,13 +79,27 @@ test("a bad file keeps its last good content, and says what is wrong", async (t)
   assert.deepEqual(mended.errors, []);
 });
 
+test("a file that was bad from the start makes the list partial", async (t) => {
+  const path = await folder(t);
+  await writeFile(join(path, "a.json"), "{");
+  await writeFile(join(path, "b.json"), list("h:2"));
+  const reports = TestReports.run(
+    t,
+    createFile({ files: [join(path, "*.json")], refreshIntervalMs: HOUR_MS }, testContext()),
+  );
+  const lacking = await reports.addresses(["h:2"]);
+  assert.equal(lacking.isPartial, true);
+  await writeFile(join(path, "a.json"), list("h:1"));
+  assert.equal((await reports.addresses(["h:1", "h:2"])).isPartial, false);
+});
+
 test("a folder that comes later is found by the refresh", async (t) => {
   const path = await folder(t);
   const reports = TestReports.run(
     t,
     createFile({ files: [join(path, "sub", "x.json")], refreshIntervalMs: 20 }, testContext()),
   );
-  assert.deepEqual(await reports.next(), { groups: [], errors: [] });
+  assert.deepEqual(await reports.next(), { groups: [], isPartial: false, errors: [] });
   await mkdir(join(path, "sub"));
   await writeFile(join(path, "sub", "x.json"), list("h:1"));
   await reports.addresses(["h:1"]);

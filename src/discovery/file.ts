@@ -52,6 +52,8 @@ class WatchedFiles {
   readonly #metrics: ReturnType<typeof fileMetrics>;
   readonly #watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: number }>();
   #known = new Map<string, readonly TargetGroup[]>();
+  /** Files and folders that fail now and have not been read before: nobody knows what targets they hold. */
+  readonly #unread = new Set<string>();
 
   constructor(config: FileConfig, context: MechanismContext) {
     this.#config = config;
@@ -63,6 +65,7 @@ class WatchedFiles {
   async refresh(): Promise<Finding> {
     const errors: string[] = [];
     const found = new Map<string, readonly TargetGroup[]>();
+    this.#unread.clear();
     for (const pattern of this.#config.files) {
       for (const path of await this.#expand(pattern, errors)) {
         if (found.has(path)) continue;
@@ -72,7 +75,7 @@ class WatchedFiles {
     }
     for (const path of this.#known.keys()) if (!found.has(path)) this.#metrics.forget(path);
     this.#known = found;
-    return { groups: [...found.values()].flat(), errors };
+    return { groups: [...found.values()].flat(), isPartial: this.#unread.size > 0, errors };
   }
 
   /**
@@ -121,7 +124,9 @@ class WatchedFiles {
       this.#fail(pattern, error, errors);
       // The folder cannot be listed: what was read from it stands.
       const folder = dirname(pattern);
-      return [...this.#known.keys()].filter((path) => dirname(path) === folder);
+      const known = [...this.#known.keys()].filter((path) => dirname(path) === folder);
+      if (known.length === 0) this.#unread.add(pattern);
+      return known;
     }
   }
 
@@ -135,7 +140,9 @@ class WatchedFiles {
       // A file that is gone is no error: its targets go with it. One that never was may yet come.
       if (systemCode(error) === "ENOENT") return undefined;
       this.#fail(path, error, errors);
-      return this.#known.get(path);
+      const known = this.#known.get(path);
+      if (known === undefined) this.#unread.add(path);
+      return known;
     }
   }
 

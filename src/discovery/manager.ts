@@ -6,6 +6,7 @@ import type { Counter, Registry } from "../base/metrics.ts";
 import { Secret } from "../config/secret.ts";
 import type { DiscoveryConfig, HttpClientConfig } from "../config/types.ts";
 import { createHttpClient, type HttpClient } from "../http/client.ts";
+import type { Environment } from "../http/proxy.ts";
 import type { TargetGroup } from "../model/target.ts";
 import type { Finding, MechanismContext } from "./mechanism.ts";
 import { createMechanism } from "./registry.ts";
@@ -21,6 +22,8 @@ export interface DiscoveryManagerOptions {
   readonly httpClientFactory?: (config: HttpClientConfig) => HttpClient;
   /** Default `Shoal`. */
   readonly userAgent?: string;
+  /** Where mechanisms look for credentials that the configuration leaves out. Default: nowhere. */
+  readonly environment?: Environment;
   /** Least time between two deliveries; changes meanwhile come together, and without one nothing is delivered. Default 5000, as Prometheus. */
   readonly updateIntervalMs?: number;
   /** The `name` label of the metrics. Default `scrape`. */
@@ -39,7 +42,7 @@ export interface DiscoveryJob {
 export interface JobDiscovery {
   readonly groups: readonly TargetGroup[];
   /**
-   * Whether every mechanism has listed its targets at least once. While false after a change of the configuration, what
+   * Whether every mechanism has listed all its targets at least once. While false after a change of the configuration, what
    * the replaced mechanisms had found is still among the groups. A mechanism that this program does not have counts as
    * having listed nothing.
    */
@@ -57,8 +60,10 @@ interface Provider {
   readonly stopping: AbortController;
   done: Promise<void>;
   groups: readonly TargetGroup[] | undefined;
+  /** Some of the groups there are may be missing. */
+  isPartial: boolean;
   errors: readonly string[];
-  /** Has reported, be it a list or an error. */
+  /** Has reported all there is, or an error. */
   answered: boolean;
   /** Could not be started at all. */
   failed: boolean;
@@ -70,7 +75,7 @@ interface Job {
   /** Undefined when it has to be put together again. */
   shown: JobDiscovery | undefined;
   /** What mechanisms that the last change of the configuration took away had found; shown until the job is complete. */
-  readonly retired: readonly TargetGroup[];
+  retired: readonly TargetGroup[];
   /** Whether a delivery has shown it with every mechanism's answer. */
   settled: boolean;
 }
@@ -98,6 +103,7 @@ export class DiscoveryManager {
       logger: options.logger,
       clock: options.clock,
       registry: options.registry,
+      environment: options.environment ?? {},
       createHttpClient:
         options.httpClientFactory ?? ((config) => createHttpClient(config, { userAgent })),
     };
@@ -205,14 +211,19 @@ export class DiscoveryManager {
       finding.groups === undefined
         ? provider.groups
         : reuseGroups(provider.groups ?? [], finding.groups);
+    const isPartial =
+      finding.groups === undefined ? provider.isPartial : (finding.isPartial ?? false);
+    const answered = provider.answered || !isPartial || finding.errors.length > 0;
     const isNews =
-      !provider.answered ||
+      answered !== provider.answered ||
       groups !== provider.groups ||
+      isPartial !== provider.isPartial ||
       !sameElements(provider.errors, finding.errors);
     if (!isNews) return;
-    provider.answered = true;
+    provider.answered = answered;
     provider.errors = finding.errors;
     provider.groups = groups;
+    provider.isPartial = isPartial;
     let settles = false;
     for (const job of this.#jobs.values()) {
       if (!job.providers.includes(provider)) continue;
@@ -243,6 +254,7 @@ export class DiscoveryManager {
     const snapshot = new Map<string, JobDiscovery>();
     for (const job of this.#jobs.values()) {
       const shown = (job.shown ??= show(job));
+      if (shown.complete) job.retired = [];
       snapshot.set(job.name, shown);
       job.settled = job.providers.every((provider) => provider.answered);
       this.#metrics.discovered(job.name, shown.groups);
@@ -259,6 +271,7 @@ function createProvider(key: string, config: DiscoveryConfig): Provider {
     stopping: new AbortController(),
     done: Promise.resolve(),
     groups: undefined,
+    isPartial: false,
     errors: [],
     answered: false,
     failed: false,
@@ -278,7 +291,7 @@ function show(job: Job): JobDiscovery {
 }
 
 function isComplete(job: Job): boolean {
-  return job.providers.every((provider) => provider.groups !== undefined);
+  return job.providers.every((provider) => provider.groups !== undefined && !provider.isPartial);
 }
 
 function retire(job: Job, kept: ReadonlySet<Provider>): readonly TargetGroup[] {

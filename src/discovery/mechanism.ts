@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { HttpClientConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
+import type { Environment } from "../http/proxy.ts";
 import type { TargetGroup } from "../model/target.ts";
 
 /** One service-discovery section at work: it reports what it finds until it is stopped. */
@@ -16,6 +17,11 @@ export interface Mechanism {
 export interface Finding {
   /** All groups there are; left out when the last list stands, because looking failed. */
   readonly groups?: readonly TargetGroup[];
+  /**
+   * Set when the groups may lack some that there are: a part of what has to be looked at has not answered yet. Nothing may
+   * be taken to be gone then.
+   */
+  readonly isPartial?: boolean;
   /** What went wrong; empty when nothing did. */
   readonly errors: readonly string[];
 }
@@ -27,6 +33,8 @@ export interface MechanismContext {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly registry: Registry;
+  /** Environment variables, for mechanisms whose own clients read them. */
+  readonly environment: Environment;
   readonly createHttpClient: (config: HttpClientConfig) => HttpClient;
 }
 

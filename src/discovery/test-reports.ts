@@ -11,6 +11,7 @@ export function testContext(): MechanismContext {
     logger: silentLogger,
     clock: systemClock,
     registry: new Registry(),
+    environment: {},
     createHttpClient: (config) => createHttpClient(config, { userAgent: "test" }),
   };
 }
