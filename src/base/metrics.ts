@@ -1,10 +1,10 @@
 import { formatSampleValue } from "./float.ts";
 
 /**
- * The program's own metrics: counters, gauges and histograms in slots of one array, written as text exposition 0.0.4
+ * The program's own metrics: counters, gauges, histograms and summaries, written as text exposition 0.0.4
  * for `/metrics`. Names are Prometheus's where Prometheus has the metric, Thanos's or Kvass's where they have it.
  */
-export type MetricType = "counter" | "gauge" | "histogram";
+export type MetricType = "counter" | "gauge" | "histogram" | "summary";
 
 export interface Counter {
   inc(amount?: number): void;
@@ -18,6 +18,9 @@ export interface Gauge extends Counter {
 export interface Histogram {
   observe(value: number): void;
 }
+
+/** Sum and count of what was observed, without quantiles. */
+export type Summary = Histogram;
 
 export type LabelSet = Readonly<Record<string, string>>;
 
@@ -33,6 +36,7 @@ interface Child {
   value: number;
   collect?: () => number;
   buckets?: { bounds: readonly number[]; counts: Float64Array; sum: number };
+  summary?: { sum: number; count: number };
 }
 
 export class Registry {
@@ -76,6 +80,17 @@ export class Registry {
     };
   }
 
+  summary(name: string, help: string, labels: LabelSet = {}): Summary {
+    const child = this.#child({ name, help, type: "summary" }, labels);
+    const summary = (child.summary ??= { sum: 0, count: 0 });
+    return {
+      observe(value) {
+        summary.sum += value;
+        summary.count++;
+      },
+    };
+  }
+
   /** Forgets the children of family `name` whose labels equal `labels`. */
   remove(name: string, labels: LabelSet): void {
     this.#families.get(name)?.children.delete(renderLabels(labels));
@@ -87,11 +102,7 @@ export class Registry {
     for (const name of [...this.#families.keys()].sort()) {
       const family = this.#families.get(name)!;
       text += `# HELP ${name} ${family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${family.type}\n`;
-      for (const child of family.children.values())
-        text +=
-          child.buckets === undefined
-            ? line(name, child.labels, child.collect?.() ?? child.value)
-            : exposeHistogram(name, child);
+      for (const child of family.children.values()) text += expose(name, child);
     }
     return text;
   }
@@ -121,6 +132,14 @@ function handle(child: Child): Gauge {
       return child.value;
     },
   };
+}
+
+function expose(name: string, child: Child): string {
+  const { buckets, summary, labels } = child;
+  if (buckets !== undefined) return exposeHistogram(name, child);
+  if (summary !== undefined)
+    return line(`${name}_sum`, labels, summary.sum) + line(`${name}_count`, labels, summary.count);
+  return line(name, labels, child.collect?.() ?? child.value);
 }
 
 function exposeHistogram(name: string, child: Child): string {
