@@ -86,7 +86,13 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   const { flags, logger, registry, driver } = options;
   let { config } = options;
   const clock = systemClock;
-  const manager = new DiscoveryManager({ logger, clock, registry, userAgent: USER_AGENT });
+  const manager = new DiscoveryManager({
+    logger,
+    clock,
+    registry,
+    userAgent: USER_AGENT,
+    environment: process.env,
+  });
   const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });
   const discovery = new ConfiguredDiscovery(config, manager, () => coordinator.wake());
   const coordinator = new Coordinator(

@@ -7,6 +7,7 @@ import { quote } from "../base/text.ts";
 import type { Where } from "./reader.ts";
 import type { DiscoveryConfig } from "./types.ts";
 import { MECHANISMS } from "./mechanisms.ts";
+import { consul, toConsul } from "./registries.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -98,6 +99,7 @@ const modelled = {
   file_sd_configs: field(section("file_sd_configs", file)),
   http_sd_configs: field(section("http_sd_configs", http)),
   dns_sd_configs: field(section("dns_sd_configs", dns)),
+  consul_sd_configs: field(section("consul_sd_configs", consul)),
 };
 
 /** The keys of every discovery mechanism, as a section that has targets holds them. Printed in order of name. */
@@ -141,6 +143,7 @@ export function toDiscovery(values: DiscoveryValues): DiscoveryConfig[] {
       port: one.port,
       refreshIntervalMs: one.refresh_interval,
     });
+  for (const one of values.consul_sd_configs) found.push(toConsul(one));
   for (const mechanism of Object.keys(MECHANISMS)) {
     const sections = values[`${mechanism}_sd_configs`];
     if (Array.isArray(sections))

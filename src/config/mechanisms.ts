@@ -19,19 +19,18 @@ import {
   triton,
   vultr,
 } from "./cloud-o-v.ts";
-import { consul, eureka, kuma, marathon, nerve, nomad, serverset, uyuni } from "./registries.ts";
+import { eureka, kuma, marathon, nerve, nomad, serverset, uyuni } from "./registries.ts";
 import { docker, dockerswarm, puppetdb } from "./hosts.ts";
 import { kubernetes } from "./kubernetes.ts";
 import type { Kind } from "./kind.ts";
 
 /**
- * The discovery mechanisms that are read and checked here beside static, file, http and dns: the key before
- * `_sd_configs` and its schema. A new mechanism is one entry.
+ * The discovery mechanisms that are read and checked here but not run: the key before `_sd_configs` and its
+ * schema. Those that are run stand in `discovery.ts`.
  */
 export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {
   aws,
   azure,
-  consul,
   digitalocean,
   docker,
   dockerswarm,

@@ -1,10 +1,12 @@
 import { messageOf } from "../base/errors.ts";
+import { toHttpClient } from "./http-client-config.ts";
 import { checkHttpClient, given, httpClientFields } from "./http-client.ts";
 import { list } from "./kind.ts";
 import { MINUTE_MS, need, refreshField, shownRefreshField, shownText } from "./mechanism-fields.ts";
-import { field, map, object, type ObjectKind } from "./object.ts";
+import { field, map, object, type ObjectKind, type Values } from "./object.ts";
 import type { Where } from "./reader.ts";
 import { bool, duration, path, secret, text } from "./scalars.ts";
+import type { ConsulDiscovery } from "./types.ts";
 import { parseUrl, type UrlParts } from "./url.ts";
 
 /** Service discovery that asks a registry of services. */
@@ -61,6 +63,40 @@ export const consul = object(
     return checkHttpClient(values, at);
   },
 );
+
+export function toConsul(values: Values<typeof consul.fields>): ConsulDiscovery {
+  const httpClient = toHttpClient(values);
+  const isUser = given(values.username, values.password) > 0;
+  return {
+    kind: "consul",
+    server: values.server,
+    scheme: values.scheme,
+    pathPrefix: values.path_prefix,
+    token: values.token,
+    datacenter: values.datacenter,
+    namespace: values.namespace,
+    partition: values.partition,
+    tagSeparator: values.tag_separator,
+    allowStale: values.allow_stale,
+    refreshIntervalMs: values.refresh_interval,
+    services: values.services,
+    tags: values.tags,
+    nodeMeta: values.node_meta,
+    filter: values.filter,
+    healthFilter: values.health_filter,
+    httpClient: isUser
+      ? {
+          ...httpClient,
+          basicAuth: {
+            username: values.username,
+            usernameFile: "",
+            password: values.password,
+            passwordFile: "",
+          },
+        }
+      : httpClient,
+  };
+}
 
 export const eureka = object(
   "a eureka_sd config",

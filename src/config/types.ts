@@ -86,7 +86,33 @@ export type DiscoveryConfig =
       readonly port: number;
       readonly refreshIntervalMs: number;
     }
+  | ConsulDiscovery
   | { readonly kind: "other"; readonly mechanism: string; readonly options: unknown };
+
+export interface ConsulDiscovery {
+  readonly kind: "consul";
+  /** `host:port`, or a URL, whose path then goes before every other. */
+  readonly server: string;
+  readonly scheme: string;
+  readonly pathPrefix: string;
+  readonly token: Secret;
+  readonly datacenter: string;
+  readonly namespace: string;
+  readonly partition: string;
+  readonly tagSeparator: string;
+  readonly allowStale: boolean;
+  readonly refreshIntervalMs: number;
+  /** Empty for all that the catalog lists. */
+  readonly services: readonly string[];
+  readonly tags: readonly string[];
+  readonly nodeMeta: Readonly<Record<string, string>>;
+  /** For the catalog's list of services. */
+  readonly filter: string;
+  /** For the instances of each service. */
+  readonly healthFilter: string;
+  /** `username` and `password` are its basic auth. */
+  readonly httpClient: HttpClientConfig;
+}
 
 export interface StaticGroup {
   readonly targets: readonly string[];

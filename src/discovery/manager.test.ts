@@ -51,6 +51,8 @@ class ManualClock implements Clock {
 /** An http_sd server without a network: each URL answers with its list, or fails. */
 class Lists {
   readonly lists = new Map<string, string[] | Error>();
+  /** Answers of other servers, by URL. */
+  readonly answers = new Map<string, unknown>();
   requests: string[] = [];
 
   client(): HttpClient {
@@ -58,8 +60,9 @@ class Lists {
       request: ({ url }) => {
         this.requests.push(url);
         const list = this.lists.get(url) ?? new Error("unknown list");
-        if (list instanceof Error) return Promise.reject(list);
-        const text = JSON.stringify([{ targets: list }]);
+        const answer = this.answers.get(url);
+        if (answer === undefined && list instanceof Error) return Promise.reject(list);
+        const text = JSON.stringify(answer ?? [{ targets: list }]);
         return Promise.resolve({
           status: 200,
           statusText: "OK",
@@ -90,6 +93,28 @@ function httpList(url: string, password = ""): DiscoveryConfig {
     },
   };
   return { kind: "http", url, refreshIntervalMs: 60_000, httpClient };
+}
+
+function consulServices(...services: string[]): DiscoveryConfig {
+  return {
+    kind: "consul",
+    server: "c",
+    scheme: "http",
+    pathPrefix: "",
+    token: Secret.NONE,
+    datacenter: "d",
+    namespace: "",
+    partition: "",
+    tagSeparator: ",",
+    allowStale: true,
+    refreshIntervalMs: 30_000,
+    services,
+    tags: [],
+    nodeMeta: {},
+    filter: "",
+    healthFilter: "",
+    httpClient: HTTP_CLIENT,
+  };
 }
 
 function statics(...targets: string[]): DiscoveryConfig {
@@ -263,6 +288,27 @@ test("a changed secret is a changed mechanism, and targets stay until it has ans
   await clock.advance(66_000);
   assert.deepEqual(addresses("a"), ["h:2", "h:8"]);
   assert.equal(last("a")?.complete, true);
+  await manager.stop();
+});
+
+test("a job whose list lacks a part is incomplete, and loses nothing until the part is there", async () => {
+  const { clock, lists, manager, last, addresses } = setUp();
+  lists.lists.set("http://one/", ["old:1"]);
+  manager.apply([job("a", httpList("http://one/"))]);
+  manager.start();
+  await clock.advance(0);
+  const health = (service: string) =>
+    `http://c/v1/health/service/${service}?dc=d&stale=&wait=120000ms`;
+  lists.answers.set(health("x"), [{ Node: { Address: "x" }, Service: { Port: 1 } }]);
+  manager.apply([job("a", consulServices("x", "y"))]);
+  await clock.advance(60_000);
+  assert.deepEqual(addresses("a"), ["x:1", "old:1"]);
+  assert.equal(last("a")?.complete, false);
+  assert.deepEqual(last("a")?.errors, ["cannot refresh Consul service y: unknown list"]);
+  lists.answers.set(health("y"), []);
+  await clock.advance(60_000);
+  assert.deepEqual(last("a")?.complete, true);
+  assert.deepEqual(addresses("a"), ["x:1"]);
   await manager.stop();
 });
 

@@ -1,4 +1,5 @@
 import type { DiscoveryConfig } from "../config/types.ts";
+import { createConsul } from "./consul.ts";
 import { createDns } from "./dns.ts";
 import { createFile } from "./file.ts";
 import { createHttp } from "./http.ts";
@@ -19,6 +20,8 @@ export function createMechanism(
       return createHttp(config, context);
     case "dns":
       return createDns(config, context);
+    case "consul":
+      return createConsul(config, context);
     case "other":
       return undefined;
   }
