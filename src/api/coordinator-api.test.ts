@@ -5,6 +5,7 @@ import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { Labels } from "../model/labels.ts";
 import { fakeJob, fakeTarget, FakeWorld } from "../shard/testdata/fake-shards.ts";
+import { NO_LOAD } from "../shard/load.ts";
 import { registerCoordinatorApi } from "./coordinator-api.ts";
 import { createHttpServer } from "./server.ts";
 
@@ -13,7 +14,12 @@ let app: FastifyInstance;
 before(async () => {
   const world = new FakeWorld(1);
   const targets = ["a", "b"].map((name) => fakeTarget(name, "node"));
-  world.loads.set(targets[0]!.url, { series: 10, rawSeries: 20 });
+  world.loads.set(targets[0]!.url, {
+    ...NO_LOAD,
+    series: 10,
+    rawSeries: 20,
+    samplesPerSecond: 1.5,
+  });
   const dropped = { job: "node", discoveredLabels: Labels.fromObject({ __address__: "x:1" }) };
   world.jobs = [
     fakeJob("node", targets, { dropped: [dropped], droppedCount: 3 }),
@@ -72,6 +78,9 @@ test("targets are Prometheus's, with their shard and series", async () => {
     shards: ["shard-0"],
     series: 10,
     totalSeries: 20,
+    samplesPerSecond: 1.5,
+    bodyBytesPerSecond: 0,
+    newSeriesPerHour: 0,
   });
   assert.deepEqual(droppedTargets, [
     { discoveredLabels: { __address__: "x:1" }, scrapePool: "node" },

@@ -159,6 +159,9 @@ function renderTarget(view: TargetView, externalHost: string): unknown {
     shards,
     series: load.series,
     totalSeries: load.rawSeries,
+    samplesPerSecond: load.samplesPerSecond,
+    bodyBytesPerSecond: load.bodyBytesPerSecond,
+    newSeriesPerHour: load.newSeriesPerHour,
     hash: target.hash,
   };
 }

@@ -60,9 +60,9 @@ export interface CoordinatorRole {
   readonly reload: () => Promise<void>;
 }
 
-/** `--shard.max-series` sets both limits; otherwise each is taken as given. */
+/** `--shard.max-series` sets both limits of series; otherwise each is taken as given. */
 export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions {
-  const { maxSeries, maxHeadSeries, maxProcessSeries } = flags;
+  const { maxSeries, maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = flags;
   if (flags.minShard > flags.maxShard)
     throw new AppError(
       "bad-data",
@@ -72,8 +72,8 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
     ...DEFAULT_PLAN_OPTIONS,
     limits:
       maxSeries > 0
-        ? { maxHeadSeries: maxSeries, maxProcessSeries: maxSeries }
-        : { maxHeadSeries, maxProcessSeries },
+        ? { maxHeadSeries: maxSeries, maxProcessSeries: maxSeries, maxSamplesPerSecond }
+        : { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond },
     minShards: flags.minShard,
     maxShards: flags.maxShard,
     maxIdleTimeMs: flags.maxIdleTime,

@@ -114,7 +114,7 @@ export const PLAN_FLAGS = {
   maxSeries: numberFlag(
     {
       name: "shard.max-series",
-      help: "Sets both limits below at once. 0: they are taken as given.",
+      help: "Sets the limits of head and process series at once. 0: they are taken as given.",
     },
     { fallback: 0, min: 0 },
   ),
@@ -131,6 +131,13 @@ export const PLAN_FLAGS = {
       help: "Most series a shard parses in one round of scrapes, before metric relabelling.",
     },
     { fallback: 1_000_000, min: 1 },
+  ),
+  maxSamplesPerSecond: numberFlag(
+    {
+      name: "shard.max-samples-per-second",
+      help: "Most samples a shard stores a second: what a target costs by its scrape interval. 0: no limit.",
+    },
+    { fallback: 0, min: 0 },
   ),
   minShard: numberFlag(
     { name: "shard.min-shard", help: "Fewest shards." },

@@ -2,17 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changedJobs } from "./config-push.ts";
 import type { Coordinator } from "./coordinator.ts";
+import { NO_LOAD } from "./load.ts";
 import { viewTargets } from "./target-view.ts";
 import { CONFIG, fakeJob, fakeTarget, FakeWorld } from "./testdata/fake-shards.ts";
 
-const LIMITS = { limits: { maxHeadSeries: 30_000, maxProcessSeries: 30_000 } };
+const LIMITS = {
+  limits: { maxHeadSeries: 30_000, maxProcessSeries: 30_000, maxSamplesPerSecond: 0 },
+};
 
 /** A world with targets `t0`, `t1`, … of the given sizes in job `m`. */
 function worldOf(series: readonly number[], shardCount = 1): FakeWorld {
   const world = new FakeWorld(shardCount);
   const targets = series.map((_, i) => fakeTarget(`t${i}`));
   for (const [i, target] of targets.entries())
-    world.loads.set(target.url, { series: series[i]!, rawSeries: series[i]! });
+    world.loads.set(target.url, { ...NO_LOAD, series: series[i]!, rawSeries: series[i]! });
   world.jobs = [fakeJob("m", targets)];
   return world;
 }
@@ -83,7 +86,8 @@ test("a target larger than a shard gets one of its own and a warning, and nothin
 test("series before relabelling count against their own limit", async () => {
   const world = worldOf([]);
   const targets = ["a", "b", "c"].map((name) => fakeTarget(name));
-  for (const { url } of targets) world.loads.set(url, { series: 10, rawSeries: 20_000 });
+  for (const { url } of targets)
+    world.loads.set(url, { ...NO_LOAD, series: 10, rawSeries: 20_000 });
   world.jobs = [fakeJob("m", targets)];
   await world.turn(world.coordinator(LIMITS), 8);
   assert.deepEqual(sizes(world), [1, 1, 1]);
@@ -174,7 +178,7 @@ test("a shard that refuses the configuration keeps its targets, gets no new ones
   world.shards[0]!.refuses = "config-2";
   coordinator.setConfig({ ...CONFIG, hash: "config-2" }, []);
   const added = fakeTarget("new");
-  world.loads.set(added.url, { series: 1, rawSeries: 1 });
+  world.loads.set(added.url, { ...NO_LOAD, series: 1, rawSeries: 1 });
   world.jobs = [fakeJob("m", [...world.jobs[0]!.targets, added])];
   await world.turn(coordinator, 5);
   assert.deepEqual(sizes(world), [2]);
@@ -189,7 +193,7 @@ test("an overloaded shard hands targets over without a moment in which nobody sc
   await world.turn(coordinator, 4);
   assert.deepEqual(sizes(world), [3]);
   for (const target of world.jobs[0]!.targets)
-    world.loads.set(target.url, { series: 14_000, rawSeries: 14_000 });
+    world.loads.set(target.url, { ...NO_LOAD, series: 14_000, rawSeries: 14_000 });
   const scrapers = (url: string): number =>
     world.shards.filter((shard) => shard.list.some(({ target }) => target.url === url)).length;
   for (let i = 0; i < 12; i++) {

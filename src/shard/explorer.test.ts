@@ -4,6 +4,7 @@ import { AppError } from "../base/errors.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Target } from "../model/target.ts";
 import { Explorer } from "./explorer.ts";
+import { NO_LOAD } from "./load.ts";
 import type { Load } from "./load.ts";
 import { fakeTarget } from "./testdata/fake-shards.ts";
 
@@ -63,12 +64,12 @@ test("no more targets are measured at once than allowed, and all of them in the 
   bench.want(a, b, c);
   assert.deepEqual([...bench.running.keys()], [a.url, b.url]);
   for (const target of [a, b, c]) {
-    bench.running.get(target.url)!.resolve({ series: 7, rawSeries: 9 });
+    bench.running.get(target.url)!.resolve({ ...NO_LOAD, series: 7, rawSeries: 9 });
     await settle();
   }
   assert.equal(bench.most, 2);
   assert.equal(bench.results, 3);
-  assert.deepEqual(bench.explorer.result(c.hash)?.load, { series: 7, rawSeries: 9 });
+  assert.deepEqual(bench.explorer.result(c.hash)?.load, { ...NO_LOAD, series: 7, rawSeries: 9 });
 });
 
 test("a target that fails can be placed after one attempt and is tried again, ever more rarely", async () => {
@@ -86,7 +87,7 @@ test("a target that fails can be placed after one attempt and is tried again, ev
   assert.equal(bench.results, 1);
   const result = bench.explorer.result(a.hash);
   assert.deepEqual([result?.explored, result?.error], ["failed", "too slow"]);
-  bench.running.get(a.url)!.resolve({ series: 1, rawSeries: 1 });
+  bench.running.get(a.url)!.resolve({ ...NO_LOAD, series: 1, rawSeries: 1 });
   await settle();
   assert.equal(bench.explorer.result(a.hash)?.explored, "measured");
 });
@@ -100,7 +101,7 @@ test("targets that are not wanted any more are forgotten, with their retries", a
   assert.equal(bench.waits.length, 0);
   assert.equal(bench.explorer.result(a.hash), undefined);
   bench.want();
-  bench.running.get(b.url)!.resolve({ series: 1, rawSeries: 1 });
+  bench.running.get(b.url)!.resolve({ ...NO_LOAD, series: 1, rawSeries: 1 });
   await settle();
   assert.equal(bench.explorer.result(b.hash), undefined);
 });

@@ -1,14 +1,21 @@
 /**
- * What a target costs and what a shard can carry. One predicate, `fits`, decides both where a target goes and whether
- * another shard would help: asking for shards that could not take the target is how a planner runs away.
+ * What a target costs and what a shard can carry. One predicate, `fits`, decides where a target goes, whether another
+ * shard would help, what must leave and what can be drained: asking for shards that could not take the target is how a
+ * planner runs away.
  */
 
-/** What scraping one target costs. B adds samples per second, bytes and churn as further fields. */
+/** What scraping one target costs, in every dimension that is known. */
 export interface Load {
   /** Series kept after metric relabelling: what the shard's head holds, and so its memory. Moving average. */
   readonly series: number;
-  /** Series in the target's answer before metric relabelling: what parsing costs, and so CPU. */
+  /** Series in the target's answer before metric relabelling: what parsing costs, and so CPU. Of the last good scrape. */
   readonly rawSeries: number;
+  /** Samples stored a second, the scrape's report series among them: 10,000 series every 5 s weigh more than every 5 min. */
+  readonly samplesPerSecond: number;
+  /** Bytes of the answer, decompressed, a second. */
+  readonly bodyBytesPerSecond: number;
+  /** Series that were not there a scrape before, an hour: churn. Their forerunners stay in the head for a while. */
+  readonly newSeriesPerHour: number;
 }
 
 export interface Limits {
@@ -16,23 +23,51 @@ export interface Limits {
   readonly maxHeadSeries: number;
   /** Most raw series a shard parses in one round of scrapes; at least 1 (`--shard.max-process-series`). */
   readonly maxProcessSeries: number;
+  /** Most samples a shard stores a second; 0 turns this limit off (`--shard.max-samples-per-second`). */
+  readonly maxSamplesPerSecond: number;
 }
 
 /** `up`, `scrape_duration_seconds` and the three sample counts: every target adds these to the head. */
 export const REPORT_SERIES = 5;
 
-export const NO_LOAD: Load = { series: 0, rawSeries: 0 };
+/** How long a series that is exposed no more stays in the head: until it is cut and truncated. */
+export const HEAD_HOLD_HOURS = 2;
 
-/** The head and process series that a target with `load` takes up on a shard. */
+export const NO_LOAD: Load = {
+  series: 0,
+  rawSeries: 0,
+  samplesPerSecond: 0,
+  bodyBytesPerSecond: 0,
+  newSeriesPerHour: 0,
+};
+
+/**
+ * What a target with `load` takes up on a shard: `series` is then what it holds of the head, former series included.
+ * Fractions are whole 1024ths, so that sums are exact and do not depend on the order of their parts.
+ */
 export function costOf(load: Load): Load {
-  return { series: load.series + REPORT_SERIES, rawSeries: load.rawSeries };
+  return {
+    series: Math.round(load.series) + REPORT_SERIES + formerSeries(load),
+    rawSeries: Math.round(load.rawSeries),
+    samplesPerSecond: Math.round(load.samplesPerSecond * 1024) / 1024,
+    bodyBytesPerSecond: Math.round(load.bodyBytesPerSecond),
+    newSeriesPerHour: Math.round(load.newSeriesPerHour),
+  };
 }
 
-/** Whether a shard that carries `used` can take `cost` more within both limits. */
+/** Series that the target has exposed and exposes no more, and that are still in the head. */
+export function formerSeries(load: Load): number {
+  return Math.round(load.newSeriesPerHour * HEAD_HOLD_HOURS);
+}
+
+/** Whether a shard that carries `used` can take `cost` more within all limits. */
 export function fits(used: Load, cost: Load, limits: Limits): boolean {
+  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
   return (
-    (limits.maxHeadSeries === 0 || used.series + cost.series <= limits.maxHeadSeries) &&
-    used.rawSeries + cost.rawSeries <= limits.maxProcessSeries
+    (maxHeadSeries === 0 || used.series + cost.series <= maxHeadSeries) &&
+    used.rawSeries + cost.rawSeries <= maxProcessSeries &&
+    (maxSamplesPerSecond === 0 ||
+      used.samplesPerSecond + cost.samplesPerSecond <= maxSamplesPerSecond)
   );
 }
 
@@ -41,23 +76,55 @@ export function isOversized(cost: Load, limits: Limits): boolean {
   return !fits(NO_LOAD, cost, limits);
 }
 
-/** The fuller of the two dimensions: 0 is empty, 1 is at the limit. */
+/** The fullest dimension: 0 is empty, 1 is at the limit. */
 export function utilisation(used: Load, limits: Limits): number {
-  const head = limits.maxHeadSeries === 0 ? 0 : used.series / limits.maxHeadSeries;
-  return Math.max(head, used.rawSeries / limits.maxProcessSeries);
+  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
+  return Math.max(
+    maxHeadSeries === 0 ? 0 : used.series / maxHeadSeries,
+    used.rawSeries / maxProcessSeries,
+    maxSamplesPerSecond === 0 ? 0 : used.samplesPerSecond / maxSamplesPerSecond,
+  );
+}
+
+/** The limits with only `share` of each allowed. */
+export function scaleLimits(limits: Limits, share: number): Limits {
+  return {
+    maxHeadSeries: limits.maxHeadSeries * share,
+    maxProcessSeries: limits.maxProcessSeries * share,
+    maxSamplesPerSecond: limits.maxSamplesPerSecond * share,
+  };
+}
+
+export function subtract(a: Load, b: Load): Load {
+  return {
+    series: a.series - b.series,
+    rawSeries: a.rawSeries - b.rawSeries,
+    samplesPerSecond: a.samplesPerSecond - b.samplesPerSecond,
+    bodyBytesPerSecond: a.bodyBytesPerSecond - b.bodyBytesPerSecond,
+    newSeriesPerHour: a.newSeriesPerHour - b.newSeriesPerHour,
+  };
 }
 
 export function add(a: Load, b: Load): Load {
-  return { series: a.series + b.series, rawSeries: a.rawSeries + b.rawSeries };
+  return {
+    series: a.series + b.series,
+    rawSeries: a.rawSeries + b.rawSeries,
+    samplesPerSecond: a.samplesPerSecond + b.samplesPerSecond,
+    bodyBytesPerSecond: a.bodyBytesPerSecond + b.bodyBytesPerSecond,
+    newSeriesPerHour: a.newSeriesPerHour + b.newSeriesPerHour,
+  };
 }
 
 /** The median in each dimension, or undefined for no loads. The lower middle of an even count. */
 export function medianLoad(loads: readonly Load[]): Load | undefined {
   if (loads.length === 0) return undefined;
-  const middle = (values: number[]): number =>
-    values.sort((a, b) => a - b)[(values.length - 1) >> 1]!;
+  const middle = (dimension: keyof Load): number =>
+    Float64Array.from(loads, (load) => load[dimension]).sort()[(loads.length - 1) >> 1]!;
   return {
-    series: middle(loads.map((load) => load.series)),
-    rawSeries: middle(loads.map((load) => load.rawSeries)),
+    series: middle("series"),
+    rawSeries: middle("rawSeries"),
+    samplesPerSecond: middle("samplesPerSecond"),
+    bodyBytesPerSecond: middle("bodyBytesPerSecond"),
+    newSeriesPerHour: middle("newSeriesPerHour"),
   };
 }

@@ -1,5 +1,14 @@
 import { compareText } from "../base/text.ts";
-import { add, costOf, fits, isOversized, type Limits, type Load, NO_LOAD } from "./load.ts";
+import {
+  add,
+  costOf,
+  fits,
+  isOversized,
+  type Limits,
+  type Load,
+  NO_LOAD,
+  scaleLimits,
+} from "./load.ts";
 import type { PlanState, WorkingShard } from "./plan-state.ts";
 
 /**
@@ -112,11 +121,7 @@ function drainTail(state: PlanState, tail: WorkingShard): void {
       stage === "normal" && state.targets.has(hash) && state.owners.get(hash)?.length === 1,
   );
   if (targets.length === 0 || !isMovable) return;
-  const { maxHeadSeries, maxProcessSeries } = state.options.limits;
-  const limits: Limits = {
-    maxHeadSeries: maxHeadSeries * DRAIN_FILL,
-    maxProcessSeries: maxProcessSeries * DRAIN_FILL,
-  };
+  const limits = scaleLimits(state.options.limits, DRAIN_FILL);
   const lower = state.shards.filter((shard) => shard !== tail);
   const used = lower.map((shard) => shard.used);
   const places: WorkingShard[] = [];

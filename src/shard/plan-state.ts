@@ -1,4 +1,4 @@
-import { add, costOf, type Load, medianLoad, NO_LOAD } from "./load.ts";
+import { add, costOf, type Load, medianLoad, NO_LOAD, subtract } from "./load.ts";
 import type {
   AssignmentState,
   Decision,
@@ -63,8 +63,8 @@ export class WorkingShard {
   get used(): Load {
     const reported = this.observed.assignments.length === 0 ? 0 : this.observed.headSeries;
     return {
+      ...this.#sum,
       series: Math.max(reported + this.#unsettledSeries, this.#sum.series),
-      rawSeries: this.#sum.rawSeries,
     };
   }
 
@@ -82,10 +82,7 @@ export class WorkingShard {
 
   #account(assignment: WorkingAssignment, sign: 1 | -1): void {
     const cost = costOf(assignment.load);
-    this.#sum = add(this.#sum, {
-      series: sign * cost.series,
-      rawSeries: sign * cost.rawSeries,
-    });
+    this.#sum = sign > 0 ? add(this.#sum, cost) : subtract(this.#sum, cost);
     const isSettled =
       (assignment.seen?.goodScrapes ?? 0) > 0 || this.#nowMs - assignment.assignedAtMs > SETTLE_MS;
     if (!isSettled) this.#unsettledSeries += sign * cost.series;

@@ -94,7 +94,7 @@ export interface PlanOptions {
 }
 
 export const DEFAULT_PLAN_OPTIONS: PlanOptions = {
-  limits: { maxHeadSeries: 0, maxProcessSeries: 1_000_000 },
+  limits: { maxHeadSeries: 0, maxProcessSeries: 1_000_000, maxSamplesPerSecond: 0 },
   minShards: 0,
   maxShards: 999_999,
   maxIdleTimeMs: 0,

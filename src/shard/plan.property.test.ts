@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { costOf, fits, isOversized, type Limits, NO_LOAD, add } from "./load.ts";
+import { costOf, fits, isOversized, type Limits, type Load, NO_LOAD, add } from "./load.ts";
 import { plan } from "./plan.ts";
 import {
   DEFAULT_PLAN_OPTIONS,
@@ -18,23 +18,27 @@ import {
 const NOW_MS = 10_000_000;
 const CYCLE_MS = 10_000;
 
-const loadArbitrary = fc.record({
+const loadArbitrary: fc.Arbitrary<Load> = fc.record({
   series: fc.integer({ min: 0, max: 1500 }),
   rawSeries: fc.integer({ min: 0, max: 1500 }),
+  samplesPerSecond: fc.double({ min: 0, max: 150, noNaN: true }),
+  bodyBytesPerSecond: fc.integer({ min: 0, max: 1_000_000 }),
+  newSeriesPerHour: fc.constantFrom(0, 0, 0, 20),
 });
 
 const optionsArbitrary: fc.Arbitrary<PlanOptions> = fc
   .record({
     maxHeadSeries: fc.constantFrom(0, 1000),
     maxProcessSeries: fc.constantFrom(1000, 1_000_000),
+    maxSamplesPerSecond: fc.constantFrom(0, 0, 100),
     minShards: fc.integer({ min: 0, max: 3 }),
     maxShards: fc.constantFrom(4, 8, 999_999),
     maxIdleTimeMs: fc.constantFrom(0, 20_000),
   })
-  .map(({ maxHeadSeries, maxProcessSeries, ...rest }) => ({
+  .map(({ maxHeadSeries, maxProcessSeries, maxSamplesPerSecond, ...rest }) => ({
     ...DEFAULT_PLAN_OPTIONS,
     ...rest,
-    limits: { maxHeadSeries, maxProcessSeries },
+    limits: { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond },
   }));
 
 const targetsArbitrary = fc.uniqueArray(
@@ -196,7 +200,7 @@ test("applied plans settle: each target has one owner, nothing more is decided, 
           {
             ...target,
             explored: "measured" as const,
-            load: target.load ?? { series: 10, rawSeries: 10 },
+            load: target.load ?? { ...NO_LOAD, series: 10, rawSeries: 10 },
           },
         ]),
       );

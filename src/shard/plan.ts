@@ -1,5 +1,16 @@
 import { compareText } from "../base/text.ts";
-import { costOf, fits, isOversized, type Limits, type Load, NO_LOAD, utilisation } from "./load.ts";
+import {
+  add,
+  costOf,
+  fits,
+  formerSeries,
+  isOversized,
+  type Limits,
+  type Load,
+  NO_LOAD,
+  subtract,
+  utilisation,
+} from "./load.ts";
 import { type Owner, PlanState, type WorkingAssignment, type WorkingShard } from "./plan-state.ts";
 import { planScale, type Wanted } from "./plan-scale.ts";
 import type { Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
@@ -125,21 +136,22 @@ const SHED_BANDS: readonly { readonly headAt: number; readonly shrinkTo: number 
 ];
 
 /**
- * The load that a shard's targets are to come down to, or undefined when they are not too many. Series of former targets
- * fill the head too, but moving the present ones away would not free them: only a shard whose own targets (`sum`)
- * exceed a limit sheds. Kvass goes by the head alone and empties shard after shard.
+ * The limits that a shard's targets are to come down to, or undefined when they are not too many. Series of former
+ * targets fill the head too, but moving the present ones away would not free them: only a shard whose own targets
+ * (`sum`) exceed a limit sheds. Kvass goes by the head alone and empties shard after shard.
  */
-export function shedGoal(carried: { used: Load; sum: Load }, limits: Limits): Load | undefined {
+export function shedGoal(carried: { used: Load; sum: Load }, limits: Limits): Limits | undefined {
   const { used, sum } = carried;
+  if (fits(NO_LOAD, sum, limits)) return undefined;
+  const { maxHeadSeries } = limits;
   const band =
-    limits.maxHeadSeries === 0 || sum.series <= limits.maxHeadSeries
+    maxHeadSeries === 0 || sum.series <= maxHeadSeries
       ? undefined
-      : SHED_BANDS.find(({ headAt }) => used.series >= headAt * limits.maxHeadSeries);
-  if (band === undefined && sum.rawSeries <= limits.maxProcessSeries) return undefined;
-  return {
-    series: band === undefined ? Infinity : band.shrinkTo * limits.maxHeadSeries,
-    rawSeries: limits.maxProcessSeries,
-  };
+      : SHED_BANDS.find(({ headAt }) => used.series >= headAt * maxHeadSeries);
+  // To come down to nothing is to come down to less than any target: 0 would be no limit.
+  const headGoal = band === undefined ? 0 : Math.max(1, band.shrinkTo * maxHeadSeries);
+  const goal = { ...limits, maxHeadSeries: headGoal };
+  return fits(NO_LOAD, sum, goal) ? undefined : goal;
 }
 
 /** Moves targets off overloaded shards; returns those that find no room elsewhere. */
@@ -154,15 +166,10 @@ function shed(state: PlanState): Wanted[] {
   return wanted;
 }
 
-function shedFrom(state: PlanState, shard: WorkingShard, goal: Load, wanted: Wanted[]): void {
+function shedFrom(state: PlanState, shard: WorkingShard, goal: Limits, wanted: Wanted[]): void {
   const { limits } = state.options;
   const staying = [...shard.assignments.values()].filter((entry) => entry.state === "normal");
-  let series = 0;
-  let rawSeries = 0;
-  for (const { load } of staying) {
-    series += costOf(load).series;
-    rawSeries += load.rawSeries;
-  }
+  let carried = staying.reduce((sum, { load }) => add(sum, costOf(load)), NO_LOAD);
   // The largest target that no shard can hold is best left alone where it is: all others leave it.
   const anchor = staying.filter(({ load }) => isOversized(costOf(load), limits)).sort(bySize)[0];
   const candidates = staying
@@ -175,21 +182,17 @@ function shedFrom(state: PlanState, shard: WorkingShard, goal: Load, wanted: Wan
     )
     .sort(bySize);
   let left = staying.length;
-  while (
-    left > 1 &&
-    candidates.length > 0 &&
-    (series > goal.series || rawSeries > goal.rawSeries)
-  ) {
-    const excess = Math.max(series - goal.series, rawSeries - goal.rawSeries);
+  while (left > 1 && candidates.length > 0 && !fits(NO_LOAD, carried, goal)) {
     // One move that is enough, and of those the smallest; otherwise the largest.
-    const enough = candidates.findLastIndex((entry) => costOf(entry.load).series >= excess);
+    const enough = candidates.findLastIndex((entry) =>
+      fits(NO_LOAD, subtract(carried, costOf(entry.load)), goal),
+    );
     const [entry] = candidates.splice(Math.max(enough, 0), 1);
     const { hash, job, url, load } = entry!;
     const target = { hash, job, url, load };
     const place = findPlace(state, costOf(load), shard);
     left--;
-    series -= costOf(load).series;
-    rawSeries -= load.rawSeries;
+    carried = subtract(carried, costOf(load));
     if (place === undefined) {
       wanted.push({ ...target, isOwned: true });
       continue;
@@ -234,7 +237,7 @@ function placeUnowned(state: PlanState): Wanted[] {
       url,
       ...(from === undefined ? {} : { from }),
       to: place.id,
-      reason: placementReason(state, { target, cost, from }),
+      reason: placementReason(state, { target, load, from }),
     });
   }
   return wanted;
@@ -257,10 +260,10 @@ function unownedTargets(state: PlanState): { target: ObservedTarget; load: Load 
 
 function placementReason(
   state: PlanState,
-  placed: { target: ObservedTarget; cost: Load; from: string | undefined },
+  placed: { target: ObservedTarget; load: Load; from: string | undefined },
 ): string {
-  const size = sizeText(placed.cost);
-  if (isOversized(placed.cost, state.options.limits))
+  const size = sizeText(placed.load, state.options.limits);
+  if (isOversized(costOf(placed.load), state.options.limits))
     return `${size} are more than a shard's limit: alone on an empty shard`;
   if (placed.from !== undefined) return `${placed.from} does not answer; ${size}`;
   const how = placed.target.load === undefined ? " (its job's median: it does not answer)" : "";
@@ -308,17 +311,26 @@ function reportOversized(state: PlanState): void {
       job: target.job,
       url: target.url,
       ...(owner === undefined ? {} : { to: owner.shard.id }),
-      reason: `${sizeText(costOf(load))} are more than a shard's limit of ${limitText(limits)}`,
+      reason: `${sizeText(load, limits)} are more than a shard's limit of ${limitText(limits)}`,
     });
   }
 }
 
-function sizeText(cost: Load): string {
-  const isThinned = cost.rawSeries > cost.series;
-  return `${cost.series} series${isThinned ? ` (${cost.rawSeries} before relabelling)` : ""}`;
+/** `1105 series (600 of them former ones), 7 samples a second`: what the limits that are on look at. */
+function sizeText(load: Load, { maxSamplesPerSecond }: Limits): string {
+  const cost = costOf(load);
+  const former = formerSeries(load);
+  const notes: string[] = [];
+  if (former > 0) notes.push(`${former} of them former ones`);
+  if (cost.rawSeries > cost.series) notes.push(`${cost.rawSeries} before relabelling`);
+  const samples =
+    maxSamplesPerSecond === 0 ? "" : `, ${Math.round(cost.samplesPerSecond)} samples a second`;
+  return `${cost.series} series${notes.length > 0 ? ` (${notes.join(", ")})` : ""}${samples}`;
 }
 
-function limitText({ maxHeadSeries, maxProcessSeries }: Limits): string {
+function limitText(limits: Limits): string {
+  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
   const head = maxHeadSeries === 0 ? "" : `${maxHeadSeries} head series and `;
-  return `${head}${maxProcessSeries} processed series`;
+  const samples = maxSamplesPerSecond === 0 ? "" : ` and ${maxSamplesPerSecond} samples a second`;
+  return `${head}${maxProcessSeries} processed series${samples}`;
 }

@@ -7,6 +7,7 @@ import { silentLogger } from "../base/logger.ts";
 import type { Target } from "../model/target.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
+import { NO_LOAD } from "./load.ts";
 import { ShardService } from "./shard-service.ts";
 import { fakeTarget } from "./testdata/fake-shards.ts";
 import type { AssignedTarget, PushedConfig } from "./wire.ts";
@@ -65,7 +66,7 @@ async function startShard(): Promise<ShardService> {
 }
 
 function assign(name: string, rest: Partial<AssignedTarget> = {}): AssignedTarget {
-  const load = { series: 10, rawSeries: 20 };
+  const load = { ...NO_LOAD, series: 10, rawSeries: 20 };
   return { target: fakeTarget(name), state: "normal", assignedAtMs: 900, load, ...rest };
 }
 
@@ -141,11 +142,15 @@ test("it reports the load it was placed with until it has measured, then an aver
   engine.results = [scraped(target, { lastScrapeMs: 1000, health: "down", lastError: "refused" })];
   assert.deepEqual([status().load.series, status().health, status().scrapes], [10, "down", 1]);
   for (const [i, seriesPostRelabel] of [60, 90, 120, 150].entries()) {
-    engine.results = [scraped(target, { lastScrapeMs: 2000 + i, seriesPostRelabel })];
+    engine.results = [
+      scraped(target, { lastScrapeMs: 2000 + i, seriesPostRelabel, bodyBytes: 4000 }),
+    ];
     status();
     status();
   }
-  assert.deepEqual([status().load.series, status().load.rawSeries], [120, 100]);
+  // 60, then half the way to each larger one.
+  assert.deepEqual([status().load.series, status().load.rawSeries], [124, 100]);
+  assert.equal(status().load.bodyBytesPerSecond, 400);
   assert.deepEqual([status().scrapes, status().goodScrapes], [5, 4]);
   assert.equal(shard.runtime().processSeries, 100);
 });

@@ -156,8 +156,12 @@ export class ShardService {
       if (status.health !== "up") continue;
       entry.goodScrapes++;
       entry.average.add({
+        startMs: status.lastScrapeMs,
+        intervalMs: status.target.intervalMs,
         series: status.seriesPostRelabel,
         rawSeries: status.seriesScraped,
+        seriesAdded: status.seriesAdded,
+        bodyBytes: status.bodyBytes,
       });
     }
   }
@@ -170,7 +174,7 @@ export class ShardService {
       const isSame = known?.assigned.assignedAtMs === assigned.assignedAtMs;
       entries.set(assigned.target.hash, {
         assigned,
-        average: known?.average ?? new LoadAverage(),
+        average: known?.average ?? new LoadAverage(assigned.load),
         scrapes: isSame ? known.scrapes : 0,
         goodScrapes: isSame ? known.goodScrapes : 0,
         last: known?.last,

@@ -6,6 +6,7 @@ import { createHttpClient, type HttpClient } from "../http/client.ts";
 import type { Target } from "../model/target.ts";
 import { exploreTarget } from "../scrape/explore.ts";
 import type { Load } from "./load.ts";
+import { loadOfScrape } from "./load-average.ts";
 
 /** How long the client of a former configuration may finish its requests. */
 const CLIENT_CLOSE_DELAY_MS = 60_000;
@@ -45,7 +46,12 @@ export class TargetExplorer {
       );
     const client = this.#clientOf(scrapeConfig);
     const found = await exploreTarget({ target, scrapeConfig, client, signal });
-    return { series: found.seriesPostRelabel, rawSeries: found.samplesScraped };
+    return loadOfScrape({
+      intervalMs: target.intervalMs,
+      series: found.seriesPostRelabel,
+      rawSeries: found.samplesScraped,
+      bodyBytes: found.bodyBytes,
+    });
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Target, TargetHealth } from "../model/target.ts";
 import type { CoordinatorView } from "./coordinator.ts";
-import type { Load } from "./load.ts";
+import { type Load, NO_LOAD } from "./load.ts";
 import type { TargetStatus } from "./wire.ts";
 
 /** One active target with how its owner sees it. */
@@ -63,7 +63,7 @@ function viewTarget(
       shard: undefined,
       shards: [],
       health: "unknown",
-      load: explored?.load ?? { series: 0, rawSeries: 0 },
+      load: explored?.load ?? NO_LOAD,
       lastError: explored?.error ?? "",
       lastScrapeMs: 0,
       lastScrapeDurationMs: 0,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Labels } from "../model/labels.ts";
+import { NO_LOAD } from "./load.ts";
 import {
   type AssignedTarget,
   decodeAssignment,
@@ -19,7 +20,16 @@ const throughJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value
 
 const count = fc.integer({ min: 0, max: 2 ** 40 });
 const state = fc.constantFrom("normal" as const, "in_transfer" as const);
-const load = fc.record({ series: count, rawSeries: count }, { noNullPrototype: true });
+const load = fc.record(
+  {
+    series: count,
+    rawSeries: count,
+    samplesPerSecond: fc.double({ min: 0, max: 1e9, noNaN: true }),
+    bodyBytesPerSecond: count,
+    newSeriesPerHour: count,
+  },
+  { noNullPrototype: true },
+);
 const hash = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
 const name = fc.oneof(
   fc.constantFrom("__proto__", "constructor", "toString", "job", "😀"),
@@ -71,11 +81,18 @@ test("target lists survive the wire: 64-bit hashes, magic label names, any text"
   );
 });
 
+test("a Kvass sidecar's status knows series alone", () => {
+  const [status] = decodeStatus({
+    "1": { series: 7, totalSeries: 9, health: "up", ScrapeTimes: 2 },
+  }).values();
+  assert.deepEqual(status?.load, { ...NO_LOAD, series: 7, rawSeries: 9 });
+});
+
 test("statuses and runtime survive the wire", () => {
   const status: TargetStatus = {
     state: "in_transfer",
     assignedAtMs: 5,
-    load: { series: 10, rawSeries: 20 },
+    load: { ...NO_LOAD, series: 10, rawSeries: 20, samplesPerSecond: 1.5 },
     health: "down",
     lastError: "connection refused",
     lastScrapeMs: 1_700_000_000_123,

@@ -73,8 +73,7 @@ export function encodeAssignment(list: readonly AssignedTarget[]): unknown {
       url: target.url,
       intervalMs: target.intervalMs,
       timeoutMs: target.timeoutMs,
-      series: load.series,
-      totalSeries: load.rawSeries,
+      ...encodeLoad(load),
       TargetState: state === "normal" ? "" : state,
       assignedAtMs,
     };
@@ -127,8 +126,7 @@ export function encodeStatus(statuses: ReadonlyMap<string, TargetStatus>): unkno
       lastScrape: timeText(status.lastScrapeMs),
       lastScrapeDuration: status.lastScrapeDurationMs / 1000,
       health: status.health,
-      series: status.load.series,
-      totalSeries: status.load.rawSeries,
+      ...encodeLoad(status.load),
       TargetState: status.state === "normal" ? "" : status.state,
       ScrapeTimes: status.scrapes,
       goodScrapes: status.goodScrapes,
@@ -215,10 +213,19 @@ function timeOf(value: unknown): number | undefined {
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 
+function encodeLoad({ rawSeries, ...rest }: Load): Json {
+  return { ...rest, totalSeries: rawSeries };
+}
+
+/** A Kvass sidecar knows the two counts of series alone. */
 function loadOf(entry: Json, path: string): Load {
+  const number = (name: string): number => numberOf(entry[name] ?? 0, `${path}.${name}`);
   return {
-    series: numberOf(entry["series"] ?? 0, `${path}.series`),
-    rawSeries: numberOf(entry["totalSeries"] ?? 0, `${path}.totalSeries`),
+    series: number("series"),
+    rawSeries: number("totalSeries"),
+    samplesPerSecond: number("samplesPerSecond"),
+    bodyBytesPerSecond: number("bodyBytesPerSecond"),
+    newSeriesPerHour: number("newSeriesPerHour"),
   };
 }
 

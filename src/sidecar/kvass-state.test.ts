@@ -26,7 +26,13 @@ describe("importKvassState", () => {
     assert.deepEqual(rest, {
       state: "in_transfer",
       assignedAtMs: 5,
-      load: { series: 10, rawSeries: 12 },
+      load: {
+        series: 10,
+        rawSeries: 12,
+        samplesPerSecond: 0,
+        bodyBytesPerSecond: 0,
+        newSeriesPerHour: 0,
+      },
     });
     assert.equal(target.url, "https://127.0.0.1:9091/m?module=a&module=b");
     assert.equal(target.intervalMs, 30_000);

@@ -8,7 +8,13 @@ export interface KvassTarget {
   readonly target: Target;
   readonly state: "normal" | "in_transfer";
   readonly assignedAtMs: number;
-  readonly load: { readonly series: number; readonly rawSeries: number };
+  readonly load: {
+    readonly series: number;
+    readonly rawSeries: number;
+    readonly samplesPerSecond: number;
+    readonly bodyBytesPerSecond: number;
+    readonly newSeriesPerHour: number;
+  };
 }
 
 /** Kvass writes label names outside the old alphabet with this before them. */
@@ -43,7 +49,13 @@ export function importKvassState(
           target: result.target,
           state: get(entry, "TargetState") === "in_transfer" ? "in_transfer" : "normal",
           assignedAtMs: options.nowMs,
-          load: { series: countOf(entry, "series"), rawSeries: countOf(entry, "totalSeries") },
+          load: {
+            series: countOf(entry, "series"),
+            rawSeries: countOf(entry, "totalSeries"),
+            samplesPerSecond: 0,
+            bodyBytesPerSecond: 0,
+            newSeriesPerHour: 0,
+          },
         } as const,
       ];
     });

@@ -1,3 +1,4 @@
+import { type Load, NO_LOAD } from "../load.ts";
 import { DEFAULT_PLAN_OPTIONS } from "../plan-types.ts";
 import type {
   Observed,
@@ -11,12 +12,12 @@ import type {
 /**
  * The planner's input as text, one thing a line; times are seconds:
  *
- *     limits head=30000 process=1000000
+ *     limits head=30000 process=1000000 samples=5000
  *     options idle=10 min=1 max=4 grace=60 alleviate=off
  *     now 1000
  *     desired 2
  *     hold job
- *     target a job=m series=100 raw=200        (raw defaults to series; `pending` or `failed` instead of a size)
+ *     target a job=m series=100 raw=200 samples=5.5 churn=20     (raw defaults to series; `pending` or `failed` instead of a size)
  *     shard 0 ready head=200 seen=990 idle=900
  *       a series=100 raw=200 in_transfer at=500 scrapes=3 good=3 down      (on the shard above)
  */
@@ -39,9 +40,12 @@ export function parsePlanState(text: string): {
       words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
     const number = (name: string, fallback: number): number =>
       value(name) === undefined ? fallback : Number(value(name));
-    const load = (): { series: number; rawSeries: number } => ({
+    const load = (): Load => ({
+      ...NO_LOAD,
       series: number("series", 0),
       rawSeries: number("raw", number("series", 0)),
+      samplesPerSecond: number("samples", 0),
+      newSeriesPerHour: number("churn", 0),
     });
     const [kind = "", name = ""] = words;
     if (line.startsWith(" ")) {
@@ -66,6 +70,7 @@ export function parsePlanState(text: string): {
           limits: {
             maxHeadSeries: number("head", 0),
             maxProcessSeries: number("process", 1_000_000),
+            maxSamplesPerSecond: number("samples", 0),
           },
         };
         break;
