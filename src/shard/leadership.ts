@@ -33,6 +33,16 @@ export interface Elector {
   run(signal: AbortSignal, listener: ElectionListener): Promise<void>;
   /** The leader's identity as last seen, which is the base URL of its HTTP API; undefined when nobody leads. */
   holder(): string | undefined;
+  /**
+   * The epoch this process leads under at this moment, by its own monotonic clock; undefined when it does not. A process
+   * that was paused learns here that its time is over, before any timer has told so: ask before each write.
+   */
+  epoch(): number | undefined;
+  /**
+   * Somebody has heard of `epoch`. When the lease knows less, it was lost and made anew: a leader that still holds it goes
+   * on under a later epoch (`onElected` once more), anyone else begins above it.
+   */
+  raise(epoch: number): void;
 }
 
 /** The epoch of a leader elected now, when the last known one was `last` (0 for none). */
