@@ -27,6 +27,7 @@ export const COORDINATOR_ROLE_FLAGS = {
 
 export const SHARD_FLAGS = {
   ...tables.SHARD_WEB_FLAGS,
+  ...tables.REPLICA_FLAGS,
   ...tables.STORAGE_FLAGS,
   ...tables.ORPHAN_FLAGS,
   ...tables.LOG_FLAGS,

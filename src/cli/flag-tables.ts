@@ -212,6 +212,18 @@ export const ORPHAN_FLAGS = {
   ),
 } as const;
 
+/** A shard that is a member of a replica group. */
+export const REPLICA_FLAGS = {
+  shardReplica: textFlag(
+    {
+      name: "shard.replica",
+      value: "name",
+      help: "The replica group this shard is of: stands on all its series as the label replica, beside the configuration's external labels.",
+    },
+    "",
+  ),
+} as const;
+
 /** How `up` runs its shards. */
 export const UP_SHARD_FLAGS = {
   orphanGrace: durationFlag(

@@ -16,6 +16,7 @@ import { ShardService } from "../shard/shard-service.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
+import { shardExternalLabels } from "./external-labels.ts";
 import type { FlagValues } from "./flags.ts";
 import { HeapTrim } from "./heap-trim.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -51,6 +52,11 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     // The same on every shard: a target that moves is scraped at the same moments as before.
     jitterSeedText: hostname(),
   });
+  // A shard on its own is a part of one Prometheus, whose answers carry no external labels.
+  const externalLabels =
+    flags.shardReplica === ""
+      ? () => Labels.EMPTY
+      : shardExternalLabels({ config: () => shard.config, replica: flags.shardReplica });
   let isReady = false;
   const abort = new AbortController();
   const grpc = createGrpcServer({
@@ -59,7 +65,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     logger,
     services: createStoreServices({
       queryable: database,
-      externalLabels: () => Labels.EMPTY,
+      externalLabels,
       minTimeMs: () => database.minTimeMs,
       // New samples may arrive at any moment: a querier whose knowledge is seconds old must still ask.
       maxTimeMs: () => Infinity,

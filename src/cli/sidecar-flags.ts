@@ -1,9 +1,10 @@
 import { textFlag } from "./flags.ts";
-import { LOG_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
+import { LOG_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
 
 /** Kvass's and Thanos's names where they have the flag. */
 export const SIDECAR_FLAGS = {
   shardId: SHARD_WEB_FLAGS.shardId,
+  ...REPLICA_FLAGS,
   prometheusUrl: textFlag(
     {
       name: "prometheus.url",

@@ -7,9 +7,7 @@ import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { printConfig } from "../config/print.ts";
-import type { Config } from "../config/types.ts";
 import { createGrpcServer } from "../grpc/server.ts";
-import { Labels } from "../model/labels.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import type { PushedConfig } from "../shard/wire.ts";
 import { ConfigFile } from "../sidecar/config-file.ts";
@@ -19,6 +17,7 @@ import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import { PrometheusQueryable } from "../sidecar/prometheus-queryable.ts";
 import { readSharedFile, writeSharedFile } from "../sidecar/shared-file.ts";
 import { createStoreServices } from "../store/store-server.ts";
+import { shardExternalLabels } from "./external-labels.ts";
 import type { FlagValues } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
@@ -54,7 +53,10 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     startedAtMs: clock.now(),
   });
   const configFile = flags.configFile === "" ? undefined : new ConfigFile(flags.configFile, shard);
-  const externalLabels = externalLabelsOf(() => shard.config);
+  const externalLabels = shardExternalLabels({
+    config: () => shard.config,
+    replica: flags.shardReplica,
+  });
   const grpcListen = parseListenAddress(flags.grpcAddress);
   const grpc = createGrpcServer({
     host: grpcListen.host,
@@ -135,19 +137,6 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
         logger.error("cannot reload", { error: messageOf(error) }),
       ),
   });
-}
-
-/** The original configuration's, sorted once a configuration. */
-function externalLabelsOf(config: () => Config | undefined): () => Labels {
-  let of: Config | undefined;
-  let labels = Labels.EMPTY;
-  return () => {
-    const now = config();
-    if (now === of) return labels;
-    of = now;
-    labels = now === undefined ? Labels.EMPTY : Labels.fromObject(now.global.externalLabels);
-    return labels;
-  };
 }
 
 function addressText({ host, port }: { host: string; port: number }): string {

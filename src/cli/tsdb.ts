@@ -9,7 +9,7 @@ import { analyzeBlock, type BlockAnalysis, type Ranked } from "../block/analyze.
 import { openBlock } from "../block/block.ts";
 import { segmentNames } from "../block/chunk-files.ts";
 import { type BlockMeta, readMeta } from "../block/meta.ts";
-import { decodeHistogramChunk } from "../block/recode.ts";
+import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
 import { verifyBlock } from "../block/verify.ts";
 import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { formatHistogram } from "../model/histogram-text.ts";
