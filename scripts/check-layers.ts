@@ -8,7 +8,8 @@ import { join, normalize } from "node:path";
 const LAYERS: readonly (readonly string[])[] = [
   ["base"],
   ["model", "proto", "grpc"],
-  ["storage", "exposition", "chunk", "objstore", "config"],
+  ["exposition", "chunk", "objstore", "config"],
+  ["storage"],
   ["http", "index", "wal", "promql"],
   ["block", "discovery", "scrape"],
   ["tsdb", "bucket", "compact"],

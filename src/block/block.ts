@@ -16,7 +16,8 @@ import {
 } from "../storage/queryable.ts";
 import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
-import { isWritable, withoutDeleted } from "./recode.ts";
+import { withoutDeleted } from "./recode.ts";
+import { isWritable } from "../storage/chunk-encodings.ts";
 import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
 import { isUlid } from "./ulid.ts";
 

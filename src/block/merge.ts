@@ -1,7 +1,7 @@
 import type { Chunk } from "../storage/queryable.ts";
 import type { Block } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
-import { mergeChunkLists } from "./merge-chunks.ts";
+import { mergeChunkLists } from "../storage/merge-chunks.ts";
 import { type BlockMeta, HINT_OUT_OF_ORDER } from "./meta.ts";
 import { withoutDeleted } from "./recode.ts";
 import { coverage, type Interval } from "./tombstones.ts";

@@ -1,15 +1,6 @@
-import { AppError } from "../base/errors.ts";
-import { decodeStored as decodeFloats } from "../chunk/float-histogram.ts";
-import { decodeStored as decodeIntegers } from "../chunk/histogram.ts";
-import { encodeHistograms } from "../chunk/histogram-encode.ts";
-import type { HistogramSamples } from "../chunk/histogram-samples.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
-import {
-  type Chunk,
-  ENCODING_FLOAT_HISTOGRAM,
-  ENCODING_HISTOGRAM,
-  ENCODING_XOR,
-} from "../storage/queryable.ts";
+import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
+import { decodeHistogramChunk, encodeHistogramRun } from "../storage/chunk-encodings.ts";
 import { type Interval, isDeleted } from "./tombstones.ts";
 
 /** Samples of float chunks in columns that grow: where chunks are decoded to be cut or merged. */
@@ -78,42 +69,4 @@ export function withoutDeleted(chunk: Chunk, intervals: readonly Interval[]): re
     times: Float64Array.from(kept, (i) => times[i]!),
     histograms: kept.map((i) => histograms[i]!),
   });
-}
-
-/** The samples of a chunk of histograms, at the resolution that is stored. Throws `execution` for other encodings. */
-export function decodeHistogramChunk(chunk: Chunk): HistogramSamples {
-  if (chunk.encoding === ENCODING_HISTOGRAM) return decodeIntegers(chunk.data);
-  if (chunk.encoding === ENCODING_FLOAT_HISTOGRAM) return decodeFloats(chunk.data);
-  const { encoding }: { encoding: number } = chunk;
-  throw new AppError("execution", `cannot change a chunk of encoding ${encoding}`);
-}
-
-/** Histograms in order of time as chunks. */
-export function encodeHistogramRun(
-  encoding: typeof ENCODING_HISTOGRAM | typeof ENCODING_FLOAT_HISTOGRAM,
-  samples: HistogramSamples,
-): readonly Chunk[] {
-  const kind = encoding === ENCODING_HISTOGRAM ? "integer" : "float";
-  return encodeHistograms(kind, samples).map((chunk) => ({ ...chunk, encoding }));
-}
-
-/** How many samples a chunk holds; all encodings have the count in front. */
-export function sampleCountOf(chunk: Pick<Chunk, "data"> & { encoding: number }): number {
-  const count = xorSampleCount(chunk.data);
-  // Histogram encodings with start timestamps share the first two bits.
-  return chunk.encoding === 5 || chunk.encoding === 6 ? count & 0x3fff : count;
-}
-
-/** Whether chunks of this encoding can be decoded and made anew. */
-export function isWritable({ encoding }: Chunk): boolean {
-  return [ENCODING_XOR, ENCODING_HISTOGRAM, ENCODING_FLOAT_HISTOGRAM].includes(encoding);
-}
-
-export function isHistogram(encoding: number): boolean {
-  return (
-    encoding === ENCODING_HISTOGRAM ||
-    encoding === ENCODING_FLOAT_HISTOGRAM ||
-    encoding === 5 ||
-    encoding === 6
-  );
 }

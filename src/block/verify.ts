@@ -3,7 +3,7 @@ import { decodeXor } from "../chunk/xor.ts";
 import { ENCODING_XOR } from "../storage/queryable.ts";
 import { type Block, openBlock } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
-import { isHistogram, sampleCountOf } from "./recode.ts";
+import { isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
 
 /** What `verifyBlock` found. */
 export interface BlockReport {

@@ -4,7 +4,7 @@ import { FileWriter, writeError } from "../index/file-writer.ts";
 import { IndexWriter } from "../index/writer.ts";
 import { CHUNKS_FOLDER, ChunkFilesWriter } from "./chunk-files.ts";
 import { type BlockMeta, formatMeta, META_FILE } from "./meta.ts";
-import { isHistogram, sampleCountOf } from "./recode.ts";
+import { isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
 import {
   countTombstones,
   TOMBSTONES_FILE,

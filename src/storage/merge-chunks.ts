@@ -1,7 +1,7 @@
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
 import type { FloatHistogram } from "../model/histogram.ts";
-import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
-import { decodeHistogramChunk, encodeHistogramRun } from "./recode.ts";
+import { type Chunk, ENCODING_XOR } from "./queryable.ts";
+import { decodeHistogramChunk, encodeHistogramRun } from "./chunk-encodings.ts";
 
 /** Samples of a chunk that is made from overlapping ones, as Prometheus does. */
 const MERGED_CHUNK_SAMPLES = 120;
