@@ -11,6 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["exposition", "chunk", "objstore", "config"],
   ["storage"],
   ["http", "index", "wal", "promql"],
+  ["kubernetes"],
   ["block", "discovery", "scrape"],
   ["tsdb", "bucket", "compact"],
   ["shard", "sidecar", "store", "query", "frontend", "receive", "rule"],
