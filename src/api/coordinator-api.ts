@@ -45,8 +45,8 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
       DECISIONS_MAX,
     );
     const after = numberParameter(parameters, "after") ?? 0;
-    const decisions = coordinator
-      .decisions(after, limit)
+    const decisions = coordinator.log
+      .after(after, limit)
       .map(({ timeMs, ...decision }) => ({ time: timeText(timeMs), ...decision }));
     return envelope({ decisions });
   });

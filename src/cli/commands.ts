@@ -10,6 +10,7 @@ export const UP_FLAGS = {
   ...tables.STORAGE_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
+  ...tables.UP_DECISION_FLAGS,
   ...tables.UP_SHARD_FLAGS,
   ...tables.QUERY_FLAGS,
   ...tables.LOG_FLAGS,
@@ -22,6 +23,7 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.STATIC_SHARD_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
+  ...tables.DECISION_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
 

@@ -15,6 +15,8 @@ import { DiscoveryManager } from "../discovery/manager.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
 import { connectShard } from "../shard/control.ts";
 import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts";
+import { DecisionFile } from "../shard/decision-file.ts";
+import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
 import type { ShardDriver } from "../shard/driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
@@ -45,6 +47,8 @@ export interface CoordinatorRoleOptions {
   readonly listen: string;
   readonly externalUrl: string;
   readonly driver: ShardDriver & Service;
+  /** The file that decisions are kept in; "" for none. */
+  readonly decisionLog: string;
   readonly logger: Logger;
   readonly registry: Registry;
   /** POST /-/quit. */
@@ -95,6 +99,11 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   });
   const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });
   const discovery = new ConfiguredDiscovery(config, manager, () => coordinator.wake());
+  const decisionFile =
+    options.decisionLog === ""
+      ? undefined
+      : new DecisionFile({ path: options.decisionLog, logger });
+  const log = new DecisionLog(DECISION_CAPACITY, decisionFile);
   const coordinator = new Coordinator(
     toPushedConfig(config),
     {
@@ -111,6 +120,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       driver,
       connect: (url) => connectShard(url),
       explore: (target, signal) => explorer.explore(target, signal),
+      log,
       clock,
       random: systemRandom,
       logger,
@@ -171,8 +181,13 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     start: async () => {},
     stop: async () => explorer.close(),
   };
+  const logService: Service = {
+    name: "decision log",
+    start: async () => log.restore((await decisionFile?.open()) ?? []),
+    stop: async () => decisionFile?.close(),
+  };
   return {
-    services: [server, driver, explorerService, discoveryService, coordinator],
+    services: [logService, server, driver, explorerService, discoveryService, coordinator],
     coordinator,
     server,
     reload,

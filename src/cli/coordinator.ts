@@ -38,6 +38,7 @@ export async function runCoordinator(
     listen: flags.listenAddress,
     externalUrl: "",
     driver: driverService,
+    decisionLog: flags.decisionLog,
     logger,
     registry,
     quit: () => abort.abort(),

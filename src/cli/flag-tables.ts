@@ -185,6 +185,33 @@ export const COORDINATOR_FLAGS = {
   ),
 } as const;
 
+const DECISION_LOG = {
+  name: "coordinator.decision-log",
+  value: "path",
+} as const;
+
+/** Where `up` keeps its decisions. */
+export const UP_DECISION_FLAGS = {
+  decisionLog: textFlag(
+    {
+      ...DECISION_LOG,
+      help: "File that decisions are kept in (JSON lines), so that why things are where they are is known after a restart. Relative paths start from --storage.tsdb.path. Empty: not kept.",
+    },
+    "decisions.jsonl",
+  ),
+} as const;
+
+/** The same for a coordinator that runs alone and has no data folder. */
+export const DECISION_FLAGS = {
+  decisionLog: textFlag(
+    {
+      ...DECISION_LOG,
+      help: "File that decisions are kept in (JSON lines), so that why things are where they are is known after a restart. Empty: not kept.",
+    },
+    "",
+  ),
+} as const;
+
 /** Where a coordinator that runs alone finds its shards. */
 export const STATIC_SHARD_FLAGS = {
   shardUrl: listFlag({

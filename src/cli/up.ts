@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -66,6 +67,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
       listen: "127.0.0.1:0",
       externalUrl: flags.externalUrl,
       driver,
+      decisionLog: flags.decisionLog === "" ? "" : resolve(flags.storagePath, flags.decisionLog),
       logger: logger.with({ component: "coordinator" }),
       registry,
       quit: () => abort.abort(),

@@ -25,11 +25,11 @@ function sizes(world: FakeWorld): number[] {
 }
 
 function kinds(coordinator: Coordinator, afterId = 0): string[] {
-  return coordinator.decisions(afterId, 1000).map(({ kind }) => kind);
+  return coordinator.log.after(afterId, 1000).map(({ kind }) => kind);
 }
 
 function lastId(coordinator: Coordinator): number {
-  return coordinator.decisions(0, 10_000).at(-1)?.id ?? 0;
+  return coordinator.log.after(0, 10_000).at(-1)?.id ?? 0;
 }
 
 test("six targets of 10,045 series and a limit of 30,000 end on three shards with two each", async () => {

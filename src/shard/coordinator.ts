@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import type { Target } from "../model/target.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import type { ShardControl } from "./control.ts";
-import { DecisionLog, type LoggedDecision } from "./decision-log.ts";
+import type { DecisionLog } from "./decision-log.ts";
 import type { ShardDriver } from "./driver.ts";
 import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts";
 import { DiscoveryHold, type JobTargets } from "./hold.ts";
@@ -38,8 +38,6 @@ export interface CoordinatorOptions {
   readonly holdMs: number;
   /** How long a starting coordinator waits for shards it has not seen before it plans without them. */
   readonly startWaitMs: number;
-  /** Decisions kept for `/api/v1/decisions`. */
-  readonly decisionCapacity: number;
 }
 
 export const DEFAULT_COORDINATOR_TIMES = {
@@ -47,7 +45,6 @@ export const DEFAULT_COORDINATOR_TIMES = {
   minIntervalMs: 1_000,
   holdMs: 300_000,
   startWaitMs: 60_000,
-  decisionCapacity: 10_000,
 } as const;
 
 /** What discovery has found so far; asked once a cycle. */
@@ -60,6 +57,7 @@ export interface CoordinatorDependencies {
   readonly driver: ShardDriver;
   readonly connect: (url: string) => ShardControl;
   readonly explore: (target: Target, signal: AbortSignal) => Promise<Load>;
+  readonly log: DecisionLog;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -72,6 +70,8 @@ export interface CoordinatorView {
   readonly shards: readonly ShardRecord[];
   readonly plan: Plan | undefined;
   readonly planTimeMs: number;
+  /** What the last plan was made from. */
+  readonly observed: Observed | undefined;
   /** By hash, what the explorer knows of targets that nobody scrapes. */
   readonly exploration: (hash: string) => Exploration | undefined;
 }
@@ -79,10 +79,11 @@ export interface CoordinatorView {
 export class Coordinator {
   readonly name = "coordinator";
   readonly options: CoordinatorOptions;
+  /** What was decided so far. */
+  readonly log: DecisionLog;
   readonly #deps: CoordinatorDependencies;
   readonly #explorer: Explorer;
   readonly #hold: DiscoveryHold;
-  readonly #log: DecisionLog;
   readonly #metrics: CoordinatorMetrics;
   readonly #records = new Map<string, ShardRecord>();
   readonly #abort = new AbortController();
@@ -92,6 +93,7 @@ export class Coordinator {
   #jobs: readonly JobTargets[] = [];
   #plan: Plan | undefined;
   #planTimeMs = 0;
+  #observed: Observed | undefined;
   #startedAtMs = 0;
   #wake: () => void = () => {};
   #isWoken = false;
@@ -105,8 +107,8 @@ export class Coordinator {
     this.#config = config;
     this.options = options;
     this.#deps = dependencies;
+    this.log = dependencies.log;
     this.#hold = new DiscoveryHold(options.holdMs);
-    this.#log = new DecisionLog(options.decisionCapacity);
     this.#metrics = new CoordinatorMetrics(dependencies.registry);
     this.#explorer = new Explorer(options.explorer, {
       ...dependencies,
@@ -147,12 +149,9 @@ export class Coordinator {
       shards: this.#sortedRecords(),
       plan: this.#plan,
       planTimeMs: this.#planTimeMs,
+      observed: this.#observed,
       exploration: (hash) => this.#explorer.result(hash),
     };
-  }
-
-  decisions(afterId: number, limit: number): readonly LoggedDecision[] {
-    return this.#log.after(afterId, limit);
   }
 
   get config(): PushedConfig {
@@ -174,7 +173,9 @@ export class Coordinator {
     const made = plan(observed, this.options.plan, nowMs);
     this.#plan = made;
     this.#planTimeMs = nowMs;
+    this.#observed = observed;
     this.#record(made.decisions, nowMs);
+    this.log.forgetGone(observed);
     await this.#apply(made);
     this.#metrics.cycle(made, (clock.monotonic() - startedMs) / 1000);
   }
@@ -279,8 +280,7 @@ export class Coordinator {
   }
 
   #record(decisions: readonly Decision[], nowMs: number): void {
-    this.#log.add(decisions, nowMs);
-    for (const decision of decisions) {
+    for (const decision of this.log.add(decisions, nowMs)) {
       this.#metrics.decided(decision.kind);
       this.#deps.logger.info("decided", { decision: printDecision(decision) });
     }

@@ -7,6 +7,7 @@ import { Labels } from "../../model/labels.ts";
 import type { Target } from "../../model/target.ts";
 import type { ShardControl } from "../control.ts";
 import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../coordinator.ts";
+import { DecisionLog } from "../decision-log.ts";
 import type { ShardDriver, ShardInstance } from "../driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../explorer.ts";
 import type { JobTargets } from "../hold.ts";
@@ -62,6 +63,7 @@ export class FakeWorld {
           if (load === undefined) throw new AppError("unavailable", "connection refused");
           return load;
         },
+        log: new DecisionLog(1000),
         clock: this.clock,
         random: seededRandom(1),
         logger: silentLogger,
