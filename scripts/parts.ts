@@ -32,6 +32,17 @@ export function fetchParts(root: string): Record<string, string> {
   return environment;
 }
 
+/** The real Prometheus for `npm run demo -- --engine=prometheus`, fetched on first use. Throws when it cannot be had. */
+export function prometheusPath(root: string): string {
+  const folder = process.env["SHOAL_PARTS"] ?? join(root, ".parts");
+  const path = join(folder, "root/usr/bin/prometheus");
+  if (!existsSync(path)) {
+    console.error("shoal: fetching the real Prometheus …");
+    extractPackages(folder);
+  }
+  return path;
+}
+
 /** Runs `action`; a failure skips what needs it, or ends a CI run. */
 function attempt<T>(skipped: string, action: () => T): T | undefined {
   try {

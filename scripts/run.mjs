@@ -176,6 +176,29 @@ function bundleApp() {
   ]);
 }
 
+/** Whether the demonstration is asked for on real Prometheus servers, and none is named or installed. */
+function needsPrometheus() {
+  const text = ` ${rest.join(" ")} `;
+  return (
+    /\s--engine[= ]prometheus\s/.test(text) &&
+    !/\s--prometheus\.binary[= ]/.test(text) &&
+    process.env.SHOAL_PROMETHEUS_BINARY === undefined &&
+    !(process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, "prometheus")))
+  );
+}
+
+/** The path of a real Prometheus, fetched on first use; exits when there is none to be had. */
+function fetchPrometheus() {
+  const result = withLock(() =>
+    spawnSync(node, [...nodeFlags, join(root, "scripts", "prometheus.ts")], {
+      stdio: ["ignore", "pipe", "inherit"],
+      encoding: "utf8",
+    }),
+  );
+  if (result.status !== 0) process.exit(1);
+  return result.stdout.trim();
+}
+
 function run(args, environment = {}) {
   const path = `${dirname(node)}:${join(root, "node_modules", ".bin")}:${process.env.PATH}`;
   const child = spawn(node, args, {
@@ -198,7 +221,10 @@ switch (task) {
     run([...appFlags, "up", ...rest]);
     break;
   case "demo":
-    run([...appFlags, "demo", ...rest]);
+    run(
+      [...appFlags, "demo", ...rest],
+      needsPrometheus() ? { SHOAL_PROMETHEUS_BINARY: fetchPrometheus() } : {},
+    );
     break;
   case "cli":
     run([...appFlags, ...rest]);

@@ -171,6 +171,11 @@ export function parseListenAddress(listen: string): { host: string; port: number
   return { host: match[1] ?? (match[2] === "" ? "::" : match[2]!), port };
 }
 
+/** `host:port` as it is written in URLs. */
+export function addressText({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}
+
 async function listen(
   app: FastifyInstance,
   address: string,

@@ -13,6 +13,7 @@ import {
 } from "../shard/wire.ts";
 import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-client.ts";
 import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
+import type { ProcessReport } from "../sidecar/prometheus-process.ts";
 import { envelope } from "./server.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
@@ -20,6 +21,10 @@ export interface SidecarApiOptions {
   readonly shard: Pick<ShardService, "runtime" | "statuses" | "assignment" | "setTargets">;
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
+  /** How the sidecar's own Prometheus runs; undefined when others run it. */
+  readonly process: (() => ProcessReport) | undefined;
+  /** A coordinator has asked: there is still one. */
+  readonly onContact: () => void;
   /** Takes, or in file mode compares, what the coordinator offers. */
   readonly offerConfig: (pushed: PushedConfig) => Promise<void>;
   /** The original configuration with its secrets hidden. */
@@ -39,6 +44,7 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
     return undefined;
   });
   app.get("/api/v1/shard/runtimeinfo", async () => {
+    options.onContact();
     await engine.refresh();
     return envelope(encodeRuntime(runtimeOf(options)));
   });
@@ -72,9 +78,13 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
 }
 
 /** A configuration that Prometheus does not run is not reported, so that the coordinator offers it again. */
-function runtimeOf({ shard, engine }: SidecarApiOptions): ShardRuntime {
+function runtimeOf({ shard, engine, process }: SidecarApiOptions): ShardRuntime {
   const runtime = shard.runtime();
-  return engine.error === undefined ? runtime : { ...runtime, configHash: "" };
+  return {
+    ...runtime,
+    ...(engine.error !== undefined && { configHash: "" }),
+    rssBytes: runtime.rssBytes + (process?.().rssBytes ?? 0),
+  };
 }
 
 function reasonOf(body: unknown): string {

@@ -1,15 +1,20 @@
 import { join } from "node:path";
 import type { ProcessCommand } from "../base/supervised-process.ts";
 
+/** The environment without Shoal's own variables: a child has nothing but what its command line says. */
+export function withoutOwnVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !name.startsWith("SHOAL_")),
+  );
+}
+
 /** This same program on this same Node, with nothing but what the command line says. */
 export function childCommand(
   name: string,
   args: readonly string[],
   nodeFlags: readonly string[] = [],
 ): ProcessCommand {
-  const environment: NodeJS.ProcessEnv = {};
-  for (const [key, value] of Object.entries(process.env))
-    if (!key.startsWith("SHOAL_")) environment[key] = value;
+  const environment = withoutOwnVariables(process.env);
   // With it from the start, a child does not even load what turns TypeScript into JavaScript.
   environment["NODE_COMPILE_CACHE"] ??= join(
     import.meta.dirname,

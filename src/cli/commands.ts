@@ -1,7 +1,13 @@
 import type { Command } from "commander";
 import { addFlags, type FlagTable, flagValues, type FlagValues, readEnvironment } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
-import { SIDECAR_FLAGS } from "./sidecar-flags.ts";
+import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
+
+const UP_PROMETHEUS_BINARY = {
+  ...PROMETHEUS_FLAGS.prometheusBinary,
+  help: "The Prometheus of engine `prometheus`: a path, or a name that is looked up in PATH.",
+  fallback: "prometheus",
+};
 
 export const UP_FLAGS = {
   ...tables.CONFIG_FLAGS,
@@ -12,6 +18,8 @@ export const UP_FLAGS = {
   ...tables.COORDINATOR_FLAGS,
   ...tables.UP_DECISION_FLAGS,
   ...tables.UP_SHARD_FLAGS,
+  ...PROMETHEUS_FLAGS,
+  prometheusBinary: UP_PROMETHEUS_BINARY,
   ...tables.QUERY_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
@@ -46,6 +54,8 @@ export const QUERY_ROLE_FLAGS = {
 export const DEMO_FLAGS = {
   ...tables.DEMO_FLAGS,
   ...tables.LOG_FLAGS,
+  ...PROMETHEUS_FLAGS,
+  prometheusBinary: UP_PROMETHEUS_BINARY,
   listenAddress: { ...tables.WEB_FLAGS.listenAddress, fallback: "127.0.0.1:0" },
   maxSeries: { ...tables.PLAN_FLAGS.maxSeries, fallback: 30_000 },
   logLevel: { ...tables.LOG_FLAGS.logLevel, fallback: "error" as const },

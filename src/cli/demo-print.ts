@@ -21,7 +21,8 @@ export class DemoScreen {
   /** How things stand now, replacing what was drawn before. */
   draw(lines: readonly string[], summary: string): void {
     if (!this.#isLive) {
-      if (summary !== this.#lastText) this.#write(`${summary}\n`);
+      if (summary === "" || summary === this.#lastText) return;
+      this.#write(`${summary}\n`);
       this.#lastText = summary;
       return;
     }

@@ -10,6 +10,8 @@ export interface DemoShard {
   readonly headSeries: number;
   readonly pid: number;
   readonly rssBytes: number;
+  /** `host:port` of its control API. */
+  readonly http: string;
 }
 
 export interface DemoTarget {
@@ -30,6 +32,7 @@ export async function readShards(url: string): Promise<DemoShard[]> {
     headSeries: Number(shard["headSeries"]),
     pid: Number(shard["pid"]),
     rssBytes: Number(shard["rssBytes"]),
+    http: String(shard["http"]),
   }));
 }
 
@@ -41,6 +44,12 @@ export async function readTargets(url: string): Promise<DemoTarget[]> {
     shards: Array.isArray(target["shards"]) ? target["shards"].map(String) : [],
     series: Number(target["series"]),
   }));
+}
+
+/** What Prometheus beside a sidecar says it is; it answers for itself through the sidecar. */
+export async function readVersion(shard: DemoShard): Promise<string> {
+  const data = await getData(`http://${shard.http}/api/v1/status/buildinfo`);
+  return String(data["version"]);
 }
 
 /** The number that `query` yields now; NaN when it yields nothing. */

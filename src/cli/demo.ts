@@ -16,6 +16,7 @@ import {
   queryNumber,
   readShards,
   readTargets,
+  readVersion,
 } from "./demo-state.ts";
 import { defaultsOf, type FlagValues } from "./flags.ts";
 import { loggerOf } from "./run-role.ts";
@@ -23,6 +24,7 @@ import { runUp } from "./up.ts";
 
 type DemoValues = FlagValues<typeof DEMO_FLAGS>;
 
+const SHARD_NOUN = { embedded: "shard", prometheus: "Prometheus" } as const;
 const TARGETS = 6;
 const POLL_MS = 250;
 const SETTLE_TIMEOUT_MS = 120_000;
@@ -40,7 +42,7 @@ export async function runDemo(flags: DemoValues): Promise<void> {
     const configFile = join(folder, "prometheus.yml");
     await writeFile(configFile, configText(ports));
     screen.say(
-      `${TARGETS} targets of ${grouped(EXPORTER_SERIES)} series, at most ${grouped(flags.maxSeries)} a shard, one shard to begin with.`,
+      `${TARGETS} targets of ${grouped(EXPORTER_SERIES)} series, at most ${grouped(flags.maxSeries)} a shard, one ${SHARD_NOUN[flags.engine]} to begin with.`,
     );
     const show = new Demonstration({ flags, screen, abort, childrenBefore: [exporters.pid] });
     const up = {
@@ -50,6 +52,9 @@ export async function runDemo(flags: DemoValues): Promise<void> {
       listenAddress: flags.listenAddress,
       maxSeries: flags.maxSeries,
       coordinatorInterval: 1_000,
+      shardEngine: flags.engine,
+      prometheusBinary: flags.prometheusBinary,
+      prometheusArgs: flags.prometheusArgs,
       logLevel: flags.logLevel,
       logFormat: flags.logFormat,
     };
@@ -217,9 +222,14 @@ class Demonstration {
     }
     expect(metricSeries === TARGETS * METRIC_SERIES, `the query counts ${metricSeries} series`);
     expect(up === TARGETS, `sum(up) is ${up}`);
+    const versions =
+      this.#options.flags.engine === "prometheus"
+        ? await Promise.all(shards.map(readVersion))
+        : undefined;
     const rss = await this.#memory(shards);
     return {
       ok: problems.length === 0,
+      ...(versions !== undefined && { prometheusVersions: versions }),
       settleSeconds: Math.round(outcome.settleSeconds * 10) / 10,
       shards: shards.length,
       targets: targets.length,
@@ -249,6 +259,8 @@ class Demonstration {
 
 interface Figures {
   readonly ok: boolean;
+  /** Of each shard, as its Prometheus says itself. */
+  readonly prometheusVersions?: readonly string[];
   readonly settleSeconds: number;
   readonly shards: number;
   readonly targets: number;

@@ -253,6 +253,14 @@ export const REPLICA_FLAGS = {
 
 /** How `up` runs its shards. */
 export const UP_SHARD_FLAGS = {
+  shardEngine: choiceFlag(
+    {
+      name: "shard.engine",
+      value: "engine",
+      help: "What a shard is: embedded (Shoal's own engine) or prometheus (a real Prometheus with a sidecar).",
+    },
+    { fallback: "embedded", choices: ["embedded", "prometheus"] },
+  ),
   orphanGrace: durationFlag(
     {
       name: "shard.orphan-grace",
@@ -309,6 +317,14 @@ export const ENDPOINT_FLAGS = {
 } as const;
 
 export const DEMO_FLAGS = {
+  engine: choiceFlag(
+    {
+      name: "engine",
+      value: "engine",
+      help: "What the shards are: embedded (Shoal's own engine) or prometheus (real Prometheus servers).",
+    },
+    { fallback: "embedded", choices: ["embedded", "prometheus"] },
+  ),
   check: switchFlag({
     name: "check",
     help: "Verify the result through the query API, print one line of JSON figures and end.",

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { createHttpServer, parseListenAddress } from "../api/server.ts";
+import { addressText, createHttpServer, parseListenAddress } from "../api/server.ts";
 import { registerShardApi } from "../api/shard-api.ts";
 import { systemClock } from "../base/clock.ts";
 import { Registry } from "../base/metrics.ts";
@@ -19,12 +19,12 @@ import type { SHARD_FLAGS } from "./commands.ts";
 import { shardExternalLabels } from "./external-labels.ts";
 import type { FlagValues } from "./flags.ts";
 import { HeapTrim } from "./heap-trim.ts";
+import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
-const ORPHAN_CHECK_MS = 1_000;
 
 /** `shoal shard`: one data folder, one database, the targets a coordinator gives it. */
 export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
@@ -82,7 +82,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     logger,
     startedAtMs,
   });
-  let lastContactMs = clock.monotonic();
+  const orphanWatch = new OrphanWatch({ graceMs: flags.orphanGrace, clock, logger, abort });
   const http = createHttpServer({
     listen: flags.listenAddress,
     logger,
@@ -95,9 +95,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     head,
     scrape,
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
-    onContact: () => {
-      lastContactMs = clock.monotonic();
-    },
+    onContact: () => orphanWatch.contact(),
   });
   const databaseService: Service = {
     name: "database",
@@ -117,22 +115,9 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     },
     stop: async () => removeShardFile(folder),
   };
-  const orphanWatch = setInterval(() => {
-    if (flags.orphanGrace === 0 || clock.monotonic() - lastContactMs < flags.orphanGrace) return;
-    logger.warn("no coordinator for longer than --shard.orphan-grace: draining");
-    abort.abort();
-  }, ORPHAN_CHECK_MS);
-  try {
-    const trim = new HeapTrim({ clock });
-    await runUntilSignal([databaseService, scrape, shard, grpc, http, announcement, trim], {
-      logger,
-      abort,
-    });
-  } finally {
-    clearInterval(orphanWatch);
-  }
-}
-
-function addressText({ host, port }: { host: string; port: number }): string {
-  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+  const trim = new HeapTrim({ clock });
+  await runUntilSignal(
+    [databaseService, scrape, shard, grpc, http, announcement, orphanWatch, trim],
+    { logger, abort },
+  );
 }

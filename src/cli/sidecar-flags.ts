@@ -1,5 +1,25 @@
-import { textFlag } from "./flags.ts";
-import { LOG_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
+import { durationFlag, sizeFlag, textFlag } from "./flags.ts";
+import { LOG_FLAGS, ORPHAN_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
+
+/** How to start the sidecar's own Prometheus; `shoal up` passes them on. */
+export const PROMETHEUS_FLAGS = {
+  prometheusBinary: textFlag(
+    {
+      name: "prometheus.binary",
+      value: "path",
+      help: "A Prometheus that the sidecar itself starts, watches and stops; a mere name is looked up in PATH. Without it --prometheus.url is used.",
+    },
+    "",
+  ),
+  prometheusArgs: textFlag(
+    {
+      name: "prometheus.args",
+      value: "arguments",
+      help: "Further arguments for that Prometheus, with spaces between: --prometheus.args='--enable-feature=native-histograms --query.timeout=1m'.",
+    },
+    "",
+  ),
+} as const;
 
 /** Kvass's and Thanos's names where they have the flag. */
 export const SIDECAR_FLAGS = {
@@ -9,9 +29,32 @@ export const SIDECAR_FLAGS = {
     {
       name: "prometheus.url",
       value: "url",
-      help: "The Prometheus beside this sidecar. It must run with --web.enable-lifecycle.",
+      help: "The Prometheus beside this sidecar. It must run with --web.enable-lifecycle. Not used with --prometheus.binary.",
     },
     "http://127.0.0.1:9090",
+  ),
+  ...PROMETHEUS_FLAGS,
+  tsdbPath: textFlag(
+    {
+      name: "storage.tsdb.path",
+      value: "path",
+      help: "Data folder of the sidecar's own Prometheus. Default: prometheus/ in --store.path.",
+    },
+    "",
+  ),
+  retentionTime: durationFlag(
+    {
+      name: "storage.tsdb.retention.time",
+      help: "How long the sidecar's own Prometheus keeps samples. 0s: what Prometheus does by itself.",
+    },
+    "0",
+  ),
+  retentionSize: sizeFlag(
+    {
+      name: "storage.tsdb.retention.size",
+      help: "Most bytes that the sidecar's own Prometheus keeps. 0: no limit.",
+    },
+    "0",
   ),
   configFile: textFlag(
     {
@@ -49,5 +92,6 @@ export const SIDECAR_FLAGS = {
     { name: "grpc-address", value: "host:port", help: "Where the StoreAPI (gRPC) listens." },
     "127.0.0.1:10901",
   ),
+  ...ORPHAN_FLAGS,
   ...LOG_FLAGS,
 } as const;

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { createHttpServer, parseListenAddress } from "../api/server.ts";
+import { addressText, createHttpServer, parseListenAddress } from "../api/server.ts";
 import { registerSidecarApi } from "../api/sidecar-api.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
@@ -8,18 +8,24 @@ import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { printConfig } from "../config/print.ts";
 import { createGrpcServer } from "../grpc/server.ts";
+import { identifyProcess } from "../base/process-identity.ts";
+import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { ShardService } from "../shard/shard-service.ts";
 import type { PushedConfig } from "../shard/wire.ts";
 import { ConfigFile } from "../sidecar/config-file.ts";
 import { importKvassState } from "../sidecar/kvass-state.ts";
 import { PrometheusClient } from "../sidecar/prometheus-client.ts";
 import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
+import { PrometheusProcess } from "../sidecar/prometheus-process.ts";
 import { PrometheusQueryable } from "../sidecar/prometheus-queryable.ts";
 import { readSharedFile, writeSharedFile } from "../sidecar/shared-file.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { shardExternalLabels } from "./external-labels.ts";
+import { withoutOwnVariables } from "./child-command.ts";
 import type { FlagValues } from "./flags.ts";
+import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { defaultTsdbFolder, findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import type { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
@@ -34,10 +40,29 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
   const clock = systemClock;
   const folder = resolve(flags.storePath);
   const stopFile = join(folder, "stop-scraping.txt");
-  const client = new PrometheusClient(flags.prometheusUrl, `Shoal/${VERSION}`);
+  const outputFile = resolve(flags.outputFile);
+  const abort = new AbortController();
+  const prometheus =
+    flags.prometheusBinary === ""
+      ? undefined
+      : new PrometheusProcess({
+          binary: await findPrometheus(flags.prometheusBinary),
+          configFile: outputFile,
+          dataFolder: resolve(flags.tsdbPath === "" ? defaultTsdbFolder(folder) : flags.tsdbPath),
+          args: prometheusArguments(flags),
+          environment: withoutOwnVariables(process.env),
+          stateFile: join(folder, "prometheus.json"),
+          clock,
+          logger,
+          registry,
+        });
+  const client = new PrometheusClient(
+    prometheus === undefined ? flags.prometheusUrl : () => prometheus.url,
+    `Shoal/${VERSION}`,
+  );
   const engine = new PrometheusEngine({
     client,
-    outputFile: resolve(flags.outputFile),
+    outputFile,
     targetsFolder: join(folder, "targets"),
     clock,
     logger,
@@ -85,8 +110,11 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     corsOrigin: () => false,
     bodyMaxBytes: BODY_MAX_BYTES,
   });
+  const orphanWatch = new OrphanWatch({ graceMs: flags.orphanGrace, clock, logger, abort });
   registerSidecarApi(http.app, {
     shard,
+    process: prometheus === undefined ? undefined : () => prometheus.report(),
+    onContact: () => orphanWatch.contact(),
     engine,
     client,
     async offerConfig(pushed: PushedConfig) {
@@ -127,18 +155,29 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
       await shard.start();
       await configFile?.load();
       await importTargets();
+      // Its Prometheus starts on files that are complete; that nobody reads them yet is no trouble.
+      if (prometheus !== undefined) await engine.settled().catch(() => {});
     },
     stop: async () => shard.stop(),
   };
-  await runUntilSignal([startUp, grpc, http], {
+  const announcement: Service = {
+    name: "announcement",
+    start: async () =>
+      writeShardFile(folder, {
+        process: identifyProcess(process.pid),
+        command: describeCommand(VERSION, process.argv.slice(2)),
+        http: addressText(http.address()),
+        grpc: addressText(grpc.address()),
+      }),
+    stop: async () => removeShardFile(folder),
+  };
+  const own = prometheus === undefined ? [] : [prometheus];
+  await runUntilSignal([startUp, ...own, grpc, http, announcement, orphanWatch], {
     logger,
+    abort,
     onHangup: () =>
       void reload().catch((error: unknown) =>
         logger.error("cannot reload", { error: messageOf(error) }),
       ),
   });
-}
-
-function addressText({ host, port }: { host: string; port: number }): string {
-  return `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
 }

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -15,8 +15,10 @@ import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
+import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
+import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
 
 /** Samples live outside the heap, so a small nursery costs a shard no time and saves it some 20 MB. */
 const SHARD_NODE_FLAGS = ["--max-semi-space-size=2"];
@@ -47,13 +49,16 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
   const clock = systemClock;
   const abort = options.abort ?? new AbortController();
   const config = await loadConfig(flags.configFile);
+  const engine = await engineOf(flags);
   const lock = await lockFolder(flags.storagePath);
   try {
     let role: CoordinatorRole | undefined;
     const driver = new ProcessDriver({
       folder: flags.storagePath,
-      command: (ordinal, folder) => shardCommand(flags, { ordinal, folder }),
-      describe: ({ args }) => describeCommand(VERSION, args.slice(args.indexOf("shard"))),
+      command: (ordinal, folder) => engine(flags, { ordinal, folder }),
+      // What follows the program's own path is what the child sees as its arguments.
+      describe: ({ args }) =>
+        describeCommand(VERSION, args.slice(args.indexOf(process.argv[1]!) + 1)),
       initialShards: Math.max(1, flags.minShard),
       clock,
       logger,
@@ -151,11 +156,50 @@ function messageFields(message: unknown): { kind: unknown; address: unknown } {
   return { kind: Reflect.get(message, "kind"), address: Reflect.get(message, "address") };
 }
 
-function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string }): ProcessCommand {
-  const { retentionTime, retentionSize, coordinatorInterval } = flags;
-  // A coordinator that is only slow must not look like one that is gone.
-  const orphanGrace =
-    flags.orphanGrace === 0 ? 0 : Math.max(flags.orphanGrace, 6 * coordinatorInterval);
+interface ShardPlace {
+  readonly ordinal: number;
+  readonly folder: string;
+}
+
+type ShardCommand = (flags: UpValues, shard: ShardPlace) => ProcessCommand;
+
+/** How `--shard.engine`'s shards are started; rejects when they cannot be. */
+async function engineOf(flags: UpValues): Promise<ShardCommand> {
+  if (flags.shardEngine === "embedded") return shardCommand;
+  const binary = await findPrometheus(flags.prometheusBinary);
+  // Arguments that no Prometheus may get are refused now, not by each shard.
+  prometheusArguments(flags);
+  return (values, shard) => sidecarCommand({ ...values, prometheusBinary: binary }, shard);
+}
+
+/** A coordinator that is only slow must not look like one that is gone. */
+function orphanGraceOf({ orphanGrace, coordinatorInterval }: UpValues): number {
+  return orphanGrace === 0 ? 0 : Math.max(orphanGrace, 6 * coordinatorInterval);
+}
+
+/** A sidecar with a Prometheus of its own; all of the shard is in its folder. */
+function sidecarCommand(flags: UpValues, { ordinal, folder }: ShardPlace): ProcessCommand {
+  return childCommand(
+    `shard-${ordinal}`,
+    [
+      "sidecar",
+      `--shard.id=shard-${ordinal}`,
+      `--store.path=${folder}`,
+      `--config.output-file=${join(folder, "prometheus.yml")}`,
+      ...flagArguments(PROMETHEUS_FLAGS, flags),
+      `--storage.tsdb.retention.time=${flags.retentionTime}ms`,
+      `--storage.tsdb.retention.size=${flags.retentionSize}B`,
+      `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
+      "--web.listen-address=127.0.0.1:0",
+      "--grpc-address=127.0.0.1:0",
+      ...flagArguments(LOG_FLAGS, flags),
+    ],
+    SHARD_NODE_FLAGS,
+  );
+}
+
+function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
+  const { retentionTime, retentionSize } = flags;
   const command = childCommand(
     `shard-${shard.ordinal}`,
     [
@@ -164,7 +208,7 @@ function shardCommand(flags: UpValues, shard: { ordinal: number; folder: string 
       `--storage.tsdb.path=${shard.folder}`,
       `--storage.tsdb.retention.time=${retentionTime}ms`,
       `--storage.tsdb.retention.size=${retentionSize}B`,
-      `--shard.orphan-grace=${orphanGrace}ms`,
+      `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",
       ...flagArguments(LOG_FLAGS, flags),

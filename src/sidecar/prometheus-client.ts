@@ -52,37 +52,40 @@ export interface RawRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where the neighbour is: a URL, or a function for one that comes and goes (undefined while it does not run). */
+export type PrometheusUrl = string | (() => string | undefined);
+
 /** The neighbour Prometheus over HTTP. Every call rejects with AppError within its deadline. */
 export class PrometheusClient {
   readonly #http: HttpClient;
-  readonly #base: string;
-  /** The base URL as messages show it, without user information. */
-  readonly #shown: string;
+  readonly #url: () => string | undefined;
 
-  constructor(url: string, userAgent: string) {
-    const parsed = URL.parse(url);
-    if (parsed === null || !/^https?:$/.test(parsed.protocol))
+  constructor(url: PrometheusUrl, userAgent: string) {
+    if (typeof url === "string" && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
       throw new AppError(
         "bad-data",
         "cannot use --prometheus.url: it must be an http or https URL",
       );
-    this.#base = url.replace(/\/+$/, "");
-    parsed.username = parsed.password = "";
-    this.#shown = parsed.href.replace(/\/+$/, "");
+    const fixed = typeof url === "string" ? url.replace(/\/+$/, "") : undefined;
+    this.#url = typeof url === "string" ? () => fixed : url;
     this.#http = createHttpClient(PLAIN, { userAgent });
   }
 
   /** Any status resolves. */
   async request({ path, signal, ...rest }: RawRequest): Promise<HttpResponse> {
+    const base = this.#url();
+    if (base === undefined)
+      throw new AppError("unavailable", "cannot reach Prometheus: it does not run");
     try {
       return await this.#http.request({
         ...rest,
-        url: `${this.#base}${path}`,
+        url: `${base}${path}`,
         ...(signal !== undefined && { signal }),
       });
     } catch (error) {
       const { code } = AppError.from(error, "unavailable");
-      throw new AppError(code, `cannot reach Prometheus at ${this.#shown}: ${this.#hide(error)}`);
+      const reason = messageOf(error).replaceAll(base, this.#shown);
+      throw new AppError(code, `cannot reach Prometheus at ${this.#shown}: ${reason}`);
     }
   }
 
@@ -129,8 +132,12 @@ export class PrometheusClient {
     return this.#http.close();
   }
 
-  #hide(error: unknown): string {
-    return messageOf(error).replaceAll(this.#base, this.#shown);
+  /** The base URL as messages show it, without user information. */
+  get #shown(): string {
+    const parsed = URL.parse(this.#url() ?? "");
+    if (parsed === null) return "Prometheus";
+    parsed.username = parsed.password = "";
+    return parsed.href.replace(/\/+$/, "");
   }
 }
 

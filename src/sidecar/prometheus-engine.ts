@@ -9,9 +9,9 @@ import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
 import { injectConfig } from "./inject-config.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
+import { HealthWatch, type PrometheusHealth } from "./prometheus-health.ts";
 import {
   hasLoadedSince,
-  lowestTime,
   type PrometheusView,
   type ScrapeView,
   viewPrometheus,
@@ -35,9 +35,6 @@ const EMPTY_CONFIG = "# No configuration has come yet.\nglobal: {}\n";
 const RETRY_MS = 5_000;
 /** A configuration that Prometheus refuses is offered again after this: a missing file may have come. */
 const REFUSED_RETRY_MS = 60_000;
-const HEARTBEAT_MS = 5_000;
-/** Every so many heartbeats the oldest sample's time is read. */
-const LOWEST_TIME_BEATS = 6;
 /** Answers this young are given again instead of asking Prometheus. */
 const VIEW_MAX_AGE_MS = 1_000;
 /** How long a target's first scrape is not told while Prometheus has no sample of its size. */
@@ -67,25 +64,22 @@ export class PrometheusEngine {
   #refused:
     | { readonly text: string; readonly error: AppError; readonly untilMs: number }
     | undefined;
-  #isFirstLook = true;
   #forceReload = false;
   #wanted = 0;
   #done = 0;
   #work: Promise<void> | undefined;
   #error: AppError | undefined;
   #cancelRetry = (): void => {};
-  #cancelBeat = (): void => {};
-  #beat: Promise<void> | undefined;
-  #beats = 0;
+  readonly #watch: HealthWatch;
   #isStopped = false;
   #view = NO_VIEW;
   #viewedAtMs = Number.NEGATIVE_INFINITY;
   #viewing: Promise<void> | undefined;
-  #isUp = false;
-  #lowestTimeMs: number | undefined;
 
   constructor(options: PrometheusEngineOptions) {
     this.#options = options;
+    const { client, clock, logger } = options;
+    this.#watch = new HealthWatch({ client, clock, logger, onReady: () => this.#retryNow() });
   }
 
   /** Makes sure that there is a file for Prometheus to start with. */
@@ -99,15 +93,14 @@ export class PrometheusEngine {
     }
     if ((await readSharedFile(outputFile)) === undefined)
       await writeSharedFile(outputFile, EMPTY_CONFIG);
-    this.#scheduleBeat(0);
+    this.#watch.start();
   }
 
   /** What Prometheus was given stays: it scrapes on. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelRetry();
-    this.#cancelBeat();
-    await Promise.all([this.#work, this.#beat, this.#viewing?.catch(() => {})]);
+    await Promise.all([this.#work, this.#watch.stop(), this.#viewing?.catch(() => {})]);
     await this.#options.client.close();
   }
 
@@ -174,12 +167,21 @@ export class PrometheusEngine {
 
   /** Of its oldest sample; -Infinity while that is not known. */
   get minTimeMs(): number {
-    return this.#lowestTimeMs ?? Number.NEGATIVE_INFINITY;
+    return this.#watch.lowestTimeMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** It answered the last heartbeat. */
+  /** It was ready at the last heartbeat. */
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#watch.health.state === "ready";
+  }
+
+  get health(): PrometheusHealth {
+    return this.#watch.health;
+  }
+
+  /** How often Prometheus was seen to have started again. */
+  get restarts(): number {
+    return this.#watch.restarts;
   }
 
   /** As of the last `refresh`. */
@@ -201,6 +203,11 @@ export class PrometheusEngine {
     this.#work ??= this.#catchUp();
   }
 
+  #retryNow(): void {
+    this.#cancelRetry();
+    if (!this.#isStopped && this.#done !== this.#wanted) this.#work ??= this.#catchUp();
+  }
+
   async #catchUp(): Promise<void> {
     const { logger, clock } = this.#options;
     // The caller has to hold the promise before the first step can end it.
@@ -215,9 +222,7 @@ export class PrometheusEngine {
         if (version !== this.#wanted) continue;
         this.#error = AppError.from(error);
         logger.warn("cannot bring Prometheus up to date", { error: this.#error });
-        this.#cancelRetry = clock.after(RETRY_MS, () => {
-          if (!this.#isStopped) this.#work ??= this.#catchUp();
-        });
+        this.#cancelRetry = clock.after(RETRY_MS, () => this.#retryNow());
         break;
       }
     }
@@ -234,8 +239,7 @@ export class PrometheusEngine {
     // A new job's file is there before Prometheus hears of it.
     await this.#writeTargets(config, this.#stopReason === "" ? targets : []);
     const before = await readSharedFile(outputFile);
-    if (this.#isFirstLook && before === text) await this.#lookAtLive(text);
-    this.#isFirstLook = false;
+    if (this.#live === undefined && before === text) await this.#lookAtLive(text);
     if (text === this.#live && before === text && !this.#forceReload) return;
     this.#refuseAgain(text);
     if (before !== text) await writeSharedFile(outputFile, text);
@@ -262,11 +266,12 @@ export class PrometheusEngine {
     if (this.#options.clock.monotonic() < refused.untilMs) throw refused.error;
   }
 
-  /** After a restart of the sidecar: Prometheus need not reload what it has. */
+  /** After a start of the sidecar or of Prometheus: what it has read from the file need not be reloaded. */
   async #lookAtLive(text: string): Promise<void> {
     const { client, outputFile } = this.#options;
     const { mtimeMs } = await stat(outputFile);
-    if (await hasLoadedSince(client, mtimeMs)) this.#live = text;
+    // Who does not tell is reloaded.
+    if (await hasLoadedSince(client, mtimeMs).catch(() => false)) this.#live = text;
   }
 
   async #writeTargets(config: Config, targets: readonly Target[]): Promise<void> {
@@ -289,29 +294,6 @@ export class PrometheusEngine {
       const path = join(targetsFolder, file);
       this.#written.delete(path);
       await rm(path, { force: true });
-    }
-  }
-
-  #scheduleBeat(delayMs: number): void {
-    if (this.#isStopped) return;
-    this.#cancelBeat = this.#options.clock.after(delayMs, () => {
-      this.#beat = this.#heartbeat().finally(() => this.#scheduleBeat(HEARTBEAT_MS));
-    });
-  }
-
-  /** Never rejects. */
-  async #heartbeat(): Promise<void> {
-    const { client, clock, logger } = this.#options;
-    const wasUp = this.#isUp;
-    try {
-      await client.text("/-/ready");
-      if (!wasUp || this.#beats++ % LOWEST_TIME_BEATS === 0)
-        this.#lowestTimeMs = await lowestTime(client, clock.now());
-      this.#isUp = true;
-      if (!wasUp) logger.info("Prometheus is ready");
-    } catch (error) {
-      this.#isUp = false;
-      if (wasUp) logger.warn("Prometheus is not ready", { error });
     }
   }
 }

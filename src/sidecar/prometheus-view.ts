@@ -82,23 +82,13 @@ function targetViews(data: unknown, loads: ReadonlyMap<string, Loads>): Map<stri
   return views;
 }
 
-/** The time of the oldest sample, in ms; undefined when Prometheus has none or does not say. */
-export async function lowestTime(
-  client: PrometheusClient,
-  nowMs: number,
-): Promise<number | undefined> {
-  const metrics = await client.text("/metrics");
-  const seconds = Number(/^prometheus_tsdb_lowest_timestamp_seconds (\S+)$/m.exec(metrics)?.[1]);
-  // An empty database says the largest time there is.
-  return Number.isFinite(seconds) && seconds * 1000 <= nowMs ? seconds * 1000 : undefined;
-}
-
 /** Whether Prometheus runs, since `sinceMs` or later, the configuration that its file then had. */
 export async function hasLoadedSince(client: PrometheusClient, sinceMs: number): Promise<boolean> {
   const info = await client.ask("/api/v1/status/runtimeinfo");
-  // It tells whole seconds.
-  const loadedMs = timeOf(get(info, "lastConfigTime"));
-  return get(info, "reloadConfigSuccess") === true && loadedMs >= Math.floor(sinceMs / 1000) * 1000;
+  // It tells whole seconds, rounded down; a reload too many does no harm.
+  return (
+    get(info, "reloadConfigSuccess") === true && timeOf(get(info, "lastConfigTime")) >= sinceMs
+  );
 }
 
 function timeOf(value: unknown): number {
