@@ -1,3 +1,4 @@
+import { toHttpClient } from "./http-client-config.ts";
 import { checkHttpClient, httpClientFields } from "./http-client.ts";
 import { list } from "./kind.ts";
 import {
@@ -10,9 +11,10 @@ import {
   shownRefreshField,
   shownText,
 } from "./mechanism-fields.ts";
-import { field, object } from "./object.ts";
+import { field, object, type Values } from "./object.ts";
 import { duration, int, secret, text } from "./scalars.ts";
 import { quote } from "../base/text.ts";
+import type { DiscoveryConfig, Ec2Discovery } from "./types.ts";
 
 /** Service discovery of cloud providers, A to L. Each schema is Prometheus's; nothing here asks a cloud. */
 
@@ -65,6 +67,34 @@ export const ec2 = object(
     return checkHttpClient(values, at);
   },
 );
+
+export function toEc2(values: Values<typeof ec2.fields>): Ec2Discovery {
+  return {
+    kind: "ec2",
+    endpoint: values.endpoint,
+    region: values.region,
+    accessKey: values.access_key,
+    secretKey: values.secret_key,
+    profile: values.profile,
+    roleArn: values.role_arn,
+    externalId: values.external_id,
+    port: values.port,
+    filters: values.filters,
+    refreshIntervalMs: values.refresh_interval,
+    httpClient: toHttpClient(values),
+  };
+}
+
+/** A section with the role ec2 is an `ec2_sd_config`, whose defaults stand for what is left out; the others are not run. */
+export function toAws(values: Values<typeof aws.fields>): DiscoveryConfig {
+  if (values.role !== "ec2") return { kind: "other", mechanism: "aws", options: values };
+  return toEc2({
+    ...ec2.defaults,
+    ...values,
+    port: values.port || ec2.defaults.port,
+    refresh_interval: values.refresh_interval || ec2.defaults.refresh_interval,
+  });
+}
 
 export const lightsail = object(
   "a lightsail_sd config",

@@ -7,6 +7,7 @@ import { quote } from "../base/text.ts";
 import type { Where } from "./reader.ts";
 import type { DiscoveryConfig } from "./types.ts";
 import { MECHANISMS } from "./mechanisms.ts";
+import { aws, ec2, toAws, toEc2 } from "./cloud-a-l.ts";
 import { consul, toConsul } from "./registries.ts";
 
 const SECOND = 1000;
@@ -100,6 +101,8 @@ const modelled = {
   http_sd_configs: field(section("http_sd_configs", http)),
   dns_sd_configs: field(section("dns_sd_configs", dns)),
   consul_sd_configs: field(section("consul_sd_configs", consul)),
+  ec2_sd_configs: field(section("ec2_sd_configs", ec2)),
+  aws_sd_configs: field(section("aws_sd_configs", aws)),
 };
 
 /** The keys of every discovery mechanism, as a section that has targets holds them. Printed in order of name. */
@@ -144,6 +147,8 @@ export function toDiscovery(values: DiscoveryValues): DiscoveryConfig[] {
       refreshIntervalMs: one.refresh_interval,
     });
   for (const one of values.consul_sd_configs) found.push(toConsul(one));
+  for (const one of values.ec2_sd_configs) found.push(toEc2(one));
+  for (const one of values.aws_sd_configs) found.push(toAws(one));
   for (const mechanism of Object.keys(MECHANISMS)) {
     const sections = values[`${mechanism}_sd_configs`];
     if (Array.isArray(sections))

@@ -14,12 +14,10 @@ function discover(mechanism: string, options: string): DiscoveryConfig {
 
 /** The least that each mechanism needs. */
 const LEAST: Readonly<Record<string, string>> = {
-  aws: "role: ecs",
   azure: "subscription_id: s, tenant_id: t, client_id: c, client_secret: x",
   digitalocean: "role: databases",
   docker: "host: 'unix:///var/run/docker.sock'",
   dockerswarm: "host: 'tcp://h', role: tasks",
-  ec2: "region: r",
   eureka: "server: 'http://e/eureka'",
   gce: "project: p, zone: z",
   hetzner: "role: robot",
@@ -67,7 +65,7 @@ describe("each mechanism refuses what Prometheus refuses", () => {
       );
     });
   };
-  for (const mechanism of [...Object.keys(LEAST), "file", "http", "dns", "consul"])
+  for (const mechanism of [...Object.keys(LEAST), "file", "http", "dns", "consul", "ec2", "aws"])
     f(mechanism, "no_such_key: 1", 'unknown key "no_such_key" in a');
   f("aws", "region: r", 'unknown AWS SD role ""');
   f("aws", "role: s3", 'unknown AWS SD role "s3"');

@@ -1,14 +1,4 @@
-import {
-  aws,
-  azure,
-  digitalocean,
-  ec2,
-  gce,
-  hetzner,
-  ionos,
-  lightsail,
-  linode,
-} from "./cloud-a-l.ts";
+import { azure, digitalocean, gce, hetzner, ionos, lightsail, linode } from "./cloud-a-l.ts";
 import {
   oci,
   openstack,
@@ -29,12 +19,10 @@ import type { Kind } from "./kind.ts";
  * schema. Those that are run stand in `discovery.ts`.
  */
 export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {
-  aws,
   azure,
   digitalocean,
   docker,
   dockerswarm,
-  ec2,
   eureka,
   gce,
   hetzner,

@@ -87,7 +87,26 @@ export type DiscoveryConfig =
       readonly refreshIntervalMs: number;
     }
   | ConsulDiscovery
+  | Ec2Discovery
   | { readonly kind: "other"; readonly mechanism: string; readonly options: unknown };
+
+/** `ec2_sd_configs`, and `aws_sd_configs` with the role ec2. */
+export interface Ec2Discovery {
+  readonly kind: "ec2";
+  /** A URL or host; "" for the region's public one. */
+  readonly endpoint: string;
+  /** "" for the one that the environment or the machine says. */
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: Secret;
+  readonly profile: string;
+  readonly roleArn: string;
+  readonly externalId: string;
+  readonly port: number;
+  readonly filters: readonly { readonly name: string; readonly values: readonly string[] }[];
+  readonly refreshIntervalMs: number;
+  readonly httpClient: HttpClientConfig;
+}
 
 export interface ConsulDiscovery {
   readonly kind: "consul";

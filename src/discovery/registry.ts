@@ -1,6 +1,7 @@
 import type { DiscoveryConfig } from "../config/types.ts";
 import { createConsul } from "./consul.ts";
 import { createDns } from "./dns.ts";
+import { createEc2 } from "./ec2.ts";
 import { createFile } from "./file.ts";
 import { createHttp } from "./http.ts";
 import type { Mechanism, MechanismContext } from "./mechanism.ts";
@@ -22,6 +23,8 @@ export function createMechanism(
       return createDns(config, context);
     case "consul":
       return createConsul(config, context);
+    case "ec2":
+      return createEc2(config, context);
     case "other":
       return undefined;
   }
