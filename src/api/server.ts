@@ -213,6 +213,7 @@ const ENVELOPE: Record<ErrorCode, { type: string; status: number }> = {
   "resource-exhausted": { type: "execution", status: 422 },
   timeout: { type: "timeout", status: 503 },
   canceled: { type: "canceled", status: 499 },
+  outdated: { type: "outdated", status: 409 },
   unavailable: { type: "unavailable", status: 503 },
   corrupt: { type: "internal", status: 500 },
   internal: { type: "internal", status: 500 },

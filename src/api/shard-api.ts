@@ -12,6 +12,7 @@ import {
 } from "../shard/wire.ts";
 import type { Head } from "../tsdb/head.ts";
 import { envelope, parametersOf } from "./server.ts";
+import { epochOf } from "./shard-epoch.ts";
 
 /** A shard's control API (docs/shard-api.md) and what it tells of its own series. */
 export interface ShardApiOptions {
@@ -29,20 +30,21 @@ const CARDINALITY_MAX = 10_000;
 
 export function registerShardApi(app: FastifyInstance, options: ShardApiOptions): void {
   const { shard, head, scrape } = options;
-  app.get("/api/v1/shard/runtimeinfo", async () => {
+  app.get("/api/v1/shard/runtimeinfo", async (request) => {
     options.onContact();
+    await shard.heed(epochOf(request));
     return envelope(encodeRuntime(shard.runtime()));
   });
   app.get("/api/v1/shard/targets/status", async () => envelope(encodeStatus(shard.statuses())));
   app.get("/api/v1/shard/targets", async () => envelope(encodeStatus(shard.statuses())));
   app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
   app.post("/api/v1/shard/targets", async (request) => {
-    await shard.setTargets(decodeAssignment(bodyOf(request.body)));
+    await shard.setTargets(decodeAssignment(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.post("/api/v1/status/config", async (request) => {
-    await shard.setConfig(decodeConfig(bodyOf(request.body)));
+    await shard.setConfig(decodeConfig(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
   app.get("/api/v1/metadata", async (request) => {

@@ -14,11 +14,12 @@ import {
 import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-client.ts";
 import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import type { ProcessReport } from "../sidecar/prometheus-process.ts";
+import { epochOf } from "./shard-epoch.ts";
 import { envelope } from "./server.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
 export interface SidecarApiOptions {
-  readonly shard: Pick<ShardService, "runtime" | "statuses" | "assignment" | "setTargets">;
+  readonly shard: Pick<ShardService, "heed" | "runtime" | "statuses" | "assignment" | "setTargets">;
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
   /** How the sidecar's own Prometheus runs; undefined when others run it. */
@@ -26,7 +27,7 @@ export interface SidecarApiOptions {
   /** A coordinator has asked: there is still one. */
   readonly onContact: () => void;
   /** Takes, or in file mode compares, what the coordinator offers. */
-  readonly offerConfig: (pushed: PushedConfig) => Promise<void>;
+  readonly offerConfig: (pushed: PushedConfig, epoch: number | undefined) => Promise<void>;
   /** The original configuration with its secrets hidden. */
   readonly configText: () => string;
   /** Sets the emergency switch; resolves when it is on disk. */
@@ -43,8 +44,9 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
       return reply.code(503).type("text/plain; charset=utf-8").send("Service Unavailable");
     return undefined;
   });
-  app.get("/api/v1/shard/runtimeinfo", async () => {
+  app.get("/api/v1/shard/runtimeinfo", async (request) => {
     options.onContact();
+    await shard.heed(epochOf(request));
     await engine.refresh();
     return envelope(encodeRuntime(runtimeOf(options)));
   });
@@ -56,13 +58,13 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   app.get("/api/v1/shard/targets", statuses);
   app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
   app.post("/api/v1/shard/targets", async (request) => {
-    await shard.setTargets(decodeAssignment(jsonOf(request.body)));
+    await shard.setTargets(decodeAssignment(jsonOf(request.body)), epochOf(request));
     await engine.settled();
     return envelope(undefined);
   });
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.post("/api/v1/status/config", async (request) => {
-    await options.offerConfig(decodeConfig(jsonOf(request.body)));
+    await options.offerConfig(decodeConfig(jsonOf(request.body)), epochOf(request));
     await engine.settled();
     return envelope(undefined);
   });
@@ -70,6 +72,7 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
     envelope({ json: JSON.stringify({ stopScrapeReason: engine.stopReason }) }),
   );
   app.post("/api/v1/status/extra_config", async (request) => {
+    await shard.heed(epochOf(request));
     await options.stopScraping(reasonOf(jsonOf(request.body)));
     await engine.settled();
     return envelope(undefined);
@@ -84,6 +87,7 @@ function runtimeOf({ shard, engine, process }: SidecarApiOptions): ShardRuntime 
     ...runtime,
     ...(engine.error !== undefined && { configHash: "" }),
     rssBytes: runtime.rssBytes + (process?.().rssBytes ?? 0),
+    isStopped: engine.stopReason !== "",
   };
 }
 

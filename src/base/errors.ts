@@ -11,6 +11,7 @@ export type ErrorCode =
   | "resource-exhausted" // a named limit was hit
   | "timeout"
   | "canceled"
+  | "outdated" // the caller acts under an epoch that a later leader has ended
   | "unavailable" // a peer is down or not ready
   | "corrupt" // bytes on disk or on the wire that break their format
   | "internal";

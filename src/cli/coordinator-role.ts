@@ -18,8 +18,9 @@ import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts"
 import { DecisionFile } from "../shard/decision-file.ts";
 import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
-import type { ShardDriver } from "../shard/driver.ts";
+import type { ShardFleet } from "../shard/driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
+import type { Leadership } from "../shard/leadership.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../shard/plan-types.ts";
 import { TargetExplorer } from "../shard/target-explorer.ts";
 import type {
@@ -46,7 +47,8 @@ export interface CoordinatorRoleOptions {
   /** Where the coordinator's HTTP API listens. */
   readonly listen: string;
   readonly externalUrl: string;
-  readonly driver: ShardDriver & Service;
+  readonly fleet: ShardFleet & Service;
+  readonly leadership: Leadership & Service;
   /** The file that decisions are kept in; "" for none. */
   readonly decisionLog: string;
   readonly logger: Logger;
@@ -87,7 +89,7 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
 }
 
 export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
-  const { flags, logger, registry, driver } = options;
+  const { flags, logger, registry, fleet, leadership } = options;
   let { config } = options;
   const clock = systemClock;
   const manager = new DiscoveryManager({
@@ -117,7 +119,8 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     },
     {
       discovery,
-      driver,
+      fleet,
+      leadership,
       connect: (url) => connectShard(url),
       explore: (target, signal) => explorer.explore(target, signal),
       log,
@@ -187,7 +190,15 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     stop: async () => decisionFile?.close(),
   };
   return {
-    services: [logService, server, driver, explorerService, discoveryService, coordinator],
+    services: [
+      logService,
+      server,
+      fleet,
+      explorerService,
+      discoveryService,
+      leadership,
+      coordinator,
+    ],
     coordinator,
     server,
     reload,

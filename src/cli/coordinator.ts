@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
+import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { Registry } from "../base/metrics.ts";
-import type { Service } from "../base/service.ts";
 import { loadConfig } from "../config/load.ts";
-import { StaticDriver, type StaticShard } from "../shard/static-driver.ts";
+import { SoleLeadership } from "../shard/sole-leadership.ts";
+import { StaticFleet, type StaticReplica } from "../shard/static-fleet.ts";
 import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
 import { createCoordinatorRole } from "./coordinator-role.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
@@ -21,13 +22,8 @@ export async function runCoordinator(
       "bad-data",
       "cannot run without shards: give either --shard.url or --shard.static-file",
     );
-  const read = (): Promise<readonly StaticShard[]> => readShards(flags);
+  const read = (): Promise<readonly StaticReplica[]> => readReplicas(flags);
   await read();
-  const driver = new StaticDriver(read);
-  const driverService: StaticDriver & Service = Object.assign(driver, {
-    start: async () => {},
-    stop: async () => {},
-  });
   const abort = new AbortController();
   const registry = new Registry();
   registerProcessMetrics(registry);
@@ -37,7 +33,8 @@ export async function runCoordinator(
     shownFlags: printFlags(COORDINATOR_ROLE_FLAGS, flags),
     listen: flags.listenAddress,
     externalUrl: "",
-    driver: driverService,
+    fleet: new StaticFleet(read),
+    leadership: new SoleLeadership(systemClock, { ownsShards: false }),
     decisionLog: flags.decisionLog,
     logger,
     registry,
@@ -51,35 +48,50 @@ export async function runCoordinator(
   });
 }
 
-async function readShards(
+async function readReplicas(
   flags: Pick<FlagValues<typeof COORDINATOR_ROLE_FLAGS>, "shardUrl" | "staticFile">,
-): Promise<readonly StaticShard[]> {
-  if (flags.staticFile === "")
-    return flags.shardUrl.map((url, ordinal) => ({ id: `shard-${ordinal}`, url: checkUrl(url) }));
+): Promise<readonly StaticReplica[]> {
+  if (flags.staticFile === "") {
+    const shards = flags.shardUrl.map((url, i) => ({ id: `shard-${i}`, url: checkUrl(url) }));
+    return [{ name: "", shards }];
+  }
   let document: unknown;
   try {
     document = parse(await readFile(flags.staticFile, "utf8"));
   } catch (error) {
     throw new AppError("bad-data", `cannot read ${flags.staticFile}: ${messageOf(error)}`);
   }
-  return shardsOf(document, flags.staticFile);
+  return replicasOf(document, flags.staticFile);
 }
 
-/** Kvass's file: `replicas: [{shards: [{id, url}]}]`. One replica is driven; more are refused. */
-function shardsOf(document: unknown, path: string): StaticShard[] {
+/** Kvass's file: `replicas: [{shards: [{id, url}]}]`; a replica may have a `name`, which its position is by default. */
+function replicasOf(document: unknown, path: string): StaticReplica[] {
   const wrong = (what: string): AppError =>
     new AppError("bad-data", `cannot read ${path}: ${what}`);
   const replicas = field(document, "replicas");
-  if (!Array.isArray(replicas)) throw wrong("it must have a list `replicas`");
-  if (replicas.length !== 1) throw wrong(`it has ${replicas.length} replicas, and one is driven`);
-  const shards = field(replicas[0], "shards");
-  if (!Array.isArray(shards)) throw wrong("its replica must have a list `shards`");
-  return shards.map((shard: unknown) => {
-    const id = field(shard, "id");
-    const url = field(shard, "url");
-    if (typeof id !== "string" || id === "" || typeof url !== "string")
-      throw wrong("each shard must have an `id` and a `url`");
-    return { id, url: checkUrl(url) };
+  if (!Array.isArray(replicas) || replicas.length === 0)
+    throw wrong("it must have a list `replicas`");
+  const seen = new Set<string>();
+  const once = (kind: string, value: string): string => {
+    if (seen.has(`${kind} ${value}`)) throw wrong(`two ${kind}s are ${JSON.stringify(value)}`);
+    seen.add(`${kind} ${value}`);
+    return value;
+  };
+  return replicas.map((replica: unknown, i) => {
+    const shards = field(replica, "shards");
+    if (!Array.isArray(shards)) throw wrong("each replica must have a list `shards`");
+    const given = field(replica, "name") ?? (replicas.length === 1 ? "" : String(i));
+    if (typeof given !== "string") throw wrong("the `name` of a replica must be text");
+    return {
+      name: once("replica name", given),
+      shards: shards.map((shard: unknown) => {
+        const id = field(shard, "id");
+        const url = field(shard, "url");
+        if (typeof id !== "string" || id === "" || typeof url !== "string")
+          throw wrong("each shard must have an `id` and a `url`");
+        return { id: once("shard id", id), url: once("shard url", checkUrl(url)) };
+      }),
+    };
   });
 }
 

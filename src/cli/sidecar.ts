@@ -117,8 +117,9 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     onContact: () => orphanWatch.contact(),
     engine,
     client,
-    async offerConfig(pushed: PushedConfig) {
-      await (configFile === undefined ? shard.setConfig(pushed) : configFile.offer(pushed));
+    async offerConfig(pushed: PushedConfig, epoch: number | undefined) {
+      await shard.heed(epoch);
+      await (configFile === undefined ? shard.setConfig(pushed, epoch) : configFile.offer(pushed));
       await importTargets();
     },
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),

@@ -6,8 +6,10 @@ import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
+import { singleGroup } from "../shard/driver.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { describeCommand } from "../shard/shard-file.ts";
+import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { type ProcessCommand, SupervisedProcess } from "../base/supervised-process.ts";
 import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
@@ -71,7 +73,13 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
       shownFlags: printFlags(UP_FLAGS, flags),
       listen: "127.0.0.1:0",
       externalUrl: flags.externalUrl,
-      driver,
+      fleet: {
+        ...singleGroup(driver),
+        name: driver.name,
+        start: async () => driver.start(),
+        stop: async () => driver.stop(),
+      },
+      leadership: new SoleLeadership(clock, { ownsShards: true }),
       decisionLog: flags.decisionLog === "" ? "" : resolve(flags.storagePath, flags.decisionLog),
       logger: logger.with({ component: "coordinator" }),
       registry,

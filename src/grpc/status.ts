@@ -55,6 +55,8 @@ function statusOfCode(code: ErrorCode): number {
       return GRPC_STATUS.deadlineExceeded;
     case "canceled":
       return GRPC_STATUS.canceled;
+    case "outdated":
+      return GRPC_STATUS.failedPrecondition;
     case "unavailable":
       return GRPC_STATUS.unavailable;
     case "corrupt":

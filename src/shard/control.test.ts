@@ -27,7 +27,7 @@ test("a shard that never answers costs its deadline and no more", async () => {
   await withServer(
     () => {},
     async (control, url) => {
-      await assert.rejects(control.runtime(), {
+      await assert.rejects(control.runtime(1), {
         code: "timeout",
         message: `cannot reach ${url}/api/v1/shard/runtimeinfo/: no answer within 0.2 s`,
       });
@@ -58,11 +58,36 @@ test("refusals, strangers and closed ports are told apart", async () => {
     },
     async (control) => {
       const config = { rawContent: "x", baseFolder: "/", hash: "1" };
-      await assert.rejects(control.pushConfig(config), { code: "bad-data", message: "line 3: no" });
-      await assert.rejects(control.runtime(), /HTTP 200, not a shard's answer/);
+      await assert.rejects(control.pushConfig(config, 1), {
+        code: "bad-data",
+        message: "line 3: no",
+      });
+      await assert.rejects(control.runtime(1), /HTTP 200, not a shard's answer/);
     },
   );
   const gone = connectShard("http://127.0.0.1:9", 1000);
-  await assert.rejects(gone.runtime(), { code: "unavailable", message: /ECONNREFUSED/ });
+  await assert.rejects(gone.runtime(1), { code: "unavailable", message: /ECONNREFUSED/ });
   gone.close();
+});
+
+test("every call that changes or counts carries the epoch, and a later one's refusal is told apart", async () => {
+  const epochs: unknown[] = [];
+  await withServer(
+    (request, response) => {
+      epochs.push(request.headers["x-shoal-epoch"]);
+      response.statusCode = 409;
+      response.end('{"status":"error","errorType":"outdated","error":"epoch 8 is in charge"}');
+    },
+    async (control) => {
+      const refused = { code: "outdated", message: "epoch 8 is in charge" };
+      await assert.rejects(control.runtime(7), refused);
+      await assert.rejects(control.pushTargets([], 7), refused);
+      await assert.rejects(
+        control.pushConfig({ rawContent: "", baseFolder: "/", hash: "" }, 7),
+        refused,
+      );
+      await assert.rejects(control.runtime(undefined), refused);
+    },
+  );
+  assert.deepEqual(epochs, ["7", "7", "7", undefined]);
 });

@@ -1,10 +1,11 @@
 import { Agent, request as httpRequest } from "node:http";
-import { AppError, messageOf } from "../base/errors.ts";
+import { AppError, type ErrorCode, messageOf } from "../base/errors.ts";
 import {
   type AssignedTarget,
   decodeAssignment,
   decodeRuntime,
   decodeStatus,
+  EPOCH_HEADER,
   encodeAssignment,
   parseJson,
   type PushedConfig,
@@ -12,16 +13,20 @@ import {
   type TargetStatus,
 } from "./wire.ts";
 
-/** A shard as the coordinator sees it, whatever is behind. Every call rejects with AppError within its deadline. */
+/**
+ * A shard as the coordinator sees it, whatever is behind. Every call rejects with AppError within its deadline. Calls
+ * that carry the coordinator's epoch reject with `outdated` when the shard has heard of a later one (leadership.ts).
+ */
 export interface ShardControl {
-  runtime(): Promise<ShardRuntime>;
+  /** With an epoch it also makes the shard refuse earlier ones. */
+  runtime(epoch: number | undefined): Promise<ShardRuntime>;
   status(): Promise<Map<string, TargetStatus>>;
   /** The whole target list with labels: for a coordinator that does not know them yet. */
   assignment(): Promise<AssignedTarget[]>;
   /** Replaces the shard's target list. */
-  pushTargets(list: readonly AssignedTarget[]): Promise<void>;
+  pushTargets(list: readonly AssignedTarget[], epoch: number): Promise<void>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
-  pushConfig(config: PushedConfig): Promise<void>;
+  pushConfig(config: PushedConfig, epoch: number): Promise<void>;
   close(): void;
 }
 
@@ -35,20 +40,35 @@ const ANSWER_MAX_BYTES = 256 * 1024 * 1024;
 export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): ShardControl {
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const base = baseUrl.replace(/\/+$/, "");
-  const call = async (method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> => {
+  const call = async (
+    path: string,
+    options: { body?: unknown; epoch?: number | undefined } = {},
+  ): Promise<unknown> => {
+    const method = options.body === undefined ? "GET" : "POST";
     const url = `${base}${path}`;
-    const answer = await exchange(url, { agent, method, timeoutMs, body });
+    const answer = await exchange(url, { ...options, agent, method, timeoutMs });
     return unwrap(answer, `${method} ${url}`);
   };
   return {
-    runtime: async () => decodeRuntime(await call("GET", "/api/v1/shard/runtimeinfo/")),
-    status: async () => decodeStatus(await call("GET", "/api/v1/shard/targets/status/")),
-    assignment: async () => decodeAssignment(await call("GET", "/api/v1/shard/assignment/")),
-    pushTargets: async (list) =>
-      void (await call("POST", "/api/v1/shard/targets/", encodeAssignment(list))),
-    pushConfig: async (config) => void (await call("POST", "/api/v1/status/config/", config)),
+    runtime: async (epoch) => decodeRuntime(await call("/api/v1/shard/runtimeinfo/", { epoch })),
+    status: async () => decodeStatus(await call("/api/v1/shard/targets/status/")),
+    assignment: async () => decodeAssignment(await call("/api/v1/shard/assignment/")),
+    async pushTargets(list, epoch) {
+      await call("/api/v1/shard/targets/", { body: encodeAssignment(list), epoch });
+    },
+    async pushConfig(config, epoch) {
+      await call("/api/v1/status/config/", { body: config, epoch });
+    },
     close: () => agent.destroy(),
   };
+}
+
+interface Exchange {
+  readonly agent: Agent;
+  readonly method: "GET" | "POST";
+  readonly timeoutMs: number;
+  readonly body?: unknown;
+  readonly epoch?: number | undefined;
 }
 
 interface Answer {
@@ -56,10 +76,7 @@ interface Answer {
   readonly text: string;
 }
 
-function exchange(
-  url: string,
-  options: { agent: Agent; method: "GET" | "POST"; timeoutMs: number; body: unknown },
-): Promise<Answer> {
+function exchange(url: string, options: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       clearTimeout(timer);
@@ -69,7 +86,10 @@ function exchange(
       );
     };
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
-    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    const headers = {
+      ...(body !== undefined && { "Content-Type": "application/json" }),
+      ...(options.epoch !== undefined && { [EPOCH_HEADER]: String(options.epoch) }),
+    };
     const request = httpRequest(url, { agent: options.agent, method: options.method, headers });
     // One deadline for the whole exchange: a peer that sends a byte now and then is hung all the same.
     const timer = setTimeout(() => {
@@ -101,6 +121,11 @@ function exchange(
   });
 }
 
+const CODES: ReadonlyMap<string, ErrorCode> = new Map([
+  ["bad_data", "bad-data"],
+  ["outdated", "outdated"],
+]);
+
 function unwrap({ status, text }: Answer, what: string): unknown {
   let answer: unknown;
   try {
@@ -112,6 +137,5 @@ function unwrap({ status, text }: Answer, what: string): unknown {
     typeof answer === "object" && answer !== null ? { ...answer } : {};
   if (status === 200 && fields["status"] === "success") return fields["data"];
   const message = typeof fields["error"] === "string" ? fields["error"] : `HTTP ${status}`;
-  const code = fields["errorType"] === "bad_data" ? "bad-data" : "unavailable";
-  throw new AppError(code, message);
+  throw new AppError(CODES.get(String(fields["errorType"])) ?? "unavailable", message);
 }

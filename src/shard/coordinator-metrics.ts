@@ -57,12 +57,17 @@ export class CoordinatorMetrics {
     if (kind === "assign") this.#assigned.inc();
   }
 
-  cycle(made: Plan, seconds: number): void {
+  /** One cycle over all replica groups' plans. */
+  cycle(made: readonly Plan[], seconds: number): void {
     const count = (kind: DecisionKind): number =>
-      made.conditions.filter((condition) => condition.kind === kind).length;
-    if (made.decisions.some((decision) => decision.kind === "move")) this.#alleviated.inc();
+      made.reduce(
+        (sum, { conditions }) => sum + conditions.filter((each) => each.kind === kind).length,
+        0,
+      );
+    if (made.some(({ decisions }) => decisions.some(({ kind }) => kind === "move")))
+      this.#alleviated.inc();
     this.#cycleSeconds.observe(seconds);
-    this.#desired.set(made.scale);
+    this.#desired.set(made.reduce((sum, { scale }) => sum + scale, 0));
     this.#unassigned.set(count("unassigned"));
     this.#tooBig.set(count("too-big"));
   }

@@ -11,8 +11,12 @@ const LIMITS = {
 };
 
 /** A world with targets `t0`, `t1`, … of the given sizes in job `m`. */
-function worldOf(series: readonly number[], shardCount = 1): FakeWorld {
-  const world = new FakeWorld(shardCount);
+function worldOf(
+  series: readonly number[],
+  shardCount = 1,
+  groups: readonly string[] = [""],
+): FakeWorld {
+  const world = new FakeWorld(shardCount, groups);
   const targets = series.map((_, i) => fakeTarget(`t${i}`));
   for (const [i, target] of targets.entries())
     world.loads.set(target.url, { ...NO_LOAD, series: series[i]!, rawSeries: series[i]! });
@@ -204,6 +208,109 @@ test("an overloaded shard hands targets over without a moment in which nobody sc
   assert.deepEqual(sizes(world), [1, 2]);
   assert.deepEqual([...world.owners().values()], [1, 1, 1]);
   assert.ok(kinds(coordinator).includes("moved"));
+});
+
+test("a coordinator that another one has overtaken changes nothing any more", async () => {
+  const world = worldOf([100, 100, 100], 2);
+  const first = world.coordinator();
+  await world.turn(first, 4);
+  world.epoch = 2;
+  const second = world.coordinator();
+  await world.turn(second, 2);
+  const pushes = world.shards.map((shard) => shard.pushes);
+  world.jobs = [fakeJob("m", [], { isStatic: true })];
+  await world.turn(first, 3);
+  assert.deepEqual(
+    world.shards.map((shard) => shard.pushes),
+    pushes,
+  );
+  assert.equal(first.leadership.epoch, undefined);
+  assert.equal(first.view().plan, undefined);
+  await world.turn(second, 1);
+  assert.deepEqual(sizes(world), [0, 0]);
+});
+
+test("a coordinator that stands by asks nobody anything", async () => {
+  const world = worldOf([100]);
+  world.epoch = undefined;
+  const standby = world.coordinator();
+  await world.turn(standby, 3);
+  assert.deepEqual(sizes(world), [0]);
+  assert.deepEqual(world.explored, []);
+  assert.deepEqual(standby.view().shards, []);
+});
+
+test("a shard that answers but scrapes nothing loses its targets after the grace", async () => {
+  const world = worldOf([100, 100, 100, 100], 2);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 6);
+  const id = lastId(coordinator);
+  const [healthy, hung] = world.shards;
+  hung!.isIdle = true;
+  await world.turn(coordinator, 6);
+  assert.deepEqual(kinds(coordinator, id), [], "moved within the grace");
+  await world.turn(coordinator, 4);
+  assert.deepEqual(kinds(coordinator, id), ["rehome", "rehome"]);
+  assert.equal(healthy!.list.length, 4);
+  assert.match(coordinator.view().shards[1]!.error, /scraped none of its 2 targets for \d+ s/);
+  hung!.isIdle = false;
+  await world.turn(coordinator, 4);
+  assert.deepEqual([...world.owners().values()], [1, 1, 1, 1]);
+});
+
+test("a shard that is cut off from targets which others reach loses them; targets that are down stay", async () => {
+  const world = worldOf([100, 100, 100, 100, 100, 100], 3);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 6);
+  assert.deepEqual(sizes(world), [2, 2, 2]);
+  const id = lastId(coordinator);
+  for (const { target } of world.shards[2]!.list) world.loads.delete(target.url);
+  await world.turn(coordinator, 20);
+  assert.deepEqual(kinds(coordinator, id), [], "targets that are down for everybody were moved");
+  for (const { target } of world.shards[2]!.list)
+    world.loads.set(target.url, { ...NO_LOAD, series: 100, rawSeries: 100 });
+  await world.turn(coordinator, 2);
+  world.shards[1]!.isCutOff = true;
+  await world.turn(coordinator, 12);
+  assert.deepEqual(kinds(coordinator, id), ["rehome", "rehome"]);
+  assert.equal(world.shards[1]!.list.length, 2, "a lost shard's list is left alone");
+  world.shards[1]!.isCutOff = false;
+  await world.turn(coordinator, 4);
+  assert.deepEqual([...world.owners().values()], [1, 1, 1, 1, 1, 1]);
+});
+
+test("when every shard fails on everything, nothing is moved: the test scrape says nothing", async () => {
+  const world = worldOf([100, 100, 100, 100], 2);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 6);
+  const id = lastId(coordinator);
+  for (const shard of world.shards) shard.isCutOff = true;
+  await world.turn(coordinator, 20);
+  assert.deepEqual(kinds(coordinator, id), []);
+  assert.equal(world.shards.length, 2);
+});
+
+test("replica groups have the same targets on the same ordinals, and fail by themselves", async () => {
+  const world = worldOf(
+    Array.from({ length: 6 }, () => 10_045),
+    1,
+    ["a", "b"],
+  );
+  const coordinator = world.coordinator(LIMITS);
+  const listsOf = (group: number): string[][] =>
+    world.groups[group]!.shards.map(({ list }) => list.map(({ target }) => target.url).sort());
+  await world.turn(coordinator, 8);
+  assert.deepEqual(
+    listsOf(0).map((list) => list.length),
+    [2, 2, 2],
+  );
+  assert.deepEqual(listsOf(1), listsOf(0));
+  assert.equal(world.explored.length, 6, "each target is measured once for both groups");
+  const before = listsOf(0);
+  const dead = world.groups[1]!.shards[1]!;
+  dead.isDown = true;
+  await world.turn(coordinator, 14);
+  assert.deepEqual(listsOf(0), before, "a failure in one group moved targets of the other");
 });
 
 test("changedJobs names jobs whose discovery differs", () => {

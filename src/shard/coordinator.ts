@@ -6,26 +6,24 @@ import type { Target } from "../model/target.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import type { ShardControl } from "./control.ts";
 import type { DecisionLog } from "./decision-log.ts";
-import type { ShardDriver } from "./driver.ts";
+import type { ShardFleet } from "./driver.ts";
+import { GroupRecord } from "./group-record.ts";
 import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts";
 import { DiscoveryHold, type JobTargets } from "./hold.ts";
 import type { Load } from "./load.ts";
 import { plan } from "./plan.ts";
 import { printDecision } from "./plan-text.ts";
-import type {
-  Decision,
-  Observed,
-  ObservedTarget,
-  Plan,
-  PlannedShard,
-  PlanOptions,
-} from "./plan-types.ts";
-import { ShardRecord } from "./shard-record.ts";
+import type { Decision, Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
+import type { Leadership } from "./leadership.ts";
+import type { Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget, PushedConfig } from "./wire.ts";
 
 /**
- * Observe → plan → apply, in a loop. The coordinator keeps no state of its own on disk: who scrapes what is read from
- * the shards, so a restart plans from where things stand. The I/O is here, the decisions are in `plan`.
+ * Observe → plan → apply, in a loop, while this process leads. The coordinator keeps no state of its own on disk: who
+ * scrapes what is read from the shards, so a restart or a standby plans from where things stand. The I/O is here, the
+ * decisions are in `plan`.
+ *
+ * Replica groups are planned one after the other: the one whose shards are all well first, the others after its example.
  */
 export interface CoordinatorOptions {
   readonly plan: PlanOptions;
@@ -54,7 +52,8 @@ export interface DiscoverySource {
 
 export interface CoordinatorDependencies {
   readonly discovery: DiscoverySource;
-  readonly driver: ShardDriver;
+  readonly fleet: ShardFleet;
+  readonly leadership: Leadership;
   readonly connect: (url: string) => ShardControl;
   readonly explore: (target: Target, signal: AbortSignal) => Promise<Load>;
   readonly log: DecisionLog;
@@ -67,14 +66,19 @@ export interface CoordinatorDependencies {
 /** How things stood at the end of the last cycle. */
 export interface CoordinatorView {
   readonly jobs: readonly JobTargets[];
+  /** All replica groups' shards, by group and ordinal. */
   readonly shards: readonly ShardRecord[];
+  readonly groups: readonly GroupView[];
+  /** The leading group's plan. */
   readonly plan: Plan | undefined;
   readonly planTimeMs: number;
-  /** What the last plan was made from. */
+  /** What the last plans were made from: the shards of all groups. */
   readonly observed: Observed | undefined;
   /** By hash, what the explorer knows of targets that nobody scrapes. */
   readonly exploration: (hash: string) => Exploration | undefined;
 }
+
+export type GroupView = Pick<GroupRecord, "name" | "shards" | "plan">;
 
 export class Coordinator {
   readonly name = "coordinator";
@@ -85,16 +89,16 @@ export class Coordinator {
   readonly #explorer: Explorer;
   readonly #hold: DiscoveryHold;
   readonly #metrics: CoordinatorMetrics;
-  readonly #records = new Map<string, ShardRecord>();
   readonly #abort = new AbortController();
   #config: PushedConfig;
-  /** Shards whose list must be sent though it looks the same: a reload may have changed intervals. */
-  readonly #stale = new Set<string>();
+  #groups: readonly GroupRecord[] = [];
   #jobs: readonly JobTargets[] = [];
   #plan: Plan | undefined;
   #planTimeMs = 0;
   #observed: Observed | undefined;
-  #startedAtMs = 0;
+  /** The epoch of the term that the records belong to, and when it began. */
+  #epoch: number | undefined;
+  #termStartMs = 0;
   #wake: () => void = () => {};
   #isWoken = false;
   #loop: Promise<void> | undefined;
@@ -114,10 +118,10 @@ export class Coordinator {
       ...dependencies,
       onResult: () => this.wake(),
     });
+    dependencies.leadership.onChange(() => this.wake());
   }
 
   async start(): Promise<void> {
-    this.#startedAtMs = this.#deps.clock.now();
     this.#loop = this.#run();
   }
 
@@ -126,14 +130,14 @@ export class Coordinator {
     this.#explorer.stop();
     this.wake();
     await this.#loop;
-    for (const record of this.#records.values()) record.close();
+    for (const group of this.#groups) group.close();
   }
 
   /** Takes a new configuration; `changedJobs` are those whose discovery the operator has edited. */
   setConfig(config: PushedConfig, changedJobs: Iterable<string>): void {
     this.#config = config;
     for (const job of changedJobs) this.#hold.confirm(job, this.#deps.clock.now());
-    for (const id of this.#records.keys()) this.#stale.add(id);
+    for (const group of this.#groups) group.markStale();
     this.wake();
   }
 
@@ -146,7 +150,8 @@ export class Coordinator {
   view(): CoordinatorView {
     return {
       jobs: this.#jobs,
-      shards: this.#sortedRecords(),
+      shards: this.#shards(),
+      groups: this.#groups,
       plan: this.#plan,
       planTimeMs: this.#planTimeMs,
       observed: this.#observed,
@@ -158,26 +163,68 @@ export class Coordinator {
     return this.#config;
   }
 
-  /** One observe → plan → apply. Rejects only when the driver cannot list shards. */
+  get leadership(): Leadership {
+    return this.#deps.leadership;
+  }
+
+  /** One observe → plan → apply. Rejects only when the fleet or a driver cannot list shards. */
   async cycle(): Promise<void> {
-    const { clock } = this.#deps;
+    const { clock, leadership } = this.#deps;
     const startedMs = clock.monotonic();
-    const config = this.#config;
-    const isAllSeen = await this.#observeShards(config);
+    const { epoch } = leadership;
+    if (epoch !== this.#epoch) this.#beginTerm(epoch);
+    if (epoch === undefined) return;
+    await this.#observeShards({ config: this.#config, epoch, now: () => clock.now() });
+    const outdatedBy = Math.max(...this.#shards().map((record) => record.outdatedBy ?? 0), 0);
+    if (outdatedBy > epoch) {
+      leadership.outdated(outdatedBy);
+      return;
+    }
     this.#jobs = this.#deps.discovery.jobs();
-    const observed = this.#observe();
-    const waited = clock.now() - this.#startedAtMs;
+    const { shared, shardsOf } = this.#observe();
     // A shard not yet seen may have targets: planning without it would give them out twice.
+    const isAllSeen = this.#groups.every((group) => group.isAllSeen);
+    const waited = clock.now() - this.#termStartMs;
     if (!isAllSeen && this.#plan === undefined && waited < this.options.startWaitMs) return;
+    // A leader that was paused meanwhile acts on what is no longer so: shards would refuse it, drivers would not.
+    if (leadership.epoch !== epoch) return;
     const nowMs = clock.now();
-    const made = plan(observed, this.options.plan, nowMs);
-    this.#plan = made;
+    const [leading, ...others] = leadFirst(this.#groups);
+    if (leading === undefined) return;
+    const options = this.options.plan;
+    leading.plan = plan({ ...shared, ...shardsOf(leading) }, options, nowMs);
+    for (const group of others) {
+      // Every group has as many shards as the leading one, or more while its own failures need it.
+      const minShards = Math.max(options.minShards, leading.plan.scale);
+      group.plan = plan({ ...shared, ...shardsOf(group) }, { ...options, minShards }, nowMs);
+    }
+    this.#plan = leading.plan;
     this.#planTimeMs = nowMs;
-    this.#observed = observed;
-    this.#record(made.decisions, nowMs);
-    this.log.forgetGone(observed);
-    await this.#apply(made);
+    const made = this.#groups.flatMap((group) => (group.plan === undefined ? [] : [group.plan]));
+    this.#observed = {
+      ...shared,
+      shards: this.#groups.flatMap((group) => shardsOf(group).shards),
+      desiredShards: leading.driver.desired,
+    };
+    this.#record(
+      made.flatMap(({ decisions }) => decisions),
+      nowMs,
+    );
+    this.log.forgetGone(this.#observed);
+    await this.#apply(epoch);
     this.#metrics.cycle(made, (clock.monotonic() - startedMs) / 1000);
+  }
+
+  /** Nothing learnt in another term counts: others may have changed the shards since. */
+  #beginTerm(epoch: number | undefined): void {
+    for (const group of this.#groups) group.close();
+    this.#groups = [];
+    this.#plan = undefined;
+    this.#observed = undefined;
+    this.#epoch = epoch;
+    this.#termStartMs = this.#deps.clock.now();
+    if (epoch === undefined) this.#explorer.update(new Map());
+    else this.#deps.logger.info("this coordinator is in charge", { epoch });
   }
 
   async #run(): Promise<void> {
@@ -211,40 +258,51 @@ export class Coordinator {
     this.#wake = () => {};
   }
 
-  /** Asks every shard at once; answers whether all have been seen since the start. */
-  async #observeShards(config: PushedConfig): Promise<boolean> {
-    const { driver, connect, clock } = this.#deps;
-    const instances = await driver.list();
-    const listed = new Set(instances.map((instance) => instance.id));
-    for (const [id, record] of this.#records) {
-      if (listed.has(id)) continue;
-      record.close();
-      this.#records.delete(id);
-    }
-    for (const instance of instances) {
-      const record = this.#records.get(instance.id);
-      if (record === undefined) this.#records.set(instance.id, new ShardRecord(instance, connect));
-      else record.instance = instance;
-    }
-    const records = [...this.#records.values()];
-    const before = new Map(records.map((record) => [record, record.state]));
-    await Promise.all(records.map((record) => record.observe(config, () => clock.now())));
-    for (const record of records) this.#logStateChange(record, before.get(record)!);
-    return records.every((record) => record.state !== "starting");
+  async #observeShards(observation: Observation): Promise<void> {
+    const listed = await this.#deps.fleet.groups();
+    const known = new Map(this.#groups.map((group) => [group.name, group]));
+    this.#groups = listed.map((group) => {
+      const record = known.get(group.name) ?? new GroupRecord(group, this.#deps);
+      known.delete(group.name);
+      record.driver = group.driver;
+      return record;
+    });
+    for (const group of known.values()) group.close();
+    await Promise.all(this.#groups.map((group) => group.observe(observation)));
+    this.#markCutOff();
   }
 
-  #logStateChange(record: ShardRecord, before: string): void {
-    if (record.state === before) return;
-    const fields = { shard: record.instance.id, state: record.state, error: record.error };
-    if (record.state === "ready") this.#deps.logger.info("shard is ready", fields);
-    else this.#deps.logger.warn("shard is not ready", fields);
+  /**
+   * A shard that fails on all of its targets while a test scrape from here reaches one of them is cut off. When most
+   * shards look like that, it is the test scrape that says nothing.
+   */
+  #markCutOff(): void {
+    const suspects = this.#suspects();
+    const cutOff = suspects.filter((record) =>
+      witnessesOf(record).some(([hash]) => this.#explorer.result(hash)?.explored === "measured"),
+    );
+    const busy = this.#shards().filter(
+      ({ state, statuses }) => state === "ready" && statuses.size > 0,
+    );
+    if (cutOff.length > 0 && cutOff.length * 2 <= busy.length)
+      for (const record of cutOff) record.markCutOff();
   }
 
-  #observe(): Observed {
-    const shards = this.#sortedRecords().map((record) => record.observed());
+  /** Shards on which every target fails. */
+  #suspects(): ShardRecord[] {
+    return this.#shards().filter(({ failingSinceMs }) => failingSinceMs !== undefined);
+  }
+
+  #observe(): {
+    shared: Pick<Observed, "targets" | "heldJobs">;
+    shardsOf: (group: GroupRecord) => Pick<Observed, "shards" | "desiredShards">;
+  } {
+    const shards = new Map(
+      this.#groups.map((group) => [group, group.shards.map((record) => record.observed())]),
+    );
     const assigned = new Map<string, Set<string>>();
     const known = new Map<string, Load>();
-    for (const { assignments } of shards) {
+    for (const { assignments } of [...shards.values()].flat()) {
       for (const { hash, job, load, goodScrapes } of assignments) {
         let hashes = assigned.get(job);
         if (hashes === undefined) assigned.set(job, (hashes = new Set()));
@@ -252,16 +310,19 @@ export class Coordinator {
         if (goodScrapes > 0 || !known.has(hash)) known.set(hash, load);
       }
     }
-    const unowned = new Map<string, Target>();
+    const explored = new Map<string, Target>();
     for (const { targets } of this.#jobs)
-      for (const target of targets) if (!known.has(target.hash)) unowned.set(target.hash, target);
-    this.#explorer.update(unowned);
+      for (const target of targets) if (!known.has(target.hash)) explored.set(target.hash, target);
+    for (const record of this.#suspects())
+      for (const [hash, { target }] of witnessesOf(record)) explored.set(hash, target);
+    this.#explorer.update(explored);
     const nowMs = this.#deps.clock.now();
     return {
-      targets: this.#observedTargets(known),
-      heldJobs: this.#hold.heldJobs(this.#jobs, assigned, nowMs),
-      shards,
-      desiredShards: this.#deps.driver.desired,
+      shared: {
+        targets: this.#observedTargets(known),
+        heldJobs: this.#hold.heldJobs(this.#jobs, assigned, nowMs),
+      },
+      shardsOf: (group) => ({ shards: shards.get(group)!, desiredShards: group.driver.desired }),
     };
   }
 
@@ -286,57 +347,35 @@ export class Coordinator {
     }
   }
 
-  async #apply(made: Plan): Promise<void> {
+  async #apply(epoch: number): Promise<void> {
     const targets = new Map<string, Target>();
-    for (const record of this.#records.values())
+    for (const record of this.#shards())
       for (const [hash, { target }] of record.specs) targets.set(hash, target);
     for (const { targets: listed } of this.#jobs)
       for (const target of listed) targets.set(target.hash, target);
-    const { driver, logger } = this.#deps;
-    await Promise.all(
-      made.shards.map(async (planned) => {
-        const record = this.#records.get(planned.id);
-        if (record === undefined || !this.#needsPush(record, planned)) return;
-        try {
-          await record.push(assignedTargets(planned, targets));
-          this.#stale.delete(planned.id);
-        } catch (error) {
-          // The next cycle sees that the shard's list differs and sends it again.
-          logger.warn("cannot give targets to shard", { shard: planned.id, error });
-        }
-      }),
+    const scaled = await Promise.all(
+      this.#groups.map(
+        async (group) =>
+          group.plan !== undefined && (await group.apply(group.plan, { epoch, targets })),
+      ),
     );
-    if (made.scale === driver.desired) return;
-    try {
-      await driver.scale(made.scale);
-    } catch (error) {
-      logger.error("cannot scale shards", { from: driver.desired, to: made.scale, error });
-    }
-    this.wake();
+    if (scaled.includes(true)) this.wake();
   }
 
-  #needsPush(record: ShardRecord, planned: PlannedShard): boolean {
-    return (
-      this.#stale.has(planned.id) ||
-      record.statuses.size !== planned.assignments.length ||
-      planned.assignments.some(({ hash, state, assignedAtMs }) => {
-        const status = record.statuses.get(hash);
-        return status?.state !== state || status.assignedAtMs !== assignedAtMs;
-      })
-    );
-  }
-
-  #sortedRecords(): ShardRecord[] {
-    return [...this.#records.values()].sort((a, b) => a.instance.ordinal - b.instance.ordinal);
+  #shards(): ShardRecord[] {
+    return this.#groups.flatMap((group) => group.shards);
   }
 }
 
-function assignedTargets(
-  planned: PlannedShard,
-  targets: ReadonlyMap<string, Target>,
-): AssignedTarget[] {
-  return planned.assignments.flatMap(({ hash, state, assignedAtMs, load }) => {
-    const target = targets.get(hash);
-    return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
-  });
+/** The group that the others follow: the first whose shards are all well, else the first. */
+function leadFirst(groups: readonly GroupRecord[]): GroupRecord[] {
+  const leading = groups.find((group) => group.isSteady) ?? groups[0];
+  return leading === undefined ? [] : [leading, ...groups.filter((group) => group !== leading)];
+}
+
+/** Targets of a suspected shard that are tried from here. */
+const WITNESSES = 3;
+
+function witnessesOf(record: ShardRecord): (readonly [string, AssignedTarget])[] {
+  return [...record.specs].slice(0, WITNESSES);
 }

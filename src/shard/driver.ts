@@ -1,4 +1,4 @@
-/** Where shards come from: local processes, a fixed list, later a Kubernetes StatefulSet. */
+/** Where the shards of one replica group come from: local processes, a fixed list, a Kubernetes StatefulSet. */
 export interface ShardDriver {
   /** All shards that are asked for, by ordinal, running or not. */
   list(): Promise<readonly ShardInstance[]>;
@@ -9,7 +9,7 @@ export interface ShardDriver {
 }
 
 export interface ShardInstance {
-  /** Unique and stable over restarts: `shard-0`. */
+  /** Unique in the whole fleet and stable over restarts: `shard-0`. */
   readonly id: string;
   readonly ordinal: number;
   /** Base URL of its control API; undefined while it is not up. */
@@ -20,4 +20,25 @@ export interface ShardInstance {
   readonly error?: string | undefined;
   /** How often it had to be started again. */
   readonly restarts: number;
+}
+
+/**
+ * Shards that together scrape every target once. Several groups are replicas of each other: the same targets on the same
+ * ordinals, failing independently.
+ */
+export interface ReplicaGroup {
+  /** What the group's series carry as their `replica` label; "" for a group that is alone. */
+  readonly name: string;
+  readonly driver: ShardDriver;
+}
+
+/** All replica groups there are. Read once a cycle; a group is told apart by its name. */
+export interface ShardFleet {
+  groups(): Promise<readonly ReplicaGroup[]>;
+}
+
+/** The fleet of a single group. */
+export function singleGroup(driver: ShardDriver): ShardFleet {
+  const groups: readonly ReplicaGroup[] = [{ name: "", driver }];
+  return { groups: async () => groups };
 }

@@ -13,8 +13,8 @@ export interface Leadership {
   readonly epoch: number | undefined;
   /** Base URL of the leader's HTTP API, as far as it is known: where a standby sends questions. */
   readonly leaderUrl: string | undefined;
-  /** Steps down: a shard has heard of a later epoch. */
-  resign(reason: string): void;
+  /** A shard has heard of `epoch`, which is later than ours: ours is over. */
+  outdated(epoch: number): void;
   /** Calls `listener` whenever `epoch` has changed. */
   onChange(listener: () => void): void;
 }

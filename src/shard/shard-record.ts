@@ -4,19 +4,39 @@ import type { ShardInstance } from "./driver.ts";
 import type { ObservedShard, ShardState } from "./plan-types.ts";
 import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "./wire.ts";
 
+/** A target counts as overdue after this many of its intervals, but not before `OVERDUE_MIN_MS`. */
+const OVERDUE_INTERVALS = 3;
+const OVERDUE_MIN_MS = 60_000;
+
+/** Under whose orders a shard is asked, and when. */
+export interface Observation {
+  readonly config: PushedConfig;
+  readonly epoch: number;
+  readonly now: () => number;
+}
+
 /**
  * What the coordinator remembers of one shard between cycles: the last answers, so that a shard that stops answering
  * keeps its targets for a while.
+ *
+ * A shard is judged by its data, not by its word: one that answers but has not scraped any of its targets for several
+ * intervals, or that fails on all of them while others can reach them (`markCutOff`), is as lost as one that is silent.
  */
 export class ShardRecord {
   instance: ShardInstance;
   state: ShardState = "starting";
   error = "";
   lastSeenMs = 0;
+  /** A later coordinator than ours has been there, under this epoch. */
+  outdatedBy: number | undefined;
   runtime: ShardRuntime | undefined;
   statuses: ReadonlyMap<string, TargetStatus> = new Map();
   /** Labels, URL and job of what it has. */
   specs: ReadonlyMap<string, AssignedTarget> = new Map();
+  /** Since when all of its targets fail; undefined while one is scraped well. */
+  failingSinceMs: number | undefined;
+  /** For a shard that answers and yet counts as lost: since when. */
+  #uselessSinceMs: number | undefined;
   #control: ShardControl | undefined;
   #url: string | undefined;
   readonly #connect: (url: string) => ShardControl;
@@ -27,7 +47,7 @@ export class ShardRecord {
   }
 
   /** Reads the shard's state, bringing the configuration to it first when it runs another. Never rejects. */
-  async observe(config: PushedConfig, now: () => number): Promise<void> {
+  async observe({ config, epoch, now }: Observation): Promise<void> {
     const control = this.#reach();
     if (control === undefined) {
       this.#unreachable(this.instance.error ?? "it is not up");
@@ -35,11 +55,11 @@ export class ShardRecord {
     }
     try {
       // The head is read before the statuses: a scrape in between then counts once, by its target, not twice.
-      let runtime = await control.runtime();
+      let runtime = await control.runtime(epoch);
       let refusal = "";
       if (runtime.configHash !== config.hash) {
-        refusal = await offer(control, config);
-        runtime = await control.runtime();
+        refusal = await offer(control, config, epoch);
+        runtime = await control.runtime(epoch);
       }
       const statuses = await control.status();
       const isKnown = [...statuses.keys()].every((hash) => this.specs.has(hash));
@@ -47,19 +67,35 @@ export class ShardRecord {
       this.runtime = runtime;
       this.statuses = statuses;
       this.lastSeenMs = now();
+      this.outdatedBy = undefined;
       this.state = runtime.configHash === config.hash ? "ready" : "refused";
       this.error = this.state === "ready" ? "" : refusal;
+      this.#judge(this.lastSeenMs);
     } catch (error) {
+      await this.#noteOutdated(control, error);
       this.#unreachable(messageOf(error));
     }
   }
 
   /** Replaces the shard's list; remembers it only when the shard has taken it. */
-  async push(list: readonly AssignedTarget[]): Promise<void> {
+  async push(list: readonly AssignedTarget[], epoch: number): Promise<void> {
     const control = this.#reach();
     if (control === undefined) throw new AppError("unavailable", `${this.instance.id} is not up`);
-    await control.pushTargets(list);
+    try {
+      await control.pushTargets(list, epoch);
+    } catch (error) {
+      await this.#noteOutdated(control, error);
+      throw error;
+    }
     this.specs = byHash(list);
+  }
+
+  /** All of its targets fail, and somebody else has reached one of them: the shard is what is wrong. */
+  markCutOff(): void {
+    if (this.failingSinceMs === undefined || this.state !== "ready") return;
+    this.state = "lost";
+    this.#uselessSinceMs = this.failingSinceMs;
+    this.error = "it reaches none of its targets, which others do reach";
   }
 
   observed(): ObservedShard {
@@ -68,7 +104,7 @@ export class ShardRecord {
       id,
       ordinal,
       state: this.state,
-      lastSeenMs: this.lastSeenMs,
+      lastSeenMs: this.#uselessSinceMs ?? this.lastSeenMs,
       headSeries: this.runtime?.headSeries ?? 0,
       idleSinceMs: this.runtime?.idleSinceMs,
       assignments: [...this.statuses].flatMap(([hash, status]) => {
@@ -99,13 +135,50 @@ export class ShardRecord {
   #unreachable(error: string): void {
     this.state = this.lastSeenMs === 0 ? "starting" : "lost";
     this.error = error;
+    this.#uselessSinceMs = undefined;
+  }
+
+  /** Looks whether the shard does what it is there for. */
+  #judge(nowMs: number): void {
+    this.#uselessSinceMs = undefined;
+    const isStopped = this.runtime?.isStopped ?? false;
+    if (this.statuses.size === 0 || isStopped) {
+      this.failingSinceMs = undefined;
+      return;
+    }
+    let lastWorkMs = 0;
+    let isOverdue = true;
+    let isFailing = true;
+    for (const [hash, { health, lastScrapeMs, assignedAtMs }] of this.statuses) {
+      const intervalMs = this.specs.get(hash)?.target.intervalMs ?? OVERDUE_MIN_MS;
+      const workMs = Math.max(lastScrapeMs, assignedAtMs);
+      lastWorkMs = Math.max(lastWorkMs, workMs);
+      if (nowMs - workMs <= Math.max(OVERDUE_INTERVALS * intervalMs, OVERDUE_MIN_MS))
+        isOverdue = false;
+      if (health !== "down") isFailing = false;
+    }
+    this.failingSinceMs = isFailing ? (this.failingSinceMs ?? nowMs) : undefined;
+    if (!isOverdue || this.state !== "ready") return;
+    this.state = "lost";
+    this.#uselessSinceMs = lastWorkMs;
+    const seconds = Math.round((nowMs - lastWorkMs) / 1000);
+    this.error = `it has scraped none of its ${this.statuses.size} targets for ${seconds} s`;
+  }
+
+  async #noteOutdated(control: ShardControl, error: unknown): Promise<void> {
+    if (!(error instanceof AppError) || error.code !== "outdated") return;
+    try {
+      this.outdatedBy = (await control.runtime(undefined)).epoch;
+    } catch {
+      // It is asked again in the next cycle.
+    }
   }
 }
 
 /** Offers the configuration; the reason when the shard refuses it, else "". Rejects when the shard does not answer. */
-async function offer(control: ShardControl, config: PushedConfig): Promise<string> {
+async function offer(control: ShardControl, config: PushedConfig, epoch: number): Promise<string> {
   try {
-    await control.pushConfig(config);
+    await control.pushConfig(config, epoch);
     return "";
   } catch (error) {
     if (error instanceof AppError && error.code === "bad-data") return error.message;

@@ -8,6 +8,7 @@ import type { Config } from "../config/types.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
 import type { TargetStatus as ScrapeStatus } from "../scrape/scrape-loop.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
+import { Fence } from "./fence.ts";
 import type { Load } from "./load.ts";
 import { LoadAverage } from "./load-average.ts";
 import {
@@ -45,6 +46,7 @@ interface Entry {
 
 const CONFIG_FILE = "config.json";
 const TARGETS_FILE = "targets.json";
+const EPOCH_FILE = "epoch";
 
 /**
  * The shard's part of the bargain: it scrapes the targets it was last given with the configuration it was last given, and
@@ -53,6 +55,7 @@ const TARGETS_FILE = "targets.json";
 export class ShardService {
   readonly name = "shard";
   readonly #options: ShardServiceOptions;
+  readonly #fence: Fence;
   #entries = new Map<string, Entry>();
   #pushed: PushedConfig | undefined;
   #config: Config | undefined;
@@ -62,6 +65,7 @@ export class ShardService {
 
   constructor(options: ShardServiceOptions) {
     this.#options = options;
+    this.#fence = new Fence(join(options.folder, EPOCH_FILE));
   }
 
   get config(): Config | undefined {
@@ -72,6 +76,7 @@ export class ShardService {
   async start(): Promise<void> {
     const { folder, clock, logger } = this.#options;
     await mkdir(folder, { recursive: true });
+    await this.#fence.open();
     this.#idleSinceMs = clock.now();
     try {
       const config = await readJson(join(folder, CONFIG_FILE));
@@ -95,8 +100,18 @@ export class ShardService {
     await this.#options.engine.stop();
   }
 
-  setTargets(list: readonly AssignedTarget[]): Promise<void> {
+  /**
+   * A coordinator with this epoch has called. Resolves after everything that earlier ones ordered has been done, and
+   * rejects with `outdated` when a later one is known.
+   */
+  heed(epoch: number | undefined): Promise<void> {
+    return this.#enqueue(() => this.#fence.pass(epoch));
+  }
+
+  /** Rejects with `outdated` when a later epoch is known. */
+  setTargets(list: readonly AssignedTarget[], epoch?: number): Promise<void> {
     return this.#enqueue(async () => {
+      await this.#fence.pass(epoch);
       const leaving = new Set<string>();
       for (const [hash, { assigned }] of this.#entries)
         if (assigned.state === "in_transfer") leaving.add(hash);
@@ -106,9 +121,10 @@ export class ShardService {
     });
   }
 
-  /** Rejects with `bad-data`, keeping the running one, when the configuration is broken. */
-  setConfig(pushed: PushedConfig): Promise<void> {
+  /** Rejects with `bad-data`, keeping the running one, when the configuration is broken; with `outdated` as above. */
+  setConfig(pushed: PushedConfig, epoch?: number): Promise<void> {
     return this.#enqueue(async () => {
+      await this.#fence.pass(epoch);
       const config = parsePushed(pushed);
       await this.#persist(CONFIG_FILE, pushed);
       this.#config = config;
@@ -132,6 +148,8 @@ export class ShardService {
       rssBytes: process.memoryUsage.rss(),
       startedAtMs,
       grpcAddress: grpcAddress(),
+      epoch: this.#fence.epoch,
+      isStopped: false,
     };
   }
 

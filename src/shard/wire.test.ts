@@ -115,6 +115,8 @@ test("statuses and runtime survive the wire", () => {
     rssBytes: 1,
     startedAtMs: 2,
     grpcAddress: "127.0.0.1:1",
+    epoch: 1_790_000_000_000,
+    isStopped: true,
   };
   assert.deepEqual(decodeRuntime(throughJson(encodeRuntime(runtime))), runtime);
   const busy = { ...runtime, idleSinceMs: undefined };

@@ -49,6 +49,21 @@ export interface ShardRuntime {
   readonly startedAtMs: number;
   /** Where its StoreAPI listens, `host:port`; "" for none. */
   readonly grpcAddress: string;
+  /** The latest coordinator's that it has heard of; 0 for none. */
+  readonly epoch: number;
+  /** Scraping is switched off by hand (`stopScrapeReason`). */
+  readonly isStopped: boolean;
+}
+
+/** The request header that carries the coordinator's epoch; a Kvass sidecar ignores it. */
+export const EPOCH_HEADER = "x-shoal-epoch";
+
+/** The epoch of a request, from the header's value; undefined without one. */
+export function parseEpoch(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string" || !/^\d{1,15}$/.test(value))
+    throw wrong(`header ${EPOCH_HEADER}`, "a whole number");
+  return Number(value);
 }
 
 /** A configuration on its way to a shard. */
@@ -181,6 +196,8 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     rssBytes: number("rssBytes"),
     startedAtMs: number("startedAtMs"),
     grpcAddress: text("grpcAddress"),
+    epoch: number("epoch"),
+    isStopped: body["isStopped"] === true,
   };
 }
 

@@ -11,6 +11,7 @@ import { DecisionLog } from "../decision-log.ts";
 import type { ShardDriver, ShardInstance } from "../driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../explorer.ts";
 import type { JobTargets } from "../hold.ts";
+import type { Leadership } from "../leadership.ts";
 import type { Load } from "../load.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../plan-types.ts";
 import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../wire.ts";
@@ -18,7 +19,6 @@ import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from ".
 /** A world without processes and sockets for the coordinator's tests: time is turned by hand, targets have set loads. */
 export class FakeWorld {
   nowMs = 1_000_000;
-  readonly shards: FakeShard[] = [];
   /** What each target exposes by URL; a target that is missing here is down. */
   readonly loads = new Map<string, Load>();
   jobs: JobTargets[] = [];
@@ -29,23 +29,23 @@ export class FakeWorld {
     after: () => () => {},
     sleep: async () => {},
   };
-  readonly driver: ShardDriver = {
-    list: async () => this.shards.map((shard) => shard.instance()),
-    scale: async (count) => this.scale(count),
-    desired: 0,
-  };
+  readonly groups: readonly FakeGroup[];
+  /** The epoch that new coordinators lead under; undefined: they stand by. */
+  epoch: number | undefined = 1;
 
-  constructor(shardCount: number) {
-    Object.defineProperty(this.driver, "desired", { get: () => this.shards.length });
-    this.scale(shardCount);
+  /** As many shards in each of the named replica groups. */
+  constructor(shardCount: number, groups: readonly string[] = [""]) {
+    this.groups = groups.map((name) => new FakeGroup(this, name));
+    for (const group of this.groups) group.scale(shardCount);
   }
 
-  scale(count: number): void {
-    while (this.shards.length < count) this.shards.push(new FakeShard(this, this.shards.length));
-    this.shards.splice(count);
+  /** The first group's, which is mostly the only one. */
+  get shards(): FakeShard[] {
+    return this.groups[0]!.shards;
   }
 
   coordinator(planOptions: Partial<PlanOptions> = {}, config = CONFIG): Coordinator {
+    const leadership = new FakeLeadership(this.epoch);
     return new Coordinator(
       config,
       {
@@ -55,8 +55,13 @@ export class FakeWorld {
       },
       {
         discovery: { jobs: () => this.jobs },
-        driver: this.driver,
-        connect: (url) => this.shards.find((shard) => shard.url === url)!.control(),
+        fleet: { groups: async () => this.groups.map(({ name, driver }) => ({ name, driver })) },
+        leadership,
+        connect: (url) =>
+          this.groups
+            .flatMap(({ shards }) => shards)
+            .find((shard) => shard.url === url)!
+            .control(),
         explore: async (target) => {
           this.explored.push(target.url);
           const load = this.loads.get(target.url);
@@ -78,7 +83,7 @@ export class FakeWorld {
       await coordinator.cycle();
       await new Promise((resolve) => setImmediate(resolve));
       this.nowMs += 10_000;
-      for (const shard of this.shards) shard.scrape();
+      for (const { shards } of this.groups) for (const shard of shards) shard.scrape();
     }
   }
 
@@ -93,59 +98,128 @@ export class FakeWorld {
   }
 }
 
+/** One replica group. */
+export class FakeGroup {
+  readonly name: string;
+  readonly shards: FakeShard[] = [];
+  readonly driver: ShardDriver;
+  readonly #world: FakeWorld;
+
+  constructor(world: FakeWorld, name: string) {
+    this.#world = world;
+    this.name = name;
+    const { shards } = this;
+    this.driver = {
+      list: async () => shards.map((shard) => shard.instance()),
+      scale: async (count) => this.scale(count),
+      get desired() {
+        return shards.length;
+      },
+    };
+  }
+
+  scale(count: number): void {
+    while (this.shards.length < count)
+      this.shards.push(new FakeShard(this.#world, this.shards.length, this.name));
+    this.shards.splice(count);
+  }
+}
+
+/** Leads under the epoch it is given. */
+export class FakeLeadership implements Leadership {
+  epoch: number | undefined;
+  readonly leaderUrl = undefined;
+  readonly heardOf: number[] = [];
+
+  constructor(epoch: number | undefined) {
+    this.epoch = epoch;
+  }
+
+  outdated(epoch: number): void {
+    this.heardOf.push(epoch);
+    this.epoch = undefined;
+  }
+
+  onChange(): void {}
+}
+
 export const CONFIG: PushedConfig = { rawContent: "", baseFolder: "/", hash: "config-1" };
 
 export class FakeShard {
   readonly url: string;
   readonly #world: FakeWorld;
   readonly #ordinal: number;
+  readonly #prefix: string;
   list: readonly AssignedTarget[] = [];
   isDown = false;
+  /** Answers, but does not scrape any more. */
+  isIdle = false;
+  /** Reaches none of its targets. */
+  isCutOff = false;
+  /** The latest epoch it has heard of. */
+  epoch = 0;
   /** Answers `bad-data` to configurations with this hash. */
   refuses = "";
   configHash = "";
   pushes = 0;
   /** Series of former targets that are still in the head. */
   #formerSeries = 0;
-  #scrapes = new Map<string, { all: number; good: number }>();
+  #scrapes = new Map<string, { all: number; good: number; atMs: number; isUp: boolean }>();
 
-  constructor(world: FakeWorld, ordinal: number) {
+  constructor(world: FakeWorld, ordinal: number, group = "") {
     this.#world = world;
     this.#ordinal = ordinal;
-    this.url = `http://shard-${ordinal}`;
+    this.#prefix = group === "" ? "shard" : `shard-${group}`;
+    this.url = `http://${this.id}`;
+  }
+
+  get id(): string {
+    return `${this.#prefix}-${this.#ordinal}`;
   }
 
   instance(): ShardInstance {
-    return { id: `shard-${this.#ordinal}`, ordinal: this.#ordinal, url: this.url, restarts: 0 };
+    return { id: this.id, ordinal: this.#ordinal, url: this.url, restarts: 0 };
   }
 
   scrape(): void {
-    if (this.isDown) return;
+    if (this.isDown || this.isIdle) return;
     for (const { target } of this.list) {
-      const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0 };
+      const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0, atMs: 0, isUp: false };
       counts.all++;
-      if (this.#world.loads.has(target.url)) counts.good++;
+      counts.atMs = this.#world.nowMs;
+      counts.isUp = !this.isCutOff && this.#world.loads.has(target.url);
+      if (counts.isUp) counts.good++;
       this.#scrapes.set(target.hash, counts);
     }
   }
 
   control(): ShardControl {
-    const answer = <T>(value: () => T): Promise<T> =>
-      this.isDown
-        ? Promise.reject(new AppError("timeout", "no answer within 5 s"))
-        : Promise.resolve(value());
+    const answer = async <T>(value: () => T): Promise<T> => {
+      if (this.isDown) throw new AppError("timeout", "no answer within 5 s");
+      return value();
+    };
+    const heed = (epoch: number | undefined): void => {
+      if ((epoch ?? Infinity) < this.epoch) throw new AppError("outdated", "outdated");
+      this.epoch = epoch ?? this.epoch;
+    };
     return {
-      runtime: () => answer(() => this.#runtime()),
+      runtime: (epoch) =>
+        answer(() => {
+          heed(epoch);
+          return this.#runtime();
+        }),
       status: () => answer(() => this.#status()),
       assignment: () => answer(() => [...this.list]),
-      pushTargets: (list) =>
+      pushTargets: (list, epoch) =>
         answer(() => {
+          heed(epoch);
           this.pushes++;
           for (const [hash] of this.#scrapes)
             if (!list.some(({ target }) => target.hash === hash)) this.#scrapes.delete(hash);
           this.list = list;
         }),
-      pushConfig: async (config) => {
+      pushConfig: async (config, epoch) => {
+        heed(epoch);
         if (config.hash === this.refuses) throw new AppError("bad-data", "it is not to be read");
         await answer(() => {
           this.configHash = config.hash;
@@ -165,7 +239,7 @@ export class FakeShard {
 
   #runtime(): ShardRuntime {
     return {
-      id: `shard-${this.#ordinal}`,
+      id: this.id,
       headSeries: this.headSeries,
       processSeries: 0,
       configHash: this.configHash,
@@ -174,14 +248,16 @@ export class FakeShard {
       rssBytes: 1,
       startedAtMs: 0,
       grpcAddress: "",
+      epoch: this.epoch,
+      isStopped: false,
     };
   }
 
   #status(): Map<string, TargetStatus> {
     return new Map(
       this.list.map(({ target, state, assignedAtMs, load }) => {
-        const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0 };
-        const isUp = this.#world.loads.has(target.url);
+        const counts = this.#scrapes.get(target.hash) ?? { all: 0, good: 0, atMs: 0, isUp: false };
+        const { isUp } = counts;
         return [
           target.hash,
           {
@@ -190,7 +266,7 @@ export class FakeShard {
             load: counts.good > 0 ? (this.#world.loads.get(target.url) ?? load) : load,
             health: counts.all === 0 ? "unknown" : isUp ? "up" : "down",
             lastError: isUp ? "" : "connection refused",
-            lastScrapeMs: this.#world.nowMs,
+            lastScrapeMs: counts.atMs,
             lastScrapeDurationMs: 1,
             scrapes: counts.all,
             goodScrapes: counts.good,
