@@ -29,6 +29,7 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.COORDINATOR_WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
   ...tables.STATIC_SHARD_FLAGS,
+  ...tables.LEADER_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
   ...tables.DECISION_FLAGS,

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { createHttpServer, type HttpServer } from "../api/server.ts";
 import { registerCoordinatorApi } from "../api/coordinator-api.ts";
+import { registerStandby } from "../api/standby.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -167,6 +168,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     reload: flags.enableLifecycle ? reload : undefined,
     quit: flags.enableLifecycle ? options.quit : undefined,
   });
+  registerStandby(server.app, leadership);
   registerCoordinatorApi(server.app, {
     coordinator,
     configText: () => printConfig(config),

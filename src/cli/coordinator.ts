@@ -2,8 +2,15 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Service } from "../base/service.ts";
 import { loadConfig } from "../config/load.ts";
+import { ElectedLeadership } from "../shard/elected-leadership.ts";
+import type { Leadership } from "../shard/leadership.ts";
+import { DEFAULT_LEASE_TIMES, LeaseElector } from "../shard/lease-elector.ts";
+import { FileLeaseStore } from "../shard/lease-file.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { StaticFleet, type StaticReplica } from "../shard/static-fleet.ts";
 import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
@@ -34,7 +41,7 @@ export async function runCoordinator(
     listen: flags.listenAddress,
     externalUrl: "",
     fleet: new StaticFleet(read),
-    leadership: new SoleLeadership(systemClock, { ownsShards: false }),
+    leadership: leadershipOf(flags, logger),
     decisionLog: flags.decisionLog,
     logger,
     registry,
@@ -46,6 +53,24 @@ export async function runCoordinator(
     // A broken file is logged by `reload`; the old configuration stays.
     onHangup: () => void role.reload().catch(() => {}),
   });
+}
+
+function leadershipOf(
+  flags: FlagValues<typeof COORDINATOR_ROLE_FLAGS>,
+  logger: Logger,
+): Leadership & Service {
+  if (flags.leaderFolder === "") return new SoleLeadership(systemClock, { ownsShards: false });
+  const identity = flags.leaderIdentity || `http://${flags.listenAddress}`;
+  const store = new FileLeaseStore(flags.leaderFolder);
+  const elector = new LeaseElector({
+    identity: checkUrl(identity),
+    store,
+    times: DEFAULT_LEASE_TIMES,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  return new ElectedLeadership(elector, logger);
 }
 
 async function readReplicas(
@@ -101,6 +126,9 @@ function field(value: unknown, name: string): unknown {
 
 function checkUrl(url: string): string {
   if (!URL.canParse(url) || !/^https?:/.test(url))
-    throw new AppError("bad-data", `cannot use ${JSON.stringify(url)} as a shard's URL`);
+    throw new AppError(
+      "bad-data",
+      `cannot use ${JSON.stringify(url)}: it must be an http or https URL`,
+    );
   return url;
 }

@@ -212,6 +212,26 @@ export const DECISION_FLAGS = {
   ),
 } as const;
 
+/** Several coordinators of which one leads. */
+export const LEADER_FLAGS = {
+  leaderFolder: textFlag(
+    {
+      name: "leader-election.folder",
+      value: "path",
+      help: "Folder shared by several coordinators on this machine, of which one leads and the others stand by.",
+    },
+    "",
+  ),
+  leaderIdentity: textFlag(
+    {
+      name: "leader-election.identity",
+      value: "url",
+      help: "The base URL under which the other coordinators reach this one's HTTP API. Default: the listen address.",
+    },
+    "",
+  ),
+} as const;
+
 /** Where a coordinator that runs alone finds its shards. */
 export const STATIC_SHARD_FLAGS = {
   shardUrl: listFlag({
