@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { createHttpServer, type HttpServer } from "../api/server.ts";
-import { registerCoordinatorApi } from "../api/coordinator-api.ts";
+import { registerCoordinatorApi } from "../api/coordinator/coordinator-api.ts";
 import { registerStandby } from "../api/standby.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
@@ -10,7 +10,6 @@ import { systemRandom } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
-import { printConfig } from "../config/print.ts";
 import type { Config } from "../config/types.ts";
 import { DiscoveryManager } from "../discovery/manager.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
@@ -171,8 +170,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   registerStandby(server.app, leadership);
   registerCoordinatorApi(server.app, {
     coordinator,
-    configText: () => printConfig(config),
-    externalLabels: () => config.global.externalLabels,
+    config: () => config,
     flags: options.shownFlags,
     externalHost: externalHost(options.externalUrl),
   });

@@ -10,6 +10,8 @@ export interface TargetView {
   readonly shard: string | undefined;
   /** All shards that scrape it now, the stable owner first. */
   readonly shards: readonly string[];
+  /** The same with what each says of it. */
+  readonly scrapers: readonly Scraper[];
   readonly health: TargetHealth;
   readonly load: Load;
   readonly lastError: string;
@@ -18,7 +20,10 @@ export interface TargetView {
   readonly lastScrapeDurationMs: number;
 }
 
-interface Scraper {
+/** A target on one shard. */
+export interface Scraper {
+  /** The replica group of the shard; "" when there is one group. */
+  readonly group: string;
   readonly shard: string;
   readonly status: TargetStatus;
 }
@@ -27,15 +32,16 @@ interface Scraper {
 export function viewTargets(view: CoordinatorView): TargetView[] {
   const scrapers = new Map<string, Scraper[]>();
   const unlisted = new Map<string, Target>();
-  for (const { instance, statuses, specs } of view.shards)
-    for (const [hash, status] of statuses) {
-      const entry = { shard: instance.id, status };
-      const known = scrapers.get(hash);
-      if (known === undefined) scrapers.set(hash, [entry]);
-      else known.push(entry);
-      const spec = specs.get(hash);
-      if (spec !== undefined) unlisted.set(hash, spec.target);
-    }
+  for (const { name, shards } of view.groups)
+    for (const { instance, statuses, specs } of shards)
+      for (const [hash, status] of statuses) {
+        const entry = { group: name, shard: instance.id, status };
+        const known = scrapers.get(hash);
+        if (known === undefined) scrapers.set(hash, [entry]);
+        else known.push(entry);
+        const spec = specs.get(hash);
+        if (spec !== undefined) unlisted.set(hash, spec.target);
+      }
   const views: TargetView[] = [];
   const jobs = [...view.jobs].sort((a, b) => (a.job < b.job ? -1 : 1));
   for (const { targets } of jobs)
@@ -47,6 +53,17 @@ export function viewTargets(view: CoordinatorView): TargetView[] {
   for (const [hash, target] of unlisted)
     if (configured.has(target.job)) views.push(viewTarget(target, scrapers.get(hash) ?? [], view));
   return views;
+}
+
+/** One target, seen by all shards. */
+export function viewOneTarget(view: CoordinatorView, target: Target): TargetView {
+  const scrapers = view.groups.flatMap(({ name, shards }) =>
+    shards.flatMap(({ instance, statuses }) => {
+      const status = statuses.get(target.hash);
+      return status === undefined ? [] : [{ group: name, shard: instance.id, status }];
+    }),
+  );
+  return viewTarget(target, scrapers, view);
 }
 
 function viewTarget(
@@ -62,6 +79,7 @@ function viewTarget(
       target,
       shard: undefined,
       shards: [],
+      scrapers: [],
       health: "unknown",
       load: explored?.load ?? NO_LOAD,
       lastError: explored?.error ?? "",
@@ -75,6 +93,7 @@ function viewTarget(
     target,
     shard: owner?.shard,
     shards: ranked.map((scraper) => scraper.shard),
+    scrapers: ranked,
     health,
     load,
     lastError,

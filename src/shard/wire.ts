@@ -230,7 +230,8 @@ function timeOf(value: unknown): number | undefined {
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 
-function encodeLoad({ rawSeries, ...rest }: Load): Json {
+/** A load with the names that targets and statuses have. */
+export function encodeLoad({ rawSeries, ...rest }: Load): Json {
   return { ...rest, totalSeries: rawSeries };
 }
 

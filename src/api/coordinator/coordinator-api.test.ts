@@ -1,15 +1,28 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { FastifyInstance } from "fastify";
-import { silentLogger } from "../base/logger.ts";
-import { Registry } from "../base/metrics.ts";
-import { Labels } from "../model/labels.ts";
-import { fakeJob, fakeTarget, FakeWorld } from "../shard/testdata/fake-shards.ts";
-import { NO_LOAD } from "../shard/load.ts";
+import { parseConfig } from "../../config/load.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { Registry } from "../../base/metrics.ts";
+import { Labels } from "../../model/labels.ts";
+import { fakeJob, fakeTarget, FakeWorld } from "../../shard/testdata/fake-shards.ts";
+import { NO_LOAD } from "../../shard/load.ts";
 import { registerCoordinatorApi } from "./coordinator-api.ts";
-import { createHttpServer } from "./server.ts";
+import { createHttpServer } from "../server.ts";
 
 let app: FastifyInstance;
+
+const config = parseConfig(
+  `global: { external_labels: { cluster: x } }
+scrape_configs:
+  - job_name: node
+    relabel_configs:
+      - { target_label: seen, replacement: "yes" }
+      - { action: drop, source_labels: [__address__, seen], regex: "x:.*" }
+  - job_name: other
+`,
+  { path: "prometheus.yml", baseFolder: "/" },
+);
 
 before(async () => {
   const world = new FakeWorld(1);
@@ -35,8 +48,7 @@ before(async () => {
   });
   registerCoordinatorApi(server.app, {
     coordinator,
-    configText: () => "global: {}\n",
-    externalLabels: () => ({ cluster: "x" }),
+    config: () => config,
     flags: { "config.file": "prometheus.yml" },
     externalHost: "me",
   });
@@ -127,9 +139,77 @@ test("what cannot be read is refused as bad data", async () => {
     "/api/v1/targets?statistics=some",
     "/api/v1/targets?job=(",
     "/api/v1/decisions?limit=x",
+    "/api/v1/why",
+    "/api/v1/why?target={",
   ]) {
     const response = await app.inject(path);
     assert.equal(response.statusCode, 400, path);
     assert.equal(response.json<{ errorType: string }>().errorType, "bad_data");
   }
+});
+
+interface Why {
+  readonly situation: string;
+  readonly summary: string;
+  readonly shard: string;
+  readonly decisions: readonly { readonly kind: string; readonly time: string }[];
+  readonly candidates: readonly Readonly<Record<string, unknown>>[];
+  readonly scrapers: readonly Readonly<Record<string, unknown>>[];
+  readonly rule: Readonly<Record<string, unknown>>;
+}
+
+async function why(target: string): Promise<Why> {
+  const data = await get(`/api/v1/why?target=${encodeURIComponent(target)}`);
+  assert.equal(data["total"], 1, target);
+  return data["why"] as Why;
+}
+
+test("why: an active target with its decisions, scrapers and candidates", async () => {
+  const answer = await why("http://a/metrics");
+  assert.equal(answer.situation, "scraped");
+  assert.match(answer.summary, /^shard-0 scrapes it: 15 series/);
+  assert.equal(answer.shard, "shard-0");
+  assert.deepEqual(
+    answer.decisions.map(({ kind }) => kind),
+    ["assign"],
+  );
+  assert.match(answer.decisions[0]!.time, /^\d{4}-\d\d-\d\dT/);
+  const [candidate] = answer.candidates;
+  assert.deepEqual(
+    [candidate?.["shard"], candidate?.["owner"], candidate?.["fits"], candidate?.["verdict"]],
+    ["shard-0", true, true, "has it"],
+  );
+  assert.equal(answer.scrapers[0]?.["goodScrapes"], 2);
+  const same = [fakeTarget("a", "node").hash, "a", "node/a", '{instance="a",job=~"no.*"}'];
+  for (const text of same) assert.equal((await why(text)).situation, "scraped", text);
+});
+
+test("why: a dropped target with the rule that dropped it", async () => {
+  const answer = await why("x:1");
+  assert.equal(answer.situation, "dropped");
+  assert.equal(
+    answer.summary,
+    'Relabelling dropped it: relabel_configs[1] (action drop): __address__;seen is "x:1;yes", which matches "x:.*".',
+  );
+  assert.deepEqual(answer.rule, {
+    index: 1,
+    action: "drop",
+    sourceLabels: ["__address__", "seen"],
+    regex: "x:.*",
+    labels: { __address__: "x:1", seen: "yes" },
+  });
+});
+
+test("why: several matches are listed, and an unknown target names near ones", async () => {
+  const { total, matches } = await get("/api/v1/why?target=node");
+  assert.equal(total, 3);
+  assert.ok(Array.isArray(matches));
+  assert.deepEqual(Object.keys(matches[0] as object), ["hash", "job", "url"]);
+  const response = await app.inject("/api/v1/why?target=http%3A%2F%2Fa%2Fmetric");
+  assert.equal(response.statusCode, 404);
+  const body: { errorType: string; error: string; data: { near: string[] } } = response.json();
+  assert.equal(body.errorType, "not_found");
+  assert.deepEqual(body.data.near, ["http://a/metrics"]);
+  assert.match(body.error, /did you mean http:\/\/a\/metrics\?/);
+  assert.match(body.error, /relabelling dropped 2 more that are not kept/);
 });

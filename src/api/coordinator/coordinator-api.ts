@@ -1,0 +1,55 @@
+import type { FastifyInstance } from "fastify";
+import { AppError } from "../../base/errors.ts";
+import { printConfig } from "../../config/print.ts";
+import { printPlan } from "../../shard/plan-text.ts";
+import { viewTargets } from "../../shard/target-view.ts";
+import { timeText } from "../../shard/wire.ts";
+import { envelope, parametersOf } from "../server.ts";
+import type { CoordinatorApiOptions } from "./dependencies.ts";
+import { numberParameter } from "./parameters.ts";
+import { shardsAnswer } from "./shards.ts";
+import { targetsAnswer } from "./targets.ts";
+import { registerWhy } from "./why.ts";
+
+const DECISIONS_DEFAULT = 200;
+const DECISIONS_MAX = 10_000;
+
+/** The coordinator's HTTP API: Prometheus's targets with their shards, what the planner decided, and why. */
+export function registerCoordinatorApi(app: FastifyInstance, options: CoordinatorApiOptions): void {
+  const { coordinator } = options;
+  app.get("/api/v1/targets", async (request) =>
+    envelope(targetsAnswer(options, parametersOf(request))),
+  );
+  app.get("/api/v1/shards", async () => envelope(shardsAnswer(options)));
+  app.get("/api/v1/plan", async (request, reply) => {
+    const { plan, planTimeMs } = coordinator.view();
+    if (plan === undefined)
+      throw new AppError("unavailable", "cannot show the plan: not all shards have answered yet");
+    if (parametersOf(request).get("format") === "text")
+      return reply.type("text/plain; charset=utf-8").send(printPlan(plan));
+    return envelope({ time: timeText(planTimeMs), ...plan, text: printPlan(plan) });
+  });
+  app.get("/api/v1/decisions", async (request) => {
+    const parameters = parametersOf(request);
+    const limit = Math.min(
+      numberParameter(parameters, "limit") ?? DECISIONS_DEFAULT,
+      DECISIONS_MAX,
+    );
+    const after = numberParameter(parameters, "after") ?? 0;
+    const decisions = coordinator.log
+      .after(after, limit)
+      .map(({ timeMs, ...decision }) => ({ time: timeText(timeMs), ...decision }));
+    return envelope({ decisions });
+  });
+  registerWhy(app, options);
+  app.get("/api/v1/status/flags", async () => envelope(options.flags));
+  app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));
+  app.get("/api/v1/runtimeinfo", async () => {
+    const views = viewTargets(coordinator.view());
+    return envelope({
+      headSeries: views.reduce((sum, { load }) => sum + load.series, 0),
+      processSeries: views.reduce((sum, { load }) => sum + load.rawSeries, 0),
+      ConfigHash: coordinator.config.hash,
+    });
+  });
+}

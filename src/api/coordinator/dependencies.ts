@@ -1,0 +1,13 @@
+import type { Config } from "../../config/types.ts";
+import type { Coordinator } from "../../shard/coordinator.ts";
+
+/** What the coordinator's HTTP API stands on. */
+export interface CoordinatorApiOptions {
+  readonly coordinator: Coordinator;
+  /** The running configuration. */
+  readonly config: () => Config;
+  /** Effective flags by name. */
+  readonly flags: Readonly<Record<string, string>>;
+  /** `host:port` or host that stands in `globalUrl` for loopback addresses. */
+  readonly externalHost: string;
+}
