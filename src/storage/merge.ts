@@ -16,6 +16,8 @@ export interface MergeOptions {
   readonly limit?: number;
   /** Series per batch. Default 512. */
   readonly batchSize?: number;
+  /** The chunks of two or more series with equal labels. Default: those of all, identical ones once. */
+  readonly join?: (equal: readonly Series[]) => readonly Chunk[];
 }
 
 const DEFAULT_BATCH_SIZE = 512;
@@ -29,11 +31,22 @@ export function mergeSelect(
   options: MergeOptions = {},
 ): AsyncIterable<SeriesBatch> {
   const limit = options.limit ?? 0;
-  if (sources.length === 1 && limit === 0) return sources[0]!;
+  if (sources.length === 1 && limit === 0 && options.join === undefined) return sources[0]!;
   return merge(sources, {
     limit: limit === 0 ? Infinity : limit,
     batchSize: options.batchSize ?? DEFAULT_BATCH_SIZE,
+    join: options.join ?? joinChunks,
   });
+}
+
+function joinChunks(equal: readonly Series[]): readonly Chunk[] {
+  return mergeChunks(equal.map(({ chunks }) => chunks));
+}
+
+/** What is told beside the series. */
+interface Notes {
+  readonly warnings: string[];
+  readonly infos: string[];
 }
 
 /** A source and the series it stands at. */
@@ -41,15 +54,15 @@ class Cursor {
   /** Position among the sources: equal series are joined in this order. */
   readonly order: number;
   readonly #iterator: AsyncIterator<SeriesBatch>;
-  readonly #warnings: string[];
+  readonly #notes: Notes;
   #batch: readonly Series[] = [];
   #index = 0;
   #done = false;
 
-  constructor(source: AsyncIterable<SeriesBatch>, order: number, warnings: string[]) {
+  constructor(source: AsyncIterable<SeriesBatch>, order: number, notes: Notes) {
     this.order = order;
     this.#iterator = source[Symbol.asyncIterator]();
-    this.#warnings = warnings;
+    this.#notes = notes;
   }
 
   /** The current series; undefined when the batch is used up (then `fill`) or the source has ended. */
@@ -70,8 +83,9 @@ class Cursor {
         this.#done = true;
         break;
       }
-      const { series, warnings } = next.value;
-      if (warnings !== undefined) this.#warnings.push(...warnings);
+      const { series, warnings, infos } = next.value;
+      if (warnings !== undefined) this.#notes.warnings.push(...warnings);
+      if (infos !== undefined) this.#notes.infos.push(...infos);
       if (series.length === 0) continue;
       this.#batch = series;
       this.#index = 0;
@@ -91,10 +105,10 @@ class Cursor {
 
 async function* merge(
   sources: readonly AsyncIterable<SeriesBatch>[],
-  options: { limit: number; batchSize: number },
+  options: Required<MergeOptions>,
 ): AsyncGenerator<SeriesBatch> {
-  const warnings: string[] = [];
-  const cursors = sources.map((source, order) => new Cursor(source, order, warnings));
+  const notes: Notes = { warnings: [], infos: [] };
+  const cursors = sources.map((source, order) => new Cursor(source, order, notes));
   try {
     const filled = await Promise.all(cursors.map((cursor) => cursor.fill()));
     const heap = new CursorHeap(cursors.filter((_, i) => filled[i]));
@@ -105,30 +119,35 @@ async function* merge(
       const series = first.current!;
       if (!first.step() && !(await first.fill())) heap.pop();
       else heap.sift();
-      let chunks: (readonly Chunk[])[] | undefined;
+      let equal: Series[] | undefined;
       while (heap.size > 0 && compareLabels(heap.top.current!.labels, series.labels) === 0) {
         const other = heap.top;
-        (chunks ??= [series.chunks]).push(other.current!.chunks);
+        (equal ??= [series]).push(other.current!);
         if (!other.step() && !(await other.fill())) heap.pop();
         else heap.sift();
       }
       out.push(
-        chunks === undefined ? series : { labels: series.labels, chunks: mergeChunks(chunks) },
+        equal === undefined ? series : { labels: series.labels, chunks: options.join(equal) },
       );
       left--;
       if (out.length >= options.batchSize) {
-        yield batchOf(out, warnings);
+        yield batchOf(out, notes);
         out = [];
       }
     }
-    if (out.length > 0 || warnings.length > 0) yield batchOf(out, warnings);
+    if (out.length > 0 || notes.warnings.length > 0 || notes.infos.length > 0)
+      yield batchOf(out, notes);
   } finally {
     await Promise.allSettled(cursors.map((cursor) => cursor.close()));
   }
 }
 
-function batchOf(series: Series[], warnings: string[]): SeriesBatch {
-  return warnings.length === 0 ? { series } : { series, warnings: warnings.splice(0) };
+function batchOf(series: Series[], { warnings, infos }: Notes): SeriesBatch {
+  return {
+    series,
+    ...(warnings.length > 0 && { warnings: warnings.splice(0) }),
+    ...(infos.length > 0 && { infos: infos.splice(0) }),
+  };
 }
 
 /** A binary heap of cursors by their current series, then by source. */
@@ -190,7 +209,8 @@ export function mergeChunks(lists: readonly (readonly Chunk[])[]): readonly Chun
   return all.filter((chunk, i) => i === 0 || compareChunks(all[i - 1]!, chunk) !== 0);
 }
 
-function compareChunks(a: Chunk, b: Chunk): number {
+/** Orders chunks by time and then content: 0 means that they are the same. */
+export function compareChunks(a: Chunk, b: Chunk): number {
   return (
     a.minTimeMs - b.minTimeMs ||
     a.maxTimeMs - b.maxTimeMs ||

@@ -38,6 +38,8 @@ export interface SeriesBatch {
   readonly series: readonly Series[];
   /** Partial answers: what could not be read and why. Present in any batch, usually the first or the last. */
   readonly warnings?: readonly string[];
+  /** What could not be read and takes nothing from the answer, such as a replica whose sibling answered. */
+  readonly infos?: readonly string[];
 }
 
 /** What the reader will do with the samples; sources may use it to read less, never to change a result. */

@@ -1,8 +1,8 @@
 import { compareText } from "../base/text.ts";
-import { METRIC_NAME, Labels } from "../model/labels.ts";
+import { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
-import type { Series, SeriesBatch } from "../storage/queryable.ts";
-import { sortSeries } from "../storage/merge.ts";
+import type { SeriesBatch } from "../storage/queryable.ts";
+import { relabelSeries } from "../storage/relabel-series.ts";
 
 /**
  * What a store's external labels do to a request and its answer: they are conditions that hold or fail for the whole
@@ -55,36 +55,13 @@ export function changeLabels(labels: Labels, { external, without }: LabelChanges
   return Labels.fromSorted(flat);
 }
 
-/**
- * Applies label changes to a sorted stream and keeps it sorted. New or missing labels can change the order of series,
- * but never across metrics when the metric name is everywhere the first label and stays so: then one metric's series
- * at a time are held back and sorted, else all of them.
- */
-export async function* changeSeriesLabels(
+/** Applies label changes to a sorted stream and keeps it sorted. */
+export function changeSeriesLabels(
   batches: AsyncIterable<SeriesBatch>,
   changes: LabelChanges,
-): AsyncGenerator<SeriesBatch> {
-  const byMetric = [...changes.external]
-    .map(([name]) => name)
-    .concat(...changes.without)
-    .every((name) => compareText(name, METRIC_NAME) > 0);
-  let held: Series[] = [];
-  let metric: string | undefined;
-  for await (const { series, warnings } of batches) {
-    let out: Series[] = [];
-    for (const { labels, chunks } of series) {
-      const current =
-        labels.count > 0 && labels.nameAt(0) === METRIC_NAME ? labels.valueAt(0) : undefined;
-      if (byMetric && held.length > 0 && metric !== undefined && current !== metric) {
-        // A series without a metric name in first place sorts before or after all that have one.
-        out = out.concat(sortSeries(held));
-        held = [];
-      }
-      metric = current;
-      held.push({ labels: changeLabels(labels, changes), chunks });
-    }
-    if (out.length > 0 || warnings !== undefined)
-      yield warnings === undefined ? { series: out } : { series: out, warnings };
-  }
-  if (held.length > 0) yield { series: sortSeries(held) };
+): AsyncIterable<SeriesBatch> {
+  return relabelSeries(batches, {
+    names: [...[...changes.external].map(([name]) => name), ...changes.without],
+    change: ({ labels, chunks }) => ({ labels: changeLabels(labels, changes), chunks }),
+  });
 }
