@@ -53,6 +53,7 @@ export async function runDemo(flags: DemoValues): Promise<void> {
       maxSeries: flags.maxSeries,
       coordinatorInterval: 1_000,
       shardEngine: flags.engine,
+      shardReplicas: flags.replicas,
       prometheusBinary: flags.prometheusBinary,
       prometheusArgs: flags.prometheusArgs,
       logLevel: flags.logLevel,
@@ -186,7 +187,8 @@ class Demonstration {
         screen.draw([`  ${messageOf(error)}`], "");
       }
       const isSettled =
-        hasSettled(shards, targets) && (await countMetrics(url)) === TARGETS * METRIC_SERIES;
+        hasSettled(shards, targets, flags.replicas) &&
+        (await countMetrics(url)) === TARGETS * METRIC_SERIES;
       const summary = summaryLine(shards, targets, TARGETS);
       screen.draw(
         [...shardTable(shards, flags.maxSeries), `${summary}  ${seconds.toFixed(0)} s`],
@@ -199,7 +201,7 @@ class Demonstration {
   }
 
   async #verify(url: string, outcome: Outcome): Promise<Figures> {
-    const limit = this.#options.flags.maxSeries;
+    const { maxSeries: limit, replicas } = this.#options.flags;
     const metricSeries = await countMetrics(url);
     const up = await queryNumber(url, "sum(up)");
     const shards = await readShards(url);
@@ -212,10 +214,11 @@ class Demonstration {
     expect(targets.length === TARGETS, `there are ${targets.length} targets, not ${TARGETS}`);
     for (const target of targets)
       expect(
-        target.shards.length === 1,
+        target.shards.length === replicas,
         `${target.url} is scraped by ${target.shards.length} shards`,
       );
-    expect(shards.length === 3, `there are ${shards.length} shards, not 3`);
+    const wanted = 3 * replicas;
+    expect(shards.length === wanted, `there are ${shards.length} shards, not ${wanted}`);
     for (const { id, headSeries, targets: count } of shards) {
       expect(headSeries <= limit, `${id} has ${headSeries} series, above its limit of ${limit}`);
       expect(count === 2, `${id} has ${count} targets, not 2`);
@@ -279,11 +282,15 @@ interface Figures {
   readonly problems: readonly string[];
 }
 
-/** Every target is scraped well by exactly one shard, and every shard has work. */
-function hasSettled(shards: readonly DemoShard[], targets: readonly DemoTarget[]): boolean {
+/** Every target is scraped well by exactly one shard of each replica group, and every shard has work. */
+function hasSettled(
+  shards: readonly DemoShard[],
+  targets: readonly DemoTarget[],
+  replicas: number,
+): boolean {
   return (
     targets.length === TARGETS &&
-    targets.every((target) => target.health === "up" && target.shards.length === 1) &&
+    targets.every((target) => target.health === "up" && target.shards.length === replicas) &&
     shards.every(
       ({ state, targets: count, inTransfer }) => state === "ready" && count > 0 && inTransfer === 0,
     )

@@ -281,6 +281,13 @@ export const UP_SHARD_FLAGS = {
     },
     { fallback: "embedded", choices: ["embedded", "prometheus"] },
   ),
+  shardReplicas: numberFlag(
+    {
+      name: "shard.replicas",
+      help: "Replica groups: so many shards scrape each target, and queries merge them by the label replica.",
+    },
+    { fallback: 1, min: 1, max: 9 },
+  ),
   orphanGrace: durationFlag(
     {
       name: "shard.orphan-grace",
@@ -344,6 +351,10 @@ export const DEMO_FLAGS = {
       help: "What the shards are: embedded (Shoal's own engine) or prometheus (real Prometheus servers).",
     },
     { fallback: "embedded", choices: ["embedded", "prometheus"] },
+  ),
+  replicas: numberFlag(
+    { name: "replicas", help: "Replica groups: so many shards scrape each target." },
+    { fallback: 1, min: 1, max: 9 },
   ),
   check: switchFlag({
     name: "check",

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -6,7 +6,7 @@ import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
-import { singleGroup } from "../shard/driver.ts";
+import { LocalFleet, replicaGroups } from "../shard/local-fleet.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { describeCommand } from "../shard/shard-file.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
@@ -17,23 +17,9 @@ import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
-import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
-import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
-
-/** Samples live outside the heap, so a small nursery costs a shard no time and saves it some 20 MB. */
-const SHARD_NODE_FLAGS = ["--max-semi-space-size=2"];
-
-/**
- * For glibc's malloc; others ignore it. A shard's memory is large arrays: each in a mapping of its own goes back to the
- * system when it is freed, and few arenas leave few holes. Measured with 100,000 series: 20 to 40 MB less.
- */
-const SHARD_ENVIRONMENT = {
-  MALLOC_ARENA_MAX: "2",
-  MALLOC_MMAP_THRESHOLD_: String(256 << 10),
-  MALLOC_TRIM_THRESHOLD_: String(1 << 20),
-};
+import { shardCommandOf } from "./shard-command.ts";
 
 type UpValues = FlagValues<typeof UP_FLAGS>;
 
@@ -51,34 +37,36 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
   const clock = systemClock;
   const abort = options.abort ?? new AbortController();
   const config = await loadConfig(flags.configFile);
-  const engine = await engineOf(flags);
+  const command = await shardCommandOf(flags);
   const lock = await lockFolder(flags.storagePath);
   try {
     let role: CoordinatorRole | undefined;
-    const driver = new ProcessDriver({
-      folder: flags.storagePath,
-      command: (ordinal, folder) => engine(flags, { ordinal, folder }),
-      // What follows the program's own path is what the child sees as its arguments.
-      describe: ({ args }) =>
-        describeCommand(VERSION, args.slice(args.indexOf(process.argv[1]!) + 1)),
-      initialShards: Math.max(1, flags.minShard),
-      clock,
-      logger,
-      registry,
-      onChange: () => role?.coordinator.wake(),
-    });
+    const fleet = new LocalFleet(
+      replicaGroups(flags.shardReplicas).map(({ name, folderName, shardId }) => {
+        const driver = new ProcessDriver({
+          folder: flags.storagePath,
+          name: folderName,
+          shardId,
+          command: (ordinal, folder) => command({ id: shardId(ordinal), folder, replica: name }),
+          // What follows the program's own path is what the child sees as its arguments.
+          describe: ({ args }) =>
+            describeCommand(VERSION, args.slice(args.indexOf(process.argv[1]!) + 1)),
+          initialShards: Math.max(1, flags.minShard),
+          clock,
+          logger,
+          registry,
+          onChange: () => role?.coordinator.wake(),
+        });
+        return { name, driver };
+      }),
+    );
     role = createCoordinatorRole({
       flags,
       config,
       shownFlags: printFlags(UP_FLAGS, flags),
       listen: "127.0.0.1:0",
       externalUrl: flags.externalUrl,
-      fleet: {
-        ...singleGroup(driver),
-        name: driver.name,
-        start: async () => driver.start(),
-        stop: async () => driver.stop(),
-      },
+      fleet,
       leadership: new SoleLeadership(clock, { ownsShards: true }),
       decisionLog: flags.decisionLog === "" ? "" : resolve(flags.storagePath, flags.decisionLog),
       logger: logger.with({ component: "coordinator" }),
@@ -162,68 +150,6 @@ function messageFields(message: unknown): { kind: unknown; address: unknown } {
   if (typeof message !== "object" || message === null)
     return { kind: undefined, address: undefined };
   return { kind: Reflect.get(message, "kind"), address: Reflect.get(message, "address") };
-}
-
-interface ShardPlace {
-  readonly ordinal: number;
-  readonly folder: string;
-}
-
-type ShardCommand = (flags: UpValues, shard: ShardPlace) => ProcessCommand;
-
-/** How `--shard.engine`'s shards are started; rejects when they cannot be. */
-async function engineOf(flags: UpValues): Promise<ShardCommand> {
-  if (flags.shardEngine === "embedded") return shardCommand;
-  const binary = await findPrometheus(flags.prometheusBinary);
-  // Arguments that no Prometheus may get are refused now, not by each shard.
-  prometheusArguments(flags);
-  return (values, shard) => sidecarCommand({ ...values, prometheusBinary: binary }, shard);
-}
-
-/** A coordinator that is only slow must not look like one that is gone. */
-function orphanGraceOf({ orphanGrace, coordinatorInterval }: UpValues): number {
-  return orphanGrace === 0 ? 0 : Math.max(orphanGrace, 6 * coordinatorInterval);
-}
-
-/** A sidecar with a Prometheus of its own; all of the shard is in its folder. */
-function sidecarCommand(flags: UpValues, { ordinal, folder }: ShardPlace): ProcessCommand {
-  return childCommand(
-    `shard-${ordinal}`,
-    [
-      "sidecar",
-      `--shard.id=shard-${ordinal}`,
-      `--store.path=${folder}`,
-      `--config.output-file=${join(folder, "prometheus.yml")}`,
-      ...flagArguments(PROMETHEUS_FLAGS, flags),
-      `--storage.tsdb.retention.time=${flags.retentionTime}ms`,
-      `--storage.tsdb.retention.size=${flags.retentionSize}B`,
-      `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
-      "--web.listen-address=127.0.0.1:0",
-      "--grpc-address=127.0.0.1:0",
-      ...flagArguments(LOG_FLAGS, flags),
-    ],
-    SHARD_NODE_FLAGS,
-  );
-}
-
-function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
-  const { retentionTime, retentionSize } = flags;
-  const command = childCommand(
-    `shard-${shard.ordinal}`,
-    [
-      "shard",
-      `--shard.id=shard-${shard.ordinal}`,
-      `--storage.tsdb.path=${shard.folder}`,
-      `--storage.tsdb.retention.time=${retentionTime}ms`,
-      `--storage.tsdb.retention.size=${retentionSize}B`,
-      `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
-      "--web.listen-address=127.0.0.1:0",
-      "--grpc.address=127.0.0.1:0",
-      ...flagArguments(LOG_FLAGS, flags),
-    ],
-    SHARD_NODE_FLAGS,
-  );
-  return { ...command, environment: { ...SHARD_ENVIRONMENT, ...command.environment } };
 }
 
 function queryCommand(

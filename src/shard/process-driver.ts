@@ -10,12 +10,16 @@ import type { ShardDriver, ShardInstance } from "./driver.ts";
 import { readShardFile } from "./shard-file.ts";
 
 /**
- * Shards as child processes on this machine, one data folder each under `<folder>/shards/<ordinal>`. Shards of a former
+ * Shards as child processes on this machine, one data folder each under `<folder>/<name>/<ordinal>`. Shards of a former
  * parent that was killed are still running: they are taken over instead of started twice. How many shards are asked for
- * is kept in `<folder>/shards.json`.
+ * is kept in `<folder>/<name>.json`.
  */
 export interface ProcessDriverOptions {
   readonly folder: string;
+  /** `shards`, or another word for a further replica group in the same folder. */
+  readonly name: string;
+  /** What the shard with this ordinal is called. */
+  readonly shardId: (ordinal: number) => string;
   /** How the shard with this ordinal is started on its data folder. */
   readonly command: (ordinal: number, shardFolder: string) => ProcessCommand;
   /** What a shard started with this command writes of itself (`ShardFile.command`). */
@@ -29,7 +33,6 @@ export interface ProcessDriverOptions {
   readonly onChange: () => void;
 }
 
-const COUNT_FILE = "shards.json";
 /** How often a shard that is coming up, or that is no child of ours, is looked at. */
 const WATCH_MS = 50;
 const ADOPTED_WATCH_MS = 1_000;
@@ -37,13 +40,14 @@ const ADOPTED_WATCH_MS = 1_000;
 const DRAIN_MS = 20_000;
 
 export class ProcessDriver implements ShardDriver {
-  readonly name = "shards";
+  readonly name: string;
   readonly #options: ProcessDriverOptions;
   readonly #slots: Slot[] = [];
   #scaling: Promise<void> = Promise.resolve();
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
+    this.name = options.name;
   }
 
   get desired(): number {
@@ -85,7 +89,7 @@ export class ProcessDriver implements ShardDriver {
   async #grow(count: number): Promise<void> {
     while (this.#slots.length < count) {
       const ordinal = this.#slots.length;
-      const folder = join(this.#options.folder, "shards", String(ordinal));
+      const folder = join(this.#options.folder, this.name, String(ordinal));
       await mkdir(folder, { recursive: true });
       const slot = new Slot(ordinal, folder, this.#options);
       await slot.start();
@@ -93,9 +97,13 @@ export class ProcessDriver implements ShardDriver {
     }
   }
 
+  get #countFile(): string {
+    return join(this.#options.folder, `${this.name}.json`);
+  }
+
   async #readCount(): Promise<number | undefined> {
     try {
-      const text = await readFile(join(this.#options.folder, COUNT_FILE), "utf8");
+      const text = await readFile(this.#countFile, "utf8");
       const parsed: unknown = JSON.parse(text);
       const count =
         typeof parsed === "object" && parsed !== null && "shards" in parsed ? parsed.shards : 0;
@@ -106,10 +114,7 @@ export class ProcessDriver implements ShardDriver {
   }
 
   async #writeCount(shards: number): Promise<void> {
-    await writeFileAtomic(
-      join(this.#options.folder, COUNT_FILE),
-      `${JSON.stringify({ shards })}\n`,
-    );
+    await writeFileAtomic(this.#countFile, `${JSON.stringify({ shards })}\n`);
   }
 }
 
@@ -126,7 +131,7 @@ class Slot {
   #isStopping = false;
 
   constructor(ordinal: number, folder: string, options: ProcessDriverOptions) {
-    this.id = `shard-${ordinal}`;
+    this.id = options.shardId(ordinal);
     this.#ordinal = ordinal;
     this.#folder = folder;
     this.#options = options;
