@@ -20,6 +20,9 @@ export interface ShardInstance {
   readonly error?: string | undefined;
   /** How often it had to be started again. */
   readonly restarts: number;
+  /** The machine it is on and that one's zone, when the driver knows. */
+  readonly node?: string | undefined;
+  readonly zone?: string | undefined;
 }
 
 /**

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { silentLogger } from "../base/logger.ts";
+import type { ShardInstance } from "./driver.ts";
+import { RemovedClaims } from "./statefulset-driver-claims.ts";
+import {
+  eventually,
+  type FakeCluster,
+  NAMESPACE,
+  SELECTOR,
+  startCluster,
+  statefulSet,
+} from "./statefulset-driver.fixture.ts";
+import { replicasTogether } from "./statefulset-driver-spread.ts";
+
+const namesOf = (cluster: FakeCluster): string[] =>
+  cluster.drivers.drivers().map(({ set }) => set.name);
+
+const claimsOf = ({ fake }: FakeCluster): string[] =>
+  fake.list("persistentvolumeclaims", NAMESPACE).map(({ metadata }) => metadata.name);
+
+test("every StatefulSet that matches is a group, as they come and go", async (context) => {
+  const cluster = await startCluster(context, {
+    sets: [statefulSet("shoal-b", 1), statefulSet("shoal-a", 2)],
+  });
+  await eventually("both are there", () => namesOf(cluster).length === 2);
+  assert.deepEqual(namesOf(cluster), ["shoal-a", "shoal-b"]);
+  const { fake } = cluster;
+  fake.put("statefulsets", { ...statefulSet("other", 1), metadata: { ...other, name: "other" } });
+  fake.put("statefulsets", statefulSet("shoal-c", 1));
+  await eventually("the third is there", () => namesOf(cluster).length === 3);
+  fake.remove("statefulsets", "shoal-a", NAMESPACE);
+  await eventually("the first is gone", () => namesOf(cluster).length === 2);
+  assert.deepEqual(namesOf(cluster), ["shoal-b", "shoal-c"]);
+  // Each has its own pods and its own number.
+  const [b, c] = cluster.drivers.drivers();
+  await b!.scale(3);
+  assert.equal(c!.desired, 1);
+  await eventually("b has three", async () => (await b!.list())[2]?.url !== undefined);
+  assert.deepEqual(
+    (await c!.list()).map(({ id }) => id),
+    ["shoal-c-0"],
+  );
+});
+
+const other = { namespace: NAMESPACE, labels: { "app.kubernetes.io/name": "other" } };
+
+test("nothing that matches, and an API that does not answer, are said", async (context) => {
+  const none = await startCluster(context, { sets: [] });
+  await eventually("the list is there", () => {
+    assert.throws(() => none.drivers.drivers(), {
+      message: `there are no StatefulSets with ${SELECTOR} in namespace "monitoring": check --shard.selector`,
+    });
+    return true;
+  });
+  const forbidden = await startCluster(context, {
+    fake: { enforcesRoles: true, tokens: { "": "nobody" } },
+  });
+  await eventually("the refusal is there", () => {
+    assert.throws(
+      () => forbidden.drivers.drivers(),
+      /cannot list StatefulSets with .*: cannot list statefulsets.apps in namespace "monitoring": forbidden: .* grant the verb "list"/,
+    );
+    return true;
+  });
+});
+
+test("over all namespaces, ids name theirs", async (context) => {
+  const cluster = await startCluster(context, { drivers: { namespace: "" } });
+  const [driver] = await eventually("it is there", () => cluster.drivers.drivers());
+  assert.equal(driver!.shardId(0), "monitoring/shoal-0");
+});
+
+test("replicas that share a node, or a zone, are told", async () => {
+  const at = (group: string, ordinal: number, node: string, zone = ""): ShardInstance => ({
+    id: `${group}-${ordinal}`,
+    ordinal,
+    url: undefined,
+    restarts: 0,
+    node,
+    zone,
+  });
+  const f = (a: ShardInstance[], b: ShardInstance[], want: string[]): void =>
+    assert.deepEqual(
+      replicasTogether([a, b]).map(({ ids, place, name }) => `${ids.join("+")} ${place} ${name}`),
+      want,
+    );
+  f([at("a", 0, "n1")], [at("b", 0, "n2")], []);
+  f([at("a", 0, "n1"), at("a", 1, "n2")], [at("b", 0, "n2"), at("b", 1, "n1")], []);
+  f([at("a", 0, "n1")], [at("b", 0, "n1")], ["a-0+b-0 node n1"]);
+  f([at("a", 0, "")], [at("b", 0, "")], []);
+  // One zone is all there is: nothing to choose.
+  f([at("a", 0, "n1", "z1")], [at("b", 0, "n2", "z1")], []);
+  f(
+    [at("a", 0, "n1", "z1"), at("a", 1, "n3", "z2")],
+    [at("b", 0, "n2", "z1"), at("b", 1, "n4", "z1")],
+    ["a-0+b-0 zone z1"],
+  );
+  f(
+    [at("a", 0, "n1", "z1"), at("a", 1, "n3", "z2")],
+    [at("b", 0, "n1", "z1")],
+    ["a-0+b-0 node n1"],
+  );
+});
+
+test("nodes and their zones come with the shards", async (context) => {
+  const cluster = await startCluster(context, {
+    sets: [statefulSet("shoal-a", 1), statefulSet("shoal-b", 1)],
+  });
+  const { fake, drivers } = cluster;
+  for (const name of ["n1", "n2"])
+    fake.put("nodes", {
+      metadata: { name, labels: { "topology.kubernetes.io/zone": `zone-of-${name}` } },
+    });
+  await eventually("pods are up", () => fake.list("pods", NAMESPACE).length === 2);
+  for (const pod of fake.list("pods", NAMESPACE))
+    fake.put("pods", { ...pod, spec: { ...(pod["spec"] as object), nodeName: "n1" } });
+  const together = await eventually("it is noticed", async () => {
+    const found = await drivers.together();
+    return found.length > 0 && found;
+  });
+  assert.deepEqual(together, [
+    { ordinal: 0, ids: ["shoal-a-0", "shoal-b-0"], place: "node", name: "n1" },
+  ]);
+  await eventually(
+    "the zone is known",
+    async () => (await drivers.drivers()[0]!.list())[0]!.zone === "zone-of-n1",
+  );
+});
+
+/** Three shards scaled down to one, with claims of all three. */
+async function scaledDown(
+  context: TestContext,
+): Promise<{ cluster: FakeCluster; sweep: () => Promise<void> }> {
+  const cluster = await startCluster(context, { sets: [statefulSet("shoal", 3)] });
+  const [driver] = await eventually("it is there", () => cluster.drivers.drivers());
+  await eventually("pods are up", async () => (await driver!.list())[2]!.url !== undefined);
+  await driver!.scale(1);
+  await eventually("pods are gone", () => driver!.isGone(1) && driver!.isGone(2));
+  const claims = new RemovedClaims({
+    client: cluster.client,
+    mayWrite: () => cluster.leads,
+    isDataSafe: (id) => cluster.safe.has(id),
+    logger: silentLogger,
+    registry: cluster.registry,
+  });
+  return { cluster, sweep: () => claims.sweep(cluster.drivers.drivers()) };
+}
+
+const ALL_CLAIMS = ["data-shoal-0", "data-shoal-1", "data-shoal-2"];
+
+test("claims are kept until the data is known to be safe", async (context) => {
+  const { cluster, sweep } = await scaledDown(context);
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), ALL_CLAIMS);
+  assert.match(cluster.registry.expose(), /shoal_removed_shards_kept_claims 2/);
+  cluster.safe.add("shoal-2");
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), ["data-shoal-0", "data-shoal-1"]);
+  assert.match(cluster.registry.expose(), /shoal_removed_shards_kept_claims 1/);
+});
+
+test("a claim that cannot be deleted is tried again", async (context) => {
+  const { cluster, sweep } = await scaledDown(context);
+  cluster.safe.add("shoal-1").add("shoal-2");
+  cluster.fake.fail({
+    matches: ({ verb }) => verb === "delete",
+    times: 2,
+    action: { status: 500 },
+  });
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), ALL_CLAIMS);
+  cluster.fake.healFaults();
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), ["data-shoal-0"]);
+});
+
+test("claims of shards that are asked for are never deleted", async (context) => {
+  const { cluster, sweep } = await scaledDown(context);
+  const { fake } = cluster;
+  for (const id of ["shoal-0", "shoal-1", "shoal-2"]) cluster.safe.add(id);
+  // Somebody asks for two again, and the watch has not told yet.
+  fake.fail({ matches: ({ verb }) => verb === "watch", times: 1_000, action: "hang" });
+  fake.dropWatches();
+  const set = fake.get("statefulsets", "shoal", NAMESPACE)!;
+  fake.put("statefulsets", { ...set, spec: { ...(set["spec"] as object), replicas: 2 } });
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), ["data-shoal-0", "data-shoal-1"]);
+});
+
+test("who does not lead deletes nothing; other claims are not touched", async (context) => {
+  const { cluster, sweep } = await scaledDown(context);
+  for (const id of ["shoal-1", "shoal-2"]) cluster.safe.add(id);
+  for (const name of ["data-shoal-x", "other-shoal-2", "data-shoal-2-3"])
+    cluster.fake.put("persistentvolumeclaims", {
+      metadata: { name, namespace: NAMESPACE, labels: { group: "shoal" } },
+    });
+  const all = claimsOf(cluster);
+  cluster.leads = false;
+  await sweep();
+  assert.deepEqual(claimsOf(cluster), all);
+  cluster.leads = true;
+  await sweep();
+  assert.deepEqual(claimsOf(cluster).sort(), [
+    "data-shoal-0",
+    "data-shoal-2-3",
+    "data-shoal-x",
+    "other-shoal-2",
+  ]);
+});
