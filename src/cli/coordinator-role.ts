@@ -18,6 +18,7 @@ import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts"
 import { DecisionFile } from "../shard/decision-file.ts";
 import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
+import { VolatileLabels } from "../model/target-identity.ts";
 import type { ShardFleet } from "../shard/driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
 import type { Leadership } from "../shard/leadership.ts";
@@ -100,7 +101,13 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     environment: process.env,
   });
   const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });
-  const discovery = new ConfiguredDiscovery(config, manager, () => coordinator.wake());
+  const discovery = new ConfiguredDiscovery(config, {
+    manager,
+    onChange: () => coordinator.wake(),
+    ...(flags.targetIgnoreLabels.length > 0 && {
+      volatile: new VolatileLabels(flags.targetIgnoreLabels),
+    }),
+  });
   const decisionFile =
     options.decisionLog === ""
       ? undefined

@@ -183,6 +183,11 @@ export const COORDINATOR_FLAGS = {
     },
     "5m",
   ),
+  targetIgnoreLabels: listFlag({
+    name: "target.ignore-labels",
+    value: "name",
+    help: "Labels whose values may change without making it another target: a target stays on its shard then. Names, or RE2 expressions for whole names. May be repeated.",
+  }),
 } as const;
 
 const DECISION_LOG = {

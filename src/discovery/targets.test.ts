@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TargetGroup } from "../model/target.ts";
-import { buildTargets, JobTargetBuilder } from "./targets.ts";
+import { VolatileLabels } from "../model/target-identity.ts";
+import { JobTargetBuilder } from "./targets.ts";
 
 const JOB = {
   jobName: "j",
@@ -24,7 +25,7 @@ function group(source: string, ...addresses: string[]): TargetGroup {
 }
 
 test("equal targets are one, over all groups", () => {
-  const { active, dropped, errors } = buildTargets(JOB, [
+  const { active, dropped, errors } = new JobTargetBuilder(JOB).build([
     group("a", "h:1", "h:2", "h:1"),
     group("b", "h:2", "h:3"),
   ]);
@@ -37,13 +38,15 @@ test("equal targets are one, over all groups", () => {
     { ...group("a", "h:1"), labels: { __meta_x: "1" } },
     { ...group("b", "h:1"), labels: { __meta_x: "2" } },
   ];
-  const same = buildTargets(JOB, metas).active;
+  const same = new JobTargetBuilder(JOB).build(metas).active;
   assert.equal(same.length, 1, "meta labels are not identity");
   assert.equal(same[0]!.discoveredLabels.get("__meta_x"), "2");
 });
 
 test("a bad target costs only itself", () => {
-  const { active, errors } = buildTargets(JOB, [group("f.json:0", "h:1", "a/b", "h:2", "")]);
+  const { active, errors } = new JobTargetBuilder(JOB).build([
+    group("f.json:0", "h:1", "a/b", "h:2", ""),
+  ]);
   assert.equal(active.length, 2);
   assert.deepEqual(errors, [
     'instance 1 in group f.json:0: "a/b" is not a valid hostname',
@@ -53,8 +56,11 @@ test("a bad target costs only itself", () => {
 
 test("target_limit counts targets after relabelling and de-duplication", () => {
   const limited = { ...JOB, targetLimit: 2 };
-  assert.equal(buildTargets(limited, [group("a", "h:1", "h:2", "h:2")]).limitError, undefined);
-  const over = buildTargets(limited, [group("a", "h:1", "h:2", "h:3")]);
+  assert.equal(
+    new JobTargetBuilder(limited).build([group("a", "h:1", "h:2", "h:2")]).limitError,
+    undefined,
+  );
+  const over = new JobTargetBuilder(limited).build([group("a", "h:1", "h:2", "h:3")]);
   assert.equal(over.limitError, "target_limit exceeded (number of targets: 3, limit: 2)");
   assert.deepEqual(over.errors, [over.limitError]);
   assert.equal(over.active.length, 3);
@@ -71,4 +77,27 @@ test("what did not change is not built again", () => {
   assert.equal(after.active[1]!.url, "http://h:3/metrics");
   const relabelled = job.build([{ ...first, labels: { x: "y" } }]);
   assert.equal(relabelled.active[0]!.labels.get("x"), "y");
+});
+
+test("targets that differ in volatile labels only are one, said aloud, and the last is scraped", () => {
+  const builder = new JobTargetBuilder(JOB, new VolatileLabels(["pod_uid"]));
+  const pod = (uid: string, address = "h:1"): TargetGroup => ({
+    source: uid,
+    labels: { pod_uid: uid },
+    targets: [{ __address__: address }],
+  });
+  const { active, errors } = builder.build([pod("1"), pod("2"), pod("1", "h:2")]);
+  assert.deepEqual(
+    active.map((target) => `${target.url} ${target.labels.get("pod_uid")}`),
+    ["http://h:1/metrics 2", "http://h:2/metrics 1"],
+  );
+  assert.deepEqual(errors, [
+    "http://h:1/metrics and http://h:1/metrics differ in ignored labels only (--target.ignore-labels): the second is scraped",
+  ]);
+  const later = builder.build([pod("3"), pod("1", "h:2")]);
+  assert.deepEqual(later.errors, []);
+  assert.deepEqual(
+    later.active.map(({ hash }) => hash),
+    active.map(({ hash }) => hash),
+  );
 });

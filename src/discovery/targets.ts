@@ -1,9 +1,15 @@
 import type { ScrapeConfig } from "../config/types.ts";
 import { TargetBuilder, type TargetOptions, type TargetResult } from "../model/target-build.ts";
-import type { DroppedTarget, Target, TargetGroup } from "../model/target.ts";
+import {
+  type DroppedTarget,
+  isSameScrape,
+  type Target,
+  type TargetGroup,
+} from "../model/target.ts";
+import type { VolatileLabels } from "../model/target-identity.ts";
 
 export interface BuiltTargets {
-  /** Each once: the same labels and URL found twice are one target. */
+  /** Each once: the same labels and URL (but for what is volatile) found twice are one target. */
   readonly active: readonly Target[];
   /** Those that relabelling dropped; all of them, however few `keep_dropped_targets` shows. */
   readonly dropped: readonly DroppedTarget[];
@@ -31,9 +37,9 @@ export class JobTargetBuilder {
   readonly #builder: TargetBuilder;
   readonly #remembered = new WeakMap<LabelRecord, Remembered>();
 
-  constructor(scrapeConfig: PoolOptions) {
+  constructor(scrapeConfig: PoolOptions, volatile?: VolatileLabels) {
     this.#limit = scrapeConfig.targetLimit;
-    this.#builder = new TargetBuilder(scrapeConfig);
+    this.#builder = new TargetBuilder(scrapeConfig, volatile);
   }
 
   /** The job's targets now. A target that was there before is the same object as before. */
@@ -44,9 +50,13 @@ export class JobTargetBuilder {
     for (const group of groups)
       for (let i = 0; i < group.targets.length; i++) {
         const result = this.#one(group.targets[i]!, group.labels);
-        // Of equal targets the last one's discovered labels are shown, as in Prometheus.
-        if (result.kind === "target") active.set(result.target.hash, result.target);
-        else if (result.kind === "dropped") dropped.push(result.target);
+        if (result.kind === "target") {
+          // Of equal targets the last one's discovered labels are shown, as in Prometheus.
+          const known = active.get(result.target.hash);
+          if (known !== undefined && !isSameScrape(known, result.target))
+            errors.push(alike(known, result.target));
+          active.set(result.target.hash, result.target);
+        } else if (result.kind === "dropped") dropped.push(result.target);
         else errors.push(`instance ${i} in group ${group.source}: ${result.message}`);
       }
     const limitError = checkLimit(active.size, this.#limit);
@@ -63,12 +73,9 @@ export class JobTargetBuilder {
   }
 }
 
-/** `new JobTargetBuilder(scrapeConfig).build(groups)`, for one time. */
-export function buildTargets(
-  scrapeConfig: PoolOptions,
-  groups: readonly TargetGroup[],
-): BuiltTargets {
-  return new JobTargetBuilder(scrapeConfig).build(groups);
+/** The operator has called volatile what tells two targets apart. */
+function alike(one: Target, other: Target): string {
+  return `${one.url} and ${other.url} differ in ignored labels only (--target.ignore-labels): the second is scraped`;
 }
 
 function checkLimit(count: number, limit: number): string | undefined {

@@ -7,6 +7,7 @@ import { Labels } from "./labels.ts";
 import type { RelabelConfig } from "./relabel-config.ts";
 import { createRelabeler, type NameValidation, type Relabeler } from "./relabel.ts";
 import { hashTarget } from "./target-hash.ts";
+import type { VolatileLabels } from "./target-identity.ts";
 import type { DroppedTarget, Target } from "./target.ts";
 
 const ADDRESS = "__address__";
@@ -46,11 +47,14 @@ export class TargetBuilder {
   readonly #defaults: Labels;
   readonly #relabeler: Relabeler;
   readonly #builder = new LabelBuilder();
+  readonly #volatile: VolatileLabels | undefined;
   #group: DiscoveredLabels = {};
   #groupBase: Labels;
 
-  constructor(options: TargetOptions) {
+  /** The hashes of targets that differ in `volatile` labels only are the same. */
+  constructor(options: TargetOptions, volatile?: VolatileLabels) {
     this.#options = options;
+    this.#volatile = volatile;
     this.#defaults = defaultLabels(options);
     this.#groupBase = this.#defaults;
     this.#relabeler = createRelabeler(options.relabelConfigs, {
@@ -80,7 +84,7 @@ export class TargetBuilder {
     return {
       kind: "target",
       target: {
-        hash: hashTarget(allLabels, url),
+        hash: this.#hash(allLabels, url),
         job: this.#options.jobName,
         allLabels,
         labels: builder.labels(),
@@ -89,6 +93,17 @@ export class TargetBuilder {
         ...times,
       },
     };
+  }
+
+  /** Prometheus's, of the target without its volatile labels, which then are not in the URL either. */
+  #hash(allLabels: Labels, url: string): string {
+    const names = this.#volatile?.namesIn(allLabels) ?? [];
+    if (names.length === 0) return hashTarget(allLabels, url);
+    const steady = allLabels.without(names);
+    const params = Object.entries(this.#options.params).filter(
+      ([name]) => !names.includes(PARAM_PREFIX + name),
+    );
+    return hashTarget(steady, targetUrl(steady, Object.fromEntries(params)));
   }
 
   /** The target's interval and timeout, or what is wrong with it. */

@@ -13,7 +13,8 @@ export interface TargetGroup {
 export interface Target {
   /**
    * Identity: FNV-1a-64 over the zero-padded decimal xxh64 of all final labels (those starting with `__` included) and
-   * the URL, as decimal text, because it exceeds 2^53. The same as Prometheus's own target hash.
+   * the URL, as decimal text, because it exceeds 2^53. The same as Prometheus's own target hash, except that labels which
+   * the operator calls volatile (`--target.ignore-labels`) take no part: then equal hashes may come with other labels.
    */
   readonly hash: string;
   /** The scrape job, which is also the name of the scrape pool. */
@@ -28,6 +29,11 @@ export interface Target {
   readonly url: string;
   readonly intervalMs: number;
   readonly timeoutMs: number;
+}
+
+/** Whether a scrape of `a` and one of `b` ask the same URL and label what they find alike. */
+export function isSameScrape(a: Target, b: Target): boolean {
+  return a === b || (a.url === b.url && a.allLabels.equals(b.allLabels));
 }
 
 /** A target that relabelling dropped. */

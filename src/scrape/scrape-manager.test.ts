@@ -111,6 +111,50 @@ test("a scrape stores samples, report series and status", async () => {
   await rig.manager.stop();
 });
 
+test("the same target with other labels and another URL goes on in its rhythm, and its old series go stale", async () => {
+  const rig = new Rig();
+  const first = targetOf(`${URL}?token=1`, { labels: { pod_uid: "1" } });
+  const second = { ...targetOf(`${URL}?token=2`, { labels: { pod_uid: "2" } }), hash: first.hash };
+  rig.apply(scrapeConfig(), [first]);
+  await rig.tick();
+  await rig.tick();
+  rig.apply(scrapeConfig(), [second]);
+  await rig.tick();
+  assert.deepEqual(
+    rig.clients[0]!.requests.map(({ url }) => url),
+    [`${URL}?token=1`, `${URL}?token=1`, `${URL}?token=2`],
+  );
+  const batch = rig.storage.batches.at(-1)!;
+  const written = (uid: string): string[] =>
+    batch
+      .filter(({ series }) => series.includes(`pod_uid="${uid}"`))
+      .map(
+        ({ series, value }) =>
+          `${/__name__="(\w+)"/.exec(series)![1]} ${value === "stale" ? "stale" : "fresh"}`,
+      )
+      .sort();
+  const report = [
+    "scrape_duration_seconds",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_samples_scraped",
+    "scrape_series_added",
+    "up",
+  ];
+  assert.deepEqual(
+    written("1"),
+    ["a", ...report].map((name) => `${name} stale`),
+  );
+  assert.deepEqual(
+    written("2"),
+    ["a", ...report].map((name) => `${name} fresh`),
+  );
+  assert.equal(new Set(rig.storage.batches.map((each) => each[0]!.timeMs % 10_000)).size, 1);
+  await rig.tick();
+  assert.equal(rig.storage.batches.at(-1)!.length, 6, "stale once");
+  assert.equal(rig.manager.status()[0]!.scrapes, 4);
+  await rig.manager.stop();
+});
+
 test("requests carry Prometheus's headers", async () => {
   const rig = new Rig();
   rig.apply(scrapeConfig(), [targetOf(URL, { timeoutMs: 2500 })]);

@@ -85,6 +85,8 @@ export class TargetScraper {
   #reportLabels: readonly Labels[];
   /** Refs of the report series; undefined until first needed. */
   #reportRefs: number[] | undefined;
+  /** Report series of labels that the target had before: they go stale with the next scrape. */
+  #formerReportRefs: number[] = [];
   #lastBodySize = 0;
 
   constructor(context: ScrapeContext, options: { target: Target; settings: PoolSettings }) {
@@ -104,17 +106,20 @@ export class TargetScraper {
     return this.#cache;
   }
 
-  /** Changes the rules for the next scrape. Series that the new rules no longer yield go stale then. */
+  /** Changes rules and labels for the next scrape. Series that the new ones no longer yield go stale then. */
   reconfigure(options: { target: Target; settings: PoolSettings }): void {
     const { config } = options.settings;
-    if (config !== this.#settings.config) {
-      this.#rules = scanRules(config, options.target.labels);
-      this.#headers = requestHeaders(config, options.target);
-      this.#reportLabels = reportLabels(options.target.labels, config.extraScrapeMetrics);
+    const { labels } = options.target;
+    const isRenamed = !labels.equals(this.#target.labels);
+    if (config !== this.#settings.config || isRenamed) {
+      this.#rules = scanRules(config, labels);
+      this.#reportLabels = reportLabels(labels, config.extraScrapeMetrics);
+      if (isRenamed) this.#formerReportRefs.push(...(this.#reportRefs ?? []));
       this.#reportRefs = undefined;
-      if (labelingFingerprint(config) !== labelingFingerprint(this.#settings.config))
+      if (isRenamed || labelingFingerprint(config) !== labelingFingerprint(this.#settings.config))
         this.#cache.forget();
     }
+    this.#headers = requestHeaders(config, options.target);
     this.#settings = options.settings;
     this.#target = options.target;
   }
@@ -191,6 +196,7 @@ export class TargetScraper {
       this.#cache.forEachTracked((ref) => pushStale(columns, ref, timeMs));
       this.#cache.untrack();
       for (const ref of this.#reportRefs ?? []) pushStale(columns, ref, timeMs);
+      this.#pushFormer(columns, timeMs);
       // Markers older than what another scrape of the same series wrote are refused, as they should be.
       if (columns.count > 0) await this.#context.appendable.append(columns);
     } finally {
@@ -285,6 +291,13 @@ export class TargetScraper {
     if (body !== undefined) this.#context.bodies.release(body.bytes);
   }
 
+  #pushFormer(columns: SampleColumns, timeMs: number): void {
+    const current = new Set(this.#reportRefs);
+    for (const ref of this.#formerReportRefs)
+      if (!current.has(ref)) pushStale(columns, ref, timeMs);
+    this.#formerReportRefs = [];
+  }
+
   #pushReport(columns: SampleColumns, timeMs: number, values: readonly number[]): void {
     try {
       this.#reportRefs ??= this.#reportLabels.map((labels) =>
@@ -298,6 +311,7 @@ export class TargetScraper {
       return;
     }
     for (const [i, value] of values.entries()) columns.push(this.#reportRefs[i]!, timeMs, value);
+    if (this.#formerReportRefs.length > 0) this.#pushFormer(columns, timeMs);
   }
 
   async #append(

@@ -61,6 +61,35 @@ test("a second coordinator takes over and changes nothing", async () => {
   );
 });
 
+test("a target whose volatile labels change stays where it is, and its shard is told", async () => {
+  const world = worldOf([100, 100], 2);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 4);
+  const before = lastId(coordinator);
+  const [t0, t1] = world.jobs[0]!.targets;
+  const owner = world.shards.find(({ list }) => list.some(({ target }) => target === t0))!;
+  const pushes = world.shards.map((shard) => shard.pushes);
+  const url = "http://t0/metrics?token=2";
+  const renewed = { ...t0!, url, allLabels: t0!.allLabels.with("__param_token", "2") };
+  world.loads.set(url, { ...NO_LOAD, series: 100, rawSeries: 100 });
+  world.explored = [];
+  world.jobs = [fakeJob("m", [renewed, t1!])];
+  await world.turn(coordinator, 1);
+  assert.deepEqual(
+    owner.list.map(({ target }) => target.url),
+    [url],
+  );
+  assert.equal(owner.list[0]!.state, "normal");
+  await world.turn(coordinator, 2);
+  assert.deepEqual(kinds(coordinator, before), [], "nothing was decided");
+  assert.deepEqual(world.explored, [], "and nothing explored");
+  assert.deepEqual(
+    world.shards.map((shard, i) => shard.pushes - pushes[i]!),
+    world.shards.map((shard) => (shard === owner ? 1 : 0)),
+    "its shard was told once",
+  );
+});
+
 test("a starting coordinator waits for shards it has not seen before it gives out targets", async () => {
   const world = worldOf([100, 100], 2);
   await world.turn(world.coordinator(), 4);

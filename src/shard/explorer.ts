@@ -76,7 +76,13 @@ export class Explorer {
       this.#retries.delete(hash);
     }
     for (const [hash, target] of targets) {
-      if (this.#entries.has(hash)) continue;
+      const entry = this.#entries.get(hash);
+      if (entry !== undefined) {
+        // The same target under another URL (of volatile labels) is measured there the next time.
+        if (entry.target !== target && !entry.isRunning)
+          this.#entries.set(hash, { ...entry, target });
+        continue;
+      }
       this.#entries.set(hash, {
         target,
         explored: "pending",

@@ -1,5 +1,5 @@
 import type { Logger } from "../base/logger.ts";
-import type { Target } from "../model/target.ts";
+import { isSameScrape, type Target } from "../model/target.ts";
 import type { ShardControl } from "./control.ts";
 import type { ReplicaGroup, ShardDriver } from "./driver.ts";
 import type { Plan, PlannedShard } from "./plan-types.ts";
@@ -78,7 +78,7 @@ export class GroupRecord {
     await Promise.all(
       made.shards.map(async (planned) => {
         const record = this.#records.get(planned.id);
-        if (record === undefined || !this.#needsPush(record, planned)) return;
+        if (record === undefined || !this.#needsPush(record, planned, options.targets)) return;
         try {
           await record.push(assignedTargets(planned, options.targets), options.epoch);
           this.#stale.delete(planned.id);
@@ -103,13 +103,21 @@ export class GroupRecord {
     this.#records.clear();
   }
 
-  #needsPush(record: ShardRecord, planned: PlannedShard): boolean {
+  #needsPush(
+    record: ShardRecord,
+    planned: PlannedShard,
+    targets: ReadonlyMap<string, Target>,
+  ): boolean {
     return (
       this.#stale.has(planned.id) ||
       record.statuses.size !== planned.assignments.length ||
       planned.assignments.some(({ hash, state, assignedAtMs }) => {
         const status = record.statuses.get(hash);
-        return status?.state !== state || status.assignedAtMs !== assignedAtMs;
+        return (
+          status?.state !== state ||
+          status.assignedAtMs !== assignedAtMs ||
+          isOutdated(record.specs.get(hash)?.target, targets.get(hash))
+        );
       })
     );
   }
@@ -120,6 +128,11 @@ export class GroupRecord {
     if (record.state === "ready") this.#deps.logger.info("shard is ready", fields);
     else this.#deps.logger.warn("shard is not ready", fields);
   }
+}
+
+/** Whether the shard scrapes the target as it was before its volatile labels changed. */
+function isOutdated(known: Target | undefined, current: Target | undefined): boolean {
+  return known !== undefined && current !== undefined && !isSameScrape(known, current);
 }
 
 function assignedTargets(

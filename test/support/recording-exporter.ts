@@ -1,0 +1,31 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+
+/** An exporter that remembers who asked it what, and when. */
+export interface RecordingExporter {
+  /** `host:port`. */
+  readonly address: string;
+  readonly requests: readonly { readonly timeMs: number; readonly url: string }[];
+  readonly close: () => void;
+}
+
+export async function startRecordingExporter(body = "one 1\n"): Promise<RecordingExporter> {
+  const requests: { timeMs: number; url: string }[] = [];
+  const server: Server = createServer((request, response) => {
+    requests.push({ timeMs: performance.now(), url: request.url ?? "" });
+    response.setHeader("Content-Type", "text/plain; version=0.0.4");
+    response.end(body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address !== "object") throw new Error("no address");
+  return {
+    address: `127.0.0.1:${address.port}`,
+    requests,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
