@@ -180,6 +180,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     config: () => config,
     flags: options.shownFlags,
     externalHost: externalHost(options.externalUrl),
+    registry,
   });
   const discoveryService: Service = {
     name: "discovery",

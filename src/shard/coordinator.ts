@@ -14,6 +14,8 @@ import type { Load } from "./load.ts";
 import { plan } from "./plan.ts";
 import { printDecision } from "./plan-text.ts";
 import type { Decision, Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
+import { figuresOf, type ShardFigures } from "./shard-figures.ts";
+import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
 import type { Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget, PushedConfig } from "./wire.ts";
@@ -85,6 +87,8 @@ export class Coordinator {
   readonly options: CoordinatorOptions;
   /** What was decided so far. */
   readonly log: DecisionLog;
+  /** What shards carried over the last hours. */
+  readonly history = new ShardHistory();
   readonly #deps: CoordinatorDependencies;
   readonly #explorer: Explorer;
   readonly #hold: DiscoveryHold;
@@ -211,8 +215,22 @@ export class Coordinator {
       nowMs,
     );
     this.log.forgetGone(this.#observed);
+    const figures = this.#figures(shardsOf);
+    this.history.record(figures, nowMs);
     await this.#apply(epoch);
-    this.#metrics.cycle(made, (clock.monotonic() - startedMs) / 1000);
+    this.#metrics.shards(figures, options.limits);
+    this.#metrics.cycle(made, { seconds: (clock.monotonic() - startedMs) / 1000, nowMs });
+  }
+
+  #figures(shardsOf: (group: GroupRecord) => Pick<Observed, "shards">): ShardFigures[] {
+    const { limits } = this.options.plan;
+    return this.#groups.flatMap((group) => {
+      const records = new Map(group.shards.map((record) => [record.instance.id, record]));
+      return shardsOf(group).shards.map((shard) => {
+        const hasConfig = records.get(shard.id)?.runtime?.configHash === this.#config.hash;
+        return figuresOf(shard, { group: group.name, limits, hasConfig });
+      });
+    });
   }
 
   /** Nothing learnt in another term counts: others may have changed the shards since. */

@@ -13,6 +13,8 @@ import {
   utilisation,
 } from "./load.ts";
 import type { Decision, ObservedShard, PlanOptions, ShardState } from "./plan-types.ts";
+import { type Move, movesOf, moveText } from "./move.ts";
+import { carriedBy } from "./shard-figures.ts";
 import { type TargetView, viewOneTarget } from "./target-view.ts";
 
 /**
@@ -53,18 +55,6 @@ export interface Home {
  * · `moving`: two have it until the new one is proven.
  */
 export type Situation = "measuring" | "unassigned" | "scraped" | "moving";
-
-/** A move under way and what it waits for. */
-export interface Move {
-  readonly from: string;
-  readonly to: string;
-  readonly sinceMs: number;
-  readonly goodScrapes: number;
-  readonly neededScrapes: number;
-  readonly failedScrapes: number;
-  /** Failed scrapes in a row from the start that undo the move. */
-  readonly rollbackScrapes: number;
-}
 
 /** A shard, seen as a place for the target. */
 export interface Candidate {
@@ -120,7 +110,7 @@ function homeOf(
   known: { seen: TargetView; options: PlanOptions; isPending: boolean },
 ): Home {
   const scrapers = known.seen.scrapers.filter((scraper) => scraper.group === group);
-  const [move] = movesOf({ scrapers }, known.options);
+  const [move] = movesOf(scrapers, known.options);
   const owner = scrapers.find(({ status }) => status.state === "normal") ?? scrapers[0];
   return {
     group,
@@ -136,40 +126,6 @@ function homeOf(
     sinceMs: owner?.status.assignedAtMs ?? 0,
     move,
   };
-}
-
-/** A target's moves that are under way: at most one in each replica group. */
-export function movesOf({ scrapers }: Pick<TargetView, "scrapers">, options: PlanOptions): Move[] {
-  return scrapers.flatMap((from) => {
-    if (from.status.state !== "in_transfer") return [];
-    const to = scrapers.find(
-      ({ group, status }) => group === from.group && status.state === "normal",
-    );
-    if (to === undefined) return [];
-    const { assignedAtMs, scrapes, goodScrapes } = to.status;
-    return [
-      {
-        from: from.shard,
-        to: to.shard,
-        sinceMs: assignedAtMs,
-        goodScrapes,
-        neededScrapes: options.transferScrapes,
-        failedScrapes: scrapes - goodScrapes,
-        rollbackScrapes: options.rollbackScrapes,
-      },
-    ];
-  });
-}
-
-/** What the move waits for, in words. */
-export function moveText(move: Move): string {
-  const { from, to, goodScrapes, neededScrapes, failedScrapes, rollbackScrapes } = move;
-  const scrapes = neededScrapes === 1 ? "scrape" : "scrapes";
-  const failed =
-    goodScrapes === 0 && failedScrapes > 0
-      ? `; ${failedScrapes} failed, after ${rollbackScrapes} it goes back if ${from} can scrape it`
-      : "";
-  return `${from} goes on until ${to} has ${neededScrapes} good ${scrapes}: ${goodScrapes} so far${failed}`;
 }
 
 function medianOf(view: CoordinatorView, job: string): Load {
@@ -214,15 +170,8 @@ function candidateOf(
   wanted: { hash: string; cost: Load; limits: Limits },
 ): Omit<Candidate, "group"> {
   const { hash, cost, limits } = wanted;
-  let sum = NO_LOAD;
-  let isOwner = false;
-  for (const assignment of shard.assignments) {
-    if (assignment.hash === hash) isOwner = true;
-    else sum = add(sum, costOf(assignment.load));
-  }
-  // The head also holds what former targets left; what it holds of this one is not in the way.
-  const held = shard.assignments.length === 0 ? 0 : shard.headSeries - (isOwner ? cost.series : 0);
-  const used = { ...sum, series: Math.max(sum.series, held) };
+  const isOwner = shard.assignments.some((assignment) => assignment.hash === hash);
+  const used = carriedBy(shard, hash);
   const verdict = verdictOf(shard, { ...wanted, used, isOwner });
   return {
     shard: shard.id,

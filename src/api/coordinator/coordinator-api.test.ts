@@ -7,6 +7,7 @@ import { Registry } from "../../base/metrics.ts";
 import { Labels } from "../../model/labels.ts";
 import { fakeJob, fakeTarget, FakeWorld } from "../../shard/testdata/fake-shards.ts";
 import { NO_LOAD } from "../../shard/load.ts";
+import type { PlanOptions } from "../../shard/plan-types.ts";
 import { registerCoordinatorApi } from "./coordinator-api.ts";
 import { createHttpServer } from "../server.ts";
 
@@ -38,12 +39,22 @@ before(async () => {
     fakeJob("node", targets, { dropped: [dropped], droppedCount: 3 }),
     fakeJob("other", [fakeTarget("c", "other")]),
   ];
-  const coordinator = world.coordinator();
-  await world.turn(coordinator, 4);
+  app = await serve(world, 4);
+});
+
+/** The API of a coordinator that has had `turns` cycles in `world`. */
+async function serve(
+  world: FakeWorld,
+  turns: number,
+  planOptions: Partial<PlanOptions> = {},
+): Promise<FastifyInstance> {
+  const coordinator = world.coordinator(planOptions);
+  await world.turn(coordinator, turns);
+  const registry = new Registry();
   const server = createHttpServer({
     listen: "127.0.0.1:0",
     logger: silentLogger,
-    registry: new Registry(),
+    registry,
     ready: () => true,
   });
   registerCoordinatorApi(server.app, {
@@ -51,9 +62,10 @@ before(async () => {
     config: () => config,
     flags: { "config.file": "prometheus.yml" },
     externalHost: "me",
+    registry,
   });
-  app = server.app;
-});
+  return server.app;
+}
 
 interface Data {
   readonly activeTargets: Readonly<Record<string, unknown>>[];
@@ -62,8 +74,8 @@ interface Data {
   readonly droppedTargetCounts: unknown;
 }
 
-async function get(path: string): Promise<Data & Readonly<Record<string, unknown>>> {
-  const response = await app.inject(path);
+async function get(path: string, from = app): Promise<Data & Readonly<Record<string, unknown>>> {
+  const response = await from.inject(path);
   const body: { status: string; data: Data & Record<string, unknown> } = response.json();
   assert.equal(body.status, "success", response.body);
   return body.data;
@@ -134,12 +146,43 @@ test("shards, plan, decisions and totals", async () => {
   assert.equal((await get("/api/v1/runtimeinfo"))["ConfigHash"], "config-1");
 });
 
+test("shards carry their history, their use of the limits, and the moves under way", async () => {
+  const data = await get("/api/v1/shards?history=1h&points=2");
+  assert.deepEqual([data["moves"], data["movesTotal"]], [[], 0]);
+  const [shard] = data["shards"] as Readonly<Record<string, unknown>>[];
+  const { timesMs, headSeries, maxProcessSeries } = shard!["history"] as Record<string, number[]>;
+  assert.equal(timesMs!.length, 2);
+  assert.equal(headSeries!.at(-1), 45, "10 series each by measure or median, and 5 of the report");
+  assert.deepEqual(maxProcessSeries, [1_000_000, 1_000_000]);
+  assert.equal(shard!["utilisation"], 60 / 1_000_000);
+  assert.equal((await get("/api/v1/shards"))["shards"] instanceof Array, true);
+  assert.equal("history" in ((await get("/api/v1/shards"))["shards"] as object[])[0]!, false);
+});
+
+test("conditions are counted by kind", async () => {
+  assert.deepEqual(await get("/api/v1/conditions"), { counts: {}, conditions: [] });
+  const world = new FakeWorld(1);
+  const targets = ["a", "b", "c"].map((name) => fakeTarget(name));
+  for (const { url } of targets) world.loads.set(url, { ...NO_LOAD, series: 50, rawSeries: 50 });
+  world.jobs = [fakeJob("m", targets)];
+  const limits = { maxHeadSeries: 40, maxProcessSeries: 1000, maxSamplesPerSecond: 0 };
+  const crowded = await serve(world, 4, { limits, maxShards: 1 });
+  const { counts, conditions } = await get("/api/v1/conditions?limit=1", crowded);
+  assert.deepEqual(counts, { unassigned: 2, "too-big": 3 });
+  assert.ok(Array.isArray(conditions));
+  assert.equal(conditions.length, 2, "one of each kind");
+  const only = await get("/api/v1/conditions?kind=unassigned", crowded);
+  assert.deepEqual(only["counts"], { unassigned: 2 });
+});
+
 test("what cannot be read is refused as bad data", async () => {
   for (const path of [
     "/api/v1/targets?statistics=some",
     "/api/v1/targets?job=(",
     "/api/v1/decisions?limit=x",
     "/api/v1/why",
+    "/api/v1/shards?history=yesterday",
+    "/api/v1/shards?points=0",
     "/api/v1/why?target={",
   ]) {
     const response = await app.inject(path);
@@ -212,4 +255,13 @@ test("why: several matches are listed, and an unknown target names near ones", a
   assert.deepEqual(body.data.near, ["http://a/metrics"]);
   assert.match(body.error, /did you mean http:\/\/a\/metrics\?/);
   assert.match(body.error, /relabelling dropped 2 more that are not kept/);
+});
+
+test("Kvass's histogram of requests has the route, not the path that was asked", async () => {
+  await app.inject("/api/v1/shards?history=1h");
+  const text = (await app.inject("/metrics")).body;
+  assert.match(
+    text,
+    /kvass_coordinator_http_request_duration_seconds_count\{path="\/api\/v1\/shards",code="200"\} [1-9]/,
+  );
 });

@@ -1,10 +1,12 @@
 import type { FastifyInstance } from "fastify";
 import { AppError } from "../../base/errors.ts";
+import type { Registry } from "../../base/metrics.ts";
 import { printConfig } from "../../config/print.ts";
 import { printPlan } from "../../shard/plan-text.ts";
 import { viewTargets } from "../../shard/target-view.ts";
 import { timeText } from "../../shard/wire.ts";
 import { envelope, parametersOf } from "../server.ts";
+import { conditionsAnswer } from "./conditions.ts";
 import type { CoordinatorApiOptions } from "./dependencies.ts";
 import { numberParameter } from "./parameters.ts";
 import { shardsAnswer } from "./shards.ts";
@@ -17,10 +19,13 @@ const DECISIONS_MAX = 10_000;
 /** The coordinator's HTTP API: Prometheus's targets with their shards, what the planner decided, and why. */
 export function registerCoordinatorApi(app: FastifyInstance, options: CoordinatorApiOptions): void {
   const { coordinator } = options;
+  measureRequests(app, options.registry);
   app.get("/api/v1/targets", async (request) =>
     envelope(targetsAnswer(options, parametersOf(request))),
   );
-  app.get("/api/v1/shards", async () => envelope(shardsAnswer(options)));
+  app.get("/api/v1/shards", async (request) =>
+    envelope(shardsAnswer(options, parametersOf(request))),
+  );
   app.get("/api/v1/plan", async (request, reply) => {
     const { plan, planTimeMs } = coordinator.view();
     if (plan === undefined)
@@ -41,6 +46,9 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
       .map(({ timeMs, ...decision }) => ({ time: timeText(timeMs), ...decision }));
     return envelope({ decisions });
   });
+  app.get("/api/v1/conditions", async (request) =>
+    envelope(conditionsAnswer(options, parametersOf(request))),
+  );
   registerWhy(app, options);
   app.get("/api/v1/status/flags", async () => envelope(options.flags));
   app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));
@@ -51,5 +59,24 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
       processSeries: views.reduce((sum, { load }) => sum + load.rawSeries, 0),
       ConfigHash: coordinator.config.hash,
     });
+  });
+}
+
+/** Kvass's histogram; paths are those of the routes, so that their number is bounded. */
+function measureRequests(app: FastifyInstance, registry: Registry): void {
+  app.addHook("onResponse", async (request, reply) => {
+    registry
+      .histogram(
+        "kvass_coordinator_http_request_duration_seconds",
+        "Time of the coordinator's answers.",
+        {
+          bounds: [0.01, 0.1, 0.3, 0.5, 1, 3, 5, 10],
+          labels: {
+            path: request.routeOptions.url ?? "none",
+            code: String(reply.statusCode),
+          },
+        },
+      )
+      .observe(reply.elapsedTime / 1000);
   });
 }

@@ -1,3 +1,4 @@
+import type { Registry } from "../../base/metrics.ts";
 import type { Config } from "../../config/types.ts";
 import type { Coordinator } from "../../shard/coordinator.ts";
 
@@ -10,4 +11,5 @@ export interface CoordinatorApiOptions {
   readonly flags: Readonly<Record<string, string>>;
   /** `host:port` or host that stands in `globalUrl` for loopback addresses. */
   readonly externalHost: string;
+  readonly registry: Registry;
 }

@@ -6,13 +6,8 @@ import type { LoggedDecision } from "../../shard/decision-log.ts";
 import { findDroppingRule } from "../../shard/drop-reason.ts";
 import { findTargets, nearTargets } from "../../shard/target-search.ts";
 import { encodeLoad, timeText } from "../../shard/wire.ts";
-import {
-  type Candidate,
-  explainTarget,
-  type Move,
-  moveText,
-  type Situation,
-} from "../../shard/why.ts";
+import { type Move, moveText } from "../../shard/move.ts";
+import { type Candidate, explainTarget, type Situation } from "../../shard/why.ts";
 import { envelope, parametersOf } from "../server.ts";
 import type { CoordinatorApiOptions } from "./dependencies.ts";
 
@@ -104,7 +99,7 @@ function activeAnswer({ coordinator }: CoordinatorApiOptions, target: Target): u
   };
 }
 
-export function renderMove(move: Move): unknown {
+export function renderMove(move: Move): object {
   const { sinceMs, ...rest } = move;
   return { ...rest, since: timeText(sinceMs), waitsFor: moveText(move) };
 }

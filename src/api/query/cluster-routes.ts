@@ -13,6 +13,7 @@ const COORDINATOR_PATHS = [
   "/api/v1/shards",
   "/api/v1/plan",
   "/api/v1/decisions",
+  "/api/v1/conditions",
   "/api/v1/why",
   "/api/v1/runtimeinfo",
   "/api/v1/status/config",

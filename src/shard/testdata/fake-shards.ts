@@ -23,6 +23,8 @@ export class FakeWorld {
   readonly loads = new Map<string, Load>();
   jobs: JobTargets[] = [];
   explored: string[] = [];
+  /** Its coordinators' metrics. */
+  readonly registry = new Registry();
   readonly clock: Clock = {
     now: () => this.nowMs,
     monotonic: () => this.nowMs,
@@ -72,7 +74,7 @@ export class FakeWorld {
         clock: this.clock,
         random: seededRandom(1),
         logger: silentLogger,
-        registry: new Registry(),
+        registry: this.registry,
       },
     );
   }
