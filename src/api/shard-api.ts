@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { AppError } from "../base/errors.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
 import type { ShardService } from "../shard/shard-service.ts";
+import { encodeStatistics } from "../shard/statistics.ts";
 import {
   decodeAssignment,
   decodeConfig,
@@ -18,7 +19,7 @@ import { epochOf } from "./shard-epoch.ts";
 export interface ShardApiOptions {
   readonly shard: ShardService;
   readonly head: Head;
-  readonly scrape: Pick<ScrapeManager, "metadata">;
+  readonly scrape: Pick<ScrapeManager, "metadata" | "statistics">;
   /** The running configuration with its secrets hidden. */
   readonly configText: () => string;
   /** A coordinator has asked: there is still one. */
@@ -41,6 +42,17 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
   app.post("/api/v1/shard/targets", async (request) => {
     await shard.setTargets(decodeAssignment(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
+  });
+  app.get("/api/v1/shard/samples", async (request) => {
+    const parameters = parametersOf(request);
+    const query = {
+      job: parameters.get("job") ?? "",
+      withMetrics: parameters.get("with_metrics_detail") === "true",
+    };
+    // A target on its way to another shard is counted there.
+    const statuses = shard.statuses();
+    const isCounted = (hash: string): boolean => statuses.get(hash)?.state === "normal";
+    return envelope(encodeStatistics(scrape.statistics(query, isCounted)));
   });
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.post("/api/v1/status/config", async (request) => {

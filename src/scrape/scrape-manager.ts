@@ -9,6 +9,7 @@ import type { MetricMetadata } from "../model/metadata.ts";
 import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
+import type { JobStatistics, StatisticsQuery } from "./job-statistics.ts";
 import { ScanScratch } from "./scan.ts";
 import { createScrapeMetrics } from "./metrics.ts";
 import { SCRAPE_BODY_MAX_BYTES } from "./read-body.ts";
@@ -109,6 +110,15 @@ export class ScrapeManager implements Service {
   /** All targets scraped, by job in the configuration's order. */
   status(): TargetStatus[] {
     return [...this.#pools.values()].flatMap((pool) => pool.status());
+  }
+
+  /** By job, what the last scrapes brought of the targets whose hash `isCounted`. */
+  statistics(
+    { job, withMetrics }: StatisticsQuery,
+    isCounted: (hash: string) => boolean,
+  ): Map<string, JobStatistics> {
+    const jobs = [...this.#pools].filter(([name]) => name.includes(job));
+    return new Map(jobs.map(([name, pool]) => [name, pool.statistics(withMetrics, isCounted)]));
   }
 
   /** What targets say of their metrics: for each metric family the different answers. */

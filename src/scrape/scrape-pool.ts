@@ -4,6 +4,7 @@ import type { HttpClient } from "../http/client.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import type { Target } from "../model/target.ts";
 import { configFingerprint, scrapeFingerprint } from "./fingerprint.ts";
+import { countMetrics, type JobStatistics, type MetricCount } from "./job-statistics.ts";
 import { TargetMetadata } from "./metadata.ts";
 import { scrapeOffset } from "./schedule.ts";
 import { ScrapeLoop, type TargetStatus } from "./scrape-loop.ts";
@@ -117,6 +118,21 @@ export class ScrapePool {
 
   status(): TargetStatus[] {
     return [...this.#members.values()].map((member) => member.loop.status());
+  }
+
+  /** What the last scrapes brought of the targets whose hash `isCounted`. */
+  statistics(withMetrics: boolean, isCounted: (hash: string) => boolean): JobStatistics {
+    const metrics = new Map<string, MetricCount>();
+    let scrapedTotal = 0;
+    let total = 0;
+    for (const [hash, { loop }] of this.#members) {
+      if (!isCounted(hash)) continue;
+      const { health, seriesScraped, seriesPostRelabel } = loop.status();
+      scrapedTotal += seriesPostRelabel;
+      total += seriesScraped;
+      if (withMetrics && health === "up") countMetrics(loop.scraper.cache, metrics);
+    }
+    return { scrapedTotal, total, metrics };
   }
 
   *metadata(): Generator<{ target: Target; entries: ReadonlyMap<string, MetricMetadata> }> {

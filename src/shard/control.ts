@@ -1,5 +1,7 @@
 import { Agent, request as httpRequest } from "node:http";
 import { AppError, type ErrorCode, messageOf } from "../base/errors.ts";
+import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
+import { decodeStatistics } from "./statistics.ts";
 import {
   type AssignedTarget,
   decodeAssignment,
@@ -23,6 +25,8 @@ export interface ShardControl {
   status(): Promise<Map<string, TargetStatus>>;
   /** The whole target list with labels: for a coordinator that does not know them yet. */
   assignment(): Promise<AssignedTarget[]>;
+  /** What the last scrapes brought, by job. */
+  statistics(query: StatisticsQuery): Promise<Map<string, JobStatistics>>;
   /** Replaces the shard's target list. */
   pushTargets(list: readonly AssignedTarget[], epoch: number): Promise<void>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
@@ -53,6 +57,10 @@ export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): S
     runtime: async (epoch) => decodeRuntime(await call("/api/v1/shard/runtimeinfo/", { epoch })),
     status: async () => decodeStatus(await call("/api/v1/shard/targets/status/")),
     assignment: async () => decodeAssignment(await call("/api/v1/shard/assignment/")),
+    async statistics({ job, withMetrics }) {
+      const query = new URLSearchParams({ job, with_metrics_detail: String(withMetrics) });
+      return decodeStatistics(await call(`/api/v1/shard/samples/?${query.toString()}`));
+    },
     async pushTargets(list, epoch) {
       await call("/api/v1/shard/targets/", { body: encodeAssignment(list), epoch });
     },

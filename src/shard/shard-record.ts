@@ -1,4 +1,5 @@
 import { AppError, messageOf } from "../base/errors.ts";
+import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { ShardControl } from "./control.ts";
 import type { ShardInstance } from "./driver.ts";
 import type { ObservedShard, ShardState } from "./plan-types.ts";
@@ -75,6 +76,13 @@ export class ShardRecord {
       await this.#noteOutdated(control, error);
       this.#unreachable(messageOf(error));
     }
+  }
+
+  /** Rejects when the shard does not answer. */
+  async statistics(query: StatisticsQuery): Promise<Map<string, JobStatistics>> {
+    const control = this.#reach();
+    if (control === undefined) throw new AppError("unavailable", `${this.instance.id} is not up`);
+    return control.statistics(query);
   }
 
   /** Replaces the shard's list; remembers it only when the shard has taken it. */

@@ -175,6 +175,20 @@ test("conditions are counted by kind", async () => {
   assert.deepEqual(only["counts"], { unassigned: 2 });
 });
 
+test("samples are rates by job, and by metric when asked for; every configured job is there", async () => {
+  assert.deepEqual(await get("/api/v1/samples"), {
+    node: { scrapedTotal: 10 / 60, total: 20 / 60, metricsTotal: {} },
+    other: { scrapedTotal: 0, total: 0, metricsTotal: {} },
+  });
+  assert.deepEqual(await get("/api/v1/samples?job=od&with_metrics_detail=true"), {
+    node: {
+      scrapedTotal: 10 / 60,
+      total: 20 / 60,
+      metricsTotal: { exposed: { total: 20 / 60, scraped: 10 / 60 } },
+    },
+  });
+});
+
 test("what cannot be read is refused as bad data", async () => {
   for (const path of [
     "/api/v1/targets?statistics=some",

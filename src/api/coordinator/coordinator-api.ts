@@ -9,6 +9,7 @@ import { envelope, parametersOf } from "../server.ts";
 import { conditionsAnswer } from "./conditions.ts";
 import type { CoordinatorApiOptions } from "./dependencies.ts";
 import { numberParameter } from "./parameters.ts";
+import { samplesAnswer } from "./samples.ts";
 import { shardsAnswer } from "./shards.ts";
 import { targetsAnswer } from "./targets.ts";
 import { registerWhy } from "./why.ts";
@@ -50,6 +51,7 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
     envelope(conditionsAnswer(options, parametersOf(request))),
   );
   registerWhy(app, options);
+  app.get("/api/v1/samples", async (request) => samplesAnswer(options, parametersOf(request)));
   app.get("/api/v1/status/flags", async () => envelope(options.flags));
   app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));
   app.get("/api/v1/runtimeinfo", async () => {

@@ -16,6 +16,7 @@ const COORDINATOR_PATHS = [
   "/api/v1/conditions",
   "/api/v1/why",
   "/api/v1/runtimeinfo",
+  "/api/v1/samples",
   "/api/v1/status/config",
 ];
 

@@ -5,6 +5,7 @@ import { Registry } from "../../base/metrics.ts";
 import { seededRandom } from "../../base/random.ts";
 import { Labels } from "../../model/labels.ts";
 import type { Target } from "../../model/target.ts";
+import type { JobStatistics } from "../../scrape/job-statistics.ts";
 import type { ShardControl } from "../control.ts";
 import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../coordinator.ts";
 import { DecisionLog } from "../decision-log.ts";
@@ -14,6 +15,7 @@ import type { JobTargets } from "../hold.ts";
 import type { Leadership } from "../leadership.ts";
 import type { Load } from "../load.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../plan-types.ts";
+import { addStatistics } from "../statistics.ts";
 import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../wire.ts";
 
 /** A world without processes and sockets for the coordinator's tests: time is turned by hand, targets have set loads. */
@@ -212,6 +214,7 @@ export class FakeShard {
         }),
       status: () => answer(() => this.#status()),
       assignment: () => answer(() => [...this.list]),
+      statistics: ({ job, withMetrics }) => answer(() => this.#statistics(job, withMetrics)),
       pushTargets: (list, epoch) =>
         answer(() => {
           heed(epoch);
@@ -237,6 +240,20 @@ export class FakeShard {
       if ((this.#scrapes.get(target.hash)?.good ?? 0) > 0)
         sum += (this.#world.loads.get(target.url)?.series ?? 0) + 5;
     return sum;
+  }
+
+  /** Every target exposes one metric, `exposed`. */
+  #statistics(part: string, withMetrics: boolean): Map<string, JobStatistics> {
+    const jobs = new Map<string, JobStatistics>();
+    for (const { target, state } of this.list) {
+      if (state !== "normal" || !target.job.includes(part)) continue;
+      const load = this.#world.loads.get(target.url);
+      const scraped = load?.series ?? 0;
+      const total = load?.rawSeries ?? 0;
+      const metrics = new Map(withMetrics ? [["exposed", { total, scraped }]] : []);
+      addStatistics(jobs, new Map([[target.job, { scrapedTotal: scraped, total, metrics }]]));
+    }
+    return jobs;
   }
 
   #runtime(): ShardRuntime {
