@@ -15,7 +15,7 @@ import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-cl
 import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import type { ProcessReport } from "../sidecar/prometheus-process.ts";
 import { epochOf } from "./shard-epoch.ts";
-import { envelope } from "./server.ts";
+import { envelope, parametersOf } from "./server.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
 export interface SidecarApiOptions {
@@ -61,6 +61,16 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
     await shard.setTargets(decodeAssignment(jsonOf(request.body)), epochOf(request));
     await engine.settled();
     return envelope(undefined);
+  });
+  app.get("/api/v1/shard/samples", async (request) => {
+    const parameters = parametersOf(request);
+    const statistics = await engine.statistics({
+      job: parameters.get("job") ?? "",
+      withMetrics: parameters.get("with_metrics_detail") === "true",
+    });
+    const data = Object.create(null) as Record<string, unknown>;
+    for (const [job, each] of statistics) data[job] = each;
+    return envelope(data);
   });
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.post("/api/v1/status/config", async (request) => {

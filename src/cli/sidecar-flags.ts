@@ -1,4 +1,4 @@
-import { durationFlag, sizeFlag, textFlag } from "./flags.ts";
+import { choiceFlag, durationFlag, sizeFlag, switchFlag, textFlag } from "./flags.ts";
 import { LOG_FLAGS, ORPHAN_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
 
 /** How to start the sidecar's own Prometheus; `shoal up` passes them on. */
@@ -80,6 +80,54 @@ export const SIDECAR_FLAGS = {
     },
     "sidecar-data/",
   ),
+  delivery: choiceFlag(
+    {
+      name: "delivery",
+      value: "way",
+      help: "How targets are scraped: direct (Prometheus asks them itself) or proxy (it asks the sidecar, as with Kvass: for agents such as vmagent).",
+    },
+    { fallback: "direct", choices: ["direct", "proxy"] },
+  ),
+  proxyAddress: textFlag(
+    {
+      name: "web.proxy-addr",
+      value: "host:port",
+      help: "Where the scrape proxy of --delivery=proxy listens. Who reaches it can have targets scraped with the jobs' credentials.",
+    },
+    "127.0.0.1:8008",
+  ),
+  proxyAllowRemote: switchFlag({
+    name: "web.proxy-allow-remote",
+    help: "Allow --web.proxy-addr to be no loopback address.",
+  }),
+  injectProxy: textFlag(
+    {
+      name: "inject.proxy",
+      value: "url",
+      help: "The proxy_url that every job gets with --delivery=proxy. auto: where the scrape proxy listens; empty: jobs keep theirs.",
+    },
+    "auto",
+  ),
+  serviceAccountPath: textFlag(
+    {
+      name: "inject.kubernetes-sa-path",
+      value: "path",
+      help: "Folder of the service account's token and ca.crt, where jobs name Kubernetes's usual one.",
+    },
+    "",
+  ),
+  fetchHeadSeries: choiceFlag(
+    {
+      name: "shard.fetch-head-series",
+      value: "bool",
+      help: "Ask Prometheus how many series its head has. false, for agents that have none: the series of all targets are summed up.",
+    },
+    { fallback: "true", choices: ["true", "false"] },
+  ),
+  selfMonitor: switchFlag({
+    name: "shard.self-monitor",
+    help: "Add a job prometheus_shards by which Prometheus scrapes itself, with labels replicate (POD_NAME or --shard.id) and shard.",
+  }),
   listenAddress: textFlag(
     {
       name: "web.listen-address",

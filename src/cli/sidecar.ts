@@ -23,6 +23,7 @@ import { createStoreServices } from "../store/store-server.ts";
 import { shardExternalLabels } from "./external-labels.ts";
 import { withoutOwnVariables } from "./child-command.ts";
 import type { FlagValues } from "./flags.ts";
+import { createDelivery } from "./sidecar-delivery.ts";
 import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { defaultTsdbFolder, findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
@@ -60,8 +61,17 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     prometheus === undefined ? flags.prometheusUrl : () => prometheus.url,
     `Shoal/${VERSION}`,
   );
+  const { delivery, services: deliveryServices } = createDelivery(flags, {
+    clock,
+    logger,
+    registry,
+    userAgent: `Shoal/${VERSION}`,
+  });
   const engine = new PrometheusEngine({
     client,
+    delivery,
+    additions: { replica: flags.shardReplica, serviceAccountPath: flags.serviceAccountPath },
+    selfMonitor: flags.selfMonitor ? { labels: selfLabels(flags.shardId) } : undefined,
     outputFile,
     targetsFolder: join(folder, "targets"),
     clock,
@@ -72,7 +82,7 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     folder: join(folder, "shard"),
     engine,
     headSeries: () => engine.headSeries,
-    grpcAddress: () => addressText(grpc.address()),
+    grpcAddress: () => (hasStore ? addressText(grpc.address()) : ""),
     clock,
     logger,
     startedAtMs: clock.now(),
@@ -82,6 +92,8 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     config: () => shard.config,
     replica: flags.shardReplica,
   });
+  // An agent keeps no samples that could be asked for.
+  const hasStore = flags.fetchHeadSeries === "true";
   const grpcListen = parseListenAddress(flags.grpcAddress);
   const grpc = createGrpcServer({
     host: grpcListen.host,
@@ -168,12 +180,20 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
         process: identifyProcess(process.pid),
         command: describeCommand(VERSION, process.argv.slice(2)),
         http: addressText(http.address()),
-        grpc: addressText(grpc.address()),
+        grpc: hasStore ? addressText(grpc.address()) : "",
       }),
     stop: async () => removeShardFile(folder),
   };
-  const own = prometheus === undefined ? [] : [prometheus];
-  await runUntilSignal([startUp, ...own, grpc, http, announcement, orphanWatch], {
+  const services: Service[] = [
+    ...deliveryServices,
+    startUp,
+    ...(prometheus === undefined ? [] : [prometheus]),
+    ...(hasStore ? [grpc] : []),
+    http,
+    announcement,
+    orphanWatch,
+  ];
+  await runUntilSignal(services, {
     logger,
     abort,
     onHangup: () =>
@@ -181,4 +201,13 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
         logger.error("cannot reload", { error: messageOf(error) }),
       ),
   });
+}
+
+/** Kvass's labels for the shard's own metrics. */
+function selfLabels(shardId: string): Record<string, string> {
+  const name = process.env["POD_NAME"] ?? shardId;
+  return {
+    replicate: name,
+    shard: name.includes("-") ? name.slice(name.lastIndexOf("-") + 1) : "0",
+  };
 }

@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { brotliDecompress, gunzip, inflate, zstdDecompress } from "node:zlib";
 import { AppError, messageOf } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 import type { BodySink } from "../http/exchange.ts";
@@ -40,23 +40,16 @@ const UNKNOWN_BODY_BYTES = 4096;
  */
 export class BodyCollector implements BodySink {
   readonly #pool: BodyPool;
-  readonly #limit: { readonly bytes: number; readonly error: string };
+  readonly #limit: SizeLimit;
   readonly #expected: number;
   #bytes: Uint8Array | undefined;
   #length = 0;
   #zipped = false;
 
   constructor(options: CollectOptions) {
-    const maxBytes = options.maxBytes ?? SCRAPE_BODY_MAX_BYTES;
     this.#pool = options.pool;
     this.#expected = options.expected;
-    this.#limit =
-      options.limit > 0 && options.limit <= maxBytes
-        ? { bytes: options.limit - 1, error: "body size limit exceeded" }
-        : {
-            bytes: maxBytes,
-            error: `body size limit exceeded: more than ${formatSize(maxBytes)} (scrapeBodyMaxBytes)`,
-          };
+    this.#limit = sizeLimit(options);
   }
 
   start(headers: { get(name: string): string | undefined }): void {
@@ -79,14 +72,24 @@ export class BodyCollector implements BodySink {
 
   /** The whole body, unzipped; rejects when it does not unzip or is too large then. */
   async finish(): Promise<Body> {
+    const body = this.take();
+    if (!this.#zipped) return body;
+    try {
+      return await unpackBody(body, "gzip", {
+        pool: this.#pool,
+        expected: this.#expected,
+        limit: this.#limit,
+      });
+    } finally {
+      this.#pool.release(body.bytes);
+    }
+  }
+
+  /** The whole body as it was sent; the buffer is the caller's. */
+  take(): Body {
     const bytes = this.#bytes ?? this.#reserve(0);
     this.#bytes = undefined;
-    if (!this.#zipped) return { bytes, length: this.#length };
-    try {
-      return await this.#unzip(bytes);
-    } finally {
-      this.#pool.release(bytes);
-    }
+    return { bytes, length: this.#length };
   }
 
   /** Gives the memory back. */
@@ -104,30 +107,66 @@ export class BodyCollector implements BodySink {
     this.#bytes = larger;
     return larger;
   }
-
-  async #unzip(bytes: Uint8Array): Promise<Body> {
-    const limit = this.#limit;
-    // An empty body with a gzip header is no gzip stream, but nothing is what was sent.
-    if (this.#length === 0) return { bytes: this.#pool.acquire(1), length: 0 };
-    let plain: Buffer;
-    try {
-      plain = await gunzipAsync(bytes.subarray(0, this.#length), {
-        // One piece of the right size saves copying.
-        chunkSize: Math.max(65_536, Math.min(this.#expected + 1024, limit.bytes + 1)),
-        maxOutputLength: limit.bytes + 1,
-      });
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
-        throw new BodyLimitError(limit.error);
-      throw new AppError("bad-data", `cannot unzip the body: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
-    if (plain.length > limit.bytes) throw new BodyLimitError(limit.error);
-    const unzipped = this.#pool.acquire(plain.length + 1);
-    unzipped.set(plain);
-    return { bytes: unzipped, length: plain.length };
-  }
 }
 
-const gunzipAsync = promisify(gunzip);
+/** The most bytes of a body, and what is said of more. */
+export interface SizeLimit {
+  readonly bytes: number;
+  readonly error: string;
+}
+
+export function sizeLimit(options: Pick<CollectOptions, "limit" | "maxBytes">): SizeLimit {
+  const maxBytes = options.maxBytes ?? SCRAPE_BODY_MAX_BYTES;
+  return options.limit > 0 && options.limit <= maxBytes
+    ? { bytes: options.limit - 1, error: "body size limit exceeded" }
+    : {
+        bytes: maxBytes,
+        error: `body size limit exceeded: more than ${formatSize(maxBytes)} (scrapeBodyMaxBytes)`,
+      };
+}
+
+const UNPACKERS = {
+  gzip: promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+  zstd: promisify(zstdDecompress),
+};
+
+/** What Content-Encoding may say of a body that can be unpacked. */
+export type Packing = keyof typeof UNPACKERS;
+
+export function isPacking(encoding: string): encoding is Packing {
+  return Object.hasOwn(UNPACKERS, encoding);
+}
+
+/** The unpacked body, in another buffer of the pool; rejects when it cannot be unpacked or is too large then. */
+export async function unpackBody(
+  body: Body,
+  packing: Packing,
+  options: {
+    readonly pool: BodyPool;
+    /** The size to expect. */
+    readonly expected: number;
+    readonly limit: SizeLimit;
+  },
+): Promise<Body> {
+  const { pool, expected, limit } = options;
+  // An empty body with a gzip header is no gzip stream, but nothing is what was sent.
+  if (body.length === 0) return { bytes: pool.acquire(1), length: 0 };
+  let plain: Buffer;
+  try {
+    plain = await UNPACKERS[packing](body.bytes.subarray(0, body.length), {
+      // One piece of the right size saves copying.
+      chunkSize: Math.max(65_536, Math.min(expected + 1024, limit.bytes + 1)),
+      maxOutputLength: limit.bytes + 1,
+    });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+      throw new BodyLimitError(limit.error);
+    throw new AppError("bad-data", `cannot unzip the body: ${messageOf(error)}`, { cause: error });
+  }
+  if (plain.length > limit.bytes) throw new BodyLimitError(limit.error);
+  const unpacked = pool.acquire(plain.length + 1);
+  unpacked.set(plain);
+  return { bytes: unpacked, length: plain.length };
+}

@@ -212,6 +212,76 @@ remote_write:
     assert.throws(() => inject(lines.join("\n")), { code: "resource-exhausted" });
   });
 
+  it("sends jobs to the proxy, which alone knows how their targets are reached", () => {
+    const secrets = [
+      "basic_auth: {username: u, password: hidden}",
+      "authorization: {credentials: hidden}",
+      "bearer_token: hidden",
+      "bearer_token_file: hidden",
+      "oauth2: {client_id: i, client_secret: hidden, token_url: t}",
+      "tls_config: {key: hidden}",
+      "http_headers: {X: {secrets: [hidden]}}",
+      "proxy_url: http://hidden:1, no_proxy: hidden",
+      "proxy_from_environment: true, scheme: https",
+    ];
+    for (const secret of secrets) {
+      const text = `scrape_configs: [{job_name: a, ${secret}, params: {x: [y]}, sample_limit: 9}]\n`;
+      const options = { path: "p", baseFolder: "/b", targetsFolder: "/t" };
+      const injected = injectConfig(text, { ...options, proxyUrl: "http://127.0.0.1:8008" });
+      assert.match(injected, /proxy_url: http:\/\/127\.0\.0\.1:8008/);
+      assert.match(injected, /params: \{x: \[y\]\}, sample_limit: 9/);
+      assert.doesNotMatch(injected, /hidden|https|environment|auth/, secret);
+      // The agent knows its proxy by itself: what the job says of proxies stays.
+      const untouched = injectConfig(text, { ...options, proxyUrl: "" });
+      assert.equal(untouched.includes("proxy_url"), text.includes("proxy_url"));
+    }
+  });
+
+  it("says which replica this is, in place of what the file says", () => {
+    const options = { path: "p", baseFolder: "/b", targetsFolder: "/t", replica: "b" };
+    for (const text of [
+      "",
+      "global: {external_labels: {replica: a, x: y}}\n",
+      "global:\n  external_labels:\n    replica: a\n",
+    ]) {
+      const injected = injectConfig(text, options);
+      assert.match(injected, /replica: b/);
+      assert.doesNotMatch(injected, /replica: a/);
+      assert.equal(injected.includes("x: y"), text.includes("x: y"));
+    }
+  });
+
+  it("moves the service account's files, and no others", () => {
+    const account = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const injected = injectConfig(
+      `scrape_configs:
+  - job_name: a
+    authorization: {credentials_file: ${account}/token}
+    tls_config: {ca_file: ${account}/ca.crt, cert_file: ${account}/other}
+  - job_name: b
+    bearer_token_file: ${account}/token
+    tls_config: {ca_file: /etc/ca.crt}
+`,
+      { path: "p", baseFolder: "/b", targetsFolder: "/t", serviceAccountPath: "/sa" },
+    );
+    assert.match(injected, /credentials_file: \/sa\/token/);
+    assert.match(injected, /ca_file: \/sa\/ca\.crt, cert_file: \/var\/run\/\S+\/other/);
+    assert.match(injected, /bearer_token_file: \/sa\/token/);
+    assert.match(injected, /ca_file: \/etc\/ca\.crt/);
+  });
+
+  it("lets Prometheus scrape itself, under a name that nobody else has", () => {
+    const options = { path: "p.yml", baseFolder: "/b", targetsFolder: "/t", selfMonitor: true };
+    const injected = injectConfig("scrape_configs: [{job_name: a}]\n", options);
+    assert.match(injected, /job_name: prometheus_shards/);
+    assert.match(injected, new RegExp(targetsFileName("prometheus_shards")));
+    assert.match(injectConfig("", options), /job_name: prometheus_shards/);
+    assert.throws(
+      () => injectConfig("scrape_configs: [{job_name: prometheus_shards}]\n", options),
+      /cannot add the job prometheus_shards: p\.yml has one/,
+    );
+  });
+
   it(
     "gives what the real promtool accepts for every valid example",
     { skip: skipWithoutParts() || skipWithout("prometheus-config") },
@@ -231,6 +301,9 @@ remote_write:
         const options = { path: file, baseFolder: examples, targetsFolder: folder };
         writeFileSync(output, injectConfig(text, options));
         assert.ok(check(output), file);
+        const all = { proxyUrl: "http://127.0.0.1:8008", replica: "a", selfMonitor: true };
+        writeFileSync(output, injectConfig(text, { ...options, ...all }));
+        assert.ok(check(output), `${file} through the proxy`);
         count++;
       }
       assert.ok(count > 20, `${count} examples`);

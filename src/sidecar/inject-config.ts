@@ -4,6 +4,7 @@ import { type Document, isMap, isPair, isScalar, isSeq, Pair, YAMLMap, YAMLSeq }
 import { AppError, messageOf } from "../base/errors.ts";
 import { expandFiles } from "../config/glob.ts";
 import { keyOf, parseTree, printTree, textOf } from "./config-tree.ts";
+import { movedFile } from "./service-account.ts";
 import {
   ABSENT_PREFIX,
   ABSENT_TARGET_LABELS,
@@ -30,7 +31,18 @@ export interface InjectOptions {
   readonly baseFolder: string;
   /** Absolute folder of the targets' files. */
   readonly targetsFolder: string;
+  /** Delivery through the proxy: what each job gets as `proxy_url`; "" leaves that as it is. Undefined: direct delivery. */
+  readonly proxyUrl?: string | undefined;
+  /** Stands in `external_labels` as `replica`; "" for none. */
+  readonly replica?: string;
+  /** Where the service account's `token` and `ca.crt` are instead of Kubernetes's usual place; "" for there. */
+  readonly serviceAccountPath?: string;
+  /** Adds a job by which Prometheus scrapes itself, with these labels on its targets' file. */
+  readonly selfMonitor?: boolean;
 }
+
+/** Kvass's name for the job by which the shards' own Prometheus servers are scraped. */
+export const SELF_JOB = "prometheus_shards";
 
 /** How often Prometheus looks at a targets' file in case a change went unseen. */
 const REFRESH_INTERVAL = "30s";
@@ -53,7 +65,42 @@ export function injectConfig(text: string, options: InjectOptions): string {
     else jobs.items.push(...included);
   } else root.delete("scrape_config_files");
   for (const job of jobs?.items ?? included) if (isMap(job)) injectJob(job, document, options);
+  if (options.selfMonitor === true) addSelfJob(root, document, options);
+  if (options.replica !== undefined && options.replica !== "")
+    setReplica(root, document, options.replica);
   return printTree(document);
+}
+
+function setReplica(root: YAMLMap, document: Document, replica: string): void {
+  const global = mapIn(root, "global");
+  const labels = mapIn(global, "external_labels");
+  labels.items = labels.items.filter((pair) => keyOf(pair) !== "replica");
+  labels.items.push(new Pair(document.createNode("replica"), document.createNode(replica)));
+}
+
+/** The map under `key`, made when there is none. */
+function mapIn(parent: YAMLMap, key: string): YAMLMap {
+  const known = parent.get(key, true);
+  if (isMap(known)) return known;
+  const made = new YAMLMap();
+  parent.set(key, made);
+  return made;
+}
+
+/** Throws `bad-data` when the operator has a job of this name. */
+function addSelfJob(root: YAMLMap, document: Document, options: InjectOptions): void {
+  let jobs = jobsOf(root);
+  if (jobs === undefined) root.set("scrape_configs", (jobs = listOf([])));
+  const names = jobs.items.map((job) => (isMap(job) ? textOf(job.get("job_name", true)) : ""));
+  if (names.includes(SELF_JOB))
+    throw new AppError(
+      "bad-data",
+      `cannot add the job ${SELF_JOB}: ${options.path} has one; rename it or leave --shard.self-monitor out`,
+    );
+  const job = new YAMLMap();
+  job.items.push(new Pair(document.createNode("job_name"), document.createNode(SELF_JOB)));
+  setDiscovery(job, document, { job: SELF_JOB, targetsFolder: options.targetsFolder });
+  jobs.items.push(job);
 }
 
 function jobsOf(root: YAMLMap): YAMLSeq | undefined {
@@ -80,15 +127,67 @@ function includedJobs(root: YAMLMap, { path }: InjectOptions): YAMLMap[] {
   });
 }
 
-function injectJob(job: YAMLMap, document: Document, { targetsFolder }: InjectOptions): void {
+function injectJob(job: YAMLMap, document: Document, options: InjectOptions): void {
   const name = textOf(job.get("job_name", true)) ?? "";
   job.items = job.items.filter((pair) => !isReplaced(keyOf(pair)));
-  const file = join(targetsFolder.replaceAll(/[[\]?\\]/g, "\\$&"), targetsFileName(name));
+  const { proxyUrl, serviceAccountPath = "", targetsFolder } = options;
+  if (serviceAccountPath !== "") moveServiceAccount(job, serviceAccountPath);
+  if (proxyUrl !== undefined) {
+    // How the target is reached is the proxy's business now, and so are the secrets that this takes.
+    const drop = (keys: ReadonlySet<string>): void => {
+      job.items = job.items.filter((pair) => !keys.has(keyOf(pair)));
+    };
+    drop(REACHING_KEYS);
+    if (proxyUrl !== "") {
+      drop(PROXY_KEYS);
+      job.items.push(new Pair(document.createNode("proxy_url"), document.createNode(proxyUrl)));
+    }
+  }
+  setDiscovery(job, document, { job: name, targetsFolder });
+}
+
+/** Lets a job take its targets from the file that the sidecar writes for it. */
+function setDiscovery(
+  job: YAMLMap,
+  document: Document,
+  options: { readonly job: string; readonly targetsFolder: string },
+): void {
+  const folder = options.targetsFolder.replaceAll(/[[\]?\\]/g, "\\$&");
+  const file = join(folder, targetsFileName(options.job));
   const set = (key: string, value: unknown): void => {
     job.items.push(new Pair(document.createNode(key), document.createNode(value)));
   };
   set("relabel_configs", ownRules());
   set("file_sd_configs", [{ files: [file], refresh_interval: REFRESH_INTERVAL }]);
+}
+
+/** How a job reaches its targets. */
+const REACHING_KEYS = new Set([
+  "scheme",
+  "basic_auth",
+  "authorization",
+  "bearer_token",
+  "bearer_token_file",
+  "oauth2",
+  "tls_config",
+  "http_headers",
+]);
+const PROXY_KEYS = new Set([
+  "proxy_url",
+  "no_proxy",
+  "proxy_from_environment",
+  "proxy_connect_header",
+]);
+
+/** The job's CA and token files, where they are the service account's. */
+function moveServiceAccount(job: YAMLMap, path: string): void {
+  const move = (map: unknown, key: string): void => {
+    const file = isMap(map) ? map.get(key, true) : undefined;
+    if (isScalar(file) && typeof file.value === "string") file.value = movedFile(file.value, path);
+  };
+  move(job, "bearer_token_file");
+  move(job.get("authorization", true), "credentials_file");
+  move(job.get("tls_config", true), "ca_file");
 }
 
 /** Every way to find targets, those of later versions too, and what was done with them. */

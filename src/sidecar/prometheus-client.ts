@@ -71,6 +71,11 @@ export class PrometheusClient {
     this.#http = createHttpClient(PLAIN, { userAgent });
   }
 
+  /** `host:port`; undefined while it does not run. */
+  get host(): string | undefined {
+    return URL.parse(this.#url() ?? "")?.host;
+  }
+
   /** Any status resolves. */
   async request({ path, signal, ...rest }: RawRequest): Promise<HttpResponse> {
     const base = this.#url();

@@ -12,7 +12,7 @@ import type { Config } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
 import { PrometheusClient } from "./prometheus-client.ts";
-import { PrometheusEngine } from "./prometheus-engine.ts";
+import { type Delivery, PrometheusEngine } from "./prometheus-engine.ts";
 import { targetsFileName } from "./target-files.ts";
 
 /** A Prometheus that answers what the test says, on a clock that the test moves. */
@@ -30,7 +30,7 @@ interface Fake {
   again(): PrometheusEngine;
 }
 
-async function start(context: TestContext): Promise<Fake> {
+async function start(context: TestContext, delivery?: Delivery): Promise<Fake> {
   const folder = mkdtempSync(join(tmpdir(), "shoal-engine-"));
   const output = join(folder, "out", "prometheus.yml");
   const timers = new Set<{ atMs: number; run: () => void }>();
@@ -63,6 +63,7 @@ async function start(context: TestContext): Promise<Fake> {
       client: new PrometheusClient(`http://127.0.0.1:${address.port}/`, "test"),
       outputFile: output,
       targetsFolder: join(folder, "targets"),
+      ...(delivery !== undefined && { delivery }),
       clock,
       logger: silentLogger,
     });
@@ -126,6 +127,16 @@ function targetsOf({ folder }: Fake, job: string): number {
   const text = readFileSync(join(folder, "targets", targetsFileName(job)), "utf8");
   return (JSON.parse(text) as unknown[]).length;
 }
+
+const STATUS = {
+  health: "up",
+  lastError: "",
+  lastScrapeMs: 1,
+  lastDurationMs: 1,
+  seriesAdded: 0,
+  bodyBytes: 1,
+  scrapes: 1,
+} as const;
 
 describe("PrometheusEngine", () => {
   it("gives Prometheus something to start with, and never overwrites that", async (context) => {
@@ -279,5 +290,41 @@ describe("PrometheusEngine", () => {
     assert.equal(targetsOf(fake, "a"), 1);
     assert.equal(fake.reloads, 1);
     assert.ok(existsSync(fake.output));
+  });
+
+  it("leaves scraping to the proxy, and asks an agent for nothing but whether it is there", async (context) => {
+    const stops: string[] = [];
+    const status = { ...STATUS, target: target("1"), seriesPostRelabel: 7, seriesScraped: 9 };
+    const delivery: Delivery = {
+      kind: "proxy",
+      proxyUrl: () => "http://127.0.0.1:8",
+      fetchHeadSeries: false,
+      proxy: {
+        apply: () => {},
+        statuses: () => [status],
+        stopScraping: (reason) => void stops.push(reason),
+        targets: [],
+      },
+    };
+    const fake = await start(context, delivery);
+    const { engine } = fake;
+    engine.apply({ config: config("a"), targets: [target("1")] });
+    await engine.settled();
+    assert.match(readFileSync(fake.output, "utf8"), /proxy_url: http:\/\/127\.0\.0\.1:8/);
+    const file = readFileSync(join(fake.folder, "targets", targetsFileName("a")), "utf8");
+    assert.match(file, /"__param__hash":"1"/);
+    assert.deepEqual(engine.status(), [status]);
+    await assert.rejects(engine.refresh(), { code: "unavailable" });
+    fake.data["/-/ready"] = "";
+    while (!engine.isUp) {
+      fake.advance(1_000);
+      await new Promise(setImmediate);
+    }
+    await engine.refresh();
+    assert.equal(engine.headSeries, 7);
+    engine.stopScraping("why");
+    await engine.settled();
+    assert.deepEqual(stops, ["why"]);
+    assert.equal(engine.status()[0]?.lastError, "why");
   });
 });

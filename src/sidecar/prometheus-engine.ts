@@ -7,20 +7,48 @@ import type { Config } from "../config/types.ts";
 import type { Target } from "../model/target.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
-import { injectConfig } from "./inject-config.ts";
+import { injectConfig, type InjectOptions, SELF_JOB } from "./inject-config.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
 import { HealthWatch, type PrometheusHealth } from "./prometheus-health.ts";
 import {
   hasLoadedSince,
   type PrometheusView,
   type ScrapeView,
+  viewHead,
   viewPrometheus,
 } from "./prometheus-view.ts";
+import type { ScrapeProxy } from "./scrape-proxy.ts";
 import { readSharedFile, writeSharedFile } from "./shared-file.ts";
+import {
+  directStatistics,
+  type JobStatistics,
+  proxyStatistics,
+  type StatisticsQuery,
+} from "./statistics.ts";
 import { printTargets, targetsFileName } from "./target-files.ts";
+
+/** How targets get to Prometheus, and from where it is known how they do. */
+export type Delivery =
+  /** It asks them itself, and tells. */
+  | { readonly kind: "direct" }
+  /** It asks the proxy, which knows. */
+  | {
+      readonly kind: "proxy";
+      readonly proxy: Pick<ScrapeProxy, "apply" | "statuses" | "stopScraping" | "targets">;
+      /** The jobs' `proxy_url`; "" leaves theirs. */
+      readonly proxyUrl: () => string;
+      /** Whether the agent has a head to ask for; otherwise the targets' series are summed up. */
+      readonly fetchHeadSeries: boolean;
+    };
 
 export interface PrometheusEngineOptions {
   readonly client: PrometheusClient;
+  /** Default: direct. */
+  readonly delivery?: Delivery;
+  /** What the generated configuration has beside the operator's. */
+  readonly additions?: Pick<InjectOptions, "replica" | "serviceAccountPath">;
+  /** Adds a job by which Prometheus scrapes itself; its target's labels. */
+  readonly selfMonitor?: { readonly labels: Readonly<Record<string, string>> } | undefined;
   /** The configuration that Prometheus was started with; written here. */
   readonly outputFile: string;
   /** Absolute; one file for each job's targets. */
@@ -54,6 +82,7 @@ const NO_VIEW: PrometheusView = { targets: new Map(), headSeries: 0 };
 export class PrometheusEngine {
   readonly name = "prometheus";
   readonly #options: PrometheusEngineOptions;
+  readonly #delivery: Delivery;
   readonly #written = new Map<string, string>();
   #update: ScrapeUpdate | undefined;
   #targets: ReadonlyMap<string, Target> = new Map();
@@ -78,8 +107,9 @@ export class PrometheusEngine {
 
   constructor(options: PrometheusEngineOptions) {
     this.#options = options;
+    this.#delivery = options.delivery ?? { kind: "direct" };
     const { client, clock, logger } = options;
-    this.#watch = new HealthWatch({ client, clock, logger, onReady: () => this.#retryNow() });
+    this.#watch = new HealthWatch({ client, clock, logger, onReady: () => this.#ready() });
   }
 
   /** Makes sure that there is a file for Prometheus to start with. */
@@ -107,6 +137,7 @@ export class PrometheusEngine {
   /** Brings Prometheus to this configuration and these targets; `settled` tells how it went. */
   apply(update: ScrapeUpdate): void {
     this.#update = update;
+    if (this.#delivery.kind === "proxy") this.#delivery.proxy.apply(update);
     this.#targets = new Map(update.targets.map((target) => [target.hash, target]));
     this.#change();
   }
@@ -123,7 +154,16 @@ export class PrometheusEngine {
     if (reason === this.#stopReason) return;
     this.#stopReason = reason;
     this.#stoppedAtMs = this.#options.clock.now();
+    if (this.#delivery.kind === "proxy") this.#delivery.proxy.stopScraping(reason);
     this.#change();
+  }
+
+  /** By job, as `GET /api/v1/shard/samples` has them. */
+  async statistics(query: StatisticsQuery): Promise<Map<string, JobStatistics>> {
+    const delivery = this.#delivery;
+    if (delivery.kind === "proxy") return proxyStatistics(delivery.proxy.targets, query);
+    await this.refresh();
+    return directStatistics(this.status(), query, this.#options.client);
   }
 
   get stopReason(): string {
@@ -151,13 +191,24 @@ export class PrometheusEngine {
     if (clock.monotonic() - this.#viewedAtMs < VIEW_MAX_AGE_MS) return;
     this.#viewing ??= (async () => {
       try {
-        this.#view = await viewPrometheus(client);
+        this.#view = await this.#look(client);
         this.#viewedAtMs = clock.monotonic();
       } finally {
         this.#viewing = undefined;
       }
     })();
     await this.#viewing;
+  }
+
+  async #look(client: PrometheusClient): Promise<PrometheusView> {
+    const delivery = this.#delivery;
+    if (delivery.kind === "direct") return viewPrometheus(client);
+    if (delivery.fetchHeadSeries) return { ...NO_VIEW, headSeries: await viewHead(client) };
+    const { state, error } = this.health;
+    if (state !== "ready") throw new AppError("unavailable", error);
+    let headSeries = 0;
+    for (const { seriesPostRelabel } of delivery.proxy.statuses()) headSeries += seriesPostRelabel;
+    return { ...NO_VIEW, headSeries };
   }
 
   /** As of the last `refresh`. */
@@ -187,6 +238,8 @@ export class PrometheusEngine {
   /** As of the last `refresh`. */
   status(): TargetStatus[] {
     const nowMs = this.#options.clock.now();
+    if (this.#delivery.kind === "proxy" && this.#stopReason === "")
+      return this.#delivery.proxy.statuses();
     return [...this.#targets.values()].flatMap((target) => {
       if (this.#stopReason !== "")
         return [
@@ -201,6 +254,12 @@ export class PrometheusEngine {
     this.#wanted++;
     this.#cancelRetry();
     this.#work ??= this.#catchUp();
+  }
+
+  #ready(): void {
+    // It may have come up on another port.
+    if (this.#options.selfMonitor === undefined) this.#retryNow();
+    else this.#change();
   }
 
   #retryNow(): void {
@@ -230,11 +289,14 @@ export class PrometheusEngine {
   }
 
   async #bring({ config, targets }: ScrapeUpdate): Promise<void> {
-    const { outputFile, targetsFolder, client, logger, clock } = this.#options;
+    const { outputFile, targetsFolder, selfMonitor, client, logger, clock } = this.#options;
     const text = injectConfig(config.source, {
+      ...this.#options.additions,
       path: "the configuration",
       baseFolder: config.baseFolder,
       targetsFolder,
+      selfMonitor: selfMonitor !== undefined,
+      proxyUrl: this.#delivery.kind === "proxy" ? this.#delivery.proxyUrl() : undefined,
     });
     // A new job's file is there before Prometheus hears of it.
     await this.#writeTargets(config, this.#stopReason === "" ? targets : []);
@@ -276,19 +338,32 @@ export class PrometheusEngine {
 
   async #writeTargets(config: Config, targets: readonly Target[]): Promise<void> {
     const byJob = Map.groupBy(targets, (target) => target.job);
-    for (const { jobName } of config.scrapeConfigs) {
-      const path = join(this.#options.targetsFolder, targetsFileName(jobName));
-      const text = printTargets(byJob.get(jobName) ?? []);
-      const known = this.#written.get(path) ?? (await readSharedFile(path));
-      if (known !== text) await writeSharedFile(path, text);
-      this.#written.set(path, text);
-    }
+    for (const { jobName } of config.scrapeConfigs)
+      await this.#writeFile(jobName, printTargets(byJob.get(jobName) ?? [], this.#delivery.kind));
+    await this.#writeSelf();
+  }
+
+  /** Prometheus itself as a target, which may have another port after each start. */
+  async #writeSelf(): Promise<void> {
+    const { selfMonitor, client } = this.#options;
+    if (selfMonitor === undefined) return;
+    const { host } = client;
+    const groups = host === undefined ? [] : [{ targets: [host], labels: selfMonitor.labels }];
+    await this.#writeFile(SELF_JOB, `${JSON.stringify(groups)}\n`);
+  }
+
+  async #writeFile(job: string, text: string): Promise<void> {
+    const path = join(this.#options.targetsFolder, targetsFileName(job));
+    const known = this.#written.get(path) ?? (await readSharedFile(path));
+    if (known !== text) await writeSharedFile(path, text);
+    this.#written.set(path, text);
   }
 
   /** Files of jobs that are gone. */
   async #removeStrangers(config: Config): Promise<void> {
     const { targetsFolder } = this.#options;
-    const known = new Set(config.scrapeConfigs.map(({ jobName }) => targetsFileName(jobName)));
+    const jobs = config.scrapeConfigs.map(({ jobName }) => jobName);
+    const known = new Set([...jobs, SELF_JOB].map(targetsFileName));
     for (const file of await readdir(targetsFolder)) {
       if (known.has(file) || !file.endsWith(".json")) continue;
       const path = join(targetsFolder, file);
@@ -311,7 +386,7 @@ const NO_SCRAPE = {
 } as const;
 
 function statusOf(target: Target, view: ScrapeView, nowMs: number): TargetStatus[] {
-  const { seriesScraped, seriesPostRelabel, ...rest } = view;
+  const { seriesScraped, seriesPostRelabel, seriesAdded, ...rest } = view;
   const isMeasured = seriesScraped !== undefined && seriesPostRelabel !== undefined;
   // A good scrape is told together with its size, lest the target count as empty.
   if (view.health === "up" && !isMeasured && nowMs - view.lastScrapeMs < SIZE_WAIT_MS) return [];
@@ -322,6 +397,7 @@ function statusOf(target: Target, view: ScrapeView, nowMs: number): TargetStatus
       target,
       seriesScraped: seriesScraped ?? 0,
       seriesPostRelabel: seriesPostRelabel ?? 0,
+      seriesAdded: seriesAdded ?? 0,
     },
   ];
 }

@@ -36,7 +36,11 @@ const METRICS_BEATS = 6;
 /** Asks Prometheus again and again how it is. */
 export class HealthWatch {
   readonly #options: HealthWatchOptions;
-  #health: PrometheusHealth = { state: "down", replay: undefined, error: "it was not asked yet" };
+  #health: PrometheusHealth = {
+    state: "down",
+    replay: undefined,
+    error: "Prometheus was not asked yet",
+  };
   #lowestTimeMs: number | undefined;
   #startSeconds: number | undefined;
   #restarts = 0;

@@ -14,6 +14,7 @@ export interface ScrapeView {
   /** Undefined while Prometheus has stored no sample about it. */
   readonly seriesScraped: number | undefined;
   readonly seriesPostRelabel: number | undefined;
+  readonly seriesAdded: number | undefined;
 }
 
 export interface PrometheusView {
@@ -25,24 +26,32 @@ export interface PrometheusView {
 
 const SCRAPED = "scrape_samples_scraped";
 const POST_RELABEL = "scrape_samples_post_metric_relabeling";
+const ADDED = "scrape_series_added";
 
 /** Asks Prometheus how it is doing. Rejects when it does not answer or is not ready. */
 export async function viewPrometheus(client: PrometheusClient): Promise<PrometheusView> {
-  const [targets, status, samples] = await Promise.all([
+  const query = `{__name__=~"${SCRAPED}|${POST_RELABEL}|${ADDED}"}`;
+  const [targets, headSeries, samples] = await Promise.all([
     client.ask("/api/v1/targets", { parameters: new URLSearchParams({ state: "active" }) }),
-    client.ask("/api/v1/status/tsdb", { parameters: new URLSearchParams({ limit: "1" }) }),
-    client.ask("/api/v1/query", {
-      parameters: new URLSearchParams({ query: `{__name__=~"${SCRAPED}|${POST_RELABEL}"}` }),
-    }),
+    viewHead(client),
+    client.ask("/api/v1/query", { parameters: new URLSearchParams({ query }) }),
   ]);
-  const headSeries = get(get(status, "headStats"), "numSeries");
-  if (typeof headSeries !== "number") throw unexpected("/api/v1/status/tsdb");
   return { targets: targetViews(targets, loadsOf(samples)), headSeries };
+}
+
+/** The series in its head. Rejects when Prometheus does not answer or is not ready. */
+export async function viewHead(client: PrometheusClient): Promise<number> {
+  const path = "/api/v1/status/tsdb";
+  const status = await client.ask(path, { parameters: new URLSearchParams({ limit: "1" }) });
+  const headSeries = get(get(status, "headStats"), "numSeries");
+  if (typeof headSeries !== "number") throw unexpected(path);
+  return headSeries;
 }
 
 interface Loads {
   scraped?: number;
   postRelabel?: number;
+  added?: number;
 }
 
 /** The load samples by the labels of their target. */
@@ -56,8 +65,10 @@ function loadsOf(data: unknown): Map<string, Loads> {
     const key = labels.without([METRIC_NAME]).key();
     let entry = loads.get(key);
     if (entry === undefined) loads.set(key, (entry = {}));
-    if (labels.get(METRIC_NAME) === SCRAPED) entry.scraped = number;
-    else entry.postRelabel = number;
+    const name = labels.get(METRIC_NAME);
+    if (name === SCRAPED) entry.scraped = number;
+    else if (name === POST_RELABEL) entry.postRelabel = number;
+    else entry.added = number;
   }
   return loads;
 }
@@ -77,6 +88,7 @@ function targetViews(data: unknown, loads: ReadonlyMap<string, Loads>): Map<stri
       lastDurationMs: Number(get(target, "lastScrapeDuration") ?? 0) * 1000,
       seriesScraped: load?.scraped,
       seriesPostRelabel: load?.postRelabel,
+      seriesAdded: load?.added,
     });
   }
   return views;

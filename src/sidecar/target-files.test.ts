@@ -42,6 +42,24 @@ describe("printTargets", () => {
   });
 });
 
+describe("printTargets for the proxy", () => {
+  it("adds what the proxy tells targets apart by, and makes the request plain", () => {
+    const secure = {
+      ...target("12", { __address__: "a:1", __scheme__: "https", __param_module: "m", job: "j" }),
+      url: "https://a:1/metrics?module=m",
+    };
+    const [group] = JSON.parse(printTargets([secure], "proxy")) as {
+      labels: Record<string, string>;
+    }[];
+    const { labels } = group!;
+    assert.equal(labels["__scheme__"], "http");
+    assert.equal(labels["__param_module"], "m");
+    assert.equal(labels["__param__hash"], "12");
+    assert.equal(labels["__param__jobName"], "j");
+    assert.equal(labels["__param__scheme"], "https");
+  });
+});
+
 describe("targetsFileName", () => {
   it("is a plain file name, different for different jobs", () => {
     const names = ["a/b", "a_b", "a*b", "..", "", "x".repeat(500), "ü"].map(targetsFileName);

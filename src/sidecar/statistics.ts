@@ -1,0 +1,98 @@
+import type { TargetStatus } from "../scrape/scrape-loop.ts";
+import { type MetricCount, MetricCounts } from "./metric-counts.ts";
+import type { PrometheusClient } from "./prometheus-client.ts";
+import type { ProxiedTarget } from "./proxied-target.ts";
+
+/** Kvass's `Statistics` of a job: what its last scrapes brought, before and after metric_relabel_configs. */
+export interface JobStatistics {
+  readonly scrapedTotal: number;
+  readonly total: number;
+  readonly metricsTotal: Readonly<Record<string, MetricCount>>;
+}
+
+/** What of a job is wanted: a part of its name, and whether metric by metric. */
+export interface StatisticsQuery {
+  readonly job: string;
+  readonly withMetrics: boolean;
+}
+
+/** By job; jobs without targets are not there. */
+export function proxyStatistics(
+  targets: Iterable<ProxiedTarget>,
+  { job, withMetrics }: StatisticsQuery,
+): Map<string, JobStatistics> {
+  const chosen = [...targets].filter(({ target }) => target.job.includes(job));
+  return statisticsOf(
+    chosen.map((target) => target.status()),
+    (name) => {
+      const counts = new MetricCounts();
+      if (!withMetrics) return counts;
+      for (const each of chosen) if (each.target.job === name) each.counter.addMetrics(counts);
+      return counts;
+    },
+  );
+}
+
+/** With direct delivery Prometheus is asked; what relabelling dropped it does not know by metric. */
+export async function directStatistics(
+  statuses: readonly TargetStatus[],
+  { job, withMetrics }: StatisticsQuery,
+  client: PrometheusClient,
+): Promise<Map<string, JobStatistics>> {
+  const chosen = statuses.filter(({ target }) => target.job.includes(job));
+  const counts = new Map<string, MetricCounts>();
+  if (withMetrics && chosen.length > 0) {
+    const parameters = new URLSearchParams({ query: 'count by (job, __name__) ({job!=""})' });
+    for (const { job: label, metric, count } of samplesOf(
+      await client.ask("/api/v1/query", { parameters }),
+    )) {
+      let known = counts.get(label);
+      if (known === undefined) counts.set(label, (known = new MetricCounts()));
+      known.add(metric, { total: count, scraped: count });
+    }
+  }
+  return statisticsOf(chosen, (name) => counts.get(name) ?? new MetricCounts());
+}
+
+function statisticsOf(
+  statuses: readonly TargetStatus[],
+  metrics: (job: string) => MetricCounts,
+): Map<string, JobStatistics> {
+  const jobs = new Map<string, { scrapedTotal: number; total: number }>();
+  for (const { target, seriesPostRelabel, seriesScraped } of statuses) {
+    const known = jobs.get(target.job) ?? { scrapedTotal: 0, total: 0 };
+    known.scrapedTotal += seriesPostRelabel;
+    known.total += seriesScraped;
+    jobs.set(target.job, known);
+  }
+  return new Map(
+    [...jobs].map(([job, totals]) => {
+      const metricsTotal = Object.create(null) as Record<string, MetricCount>;
+      for (const [name, count] of metrics(job)) metricsTotal[name] = count;
+      return [job, { ...totals, metricsTotal }];
+    }),
+  );
+}
+
+function* samplesOf(data: unknown): Generator<{ job: string; metric: string; count: number }> {
+  const result = get(data, "result");
+  for (const sample of Array.isArray(result) ? result : []) {
+    const labels = get(sample, "metric");
+    const value = get(sample, "value");
+    yield {
+      job: text(get(labels, "job")),
+      metric: text(get(labels, "__name__")),
+      count: Number(Array.isArray(value) ? value[1] : 0),
+    };
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function get(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
+}
