@@ -46,13 +46,9 @@ export const NO_LOAD: Load = {
  * Fractions are whole 1024ths, so that sums are exact and do not depend on the order of their parts.
  */
 export function costOf(load: Load): Load {
-  return {
-    series: Math.round(load.series) + REPORT_SERIES + formerSeries(load),
-    rawSeries: Math.round(load.rawSeries),
-    samplesPerSecond: Math.round(load.samplesPerSecond * 1024) / 1024,
-    bodyBytesPerSecond: Math.round(load.bodyBytesPerSecond),
-    newSeriesPerHour: Math.round(load.newSeriesPerHour),
-  };
+  const cost: Tally = { ...NO_LOAD };
+  addCost(cost, load, 1);
+  return cost;
 }
 
 /** Series that the target has exposed and exposes no more, and that are still in the head. */
@@ -76,13 +72,30 @@ export function isOversized(cost: Load, limits: Limits): boolean {
   return !fits(NO_LOAD, cost, limits);
 }
 
+/** `isOversized(costOf(load), limits)`, for every target of every plan. */
+export function isTooBig(load: Load, limits: Limits): boolean {
+  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
+  // Fast path: far below every limit, where roundings cannot matter.
+  const isSmall =
+    (maxHeadSeries === 0 || headCostOf(load) <= maxHeadSeries) &&
+    load.rawSeries < maxProcessSeries &&
+    (maxSamplesPerSecond === 0 || load.samplesPerSecond < maxSamplesPerSecond - 1);
+  return !isSmall && isOversized(costOf(load), limits);
+}
+
 /** The fullest dimension: 0 is empty, 1 is at the limit. */
 export function utilisation(used: Load, limits: Limits): number {
+  return utilisationWith(used, NO_LOAD, limits);
+}
+
+/** The same with `cost` added. */
+export function utilisationWith(used: Load, cost: Load, limits: Limits): number {
   const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
+  const samples = used.samplesPerSecond + cost.samplesPerSecond;
   return Math.max(
-    maxHeadSeries === 0 ? 0 : used.series / maxHeadSeries,
-    used.rawSeries / maxProcessSeries,
-    maxSamplesPerSecond === 0 ? 0 : used.samplesPerSecond / maxSamplesPerSecond,
+    maxHeadSeries === 0 ? 0 : (used.series + cost.series) / maxHeadSeries,
+    (used.rawSeries + cost.rawSeries) / maxProcessSeries,
+    maxSamplesPerSecond === 0 ? 0 : samples / maxSamplesPerSecond,
   );
 }
 
@@ -95,16 +108,6 @@ export function scaleLimits(limits: Limits, share: number): Limits {
   };
 }
 
-export function subtract(a: Load, b: Load): Load {
-  return {
-    series: a.series - b.series,
-    rawSeries: a.rawSeries - b.rawSeries,
-    samplesPerSecond: a.samplesPerSecond - b.samplesPerSecond,
-    bodyBytesPerSecond: a.bodyBytesPerSecond - b.bodyBytesPerSecond,
-    newSeriesPerHour: a.newSeriesPerHour - b.newSeriesPerHour,
-  };
-}
-
 export function add(a: Load, b: Load): Load {
   return {
     series: a.series + b.series,
@@ -113,6 +116,34 @@ export function add(a: Load, b: Load): Load {
     bodyBytesPerSecond: a.bodyBytesPerSecond + b.bodyBytesPerSecond,
     newSeriesPerHour: a.newSeriesPerHour + b.newSeriesPerHour,
   };
+}
+
+/** What goes when `cost` leaves: `fits(carried, negate(cost), limits)` asks whether the rest fits. */
+export function negate(cost: Load): Load {
+  return {
+    series: -cost.series,
+    rawSeries: -cost.rawSeries,
+    samplesPerSecond: -cost.samplesPerSecond,
+    bodyBytesPerSecond: -cost.bodyBytesPerSecond,
+    newSeriesPerHour: -cost.newSeriesPerHour,
+  };
+}
+
+/** A sum of costs that is changed in place: a plan adds up 100,000 of them. */
+export type Tally = { -readonly [Dimension in keyof Load]: Load[Dimension] };
+
+/** Adds what `times` targets with `load` cost; -1 takes one away. */
+export function addCost(tally: Tally, load: Load, times: 1 | -1): void {
+  tally.series += times * headCostOf(load);
+  tally.rawSeries += times * Math.round(load.rawSeries);
+  tally.samplesPerSecond += (times * Math.round(load.samplesPerSecond * 1024)) / 1024;
+  tally.bodyBytesPerSecond += times * Math.round(load.bodyBytesPerSecond);
+  tally.newSeriesPerHour += times * Math.round(load.newSeriesPerHour);
+}
+
+/** `costOf(load).series`. */
+export function headCostOf(load: Load): number {
+  return Math.round(load.series) + REPORT_SERIES + formerSeries(load);
 }
 
 /** The median in each dimension, or undefined for no loads. The lower middle of an even count. */

@@ -1,55 +1,40 @@
-import { compareText } from "../base/text.ts";
-import {
-  add,
-  costOf,
-  fits,
-  isOversized,
-  type Limits,
-  type Load,
-  NO_LOAD,
-  scaleLimits,
-} from "./load.ts";
-import type { PlanState, WorkingShard } from "./plan-state.ts";
+import { formatDuration } from "../base/units.ts";
+import { add, costOf, fits, isOversized, type Limits, type Load, NO_LOAD } from "./load.ts";
+import { shardsToFollow } from "./plan-follow.ts";
+import { byHash, type PlanState, type Wanted, type WorkingShard } from "./plan-state.ts";
+import { count } from "./plan-text.ts";
 
 /**
  * How many shards there are to be. Up: exactly as many as the targets without room fill, each new shard taking at least
  * one of them, counting shards that were asked for and have not come up yet. Down: only at the tail, only empty shards,
  * never as a side effect of what happens to be reachable.
  */
-
-/** A target that no shard has room for; `isOwned` when a full shard still scrapes it. */
-export interface Wanted {
-  readonly hash: string;
-  readonly job: string;
-  readonly url: string;
-  readonly load: Load;
-  readonly isOwned: boolean;
-}
-
-/** Draining a shard may fill the others only so far, so that the next small growth does not bring it back. */
-const DRAIN_FILL = 0.8;
-
 export function planScale(state: PlanState, wanted: readonly Wanted[]): number {
   const { minShards, maxShards } = state.options;
   const { desiredShards } = state.observed;
-  if (wanted.length > 0) return scaleUp(state, wanted);
-  if (desiredShards < minShards) {
-    const reason = `fewer than the minimum of ${minShards}`;
-    state.decide({ kind: "scale-up", reason: scaleText(desiredShards, minShards, reason) });
-    return minShards;
+  const followed = Math.min(shardsToFollow(state.observed), maxShards);
+  const fewest = Math.max(minShards, followed);
+  if (wanted.length > 0) return Math.max(scaleUp(state, wanted), fewest);
+  if (desiredShards < fewest) {
+    const reason =
+      fewest === minShards
+        ? `fewer than the minimum of ${minShards}`
+        : `the leading group has targets on ${fewest}`;
+    state.decide({ kind: "scale-up", reason: scaleText(desiredShards, fewest, reason) });
+    return fewest;
   }
-  const mayShrink = state.options.maxIdleTimeMs !== 0 || desiredShards > maxShards;
-  return mayShrink ? scaleDown(state) : desiredShards;
+  return state.mayShrink ? scaleDown(state, fewest) : desiredShards;
 }
 
-function scaleUp(state: PlanState, wanted: readonly Wanted[]): number {
+function scaleUp(state: PlanState, all: readonly Wanted[]): number {
   const { limits, minShards, maxShards } = state.options;
   const { desiredShards } = state.observed;
+  const wanted = all.filter(({ isOwned }) => !(isOwned && coolsAfterScaleDown(state)));
   const missing = Math.max(0, desiredShards - state.shards.length);
   // Room that is expected back: shards that start, are unreachable for a moment or disagree with the configuration.
   const expected = state.shards
-    .filter((shard) => !shard.isReady && !state.isExpired(shard.observed))
-    .map((shard) => (shard.assignments.size === 0 ? NO_LOAD : shard.used));
+    .filter((shard) => !shard.isReady && !shard.isDraining && !state.isExpired(shard.observed))
+    .map((shard) => (shard.count === 0 ? NO_LOAD : { ...shard.used }));
   const open = [...expected, ...Array.from({ length: missing }, () => NO_LOAD)];
   const most = Math.max(0, maxShards - desiredShards);
   const packed = packNew(wanted, { limits, open, most });
@@ -66,7 +51,17 @@ function scaleUp(state: PlanState, wanted: readonly Wanted[]): number {
       : "waits for a shard to come up";
     state.conditions.push({ kind: "unassigned", hash, job, url, reason });
   }
+  if (wanted.length < all.length) {
+    const late = count(all.length - wanted.length, "target");
+    const reason = `${late} should leave full shards, but shards were removed less than ${formatDuration(state.options.scaleUpCooldownMs)} ago`;
+    state.conditions.push({ kind: "wait", reason });
+  }
   return scale;
+}
+
+function coolsAfterScaleDown({ observed, options, nowMs }: PlanState): boolean {
+  const { lastScaleDownMs } = observed;
+  return lastScaleDownMs !== undefined && nowMs - lastScaleDownMs < options.scaleUpCooldownMs;
 }
 
 /** First fit of `wanted` into the shards of `open` (what each carries) and then at most `most` new ones. */
@@ -76,9 +71,7 @@ function packNew(
 ): { added: number; homeless: ReadonlySet<string> } {
   const bins: Load[] = [...room.open];
   const homeless = new Set<string>();
-  const sorted = [...wanted].sort(
-    (a, b) => b.load.series - a.load.series || compareText(a.hash, b.hash),
-  );
+  const sorted = [...wanted].sort((a, b) => b.load.series - a.load.series || byHash(a, b));
   for (const { hash, load } of sorted) {
     const cost = costOf(load);
     const alone = isOversized(cost, room.limits);
@@ -90,61 +83,47 @@ function packNew(
   return { added: bins.length - room.open.length, homeless };
 }
 
-function scaleDown(state: PlanState): number {
-  const { minShards, maxShards, maxIdleTimeMs } = state.options;
+function scaleDown(state: PlanState, fewest: number): number {
   const { desiredShards } = state.observed;
-  const isSteady =
-    state.shards.length === desiredShards && state.shards.every((shard) => shard.isReady);
-  if (!isSteady) return desiredShards;
+  if (!state.isSteady) return desiredShards;
   let scale = desiredShards;
-  while (scale > minShards) {
+  while (scale > fewest) {
     const tail = state.shards[scale - 1]!;
-    const idleSinceMs = tail.observed.idleSinceMs;
-    if (tail.assignments.size > 0 || idleSinceMs === undefined) break;
-    if (scale <= maxShards && state.nowMs - idleSinceMs < maxIdleTimeMs) break;
-    scale--;
+    const kept = whyKept(state, tail, scale);
+    if (kept === undefined) {
+      scale--;
+      continue;
+    }
+    if (kept !== "") state.conditions.push({ kind: "wait", from: tail.id, reason: kept });
+    break;
   }
   if (scale < desiredShards) {
     const reason = "the last shards have been empty for long enough";
     state.decide({ kind: "scale-down", reason: scaleText(desiredShards, scale, reason) });
-  } else if (scale > Math.max(minShards, 1)) drainTail(state, state.shards[scale - 1]!);
+  }
   return scale;
 }
 
-/** Moves all of the tail shard's targets to lower ordinals, or none. */
-function drainTail(state: PlanState, tail: WorkingShard): void {
-  const targets = [...tail.assignments.values()].sort(
-    (a, b) => b.load.series - a.load.series || compareText(a.hash, b.hash),
-  );
-  const isMovable = targets.every(
-    ({ hash, state: stage }) =>
-      stage === "normal" && state.targets.has(hash) && state.owners.get(hash)?.length === 1,
-  );
-  if (targets.length === 0 || !isMovable) return;
-  const limits = scaleLimits(state.options.limits, DRAIN_FILL);
-  const lower = state.shards.filter((shard) => shard !== tail);
-  const used = lower.map((shard) => shard.used);
-  const places: WorkingShard[] = [];
-  for (const { load } of targets) {
-    const at = used.findIndex((each) => fits(each, costOf(load), limits));
-    if (at < 0) return;
-    used[at] = add(used[at]!, costOf(load));
-    places.push(lower[at]!);
+/** Why the last of `scale` shards is not removed: undefined when it is, "" when there is nothing to say about it. */
+function whyKept(state: PlanState, tail: WorkingShard, scale: number): string | undefined {
+  const { maxShards, maxIdleTimeMs, scaleDownCooldownMs } = state.options;
+  const { idleSinceMs, dataUntilMs } = tail.observed;
+  const isBeyond = scale > maxShards;
+  if (tail.count > 0) {
+    if (!isBeyond || tail.leavingCount > 0) return "";
+    return `it is beyond the maximum of ${count(maxShards, "shard")}, but its ${count(tail.stableCount, "target")} cannot all go to the others now`;
   }
-  for (const [i, entry] of targets.entries()) {
-    const { hash, job, url, load } = entry;
-    const place = places[i]!;
-    entry.state = "in_transfer";
-    state.assign({ hash, job, url, load }, place);
-    const reason = `${tail.id} is not needed: its targets fit on the others`;
-    state.decide({ kind: "move", hash, job, url, from: tail.id, to: place.id, reason });
-  }
+  if (idleSinceMs === undefined) return "";
+  if (!isBeyond && state.nowMs - idleSinceMs < maxIdleTimeMs) return "";
+  if (!isBeyond && state.isCoolingDown)
+    return `it is empty, but more shards were asked for less than ${formatDuration(scaleDownCooldownMs)} ago`;
+  if (dataUntilMs === undefined || dataUntilMs <= state.nowMs) return undefined;
+  const until = Number.isFinite(dataUntilMs)
+    ? `until ${new Date(dataUntilMs).toISOString()} it alone has samples that are neither uploaded nor expired`
+    : "it alone has samples that are not uploaded yet";
+  return `it is empty, but ${until}`;
 }
 
 function scaleText(from: number, to: number, reason: string): string {
   return `from ${from} to ${to}: ${reason}`;
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

@@ -1,3 +1,4 @@
+import { costOf, formerSeries, type Limits, type Load } from "./load.ts";
 import type { Decision, Plan } from "./plan-types.ts";
 
 /**
@@ -34,10 +35,37 @@ export function printPlan(plan: Plan): string {
 /** `assign http://a/metrics (job m) to shard-0: reason`. */
 export function printDecision(decision: Decision): string {
   const { kind, url, job, from, to, reason } = decision;
+  // About a shard that stays where it is.
+  if (kind === "drain" || kind === "wait")
+    return `${kind}${from === undefined ? "" : ` ${from}`}: ${reason}`;
   let text: string = kind;
   if (url !== undefined) text += ` ${url} (job ${job})`;
   else if (job !== undefined) text += ` job ${job}`;
   if (from !== undefined) text += ` from ${from}`;
   if (to !== undefined) text += ` to ${to}`;
   return `${text}: ${reason}`;
+}
+
+/** `1105 series (600 of them former ones), 7 samples a second`: what the limits that are on look at. */
+export function sizeText(load: Load, { maxSamplesPerSecond }: Limits): string {
+  const cost = costOf(load);
+  const former = formerSeries(load);
+  const notes: string[] = [];
+  if (former > 0) notes.push(`${former} of them former ones`);
+  if (cost.rawSeries > cost.series) notes.push(`${cost.rawSeries} before relabelling`);
+  const samples =
+    maxSamplesPerSecond === 0 ? "" : `, ${Math.round(cost.samplesPerSecond)} samples a second`;
+  return `${cost.series} series${notes.length > 0 ? ` (${notes.join(", ")})` : ""}${samples}`;
+}
+
+export function limitText(limits: Limits): string {
+  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
+  const head = maxHeadSeries === 0 ? "" : `${maxHeadSeries} head series and `;
+  const samples = maxSamplesPerSecond === 0 ? "" : ` and ${maxSamplesPerSecond} samples a second`;
+  return `${head}${maxProcessSeries} processed series${samples}`;
+}
+
+/** `1 target`, `2 targets`. */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

@@ -62,6 +62,11 @@ export interface ObservedShard {
   readonly headSeries: number;
   /** Since when it has had no targets, ms. */
   readonly idleSinceMs: number | undefined;
+  /**
+   * Until when it alone has samples that are wanted, ms: they are neither uploaded nor expired. 0 when there are none,
+   * `Infinity` when only an upload will end it. Undefined when nobody knows: then its idle time alone decides.
+   */
+  readonly dataUntilMs?: number | undefined;
   /** As last reported; for a `lost` shard the list it had. */
   readonly assignments: readonly ObservedAssignment[];
 }
@@ -74,6 +79,16 @@ export interface Observed {
   readonly shards: readonly ObservedShard[];
   /** How many shards the driver was last asked for: the base of every scale decision. */
   readonly desiredShards: number;
+  /** When more or fewer shards were last asked for, ms; undefined when that is not known. */
+  readonly lastScaleUpMs?: number | undefined;
+  readonly lastScaleDownMs?: number | undefined;
+  /** Ids of shards that the operator wants to be empty: they get nothing, and their targets leave. */
+  readonly drainShards?: ReadonlySet<string>;
+  /**
+   * For a replica group that follows another one: on which ordinal that one has each target (`referenceOf`). The group
+   * then puts the same targets on the same ordinals and does not shed, rebalance or drain by itself.
+   */
+  readonly reference?: ReadonlyMap<string, number>;
 }
 
 export interface PlanOptions {
@@ -81,8 +96,28 @@ export interface PlanOptions {
   /** Fewest and most shards (`--shard.min-shard`, `--shard.max-shard`). */
   readonly minShards: number;
   readonly maxShards: number;
-  /** How long a tail shard is empty before it is removed; 0 never removes and spreads instead of packing. */
+  /** How long a tail shard is empty before it is removed; 0 never removes (`--shard.max-idle-time`). */
   readonly maxIdleTimeMs: number;
+  /**
+   * `spread`: to the emptiest shard · `pack`: to the first one with room, so that the last ones become empty · `auto`:
+   * packs when shards may be removed, else spreads, as Kvass does (`--shard.placement`).
+   */
+  readonly placement: "auto" | "spread" | "pack";
+  /**
+   * The share of its limits that a shard is filled to while others have room, 0 to 1: placement prefers shards below it,
+   * rebalancing and draining do not go beyond it (`--shard.target-utilisation`). The rest is for growth: a further shard
+   * is only asked for when the limits themselves are reached, and targets only leave a shard that is well above them.
+   */
+  readonly targetUtilisation: number;
+  /** Targets that change shards at the same time, and moves begun in one plan. Overload and loss do not wait for them. */
+  readonly maxMoves: number;
+  readonly maxMovesPerCycle: number;
+  /** How long a target stays where it was put before it is moved for balance or alignment. */
+  readonly moveCooldownMs: number;
+  /** How long after more shards were asked for none is drained or removed. */
+  readonly scaleDownCooldownMs: number;
+  /** How long after shards were removed none is added for targets that are scraped where they are. */
+  readonly scaleUpCooldownMs: number;
   /** How long a shard may be lost before its targets go elsewhere. */
   readonly failoverGraceMs: number;
   /** Successful scrapes by the new owner before the old one lets go. */
@@ -98,6 +133,13 @@ export const DEFAULT_PLAN_OPTIONS: PlanOptions = {
   minShards: 0,
   maxShards: 999_999,
   maxIdleTimeMs: 0,
+  placement: "auto",
+  targetUtilisation: 0.85,
+  maxMoves: 200,
+  maxMovesPerCycle: 50,
+  moveCooldownMs: 120_000,
+  scaleDownCooldownMs: 300_000,
+  scaleUpCooldownMs: 60_000,
   failoverGraceMs: 60_000,
   transferScrapes: 1,
   rollbackScrapes: 3,
@@ -114,6 +156,8 @@ export type DecisionKind =
   | "hold" // discovery is not believed: targets stay
   | "too-big" // more than a whole shard's limit: gets a shard of its own
   | "unassigned" // no place now
+  | "drain" // a shard is emptied
+  | "wait" // a change of scale is due, and something has to happen first
   | "scale-up"
   | "scale-down";
 
@@ -150,6 +194,6 @@ export interface Plan {
   readonly scale: number;
   /** Changes first asked for in this plan, in the order they were made. */
   readonly decisions: readonly Decision[];
-  /** What stands as it is though somebody may want it otherwise: unassigned, oversized and held targets. */
+  /** What stands as it is though somebody may want it otherwise: targets without a place, shards that are kept. */
   readonly conditions: readonly Decision[];
 }

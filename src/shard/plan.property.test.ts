@@ -34,6 +34,13 @@ const optionsArbitrary: fc.Arbitrary<PlanOptions> = fc
     minShards: fc.integer({ min: 0, max: 3 }),
     maxShards: fc.constantFrom(4, 8, 999_999),
     maxIdleTimeMs: fc.constantFrom(0, 20_000),
+    placement: fc.constantFrom("auto", "spread", "pack"),
+    targetUtilisation: fc.constantFrom(0.5, 0.85, 1),
+    maxMoves: fc.constantFrom(3, 200),
+    maxMovesPerCycle: fc.constantFrom(2, 50),
+    moveCooldownMs: fc.constantFrom(0, 20_000),
+    scaleDownCooldownMs: fc.constantFrom(0, 30_000),
+    scaleUpCooldownMs: fc.constantFrom(0, 30_000),
   })
   .map(({ maxHeadSeries, maxProcessSeries, maxSamplesPerSecond, ...rest }) => ({
     ...DEFAULT_PLAN_OPTIONS,
@@ -83,8 +90,14 @@ const observedArbitrary: fc.Arbitrary<Observed> = fc
     shards: fc.array(shardArbitrary, { maxLength: 6 }),
     missing: fc.integer({ min: 0, max: 2 }),
     heldJobs: fc.constantFrom([], [], ["x"]),
+    drained: fc.constantFrom([], [], [], ["shard-0"], ["shard-1", "shard-4"]),
+    reference: fc.option(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }).map(String), fc.nat({ max: 5 }))),
+      { nil: undefined, freq: 2 },
+    ),
+    scaledMs: fc.option(fc.integer({ min: NOW_MS - 60_000, max: NOW_MS }), { nil: undefined }),
   })
-  .map(({ targets, shards, missing, heldJobs }) => ({
+  .map(({ targets, shards, missing, heldJobs, drained, reference, scaledMs }) => ({
     targets: targets.map(({ hash, job, explored, load }): ObservedTarget => ({
       hash,
       job,
@@ -101,6 +114,10 @@ const observedArbitrary: fc.Arbitrary<Observed> = fc
       idleSinceMs: shard.assignments.length === 0 ? NOW_MS - 60_000 : undefined,
     })),
     desiredShards: shards.length + missing,
+    drainShards: new Set(drained),
+    ...(reference !== undefined && { reference: new Map(reference) }),
+    lastScaleUpMs: scaledMs,
+    lastScaleDownMs: scaledMs,
   }));
 
 /** Where each hash has a stable owner among the shards whose lists the plan writes. */
@@ -124,24 +141,53 @@ function assertWithinLimits(observed: Observed, made: Plan, limits: Limits): voi
   }
 }
 
+/** Shards that the operator drains keep what they have at most. */
+function assertNothingForDrained(observed: Observed, made: Plan): void {
+  for (const { id, assignments } of made.shards) {
+    if (!observed.drainShards?.has(id)) continue;
+    const had = new Set(
+      observed.shards.find((each) => each.id === id)!.assignments.map((a) => a.hash),
+    );
+    for (const { hash } of assignments)
+      assert.ok(had.has(hash), `${id} is drained and got ${hash}`);
+  }
+}
+
+/** The same state, told in another order. */
+function permuted(observed: Observed): Observed {
+  return {
+    ...observed,
+    targets: observed.targets.toReversed(),
+    shards: observed.shards
+      .toReversed()
+      .map((shard) => ({ ...shard, assignments: shard.assignments.toReversed() })),
+  };
+}
+
 test("no plan makes two stable owners, overfills a shard or asks for shards without need", () => {
   fc.assert(
     fc.property(observedArbitrary, optionsArbitrary, (observed, options) => {
       const made = plan(observed, options, NOW_MS);
       for (const [hash, owners] of stableOwners(made))
         assert.equal(owners.length, 1, `${hash} is owned by ${owners.join(", ")}`);
-      assertWithinLimits(observed, made, options.limits);
+      // A group that follows another one puts targets where they are to be, full or not.
+      if (observed.reference === undefined) assertWithinLimits(observed, made, options.limits);
+      assertNothingForDrained(observed, made);
       const ceiling = Math.max(observed.desiredShards, options.maxShards, options.minShards);
       assert.ok(made.scale <= ceiling);
       const most = observed.targets.length + observed.shards.flatMap((s) => s.assignments).length;
-      assert.ok(made.scale <= Math.max(observed.desiredShards + most, options.minShards));
+      const followed = Math.max(0, ...[...(observed.reference?.values() ?? [])].map((o) => o + 1));
+      assert.ok(made.scale <= Math.max(observed.desiredShards + most, options.minShards, followed));
       // Fewer shards only when those at the end are empty.
       for (const { id, assignments } of made.shards) {
         const ordinal = Number(id.slice("shard-".length));
         if (ordinal >= made.scale && ordinal < observed.desiredShards)
           assert.equal(assignments.length, 0);
       }
-      assert.deepEqual(plan(observed, options, NOW_MS), made, "the same input, another plan");
+      const text = JSON.stringify(made);
+      assert.equal(JSON.stringify(plan(observed, options, NOW_MS)), text, "another plan");
+      const turned = JSON.stringify(plan(permuted(observed), options, NOW_MS));
+      assert.equal(turned, text, "the plan depends on the order of its input");
     }),
     { numRuns: 1500 },
   );
@@ -205,10 +251,11 @@ test("applied plans settle: each target has one owner, nothing more is decided, 
         ]),
       );
       let observed: Observed = { ...start, heldJobs: new Set() };
+      delete (observed as { reference?: unknown }).reference;
       let nowMs = NOW_MS;
       let made = plan(observed, unbounded, nowMs);
       let quiet = 0;
-      for (let cycle = 0; cycle < 60 && quiet < 6; cycle++) {
+      for (let cycle = 0; cycle < 200 && quiet < 6; cycle++) {
         observed = applied(observed, made, truth, nowMs);
         nowMs += CYCLE_MS;
         made = plan(observed, unbounded, nowMs);
@@ -224,6 +271,7 @@ test("applied plans settle: each target has one owner, nothing more is decided, 
           assignments.length <= 1 ||
           total.series <= 1.1 * (options.limits.maxHeadSeries || Infinity);
         assert.ok(isSmall, `${id} stays over its limit with ${total.series} series`);
+        if (start.drainShards?.has(id)) assert.equal(assignments.length, 0, `${id} is not drained`);
       }
     }),
     { numRuns: 400 },

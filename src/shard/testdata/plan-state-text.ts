@@ -13,12 +13,16 @@ import type {
  * The planner's input as text, one thing a line; times are seconds:
  *
  *     limits head=30000 process=1000000 samples=5000
- *     options idle=10 min=1 max=4 grace=60 alleviate=off
+ *     options idle=10 min=1 max=4 grace=60 alleviate=off placement=pack target=85 moves=200 per-cycle=50 rest=120
+ *     options down-cooldown=300 up-cooldown=60     (on the same line as the others)
  *     now 1000
  *     desired 2
  *     hold job
+ *     drain shard-1
+ *     scaled up=990 down=900                       (when more or fewer shards were last asked for)
+ *     reference a=0 b=1                            (the ordinals of the leading group)
  *     target a job=m series=100 raw=200 samples=5.5 churn=20     (raw defaults to series; `pending` or `failed` instead of a size)
- *     shard 0 ready head=200 seen=990 idle=900
+ *     shard 0 ready head=200 seen=990 idle=900 data=2000
  *       a series=100 raw=200 in_transfer at=500 scrapes=3 good=3 down      (on the shard above)
  */
 export function parsePlanState(text: string): {
@@ -30,6 +34,9 @@ export function parsePlanState(text: string): {
   let nowMs = 1_000_000;
   let desired: number | undefined;
   const heldJobs = new Set<string>();
+  const drainShards = new Set<string>();
+  const reference = new Map<string, number>();
+  let scaled: Pick<Observed, "lastScaleUpMs" | "lastScaleDownMs"> = {};
   const targets: ObservedTarget[] = [];
   const shards: (ObservedShard & { assignments: ObservedAssignment[] })[] = [];
   for (const line of text.split("\n")) {
@@ -82,6 +89,18 @@ export function parsePlanState(text: string): {
           maxShards: number("max", 999_999),
           failoverGraceMs: number("grace", 60) * 1000,
           disableAlleviate: value("alleviate") === "off",
+          placement:
+            value("placement") === "pack"
+              ? "pack"
+              : value("placement") === "spread"
+                ? "spread"
+                : "auto",
+          targetUtilisation: number("target", 85) / 100,
+          maxMoves: number("moves", DEFAULT_PLAN_OPTIONS.maxMoves),
+          maxMovesPerCycle: number("per-cycle", DEFAULT_PLAN_OPTIONS.maxMovesPerCycle),
+          moveCooldownMs: number("rest", 120) * 1000,
+          scaleDownCooldownMs: number("down-cooldown", 300) * 1000,
+          scaleUpCooldownMs: number("up-cooldown", 60) * 1000,
         };
         break;
       case "now":
@@ -92,6 +111,19 @@ export function parsePlanState(text: string): {
         break;
       case "hold":
         heldJobs.add(name);
+        break;
+      case "drain":
+        drainShards.add(name);
+        break;
+      case "reference":
+        for (const [hash = "", ordinal] of words.slice(1).map((word) => word.split("=")))
+          reference.set(hash, Number(ordinal));
+        break;
+      case "scaled":
+        scaled = {
+          ...(value("up") !== undefined && { lastScaleUpMs: number("up", 0) * 1000 }),
+          ...(value("down") !== undefined && { lastScaleDownMs: number("down", 0) * 1000 }),
+        };
         break;
       case "target":
         targets.push({
@@ -112,6 +144,7 @@ export function parsePlanState(text: string): {
           ordinal: Number(name),
           state: words[2] as ShardState,
           lastSeenMs: number("seen", nowMs / 1000) * 1000,
+          dataUntilMs: value("data") === undefined ? undefined : number("data", 0) * 1000,
           headSeries: number("head", 0),
           idleSinceMs: value("idle") === undefined ? undefined : number("idle", 0) * 1000,
           assignments: [],
@@ -122,7 +155,15 @@ export function parsePlanState(text: string): {
     }
   }
   return {
-    observed: { targets, heldJobs, shards, desiredShards: desired ?? shards.length },
+    observed: {
+      targets,
+      heldJobs,
+      shards,
+      desiredShards: desired ?? shards.length,
+      drainShards,
+      ...(reference.size > 0 && { reference }),
+      ...scaled,
+    },
     options,
     nowMs,
   };
