@@ -152,9 +152,11 @@ test("a dead shard's targets move after the grace, and come back without a secon
   assert.deepEqual(kinds(coordinator, id), ["rehome", "rehome"]);
   assert.equal(world.shards[0]!.list.length, 4);
   dead.isDown = false;
-  await world.turn(coordinator, 4);
-  assert.deepEqual([...world.owners().values()], [1, 1, 1, 1]);
-  assert.deepEqual(sizes(world), [4, 0]);
+  for (let i = 0; i < 12; i++) {
+    await world.turn(coordinator, 1);
+    assert.ok([...world.owners().values()].every((count) => count === 1) || i === 0);
+  }
+  assert.deepEqual(sizes(world), [2, 2], "it takes its share again");
 });
 
 test("discovery that fails or turns empty removes nothing until it has stood for the hold time", async () => {
@@ -340,6 +342,22 @@ test("replica groups have the same targets on the same ordinals, and fail by the
   dead.isDown = true;
   await world.turn(coordinator, 14);
   assert.deepEqual(listsOf(0), before, "a failure in one group moved targets of the other");
+  dead.isDown = false;
+  await world.turn(coordinator, 30);
+  assert.deepEqual(listsOf(1).slice(0, 3), before, "the groups are not aligned again");
+});
+
+test("a shard that is drained becomes empty, gets nothing, and fills again when it is not any more", async () => {
+  const world = worldOf([100, 100, 100, 100], 2);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 6);
+  assert.deepEqual(sizes(world), [2, 2]);
+  coordinator.drain(["shard-0"]);
+  await world.turn(coordinator, 20);
+  assert.deepEqual(sizes(world), [0, 4]);
+  coordinator.drain([]);
+  await world.turn(coordinator, 40);
+  assert.deepEqual(sizes(world), [2, 2]);
 });
 
 test("changedJobs names jobs whose discovery differs", () => {

@@ -12,6 +12,7 @@ import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts"
 import { DiscoveryHold, type JobTargets } from "./hold.ts";
 import type { Load } from "./load.ts";
 import { plan } from "./plan.ts";
+import { referenceOf } from "./plan-follow.ts";
 import { printDecision } from "./plan-text.ts";
 import type { Decision, Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
 import { figuresOf, type ShardFigures } from "./shard-figures.ts";
@@ -97,6 +98,8 @@ export class Coordinator {
   #config: PushedConfig;
   #groups: readonly GroupRecord[] = [];
   #jobs: readonly JobTargets[] = [];
+  /** Ids of shards that the operator wants to be empty. */
+  #draining: ReadonlySet<string> = new Set();
   #plan: Plan | undefined;
   #planTimeMs = 0;
   #observed: Observed | undefined;
@@ -143,6 +146,16 @@ export class Coordinator {
     for (const job of changedJobs) this.#hold.confirm(job, this.#deps.clock.now());
     for (const group of this.#groups) group.markStale();
     this.wake();
+  }
+
+  /** The shards with these ids, and no others, are to be empty: their targets move away, and they get none. */
+  drain(shardIds: Iterable<string>): void {
+    this.#draining = new Set(shardIds);
+    this.wake();
+  }
+
+  get draining(): ReadonlySet<string> {
+    return this.#draining;
   }
 
   /** Something happened that the next cycle should see soon. */
@@ -196,11 +209,14 @@ export class Coordinator {
     const [leading, ...others] = leadFirst(this.#groups);
     if (leading === undefined) return;
     const options = this.options.plan;
-    leading.plan = plan({ ...shared, ...shardsOf(leading) }, options, nowMs);
+    const example: Observed = { ...shared, ...shardsOf(leading) };
+    leading.plan = plan(example, options, nowMs);
+    const reference = referenceOf(leading.plan, example);
     for (const group of others) {
       // Every group has as many shards as the leading one, or more while its own failures need it.
       const minShards = Math.max(options.minShards, leading.plan.scale);
-      group.plan = plan({ ...shared, ...shardsOf(group) }, { ...options, minShards }, nowMs);
+      const observed = { ...shared, ...shardsOf(group), reference };
+      group.plan = plan(observed, { ...options, minShards }, nowMs);
     }
     this.#plan = leading.plan;
     this.#planTimeMs = nowMs;
@@ -217,7 +233,7 @@ export class Coordinator {
     this.log.forgetGone(this.#observed);
     const figures = this.#figures(shardsOf);
     this.history.record(figures, nowMs);
-    await this.#apply(epoch);
+    await this.#apply(epoch, nowMs);
     this.#metrics.shards(figures, options.limits);
     this.#metrics.cycle(made, { seconds: (clock.monotonic() - startedMs) / 1000, nowMs });
   }
@@ -313,7 +329,7 @@ export class Coordinator {
 
   #observe(): {
     shared: Pick<Observed, "targets" | "heldJobs">;
-    shardsOf: (group: GroupRecord) => Pick<Observed, "shards" | "desiredShards">;
+    shardsOf: (group: GroupRecord) => Omit<Observed, "targets" | "heldJobs">;
   } {
     const shards = new Map(
       this.#groups.map((group) => [group, group.shards.map((record) => record.observed())]),
@@ -340,7 +356,13 @@ export class Coordinator {
         targets: this.#observedTargets(known),
         heldJobs: this.#hold.heldJobs(this.#jobs, assigned, nowMs),
       },
-      shardsOf: (group) => ({ shards: shards.get(group)!, desiredShards: group.driver.desired }),
+      shardsOf: (group) => ({
+        shards: shards.get(group)!,
+        desiredShards: group.driver.desired,
+        lastScaleUpMs: group.lastScaleUpMs,
+        lastScaleDownMs: group.lastScaleDownMs,
+        drainShards: this.#draining,
+      }),
     };
   }
 
@@ -365,7 +387,7 @@ export class Coordinator {
     }
   }
 
-  async #apply(epoch: number): Promise<void> {
+  async #apply(epoch: number, nowMs: number): Promise<void> {
     const targets = new Map<string, Target>();
     for (const record of this.#shards())
       for (const [hash, { target }] of record.specs) targets.set(hash, target);
@@ -374,7 +396,7 @@ export class Coordinator {
     const scaled = await Promise.all(
       this.#groups.map(
         async (group) =>
-          group.plan !== undefined && (await group.apply(group.plan, { epoch, targets })),
+          group.plan !== undefined && (await group.apply(group.plan, { epoch, targets, nowMs })),
       ),
     );
     if (scaled.includes(true)) this.wake();

@@ -16,6 +16,9 @@ export class GroupRecord {
   readonly name: string;
   driver: ShardDriver;
   plan: Plan | undefined;
+  /** When this coordinator last asked for more or fewer shards. */
+  lastScaleUpMs: number | undefined;
+  lastScaleDownMs: number | undefined;
   readonly #deps: GroupRecordDependencies;
   readonly #records = new Map<string, ShardRecord>();
   /** Shards whose list must be sent though it looks the same: a reload may have changed intervals. */
@@ -72,7 +75,7 @@ export class GroupRecord {
   /** Brings the shards and their number to the plan; answers whether the number changed. Failures are logged. */
   async apply(
     made: Plan,
-    options: { epoch: number; targets: ReadonlyMap<string, Target> },
+    options: { epoch: number; targets: ReadonlyMap<string, Target>; nowMs: number },
   ): Promise<boolean> {
     const { logger } = this.#deps;
     await Promise.all(
@@ -90,6 +93,8 @@ export class GroupRecord {
     );
     const { driver } = this;
     if (made.scale === driver.desired) return false;
+    if (made.scale > driver.desired) this.lastScaleUpMs = options.nowMs;
+    else this.lastScaleDownMs = options.nowMs;
     try {
       await driver.scale(made.scale);
     } catch (error) {
