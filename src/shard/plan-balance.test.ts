@@ -67,7 +67,10 @@ describe("a shard that is added", () => {
     fleet.scale(4);
     fleet.settle(OPTIONS);
     const sizes = fleet.shards.map(({ assignments }) => assignments.size);
-    assert.deepEqual(sizes.sort(), [1, 1, 2, 2]);
+    assert.deepEqual(
+      sizes.sort((a, b) => a - b),
+      [1, 1, 2, 2],
+    );
     assert.equal(fleet.moves, 1);
   });
 });

@@ -29,7 +29,7 @@ export function referenceOf(plan: Plan, observed: Observed): Map<string, number>
 export function align(state: PlanState): void {
   for (const shard of state.shards) {
     if (!shard.isReady) continue;
-    for (const assignment of [...shard.assignments]) {
+    for (const assignment of Array.from(shard.assignments)) {
       if (state.movesLeft <= 0) return;
       const home = state.homeOf(assignment.hash);
       if (home === undefined || home === shard) continue;

@@ -7,7 +7,7 @@ import { ownersOf, type PlanState, type WorkingAssignment } from "./plan-state.t
 export function settleMoves(state: PlanState): void {
   for (const assignment of state.leaving)
     if (!assignment.isGone && assignment.slot.others.length === 0) keepOnlyOwner(state, assignment);
-  for (const slot of [...state.contested]) settleMove(state, ownersOf(slot));
+  for (const slot of Array.from(state.contested)) settleMove(state, ownersOf(slot));
 }
 
 function keepOnlyOwner(state: PlanState, assignment: WorkingAssignment): void {

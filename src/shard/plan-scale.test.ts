@@ -44,7 +44,7 @@ describe("growth", () => {
           }
           assert.deepEqual(
             [...fleet.owners().values()].map((owners) => owners.length),
-            [...Array.from({ length: others + 1 }, () => 1)],
+            Array.from({ length: others + 1 }, () => 1),
           );
         },
       ),
