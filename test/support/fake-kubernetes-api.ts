@@ -17,9 +17,12 @@ export class FakeApi {
   readonly #watches: FakeWatches;
   readonly #types: readonly FakeType[];
   readonly #snapshots = new Map<string, { items: FakeObject[]; version: number }>();
+  readonly #hasWatchLists: boolean;
   #snapshotCount = 0;
 
   constructor(parts: {
+    /** Lists that come as the first events of a watch. */
+    readonly hasWatchLists: boolean;
     readonly store: FakeStore;
     readonly watches: FakeWatches;
     readonly types: readonly FakeType[];
@@ -27,6 +30,7 @@ export class FakeApi {
     this.#store = parts.store;
     this.#watches = parts.watches;
     this.#types = parts.types;
+    this.#hasWatchLists = parts.hasWatchLists;
   }
 
   /** The pages of lists that are being read can no longer be gone on with. */
@@ -128,12 +132,19 @@ export class FakeApi {
   #watch(asked: ApiRequest, response: ServerResponse): void {
     const { type, query } = asked;
     const from = query.get("resourceVersion") ?? "";
+    const sendsInitialEvents = query.get("sendInitialEvents") === "true";
+    if (sendsInitialEvents && !this.#hasWatchLists)
+      throw new Refusal(
+        422,
+        "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch",
+      );
     response.writeHead(200, { "content-type": "application/json" });
     this.#watches.open({
       type,
       selection: asked,
       response,
-      fromVersion: from === "" || from === "0" ? undefined : Number(from),
+      fromVersion: from === "" || from === "0" || sendsInitialEvents ? undefined : Number(from),
+      marksInitialEvents: sendsInitialEvents,
       sendsBookmarks: ["1", "true"].includes(query.get("allowWatchBookmarks") ?? ""),
       timeoutSeconds: Number(query.get("timeoutSeconds") ?? 1800),
     });

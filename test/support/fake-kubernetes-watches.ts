@@ -8,6 +8,8 @@ interface WatchRequest {
   readonly response: ServerResponse;
   /** Undefined: everything that is there comes first. */
   readonly fromVersion: number | undefined;
+  /** A bookmark says where the first events end. */
+  readonly marksInitialEvents: boolean;
   readonly sendsBookmarks: boolean;
   readonly timeoutSeconds: number;
 }
@@ -58,12 +60,17 @@ export class FakeWatches {
       for (const object of store.list(type, selection)) send({ type: "ADDED", object });
     else for (const event of store.since(type, fromVersion, selection)) send(event);
     const unfollow = store.follow(type, selection, send);
-    const bookmark = (): void => {
+    const bookmark = (annotations?: Record<string, string>): void => {
       if (!sendsBookmarks) return;
       const apiVersion = type.group === "" ? type.version : `${type.group}/${type.version}`;
-      const metadata = { resourceVersion: String(store.version), creationTimestamp: null };
+      const metadata = {
+        resourceVersion: String(store.version),
+        creationTimestamp: null,
+        annotations,
+      };
       send({ type: "BOOKMARK", object: { kind: type.kind, apiVersion, metadata } });
     };
+    if (request.marksInitialEvents) bookmark({ "k8s.io/initial-events-end": "true" });
     const release = (): void => {
       unfollow();
       clearTimeout(timeout);
@@ -71,7 +78,7 @@ export class FakeWatches {
       this.#open.delete(watch);
     };
     const watch: Watch = {
-      bookmark,
+      bookmark: () => bookmark(),
       fail: (status) => {
         send({ type: "ERROR", object: status });
         watch.end("end");
@@ -89,7 +96,7 @@ export class FakeWatches {
     const interval =
       this.#bookmarkIntervalMs === undefined
         ? undefined
-        : setInterval(bookmark, this.#bookmarkIntervalMs);
+        : setInterval(() => bookmark(), this.#bookmarkIntervalMs);
     response.on("close", release);
     this.#open.add(watch);
     this.#opened.resolve();

@@ -29,9 +29,11 @@ export interface FakeKubernetesOptions {
   readonly statefulSets?: StatefulSetOptions;
   /** Milliseconds between bookmarks. Default: only when a watch ends, and by `sendBookmarks`. */
   readonly bookmarkIntervalMs?: number;
-  /** Default `v1.33.1`. */
+  /** Default `v1.33.1`. Those before 1.32 do not send lists as the first events of a watch. */
   readonly version?: string;
 }
+
+const DEFAULT_VERSION = "v1.33.1";
 
 /** What happens to requests that `matches` accepts, the next `times` of them (default 1). */
 export interface Fault {
@@ -66,7 +68,12 @@ export class FakeKubernetes {
     this.#options = options;
     this.#types = [...FAKE_TYPES, ...(options.types ?? [])];
     this.#watches = new FakeWatches(this.store, options.bookmarkIntervalMs);
-    this.#api = new FakeApi({ store: this.store, watches: this.#watches, types: this.#types });
+    this.#api = new FakeApi({
+      hasWatchLists: Number((options.version ?? DEFAULT_VERSION).split(".")[1]) >= 32,
+      store: this.store,
+      watches: this.#watches,
+      types: this.#types,
+    });
     const handle = (request: Request, response: Response): void =>
       void this.#handle(request, response).catch((error: unknown) =>
         response.destroy(error as Error),
@@ -187,7 +194,7 @@ export class FakeKubernetes {
     const url = new URL(request.url ?? "/", "http://fake");
     try {
       if (url.pathname === "/version") {
-        sendJson(response, 200, { gitVersion: this.#options.version ?? "v1.33.1" });
+        sendJson(response, 200, { gitVersion: this.#options.version ?? DEFAULT_VERSION });
         return;
       }
       const asked = parseRequest(this.#types, request.method ?? "GET", url);
