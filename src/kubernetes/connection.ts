@@ -84,7 +84,7 @@ export async function inClusterConnection(options: {
   const plain = plainHttpClient();
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${environment["KUBERNETES_SERVICE_PORT"]}`,
-    namespace: await ownNamespace(folder),
+    namespace: await ownNamespace(folder).catch(() => "default"),
     httpClient: {
       ...plain,
       authorization: {

@@ -80,6 +80,10 @@ function explain(
       return `the API server does not accept the credentials: ${said}`;
     case 403:
       return `forbidden: ${said}; grant the verb ${JSON.stringify(asked.verb)} on ${JSON.stringify(asked.resource)} ${asked.namespace === undefined ? "by a ClusterRole" : "by a Role or ClusterRole"}`;
+    case 404:
+      return asked.name === undefined
+        ? `${said}; this API server has no ${asked.resource} of that version`
+        : said;
     default:
       return reason === "" || said.includes(reason) ? said : `${said} (${reason})`;
   }

@@ -18,19 +18,24 @@ const LIST_INTERVAL_MS = 10_000;
 const HEALTHY_WATCH_MS = 10_000;
 
 export interface ListWatchOptions<T> extends Selection {
-  readonly client: KubeClient;
+  /** A function is asked before every list and watch; what it throws is trouble like any other. */
+  readonly client: KubeClient | (() => Promise<KubeClient>);
   readonly type: ResourceType;
   /** What is kept of an object: called right after an object is parsed, so that the rest of it is never held. */
   readonly project: (object: KubeObject) => T;
+  /** Whether two versions of an object are one for the consumer, who is then not told. Default: never. */
+  readonly isSame?: (before: T, after: T) => boolean;
+  /** Called for every list or watch that fails. */
+  readonly onFailure?: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
 
 export interface ListWatchListener<T> {
-  /** An object is there, or is there anew with other contents. */
-  changed(key: string, value: T): void;
-  deleted(key: string): void;
+  /** An object is there, or is there with other contents than before. */
+  changed(key: string, value: T, before: T | undefined): void;
+  deleted(key: string, before: T): void;
   /** Everything that exists has been told: after the first list, and after each later one. */
   listed(): void;
   /** What goes wrong now; undefined once it works again. What was told before stands meanwhile. */
@@ -116,6 +121,7 @@ export class ListWatch<T> {
         const backoffMs =
           Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS) * (0.5 + random.next());
         failures++;
+        this.#options.onFailure?.();
         this.#setTrouble(messageOf(error));
         logger.warn("cannot follow Kubernetes objects", { resource: describeType(type), error });
         await this.#pause(Math.max(asked, backoffMs), signal);
@@ -124,8 +130,9 @@ export class ListWatch<T> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, type, namespace, labelSelector, fieldSelector, clock, random } = this.#options;
+    const { type, namespace, labelSelector, fieldSelector, clock, random } = this.#options;
     await this.#pause(this.#nextListAtMs - clock.monotonic(), signal);
+    const client = await this.#client();
     const round = ++this.#round;
     let version = "";
     for await (const page of client.pages(type, {
@@ -148,8 +155,9 @@ export class ListWatch<T> {
 
   /** Watches until the server ends the stream; forgets the version when the watch cannot go on from it. */
   async #watch(signal: AbortSignal): Promise<void> {
-    const { client, type, namespace, labelSelector, fieldSelector, clock, random } = this.#options;
+    const { type, namespace, labelSelector, fieldSelector, clock, random } = this.#options;
     const startedMs = clock.monotonic();
+    const client = await this.#client();
     let isAccepted = false;
     try {
       const events = await client.watch(type, {
@@ -204,13 +212,22 @@ export class ListWatch<T> {
       return;
     }
     const value = this.#options.project(object);
-    this.#entries.set(key, { version, value, round: this.#round });
-    for (const listener of this.#listeners) listener.changed(key, value);
+    const isSame = known !== undefined && this.#options.isSame?.(known.value, value) === true;
+    this.#entries.set(key, { version, value: isSame ? known.value : value, round: this.#round });
+    if (isSame) return;
+    for (const listener of this.#listeners) listener.changed(key, value, known?.value);
   }
 
   #drop(key: string): void {
-    if (!this.#entries.delete(key)) return;
-    for (const listener of this.#listeners) listener.deleted(key);
+    const known = this.#entries.get(key);
+    if (known === undefined) return;
+    this.#entries.delete(key);
+    for (const listener of this.#listeners) listener.deleted(key, known.value);
+  }
+
+  async #client(): Promise<KubeClient> {
+    const { client } = this.#options;
+    return typeof client === "function" ? client() : client;
   }
 
   #setTrouble(trouble: string | undefined): void {
