@@ -8,6 +8,7 @@ import type { Where } from "./reader.ts";
 import type { DiscoveryConfig } from "./types.ts";
 import { MECHANISMS } from "./mechanisms.ts";
 import { aws, ec2, toAws, toEc2 } from "./cloud-a-l.ts";
+import { kubernetes, toKubernetes } from "./kubernetes.ts";
 import { consul, toConsul } from "./registries.ts";
 
 const SECOND = 1000;
@@ -103,6 +104,7 @@ const modelled = {
   consul_sd_configs: field(section("consul_sd_configs", consul)),
   ec2_sd_configs: field(section("ec2_sd_configs", ec2)),
   aws_sd_configs: field(section("aws_sd_configs", aws)),
+  kubernetes_sd_configs: field(section("kubernetes_sd_configs", kubernetes)),
 };
 
 /** The keys of every discovery mechanism, as a section that has targets holds them. Printed in order of name. */
@@ -149,6 +151,7 @@ export function toDiscovery(values: DiscoveryValues): DiscoveryConfig[] {
   for (const one of values.consul_sd_configs) found.push(toConsul(one));
   for (const one of values.ec2_sd_configs) found.push(toEc2(one));
   for (const one of values.aws_sd_configs) found.push(toAws(one));
+  for (const one of values.kubernetes_sd_configs) found.push(toKubernetes(one));
   for (const mechanism of Object.keys(MECHANISMS)) {
     const sections = values[`${mechanism}_sd_configs`];
     if (Array.isArray(sections))

@@ -2,9 +2,11 @@ import { quote } from "../base/text.ts";
 import { checkHttpClient, httpClientFields, isDefaultHttpClient } from "./http-client.ts";
 import { list, optional } from "./kind.ts";
 import { role } from "./mechanism-fields.ts";
-import { field, object } from "./object.ts";
+import { toHttpClient } from "./http-client-config.ts";
+import { field, object, type Values } from "./object.ts";
 import type { Where } from "./reader.ts";
 import { bool, path, text, url } from "./scalars.ts";
+import type { KubernetesDiscovery } from "./types.ts";
 
 /** `kubernetes_sd_configs`. */
 
@@ -85,6 +87,21 @@ export const kubernetes = object(
     return checkHttpClient(values, at);
   },
 );
+
+export function toKubernetes(values: Values<typeof kubernetes.fields>): KubernetesDiscovery {
+  const { namespaces: where } = values;
+  return {
+    kind: "kubernetes",
+    // Checked: a file without a role is refused.
+    role: values.role === "" ? "pod" : values.role,
+    apiServer: values.api_server ?? "",
+    kubeconfigFile: values.kubeconfig_file,
+    httpClient: toHttpClient(values),
+    namespaces: { ownNamespace: where.own_namespace, names: where.names },
+    selectors: values.selectors,
+    attachMetadata: values.attach_metadata,
+  };
+}
 
 function checkSelectors(
   of: Role | "",

@@ -22,7 +22,6 @@ const LEAST: Readonly<Record<string, string>> = {
   gce: "project: p, zone: z",
   hetzner: "role: robot",
   ionos: "datacenter_id: d",
-  kubernetes: "role: node",
   kuma: "server: 'http://k:5676'",
   lightsail: "region: r",
   linode: "region: r",
@@ -52,6 +51,28 @@ test("each mechanism accepts the least it needs and is kept by name", () => {
   }
 });
 
+test("kubernetes is read as what discovery runs", () => {
+  const found = discover(
+    "kubernetes",
+    "role: pod, api_server: 'https://k', authorization: {credentials: c}, namespaces: {names: [a, b]}, selectors: [{role: node, label: x}], attach_metadata: {node: true, job: true}",
+  );
+  assert(found.kind === "kubernetes");
+  const { httpClient, ...rest } = found;
+  assert.equal(httpClient.authorization?.credentials.reveal(), "c");
+  assert.deepEqual(rest, {
+    kind: "kubernetes",
+    role: "pod",
+    apiServer: "https://k",
+    kubeconfigFile: "",
+    namespaces: { ownNamespace: false, names: ["a", "b"] },
+    selectors: [{ role: "node", label: "x", field: "" }],
+    attachMetadata: { node: true, namespace: false, deployment: false, job: true, cronjob: false },
+  });
+  const own = discover("kubernetes", "role: node, kubeconfig_file: k.yml");
+  assert(own.kind === "kubernetes");
+  assert.equal(own.kubeconfigFile, "/etc/k.yml");
+});
+
 describe("each mechanism refuses what Prometheus refuses", () => {
   const f = (mechanism: string, options: string, message: string): void => {
     test(`${mechanism}: ${message}`, () => {
@@ -65,7 +86,8 @@ describe("each mechanism refuses what Prometheus refuses", () => {
       );
     });
   };
-  for (const mechanism of [...Object.keys(LEAST), "file", "http", "dns", "consul", "ec2", "aws"])
+  const others = ["file", "http", "dns", "consul", "ec2", "aws", "kubernetes"];
+  for (const mechanism of [...Object.keys(LEAST), ...others])
     f(mechanism, "no_such_key: 1", 'unknown key "no_such_key" in a');
   f("aws", "region: r", 'unknown AWS SD role ""');
   f("aws", "role: s3", 'unknown AWS SD role "s3"');

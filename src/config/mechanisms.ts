@@ -11,7 +11,6 @@ import {
 } from "./cloud-o-v.ts";
 import { eureka, kuma, marathon, nerve, nomad, serverset, uyuni } from "./registries.ts";
 import { docker, dockerswarm, puppetdb } from "./hosts.ts";
-import { kubernetes } from "./kubernetes.ts";
 import type { Kind } from "./kind.ts";
 
 /**
@@ -27,7 +26,6 @@ export const MECHANISMS: Readonly<Record<string, Kind<unknown>>> = {
   gce,
   hetzner,
   ionos,
-  kubernetes,
   kuma,
   lightsail,
   linode,

@@ -88,6 +88,7 @@ export type DiscoveryConfig =
     }
   | ConsulDiscovery
   | Ec2Discovery
+  | KubernetesDiscovery
   | { readonly kind: "other"; readonly mechanism: string; readonly options: unknown };
 
 /** `ec2_sd_configs`, and `aws_sd_configs` with the role ec2. */
@@ -131,6 +132,32 @@ export interface ConsulDiscovery {
   readonly healthFilter: string;
   /** `username` and `password` are its basic auth. */
   readonly httpClient: HttpClientConfig;
+}
+
+export interface KubernetesDiscovery {
+  readonly kind: "kubernetes";
+  readonly role: "pod" | "service" | "endpoints" | "endpointslice" | "node" | "ingress";
+  /** "" for that of the kubeconfig file or of the cluster this program runs in. */
+  readonly apiServer: string;
+  /** Absolute; "" for none. */
+  readonly kubeconfigFile: string;
+  /** For `apiServer` only. */
+  readonly httpClient: HttpClientConfig;
+  readonly namespaces: { readonly ownNamespace: boolean; readonly names: readonly string[] };
+  readonly selectors: readonly {
+    readonly role: string;
+    readonly label: string;
+    readonly field: string;
+  }[];
+  readonly attachMetadata: KubernetesAttachMetadata;
+}
+
+export interface KubernetesAttachMetadata {
+  readonly node: boolean;
+  readonly namespace: boolean;
+  readonly deployment: boolean;
+  readonly job: boolean;
+  readonly cronjob: boolean;
 }
 
 export interface StaticGroup {

@@ -1,16 +1,17 @@
-import { createHash } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Counter, Registry } from "../base/metrics.ts";
-import { Secret } from "../config/secret.ts";
 import type { DiscoveryConfig, HttpClientConfig } from "../config/types.ts";
 import { createHttpClient, type HttpClient } from "../http/client.ts";
 import type { Environment } from "../http/proxy.ts";
 import type { TargetGroup } from "../model/target.ts";
 import type { Finding, MechanismContext } from "./mechanism.ts";
+import { GroupSet } from "./group-set.ts";
+import { identity } from "./identity.ts";
+import { KubernetesWatches } from "./kubernetes/watches.ts";
 import { createMechanism } from "./registry.ts";
-import { reuseGroups, sameElements } from "./reuse.ts";
+import { sameElements } from "./reuse.ts";
 
 const UPDATE_INTERVAL_MS = 5000;
 
@@ -59,7 +60,9 @@ interface Provider {
   readonly config: DiscoveryConfig;
   readonly stopping: AbortController;
   done: Promise<void>;
-  groups: readonly TargetGroup[] | undefined;
+  readonly found: GroupSet;
+  /** Groups that have changed since, asked for when the next delivery is due. */
+  changes: (() => readonly TargetGroup[]) | undefined;
   /** Some of the groups there are may be missing. */
   isPartial: boolean;
   errors: readonly string[];
@@ -99,14 +102,16 @@ export class DiscoveryManager {
   constructor(options: DiscoveryManagerOptions) {
     this.#options = options;
     const userAgent = options.userAgent ?? "Shoal";
-    this.#context = {
+    const parts = {
       logger: options.logger,
       clock: options.clock,
       registry: options.registry,
       environment: options.environment ?? {},
       createHttpClient:
-        options.httpClientFactory ?? ((config) => createHttpClient(config, { userAgent })),
+        options.httpClientFactory ??
+        ((config: HttpClientConfig) => createHttpClient(config, { userAgent })),
     };
+    this.#context = { ...parts, kubernetes: new KubernetesWatches(parts) };
     this.#metrics = managerMetrics(options.registry, options.name ?? "scrape");
   }
 
@@ -201,33 +206,34 @@ export class DiscoveryManager {
   #broken(provider: Provider, error: string): void {
     if (provider.stopping.signal.aborted) return;
     this.#options.logger.error("cannot run discovery", { error });
-    this.#report(provider, { groups: provider.groups ?? [], errors: [error] });
+    this.#report(provider, { groups: provider.found.groups ?? [], errors: [error] });
   }
 
   #report(provider: Provider, finding: Finding): void {
     if (provider.stopping.signal.aborted) return;
     this.#metrics.received.inc();
-    const groups =
-      finding.groups === undefined
-        ? provider.groups
-        : reuseGroups(provider.groups ?? [], finding.groups);
+    const hasGroups = finding.groups !== undefined && provider.found.replace(finding.groups);
     const isPartial =
       finding.groups === undefined ? provider.isPartial : (finding.isPartial ?? false);
     const answered = provider.answered || !isPartial || finding.errors.length > 0;
     const isNews =
       answered !== provider.answered ||
-      groups !== provider.groups ||
+      hasGroups ||
+      finding.changes !== undefined ||
       isPartial !== provider.isPartial ||
       !sameElements(provider.errors, finding.errors);
     if (!isNews) return;
     provider.answered = answered;
     provider.errors = finding.errors;
-    provider.groups = groups;
+    // A new list says what any changes would have said.
+    if (finding.groups !== undefined) provider.changes = undefined;
+    provider.changes = finding.changes ?? provider.changes;
     provider.isPartial = isPartial;
     let settles = false;
     for (const job of this.#jobs.values()) {
       if (!job.providers.includes(provider)) continue;
-      job.shown = undefined;
+      // Whether there is news in `changes` shows when they are taken.
+      if (finding.changes === undefined) job.shown = undefined;
       settles ||= !job.settled && job.providers.every((one) => one.answered);
     }
     const { clock, updateIntervalMs = UPDATE_INTERVAL_MS } = this.#options;
@@ -251,6 +257,7 @@ export class DiscoveryManager {
   #deliver(): void {
     this.#pending = undefined;
     this.#lastDelivery = this.#options.clock.monotonic();
+    this.#takeChanges();
     const snapshot = new Map<string, JobDiscovery>();
     for (const job of this.#jobs.values()) {
       const shown = (job.shown ??= show(job));
@@ -262,6 +269,16 @@ export class DiscoveryManager {
     this.#metrics.sent.inc();
     for (const listener of this.#listeners) listener(snapshot);
   }
+
+  #takeChanges(): void {
+    for (const provider of this.#providers.values()) {
+      const { changes } = provider;
+      provider.changes = undefined;
+      if (changes === undefined || !provider.found.change(changes())) continue;
+      for (const job of this.#jobs.values())
+        if (job.providers.includes(provider)) job.shown = undefined;
+    }
+  }
 }
 
 function createProvider(key: string, config: DiscoveryConfig): Provider {
@@ -270,7 +287,8 @@ function createProvider(key: string, config: DiscoveryConfig): Provider {
     config,
     stopping: new AbortController(),
     done: Promise.resolve(),
-    groups: undefined,
+    found: new GroupSet(),
+    changes: undefined,
     isPartial: false,
     errors: [],
     answered: false,
@@ -280,7 +298,11 @@ function createProvider(key: string, config: DiscoveryConfig): Provider {
 
 function show(job: Job): JobDiscovery {
   const { providers, retired } = job;
-  const found = providers.flatMap((provider) => provider.groups ?? []);
+  const [only] = providers;
+  const found =
+    providers.length === 1
+      ? (only!.found.groups ?? [])
+      : providers.flatMap((provider) => provider.found.groups ?? []);
   const complete = isComplete(job);
   return {
     // A mechanism whose configuration was changed has nothing to show yet; until it has, nobody loses targets.
@@ -291,30 +313,21 @@ function show(job: Job): JobDiscovery {
 }
 
 function isComplete(job: Job): boolean {
-  return job.providers.every((provider) => provider.groups !== undefined && !provider.isPartial);
+  return job.providers.every(
+    (provider) => provider.found.groups !== undefined && !provider.isPartial,
+  );
 }
 
 function retire(job: Job, kept: ReadonlySet<Provider>): readonly TargetGroup[] {
   const gone = job.providers.filter((provider) => !kept.has(provider));
   return [
-    ...gone.flatMap((provider) => provider.groups ?? []),
+    ...gone.flatMap((provider) => provider.found.groups ?? []),
     ...(isComplete(job) ? [] : job.retired),
   ];
 }
 
 function sameMembers(list: readonly Provider[], set: ReadonlySet<Provider>): boolean {
   return list.length === set.size && [...set].every((member, index) => list[index] === member);
-}
-
-/** Equal for equal configurations, secrets included, which do not show in it. */
-function identity(config: DiscoveryConfig): string {
-  return JSON.stringify(config, function (this: unknown, key: string, value: unknown) {
-    const original: unknown =
-      typeof this === "object" && this !== null ? Reflect.get(this, key) : undefined;
-    return original instanceof Secret
-      ? createHash("sha256").update(original.reveal()).digest("base64")
-      : value;
-  });
 }
 
 interface ManagerMetrics {

@@ -6,6 +6,7 @@ import type { HttpClientConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { Environment } from "../http/proxy.ts";
 import type { TargetGroup } from "../model/target.ts";
+import type { KubernetesWatches } from "./kubernetes/watches.ts";
 
 /** One service-discovery section at work: it reports what it finds until it is stopped. */
 export interface Mechanism {
@@ -17,6 +18,11 @@ export interface Mechanism {
 export interface Finding {
   /** All groups there are; left out when the last list stands, because looking failed. */
   readonly groups?: readonly TargetGroup[];
+  /**
+   * Instead of `groups`, after a first list: gives the groups that have changed since it was last called, those without
+   * targets being gone. It is called when the next delivery is due, so that what changes again and again is built once.
+   */
+  readonly changes?: () => readonly TargetGroup[];
   /**
    * Set when the groups may lack some that there are: a part of what has to be looked at has not answered yet. Nothing may
    * be taken to be gone then.
@@ -36,6 +42,7 @@ export interface MechanismContext {
   /** Environment variables, for mechanisms whose own clients read them. */
   readonly environment: Environment;
   readonly createHttpClient: (config: HttpClientConfig) => HttpClient;
+  readonly kubernetes: KubernetesWatches;
 }
 
 /**

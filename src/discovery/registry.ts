@@ -4,6 +4,7 @@ import { createDns } from "./dns.ts";
 import { createEc2 } from "./ec2.ts";
 import { createFile } from "./file.ts";
 import { createHttp } from "./http.ts";
+import { createKubernetes } from "./kubernetes/kubernetes.ts";
 import type { Mechanism, MechanismContext } from "./mechanism.ts";
 import { createStatic } from "./static.ts";
 
@@ -25,6 +26,8 @@ export function createMechanism(
       return createConsul(config, context);
     case "ec2":
       return createEc2(config, context);
+    case "kubernetes":
+      return createKubernetes(config, context);
     case "other":
       return undefined;
   }

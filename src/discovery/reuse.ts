@@ -18,7 +18,8 @@ export function reuseGroups(
   return sameElements(previous, reused) ? previous : reused;
 }
 
-function reuseGroup(known: TargetGroup, group: TargetGroup): TargetGroup {
+/** `group`, made of the objects of `known` wherever they say the same. */
+export function reuseGroup(known: TargetGroup, group: TargetGroup): TargetGroup {
   const labels = sameLabels(known.labels, group.labels) ? known.labels : group.labels;
   const targets = reuseTargets(known.targets, group.targets);
   return labels === known.labels && targets === known.targets

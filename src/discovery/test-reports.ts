@@ -2,18 +2,21 @@ import type { TestContext } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
+import type { HttpClientConfig } from "../config/types.ts";
 import { createHttpClient } from "../http/client.ts";
+import { KubernetesWatches } from "./kubernetes/watches.ts";
 import type { Finding, Mechanism, MechanismContext } from "./mechanism.ts";
 
 /** What a mechanism is given in tests: real time, a real HTTP client, silence. */
 export function testContext(): MechanismContext {
-  return {
+  const parts = {
     logger: silentLogger,
     clock: systemClock,
     registry: new Registry(),
     environment: {},
-    createHttpClient: (config) => createHttpClient(config, { userAgent: "test" }),
+    createHttpClient: (config: HttpClientConfig) => createHttpClient(config, { userAgent: "test" }),
   };
+  return { ...parts, kubernetes: new KubernetesWatches(parts) };
 }
 
 /** The findings of a running mechanism, for tests to wait on. */
