@@ -8,7 +8,7 @@ import type { ConsulDiscovery } from "../config/types.ts";
 import { FakeConsul } from "./consul.fixture.ts";
 import { createConsul } from "./consul.ts";
 import type { Finding } from "./mechanism.ts";
-import { TestReports, testContext } from "./test-reports.ts";
+import { addressesOf, TestReports, testContext } from "./test-reports.ts";
 
 function configOf(options: string): ConsulDiscovery {
   const { scrapeConfigs } = parseConfig(
@@ -322,8 +322,11 @@ test("a failing server loses no targets, and what changed meanwhile is seen afte
   assert.equal(failed.isPartial, false);
   consul.register({ service: "b", id: "b1", port: 2 });
   consul.refuse = () => undefined;
-  const { errors } = await reports.addresses(["127.0.0.9:1", "127.0.0.9:2"]);
-  assert.deepEqual(errors, []);
+  // The catalog and each service come back in their own time.
+  const both = ["127.0.0.9:1", "127.0.0.9:2"];
+  await reports.next(
+    (finding) => finding.errors.length === 0 && String(addressesOf(finding)) === String(both),
+  );
   const failures = /^prometheus_sd_consul_rpc_failures_total (\d+)$/m.exec(
     context.registry.expose(),
   );
