@@ -21,6 +21,7 @@ export const UP_FLAGS = {
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
   ...tables.QUERY_FLAGS,
+  ...tables.QUERY_STORE_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
 
@@ -49,6 +50,7 @@ export const QUERY_ROLE_FLAGS = {
   ...tables.LIFECYCLE_FLAGS,
   ...tables.ENDPOINT_FLAGS,
   ...tables.QUERY_FLAGS,
+  ...tables.QUERY_STORE_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
 

@@ -107,6 +107,26 @@ export const QUERY_FLAGS = {
     { name: "query.max-samples", help: "Most samples one query may hold in memory." },
     { fallback: 50_000_000, min: 1 },
   ),
+  replicaLabel: listFlag({
+    name: "query.replica-label",
+    value: "name",
+    help: "A label that tells replicas apart: series that differ in it only become one. May be repeated. Default: replica, when the coordinator has replica groups.",
+  }),
+  dedupFunc: choiceFlag(
+    {
+      name: "deduplication.func",
+      value: "name",
+      help: "How replicas become one series: gapless stays with one and loses no scrape at a change, penalty is Thanos's choice, chain takes all samples (for copies).",
+    },
+    { fallback: "gapless", choices: ["gapless", "penalty", "chain"] },
+  ),
+  partialResponse: switchFlag(
+    {
+      name: "query.partial-response",
+      help: "Answer with warnings when not all stores do; --no-query.partial-response makes that an error. A request's partial_response parameter wins.",
+    },
+    true,
+  ),
 } as const;
 
 /** Kvass's flags for how shards are loaded and scaled. */
@@ -346,6 +366,17 @@ export const ENDPOINT_FLAGS = {
     value: "host:port",
     help: "A further StoreAPI to ask: a Thanos sidecar, store or query. May be repeated.",
   }),
+} as const;
+
+export const QUERY_STORE_FLAGS = {
+  grpcAddress: textFlag(
+    {
+      name: "grpc-address",
+      value: "host:port",
+      help: "Where the query serves all it reads as one StoreAPI (gRPC), for another query above it. Not served by default.",
+    },
+    "",
+  ),
 } as const;
 
 export const DEMO_FLAGS = {

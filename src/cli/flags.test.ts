@@ -28,6 +28,7 @@ const TABLE = {
   ),
   lifecycle: switchFlag({ name: "web.enable-lifecycle", help: "a switch" }),
   endpoint: listFlag({ name: "endpoint", help: "a list" }),
+  partial: switchFlag({ name: "query.partial-response", help: "a switch that is on" }, true),
 } as const;
 
 function parse(args: string[], environment: NodeJS.ProcessEnv = {}): FlagValues<typeof TABLE> {
@@ -46,6 +47,7 @@ test("defaults, values in both spellings, switches and lists", () => {
     level: "info",
     lifecycle: false,
     endpoint: [],
+    partial: true,
   });
   assert.deepEqual(parse([]), defaultsOf(TABLE));
   const given = parse([
@@ -63,6 +65,9 @@ test("defaults, values in both spellings, switches and lists", () => {
   assert.equal(given.lifecycle, true);
   assert.deepEqual(given.endpoint, ["a:1", "b:2"]);
   assert.equal(parse(["--web.enable-lifecycle", "--no-web.enable-lifecycle"]).lifecycle, false);
+  assert.equal(parse(["--no-query.partial-response"]).partial, false);
+  assert.equal(parse(["--query.partial-response"]).partial, true);
+  assert.equal(parse([], { SHOAL_QUERY_PARTIAL_RESPONSE: "false" }).partial, false);
 });
 
 test("an environment variable stands for each flag, and the command line wins", () => {
@@ -91,7 +96,12 @@ test("wrong values are refused with the flag's name", () => {
 });
 
 test("what is parsed can be written down and parsed again", () => {
-  const args = ["--config.file=a b", "--shard.failover-grace=45s", "--web.enable-lifecycle"];
+  const args = [
+    "--config.file=a b",
+    "--shard.failover-grace=45s",
+    "--web.enable-lifecycle",
+    "--no-query.partial-response",
+  ];
   const values = parse(args);
   assert.deepEqual(flagArguments(TABLE, values), args);
   assert.deepEqual(parse(flagArguments(TABLE, values)), values);

@@ -87,14 +87,14 @@ export function choiceFlag<T extends string>(
   return { ...make(texts, { placeholder: "one", fallback, parse, print: String }), choices };
 }
 
-/** `--name` and `--no-name`. */
-export function switchFlag(texts: Texts): Flag<boolean> {
+/** `--name` and `--no-name`; off unless `fallback` says otherwise. */
+export function switchFlag(texts: Texts, fallback = false): Flag<boolean> {
   const parse = (text: string): boolean => {
     if (/^(1|true|yes|on)$/i.test(text)) return true;
     if (/^(0|false|no|off|)$/i.test(text)) return false;
     throw new Error("it must be true or false");
   };
-  return { ...make(texts, { placeholder: "", fallback: false, parse, print: String }) };
+  return { ...make(texts, { placeholder: "", fallback, parse, print: String }) };
 }
 
 /** May be given several times; as an environment variable, with commas between. */
@@ -154,7 +154,7 @@ function optionsOf(flag: FlagTable[string]): Option[] {
   const shown = flag.print(flag.fallback);
   option.default(flag.fallback, shown === "" ? "none" : shown);
   if (flag.placeholder === "") {
-    option.default(false, "off");
+    option.default(flag.fallback, flag.fallback === true ? "on" : "off");
     return [option, new Option(`--no-${flag.name}`).hideHelp()];
   }
   option.argParser((text: string, previous: unknown) => {
@@ -207,7 +207,8 @@ export function defaultsOf<T extends FlagTable>(table: T): FlagValues<T> {
 export function flagArguments<T extends FlagTable>(table: T, values: FlagValues<T>): string[] {
   return Object.entries(table).flatMap(([key, flag]) => {
     const text = flag.print(values[key]);
-    if (flag.placeholder === "") return values[key] === true ? [`--${flag.name}`] : [];
+    if (flag.placeholder === "" && values[key] !== flag.fallback)
+      return [values[key] === true ? `--${flag.name}` : `--no-${flag.name}`];
     return text === flag.print(flag.fallback) ? [] : [`--${flag.name}=${text}`];
   });
 }

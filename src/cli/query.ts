@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { CoordinatorClient, isRecord } from "../api/query/coordinator-client.ts";
+import { CoordinatorClient } from "../api/query/coordinator-client.ts";
 import { registerQueryApi } from "../api/query/query-api.ts";
 import { createHttpServer } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
@@ -12,8 +12,11 @@ import { Engine } from "../promql/engine.ts";
 import { EndpointSet } from "../query/endpoint-set.ts";
 import { FanoutQueryable } from "../query/fanout.ts";
 import { QUERY_ROLE_FLAGS } from "./commands.ts";
+import { readShards } from "./coordinator-shards.ts";
+import { REPLICA_LABEL } from "./external-labels.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { createQueryStore } from "./query-store.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** How often the coordinator is asked for its shards, and each shard whether it is there. */
@@ -44,6 +47,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   const coordinator =
     flags.coordinatorUrl === "" ? undefined : new CoordinatorClient(flags.coordinatorUrl);
   let externalLabels: Readonly<Record<string, string>> = {};
+  let hasReplicas = false;
   const shownFlags: Record<string, string> = printFlags(QUERY_ROLE_FLAGS, flags);
   let knowsFlags = false;
   // Before the shards have replayed their logs, answers would lack old samples without a word.
@@ -54,20 +58,13 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     refreshMs: ENDPOINT_REFRESH_MS,
     async provider() {
       if (coordinator === undefined) return flags.endpoint;
-      const data = await coordinator.data("/api/v1/shards");
-      externalLabels = externalLabelsOf(data);
+      const shards = readShards(await coordinator.data("/api/v1/shards"));
+      ({ externalLabels, hasReplicas } = shards);
       // What the whole system was started with; this process's own flags stand beside it.
       if (!knowsFlags) Object.assign(shownFlags, await coordinator.data("/api/v1/status/flags"));
       knowsFlags = true;
-      const shards = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
-      const known = shards.filter(isRecord);
-      if (known.every((shard) => shard["state"] !== "starting")) isReady = true;
-      const addresses = known
-        .map((shard) => shard["grpc"])
-        .filter((address) => typeof address === "string")
-        .filter((address) => address !== "");
-      // Strict: a shard that is down is told in every answer instead of being left out in silence.
-      return [...addresses.map((address) => ({ address, strict: true })), ...flags.endpoint];
+      if (shards.areSeen) isReady = true;
+      return [...shards.endpoints, ...flags.endpoint];
     },
   });
   clock.after(READY_LATEST_MS, () => {
@@ -97,6 +94,10 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     reload: flags.enableLifecycle ? reload : undefined,
     quit: flags.enableLifecycle ? quit : undefined,
   });
+  const replicaLabelsOf = (): readonly string[] => {
+    if (flags.replicaLabel.length > 0) return flags.replicaLabel;
+    return hasReplicas ? [REPLICA_LABEL] : [];
+  };
   registerQueryApi(server.app, {
     engine: new Engine({
       lookbackMs: flags.lookbackDelta,
@@ -104,7 +105,13 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       maxConcurrency: flags.maxConcurrency,
       maxSamples: flags.maxSamples,
     }),
-    queryable: new FanoutQueryable({ endpoints, clock }),
+    queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), partialResponse }) =>
+      new FanoutQueryable({
+        endpoints,
+        clock,
+        partialResponse: (partialResponse ?? flags.partialResponse) ? "warn" : "abort",
+        ...(dedup && { dedup: { replicaLabels, func: flags.dedupFunc } }),
+      }),
     clock,
     logger,
     coordinator,
@@ -122,7 +129,11 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   };
   // The parent is gone: there is nothing to drain, and its successor wants the port.
   process.once("disconnect", () => process.exit(0));
-  await runUntilSignal([coordinatorService, endpoints, server], {
+  const store =
+    flags.grpcAddress === ""
+      ? []
+      : [createQueryStore({ listen: flags.grpcAddress, endpoints, ready: () => isReady, logger })];
+  await runUntilSignal([coordinatorService, endpoints, ...store, server], {
     logger,
     abort,
     onReady() {
@@ -131,13 +142,4 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       process.send?.(message);
     },
   });
-}
-
-function externalLabelsOf(data: unknown): Record<string, string> {
-  const labels = Object.create(null) as Record<string, string>;
-  const given = isRecord(data) ? data["externalLabels"] : undefined;
-  if (isRecord(given))
-    for (const [name, value] of Object.entries(given))
-      if (typeof value === "string") labels[name] = value;
-  return labels;
 }

@@ -15,7 +15,13 @@ import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
 import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
-import { LIFECYCLE_FLAGS, LOG_FLAGS, QUERY_FLAGS, WEB_FLAGS } from "./flag-tables.ts";
+import {
+  LIFECYCLE_FLAGS,
+  LOG_FLAGS,
+  QUERY_FLAGS,
+  QUERY_STORE_FLAGS,
+  WEB_FLAGS,
+} from "./flag-tables.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
@@ -163,6 +169,7 @@ function queryCommand(
       ...flagArguments(WEB_FLAGS, flags),
       ...flagArguments(LIFECYCLE_FLAGS, flags),
       ...flagArguments(QUERY_FLAGS, flags),
+      ...flagArguments(QUERY_STORE_FLAGS, flags),
       ...flagArguments(LOG_FLAGS, flags),
     ]),
     withChannel: true,

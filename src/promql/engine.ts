@@ -208,7 +208,7 @@ export class Engine implements QueryEngine {
         return {
           value,
           warnings: [...warnings, ...context.storageWarnings],
-          infos,
+          infos: [...infos, ...context.storageInfos],
           stats: {
             ...context.stats,
             peakSamples: budget.peak,
@@ -236,6 +236,7 @@ export class Engine implements QueryEngine {
       sharedSeries: new Map(),
       repeatedSelectors: findRepeatedSelectors(plan),
       storageWarnings: new Set(),
+      storageInfos: new Set(),
       stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
     };
   }

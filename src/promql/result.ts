@@ -68,7 +68,7 @@ export interface QueryResult {
   readonly value: QueryValue;
   /** `PromQL warning: …` with positions, then warnings of the storage; unique, in order of first appearance. */
   readonly warnings: readonly string[];
-  /** `PromQL info: …`, likewise. */
+  /** `PromQL info: …` and infos of the storage, likewise. */
   readonly infos: readonly string[];
   readonly stats: QueryStats;
 }

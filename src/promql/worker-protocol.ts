@@ -56,6 +56,7 @@ export interface WireBatch {
   readonly chunks: Float64Array;
   readonly data: Uint8Array<ArrayBuffer>;
   readonly warnings: readonly string[] | undefined;
+  readonly infos: readonly string[] | undefined;
 }
 
 export function packSelect(request: SelectRequest): WireSelect {
@@ -107,7 +108,8 @@ export function packBatch(batch: SeriesBatch): WireBatch {
     }
   }
   const labels = series.map((one) => packLabels(one.labels));
-  return { labels, chunkCounts, chunks: fields, data, warnings: batch.warnings };
+  const { warnings, infos } = batch;
+  return { labels, chunkCounts, chunks: fields, data, warnings, infos };
 }
 
 export function unpackBatch(wire: WireBatch): SeriesBatch {
@@ -128,7 +130,8 @@ export function unpackBatch(wire: WireBatch): SeriesBatch {
     }
     return { labels: Labels.fromSorted(flat), chunks };
   });
-  return wire.warnings === undefined ? { series } : { series, warnings: wire.warnings };
+  const { warnings, infos } = wire;
+  return { series, ...(warnings && { warnings }), ...(infos && { infos }) };
 }
 
 function packLabels(labels: Labels): string[] {

@@ -17,6 +17,10 @@ export interface EndpointSpec {
   readonly address: string;
   /** Asked even while its Info fails, so that its absence is an error of each query. Default false. */
   readonly strict?: boolean;
+  /** What it holds, the same for all replicas of it, such as `shard-1`. Default: its labels tell. */
+  readonly shard?: string;
+  /** Which replica it is. Default: its labels tell. */
+  readonly replica?: string;
   readonly tls?: ClientTls;
   /** Default none. */
   readonly compression?: Compression;
@@ -66,11 +70,11 @@ const MAX_BACKOFF_MS = 2000;
 /** One StoreAPI server: its connection and what its Info last said. */
 export class Endpoint {
   readonly address: string;
-  readonly strict: boolean;
   readonly channel: Channel;
   /** Of all endpoints of the set. */
   readonly labelCache: LabelCache;
   readonly #clock: Clock;
+  #spec: EndpointSpec;
   #health: EndpointHealth = "unknown";
   #lastError = "";
   #lastCheckMs = 0;
@@ -85,7 +89,7 @@ export class Endpoint {
   }) {
     this.labelCache = options.labelCache;
     this.address = options.spec.address;
-    this.strict = options.spec.strict ?? false;
+    this.#spec = options.spec;
     this.channel = options.channel;
     this.#clock = options.clock;
   }
@@ -102,6 +106,23 @@ export class Endpoint {
       minTimeMs: this.#info?.store?.minTimeMs ?? MIN_INT64,
       maxTimeMs: this.#info?.store?.maxTimeMs ?? MAX_INT64,
     };
+  }
+
+  get strict(): boolean {
+    return this.#spec.strict ?? false;
+  }
+
+  get shard(): string | undefined {
+    return this.#spec.shard;
+  }
+
+  get replica(): string | undefined {
+    return this.#spec.replica;
+  }
+
+  /** The external labels of what it holds, by its last good answer; empty when it has none or has never answered. */
+  get labelSets(): readonly Labels[] {
+    return this.#labelSets;
   }
 
   get healthy(): boolean {
@@ -137,6 +158,11 @@ export class Endpoint {
     );
   }
 
+  /** Takes over what the list says of it now; how it is connected to stays. */
+  describe(spec: EndpointSpec): void {
+    this.#spec = spec;
+  }
+
   /** Asks for Info; never rejects. */
   async check(timeoutMs: number, logger: Logger): Promise<void> {
     const before = this.#health;
@@ -147,9 +173,9 @@ export class Endpoint {
       const info = decodeInfoResponse(bytes);
       if (info.store === undefined) throw new AppError("not-found", "it serves no StoreAPI");
       this.#info = info;
-      this.#labelSets = info.labelSets
-        .map((set) => Labels.fromPairs(set))
-        .filter((set) => set.count > 0);
+      const labelSets = info.labelSets.map((set) => Labels.fromPairs(set));
+      // An empty set beside others stands for what may have any labels.
+      this.#labelSets = labelSets.every((set) => set.count === 0) ? [] : labelSets;
       this.#health = "healthy";
       this.#lastError = "";
       if (before !== "healthy") logger.info("endpoint is healthy", { endpoint: this.address });
@@ -241,7 +267,11 @@ export class EndpointSet implements Service {
       this.#retire(endpoint.channel);
     }
     for (const spec of specs.values()) {
-      if (this.#endpoints.has(spec.address)) continue;
+      const known = this.#endpoints.get(spec.address);
+      if (known !== undefined) {
+        known.describe(spec);
+        continue;
+      }
       try {
         this.#endpoints.set(spec.address, this.#create(spec));
       } catch (error) {

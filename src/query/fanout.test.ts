@@ -5,6 +5,7 @@ import { AppError } from "../base/errors.ts";
 import { createGrpcServer, type GrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
+import { chunksOf, point, pointsOf } from "../storage/dedup.fixture.ts";
 import { MemoryQueryable } from "../storage/memory-queryable.ts";
 import type {
   Chunk,
@@ -16,7 +17,8 @@ import type {
 } from "../storage/queryable.ts";
 import { createStoreServices, type StoreServiceOptions } from "../store/store-server.ts";
 import { EndpointSet } from "./endpoint-set.ts";
-import { FanoutQueryable, type Completeness, type FanoutOptions } from "./fanout.ts";
+import type { Completeness } from "./completeness.ts";
+import { FanoutQueryable, type FanoutOptions } from "./fanout.ts";
 
 const RANGE = { minTimeMs: 0, maxTimeMs: 1_000_000 };
 const ALL = [createMatcher("__name__", "=~", ".+")];
@@ -76,11 +78,16 @@ async function fanout(
 async function collect(
   queryable: Queryable,
   request: Partial<SelectRequest> = {},
-): Promise<{ series: Series[]; warnings: string[] }> {
-  const all: { series: Series[]; warnings: string[] } = { series: [], warnings: [] };
+): Promise<{ series: Series[]; warnings: string[]; infos: string[] }> {
+  const all: { series: Series[]; warnings: string[]; infos: string[] } = {
+    series: [],
+    warnings: [],
+    infos: [],
+  };
   for await (const batch of queryable.select({ matchers: ALL, ...RANGE, ...request })) {
     all.series.push(...batch.series);
     all.warnings.push(...(batch.warnings ?? []));
+    all.infos.push(...(batch.infos ?? []));
   }
   return all;
 }
@@ -127,14 +134,22 @@ describe("FanoutQueryable over EndpointSet", () => {
       '{__name__="up", i="3"} 3 5 4',
     ]);
     assert.deepEqual(found.warnings, []);
-    assert.deepEqual(told, { storesAsked: 2, storesAnswered: 2 });
+    assert.deepEqual(told, {
+      storesAsked: 2,
+      storesAnswered: 2,
+      isComplete: true,
+      warnings: [],
+      infos: [],
+    });
     assert.deepEqual(await queryable.labelNames({ matchers: [], ...RANGE }), {
       values: ["__name__", "i"],
       warnings: [],
+      infos: [],
     });
     assert.deepEqual(await queryable.labelValues("i", { matchers: [], ...RANGE, limit: 2 }), {
       values: ["1", "2"],
       warnings: [],
+      infos: [],
     });
     assert.equal((await collect(queryable, { limit: 2 })).series.length, 2);
     const bare = await collect(queryable, { skipChunks: true });
@@ -152,7 +167,9 @@ describe("FanoutQueryable over EndpointSet", () => {
     const addresses = [(await store("a")).address, (await store("b")).address];
     const queryable = await fanout(context, addresses);
     assert.equal((await collect(queryable)).series.length, 4);
-    const joined = await fanout(context, addresses, { replicaLabels: ["replica"] });
+    const joined = await fanout(context, addresses, {
+      dedup: { replicaLabels: ["replica"], func: "gapless" },
+    });
     assert.deepEqual(shown(await collect(joined)), [
       '{__name__="up", a="2", cluster="eu"} 0.1.7',
       '{__name__="up", cluster="eu", z="1"} 0.1.7',
@@ -161,6 +178,96 @@ describe("FanoutQueryable over EndpointSet", () => {
       shown(await collect(queryable, { withoutReplicaLabels: ["replica", "cluster"] })),
       ['{__name__="up", a="2"} 0.1.7', '{__name__="up", z="1"} 0.1.7'],
     );
+  });
+
+  it("tells replicas apart wherever the store has put their label", async (context) => {
+    const replicaSeries = (replica: string, ...times: number[]): Series => ({
+      labels: Labels.fromObject({ __name__: "up", replica, z: "1" }),
+      chunks: chunksOf(times.map((t) => point(t * 1000, t))),
+    });
+    const a = replicaSeries("a", 0, 10, 20, 30);
+    const b = replicaSeries("b", 7, 17, 27, 37, 47);
+    const bare = (one: Series): Series => ({
+      ...one,
+      labels: one.labels.without(["replica"]),
+    });
+    const external = (replica: string) => ({
+      externalLabels: () => Labels.fromObject({ replica }),
+    });
+    const layouts = [
+      // One store has all, as a store without external labels and as a querier that announces those of its stores.
+      [await serve(context, new MemoryQueryable([a, b]))],
+      [
+        await serve(context, new MemoryQueryable([b, a]), {
+          labelSets: () => ["a", "b"].map((replica) => Labels.fromObject({ replica })),
+        }),
+      ],
+      [
+        await serve(context, new MemoryQueryable([bare(a)]), external("a")),
+        await serve(context, new MemoryQueryable([bare(b)]), external("b")),
+      ],
+      // A move: two stores of one replica have a part each, and overlap.
+      [
+        await serve(context, new MemoryQueryable([replicaSeries("a", 0, 10, 20)]), external("a")),
+        await serve(context, new MemoryQueryable([replicaSeries("a", 20, 30)]), external("a")),
+        await serve(context, new MemoryQueryable([b])),
+      ],
+    ];
+    for (const layout of layouts) {
+      const addresses = layout.map(({ address }) => address);
+      const dedup = { replicaLabels: ["replica", "ruler"], func: "gapless" } as const;
+      const newest = { stepMs: 0, func: "", rangeMs: 0, grouping: [], by: false, newestOnly: true };
+      const { series: found } = await collect(await fanout(context, addresses, { dedup }), {
+        hints: newest,
+      });
+      assert.deepEqual(
+        found.map(({ labels, chunks }) => [labels.toString(), pointsOf(chunks).map(({ v }) => v)]),
+        [['{__name__="up", z="1"}', [0, 10, 20, 30, 37, 47]]],
+      );
+      const chain = await fanout(context, addresses, { dedup: { ...dedup, func: "chain" } });
+      assert.deepEqual(
+        (await collect(chain)).series.map(({ chunks }) =>
+          pointsOf(chunks)
+            .map(({ v }) => v)
+            .filter((v, i, all) => all.indexOf(v) === i)
+            .sort((x, y) => x - y),
+        ),
+        [[0, 7, 10, 17, 20, 27, 30, 37, 47]],
+      );
+    }
+  });
+
+  it("counts a silent replica as nothing lost while its sibling answers", async (context) => {
+    const external = (replica: string) => ({
+      externalLabels: () => Labels.fromObject({ replica }),
+    });
+    const a = await serve(context, new MemoryQueryable([series({ i: "1" })]), external("a"));
+    const b = await serve(
+      context,
+      broken([], () => Promise.reject(new AppError("corrupt", "a chunk is damaged"))),
+      external("b"),
+    );
+    const endpoints = await endpointSet(context, [a.address, b.address]);
+    const dedup = { replicaLabels: ["replica"], func: "gapless" } as const;
+    const info = (what: string): string =>
+      `replica b did not answer (store ${b.address}: ${what} ${b.address}: a chunk is damaged); replica a did`;
+    for (const partialResponse of ["warn", "abort"] as const) {
+      const queryable = new FanoutQueryable({ endpoints, dedup, partialResponse });
+      const found = await collect(queryable);
+      assert.deepEqual(shown(found), ['{__name__="up", i="1"} 0.1.7']);
+      assert.deepEqual(found.warnings, []);
+      assert.deepEqual(found.infos, [info("receive series from")]);
+      assert.deepEqual(await queryable.labelNames({ matchers: [], ...RANGE }), {
+        values: ["__name__", "i", "replica"],
+        warnings: [],
+        infos: [info("fetch label names from store")],
+      });
+    }
+    const apart = await collect(new FanoutQueryable({ endpoints }));
+    assert.equal(apart.warnings.at(-1), "the answer is incomplete: 1 of 2 stores answered");
+    await a.server.stop();
+    const abort = new FanoutQueryable({ endpoints, dedup, partialResponse: "abort" });
+    await assert.rejects(collect(abort), { code: "unavailable", message: /receive series from/ });
   });
 
   it("asks only stores that can have an answer", async (context) => {
@@ -232,11 +339,13 @@ describe("FanoutQueryable over EndpointSet", () => {
       // The last series of an interrupted stream may be incomplete, so it is not given out.
       ["1"],
     );
-    assert.deepEqual(told, { storesAsked: 4, storesAnswered: 1 });
+    assert.equal(told?.storesAsked, 4);
+    assert.equal(told.storesAnswered, 1);
+    assert.equal(told.isComplete, false);
     assert.equal(found.warnings.length, 4);
-    const [down, ...rest] = found.warnings;
-    assert.match(down!, new RegExp(`^store ${gone.address} is unhealthy: cannot connect`));
+    const rest = [...found.warnings];
     assert.equal(rest.pop(), "the answer is incomplete: 1 of 4 stores answered");
+    assert.match(rest.pop()!, new RegExp(`^store ${gone.address} is unhealthy: cannot connect`));
     assert.deepEqual(
       rest.sort(),
       [
@@ -263,7 +372,7 @@ describe("FanoutQueryable over EndpointSet", () => {
 
   it("never calls an answer of no stores complete", async (context) => {
     const found = await collect(await fanout(context, []));
-    assert.deepEqual(found, { series: [], warnings: ["no stores are known"] });
+    assert.deepEqual(found, { series: [], warnings: ["no stores are known"], infos: [] });
     await assert.rejects(collect(await fanout(context, [], { partialResponse: "abort" })), {
       code: "unavailable",
       message: "no stores are known",

@@ -1,6 +1,8 @@
 import { systemClock, type Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
-import { mergeSelect, mergeTexts } from "../storage/merge.ts";
+import { isCounterFunction, type ReplicaChoice } from "../storage/dedup.ts";
+import { dedupSelect } from "../storage/dedup-select.ts";
+import { joinChunks, mergeSelect, mergeTexts } from "../storage/merge.ts";
 import type {
   LabelRequest,
   LabelResult,
@@ -8,24 +10,19 @@ import type {
   SelectRequest,
   SeriesBatch,
 } from "../storage/queryable.ts";
+import type { Completeness, Verdict } from "./completeness.ts";
 import type { Endpoint } from "./endpoint-set.ts";
+import { isOneReplica, planReplicas, selectReplicas } from "./replica-source.ts";
 import { RemoteStore, type PartialResponse } from "./remote-store.ts";
-
-/** How much of what should have answered did. */
-export interface Completeness {
-  /** Stores that may hold matching series. */
-  readonly storesAsked: number;
-  /** Those that answered to the end. */
-  readonly storesAnswered: number;
-}
+import { Round } from "./round.ts";
 
 export interface FanoutOptions {
   /** An EndpointSet, or anything that lists endpoints. */
   readonly endpoints: { endpoints(): readonly Endpoint[] };
   /** Default `warn`: what a store cannot give is told in a warning. `abort` fails the request instead. */
   readonly partialResponse?: PartialResponse;
-  /** Labels that tell replicas apart: stripped from every series unless the request names others. Default none. */
-  readonly replicaLabels?: readonly string[];
+  /** Makes one series of those that differ in replica labels only. Default: series are given as the stores have them. */
+  readonly dedup?: Dedup;
   /** Longest wait for the next data of one store. Default 15,000; 0 means no limit. */
   readonly storeTimeoutMs?: number;
   readonly clock?: Clock;
@@ -33,11 +30,19 @@ export interface FanoutOptions {
   readonly onComplete?: (completeness: Completeness) => void;
 }
 
+/** How replicas become one; Thanos's `--query.replica-label` and `--deduplication.func`. */
+export interface Dedup {
+  readonly replicaLabels: readonly string[];
+  /** `chain` takes all samples of all replicas: right for copies only. */
+  readonly func: ReplicaChoice | "chain";
+}
+
 export const DEFAULT_STORE_TIMEOUT_MS = 15_000;
 
 /**
  * All series of all stores as one Queryable. Stores that cannot hold an answer are not asked; those that should and do
- * not answer are named in the warnings, with a last one that counts them. Cheap to create: one per query is fine.
+ * not answer are named in the warnings, with a last one that counts them, or in the infos when a replica of theirs did.
+ * Cheap to create: one per query is fine.
  */
 export class FanoutQueryable implements Queryable {
   readonly #options: FanoutOptions;
@@ -50,11 +55,39 @@ export class FanoutQueryable implements Queryable {
     this.#abort = options.partialResponse === "abort";
   }
 
-  select(request: SelectRequest): AsyncIterable<SeriesBatch> {
-    const replicaLabels = request.withoutReplicaLabels ?? this.#options.replicaLabels ?? [];
-    return this.#select(
-      replicaLabels.length === 0 ? request : { ...request, withoutReplicaLabels: replicaLabels },
-    );
+  async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
+    const { dedup } = this.#options;
+    const names = request.withoutReplicaLabels ?? dedup?.replicaLabels ?? [];
+    const round = new Round({ abort: this.#abort, replicaLabels: names });
+    const stores = this.#choose(request, round);
+    const limit = request.limit ?? 0;
+    if (names.length === 0)
+      yield* mergeSelect(
+        stores.map((one) => this.#guard(one.store.select(request), { ...one, request, round })),
+        { limit },
+      );
+    else {
+      const plans = stores.map(({ endpoint }) => planReplicas(endpoint, names));
+      const chooses = request.withoutReplicaLabels === undefined && dedup?.func !== "chain";
+      // The newest sample alone does not tell whether its replica has a gap.
+      const asked = chooses && !isOneReplica(plans, names) ? withoutNewestOnly(request) : request;
+      const sources = stores.map((one, i) =>
+        this.#guard(selectReplicas(one.store, asked, { plan: plans[i]!, names }), {
+          ...one,
+          request,
+          round,
+        }),
+      );
+      yield* chooses
+        ? dedupSelect(sources, {
+            limit,
+            choice: dedup?.func === "penalty" ? "penalty" : "gapless",
+            isCounter: isCounterFunction(request.hints?.func ?? ""),
+          })
+        : mergeSelect(sources, { limit, join: joinChunks });
+    }
+    const { warnings, infos } = this.#finish(round);
+    if (warnings.length > 0 || infos.length > 0) yield { series: [], warnings, infos };
   }
 
   labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -65,59 +98,49 @@ export class FanoutQueryable implements Queryable {
     return this.#labels(request, "label values", (store) => store.labelValues(name, request));
   }
 
-  async *#select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
-    const { stores, tally } = this.#choose(request);
-    const sources = stores.map(({ endpoint, store }) =>
-      this.#guard(store.select(request), { endpoint, tally, ...signalOf(request) }),
-    );
-    if (tally.warnings.length > 0) yield { series: [], warnings: tally.warnings };
-    if (sources.length > 0)
-      yield* mergeSelect(sources, request.limit === undefined ? {} : { limit: request.limit });
-    const warning = this.#finish(tally);
-    if (warning !== undefined) yield { series: [], warnings: [warning] };
-  }
-
   async #labels(
     request: LabelRequest,
     what: string,
     ask: (store: RemoteStore) => Promise<LabelResult>,
   ): Promise<LabelResult> {
-    const { stores, tally } = this.#choose(request);
+    const round = new Round({
+      abort: this.#abort,
+      replicaLabels: this.#options.dedup?.replicaLabels ?? [],
+    });
+    const stores = this.#choose(request, round);
+    const warned: string[] = [];
     const lists = await Promise.all(
       stores.map(async ({ endpoint, store }) => {
         try {
           const { values, warnings } = await ask(store);
-          tally.answered++;
-          tally.warnings.push(...warnings);
+          warned.push(...warnings);
           return values;
         } catch (error) {
           this.#refuse(error, request);
-          tally.warnings.push(
-            this.#problem(`fetch ${what} from store ${endpoint.address}: ${messageOf(error)}`),
-          );
+          round.fail(endpoint, {
+            text: `fetch ${what} from store ${endpoint.address}: ${messageOf(error)}`,
+            error,
+          });
           return [];
         }
       }),
     );
-    const warning = this.#finish(tally);
+    const { warnings, infos } = this.#finish(round);
     return {
       values: mergeTexts(lists, request.limit),
-      warnings: warning === undefined ? tally.warnings : [...tally.warnings, warning],
+      warnings: [...warned, ...warnings],
+      infos,
     };
   }
 
-  /** The stores to ask, and warnings about those that should be asked but are known to be down. */
-  #choose(request: LabelRequest): {
-    stores: { endpoint: Endpoint; store: RemoteStore }[];
-    tally: Tally;
-  } {
+  /** The stores to ask; those that should be asked but are known to be down have failed already. */
+  #choose(request: LabelRequest, round: Round): AskedStore[] {
     const listed = this.#options.endpoints.endpoints();
-    const tally: Tally = { asked: 0, answered: 0, warnings: [] };
-    if (listed.length === 0) tally.warnings.push(this.#problem("no stores are known"));
-    const stores: { endpoint: Endpoint; store: RemoteStore }[] = [];
+    if (listed.length === 0) round.noStores();
+    const stores: AskedStore[] = [];
     for (const endpoint of listed) {
       if (!endpoint.mayHave(request)) continue;
-      tally.asked++;
+      round.ask(endpoint);
       if (endpoint.healthy || endpoint.strict)
         stores.push({
           endpoint,
@@ -125,36 +148,32 @@ export class FanoutQueryable implements Queryable {
             channel: endpoint.channel,
             partialResponse: this.#abort ? "abort" : "warn",
             timeoutMs: this.#options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS,
-            stripsReplicaLabels: endpoint.stripsReplicaLabels,
             labelCache: endpoint.labelCache,
             clock: this.#clock,
           }),
         });
       else
-        tally.warnings.push(
-          this.#problem(`store ${endpoint.address} is unhealthy: ${endpoint.lastError}`),
-        );
+        round.fail(endpoint, {
+          text: `store ${endpoint.address} is unhealthy: ${endpoint.lastError}`,
+        });
     }
-    return { stores, tally };
+    return stores;
   }
 
-  /** Turns the failure of one store into a warning, or under `abort` into the failure of all. */
+  /** Turns the failure of one store into a note at the end, or under `abort` into the failure of all. */
   async *#guard(
     batches: AsyncIterable<SeriesBatch>,
-    context: { endpoint: Endpoint; tally: Tally; signal?: AbortSignal },
+    context: AskedStore & { request: SelectRequest; round: Round },
   ): AsyncGenerator<SeriesBatch> {
-    const { endpoint, tally } = context;
+    const { endpoint, request, round } = context;
     try {
       yield* batches;
-      tally.answered++;
     } catch (error) {
-      this.#refuse(error, context);
-      yield {
-        series: [],
-        warnings: [
-          this.#problem(`receive series from ${endpoint.address}: ${messageOf(error)}`, error),
-        ],
-      };
+      this.#refuse(error, request);
+      round.fail(endpoint, {
+        text: `receive series from ${endpoint.address}: ${messageOf(error)}`,
+        error,
+      });
     }
   }
 
@@ -164,29 +183,19 @@ export class FanoutQueryable implements Queryable {
     if (error instanceof AppError && error.code === "bad-data" && this.#abort) throw error;
   }
 
-  #problem(text: string, cause?: unknown): string {
-    if (!this.#abort) return text;
-    throw new AppError(
-      cause instanceof AppError && cause.code === "timeout" ? "timeout" : "unavailable",
-      text,
-      { cause },
-    );
-  }
-
-  #finish(tally: Tally): string | undefined {
-    this.#options.onComplete?.({ storesAsked: tally.asked, storesAnswered: tally.answered });
-    return tally.answered === tally.asked
-      ? undefined
-      : `the answer is incomplete: ${tally.answered} of ${tally.asked} stores answered`;
+  #finish(round: Round): Verdict {
+    const verdict = round.finish();
+    this.#options.onComplete?.(verdict);
+    return verdict;
   }
 }
 
-function signalOf({ signal }: SelectRequest): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
+interface AskedStore {
+  readonly endpoint: Endpoint;
+  readonly store: RemoteStore;
 }
 
-interface Tally {
-  asked: number;
-  answered: number;
-  readonly warnings: string[];
+function withoutNewestOnly(request: SelectRequest): SelectRequest {
+  if (request.hints?.newestOnly !== true) return request;
+  return { ...request, hints: { ...request.hints, newestOnly: false } };
 }

@@ -139,31 +139,6 @@ describe("RemoteStore", () => {
     await assert.rejects(collect(damaged.store), { code: "corrupt" });
   });
 
-  it("strips replica labels itself for stores that cannot", async (context) => {
-    const { store, requests } = await open(
-      context,
-      [
-        frame(
-          series({ a: "1", r: "x" }, chunk(0, 1)),
-          series({ a: "1", r: "y" }, chunk(0, 1), chunk(10, 2)),
-          series({ b: "1" }, chunk(0, 3)),
-        ),
-        Uint8Array.from(encoder.warning("careful")),
-      ],
-      { stripsReplicaLabels: false },
-    );
-    const withoutReplicaLabels = ["r"];
-    assert.deepEqual(await collect(store, { withoutReplicaLabels }), {
-      series: ['{a="1"} 1 2', '{b="1"} 3'],
-      warnings: ["careful"],
-    });
-    // The store would count replicas, so it is not told of the limit.
-    const { series: first } = await collect(store, { withoutReplicaLabels, limit: 1 });
-    assert.deepEqual(first, ['{a="1"} 1 2']);
-    assert.deepEqual(requests[1]!.withoutReplicaLabels, []);
-    assert.equal(requests[1]!.limit, 0);
-  });
-
   it("ends with the reason of the signal", async (context) => {
     const { store } = await open(context, [frame(series({ a: "1" }))]);
     const signal = AbortSignal.abort(new AppError("timeout", "the query took too long"));

@@ -24,7 +24,7 @@ import {
   type QueryHintsMessage,
 } from "../proto/series-request.ts";
 import { SeriesDecoder } from "../proto/series-response.ts";
-import { mergeChunks, sortSeries } from "../storage/merge.ts";
+import { mergeChunks } from "../storage/merge.ts";
 import type {
   Chunk,
   LabelRequest,
@@ -46,8 +46,6 @@ export interface RemoteStoreOptions {
   readonly partialResponse?: PartialResponse;
   /** Longest wait for the next data (Thanos's `--store.response-timeout`). Default 0: none. */
   readonly timeoutMs?: number;
-  /** Whether the store can strip replica labels itself; if not, it is done here. Default true. */
-  readonly stripsReplicaLabels?: boolean;
   readonly clock?: Clock;
   /** Shared with other stores, so that equal labels are the same texts. Default: one for each select. */
   readonly labelCache?: LabelCache;
@@ -61,7 +59,6 @@ export class RemoteStore implements Queryable {
   readonly #channel: Channel;
   readonly #strategy: number;
   readonly #timeoutMs: number;
-  readonly #stripsReplicaLabels: boolean;
   readonly #clock: Clock;
   readonly #labelCache: LabelCache | undefined;
 
@@ -70,17 +67,12 @@ export class RemoteStore implements Queryable {
     this.#channel = options.channel;
     this.#strategy = options.partialResponse === "abort" ? STRATEGY_ABORT : STRATEGY_WARN;
     this.#timeoutMs = options.timeoutMs ?? 0;
-    this.#stripsReplicaLabels = options.stripsReplicaLabels ?? true;
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** `withoutReplicaLabels` is for stores that know it; others ignore it. */
   select(request: SelectRequest): AsyncIterable<SeriesBatch> {
-    const replicaLabels = request.withoutReplicaLabels ?? [];
-    if (replicaLabels.length === 0 || this.#stripsReplicaLabels) return this.#stream(request);
-    return stripReplicaLabels(this.#stream({ ...request, limit: 0 }), {
-      names: replicaLabels,
-      limit: request.limit ?? 0,
-    });
+    return this.#stream(request);
   }
 
   async labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -136,7 +128,7 @@ export class RemoteStore implements Queryable {
         partialResponseStrategy: this.#strategy,
         skipChunks: request.skipChunks ?? false,
         queryHints: request.hints === undefined ? undefined : hintsMessage(request.hints),
-        withoutReplicaLabels: this.#stripsReplicaLabels ? (request.withoutReplicaLabels ?? []) : [],
+        withoutReplicaLabels: request.withoutReplicaLabels ?? [],
         limit: request.limit ?? 0,
         responseBatchSize: RESPONSE_BATCH_SIZE,
       }),
@@ -219,23 +211,6 @@ function finished(series: { labels: Labels; chunks: Chunk[]; split: boolean }): 
     if (split || chunks[i - 1]!.minTimeMs > chunks[i]!.minTimeMs)
       return { labels, chunks: mergeChunks([chunks.slice(0, 1), chunks.slice(1)]) };
   return { labels, chunks };
-}
-
-/** For stores that cannot: all series are read, stripped, sorted and joined. */
-async function* stripReplicaLabels(
-  batches: AsyncIterable<SeriesBatch>,
-  options: { names: readonly string[]; limit: number },
-): AsyncGenerator<SeriesBatch> {
-  const gone = new Set(options.names);
-  const all: Series[] = [];
-  const allWarnings: string[] = [];
-  for await (const { series, warnings } of batches) {
-    for (const { labels, chunks } of series) all.push({ labels: labels.without(gone), chunks });
-    if (warnings !== undefined) allWarnings.push(...warnings);
-  }
-  const sorted = sortSeries(all);
-  const end = options.limit === 0 ? sorted.length : options.limit;
-  yield { series: sorted.slice(0, end), warnings: allWarnings };
 }
 
 const TYPES: Readonly<Record<MatchOperator, number>> = {

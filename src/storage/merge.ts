@@ -39,7 +39,8 @@ export function mergeSelect(
   });
 }
 
-function joinChunks(equal: readonly Series[]): readonly Chunk[] {
+/** All chunks of series with equal labels, identical ones once. */
+export function joinChunks(equal: readonly Series[]): readonly Chunk[] {
   return mergeChunks(equal.map(({ chunks }) => chunks));
 }
 

@@ -85,6 +85,8 @@ export interface LabelResult {
   /** Sorted in byte order, unique. */
   readonly values: readonly string[];
   readonly warnings: readonly string[];
+  /** As of a `SeriesBatch`. */
+  readonly infos?: readonly string[];
 }
 
 export interface Queryable {

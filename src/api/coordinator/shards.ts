@@ -36,6 +36,7 @@ export function shardsAnswer(
     const used = carriedBy(record.observed());
     return {
       id: instance.id,
+      ordinal: instance.ordinal,
       replica: groupOf.get(record) ?? "",
       state,
       http: instance.url?.replace(/^https?:\/\//, "") ?? "",

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
+import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import { parametersOf } from "../server.ts";
 import { type CoordinatorClient, isRecord } from "./coordinator-client.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
@@ -55,8 +56,36 @@ export function registerClusterRoutes(
   app.get("/api/v1/endpoints", async (request, reply) =>
     sendData(request, reply, { endpoints: endpoints() }),
   );
+  app.get("/api/v1/stores", async (_, reply) =>
+    reply.type("application/json").send(storesAnswer(endpoints())),
+  );
   app.get("/api/v1/metadata", async (request, reply) => metadata(request, reply, coordinator));
   app.get("/api/v1/status/tsdb", async (request, reply) => tsdbStatus(request, reply, coordinator));
+}
+
+/** Thanos's list of stores by what they are. Times of everything and nothing are the ends of int64, as raw JSON text. */
+function storesAnswer(endpoints: readonly EndpointStatus[]): string {
+  const byType = new Map<string, string[]>();
+  for (const endpoint of endpoints) {
+    const type = endpoint.componentType || "unknown-store-api";
+    const text = JSON.stringify({
+      name: endpoint.address,
+      lastCheck: new Date(endpoint.lastCheckMs).toISOString(),
+      lastError: endpoint.lastError === "" ? null : endpoint.lastError,
+      labelSets: endpoint.labelSets.map((set) => Object.fromEntries(set)),
+    });
+    const times = `"minTime":${int64Text(endpoint.minTimeMs)},"maxTime":${int64Text(endpoint.maxTimeMs)}`;
+    const list = byType.get(type) ?? [];
+    byType.set(type, [...list, `${text.slice(0, -1)},${times}}`]);
+  }
+  const types = [...byType].map(([type, list]) => `${JSON.stringify(type)}:[${list.join(",")}]`);
+  return `{"status":"success","data":{${types.join(",")}}}`;
+}
+
+function int64Text(value: number): string {
+  if (value >= 2 ** 63) return "9223372036854775807";
+  if (value <= -(2 ** 63)) return "-9223372036854775808";
+  return String(Math.trunc(value));
 }
 
 function required(coordinator: CoordinatorClient | undefined): CoordinatorClient {

@@ -1,19 +1,30 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Engine } from "../../promql/engine.ts";
+import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { Queryable } from "../../storage/queryable.ts";
 import type { CoordinatorClient } from "./coordinator-client.ts";
+
+/** How a request wants its series; what it leaves open is as the query was started. */
+export interface ReadOptions {
+  /** Make one series of those that differ in replica labels only. Default true. */
+  readonly dedup?: boolean;
+  readonly replicaLabels?: readonly string[];
+  /** Give what there is, with warnings, when not all stores answer. */
+  readonly partialResponse?: boolean;
+}
 
 /** What the HTTP API v1 of the query role stands on. */
 export interface QueryApiDependencies {
   readonly engine: Engine;
-  readonly queryable: Queryable;
+  /** All series, read as a request wants them. */
+  readonly queryable: (options: ReadOptions) => Queryable;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where targets, shards and decisions come from; absent when a query runs without a coordinator. */
   readonly coordinator: CoordinatorClient | undefined;
-  /** State of the stores asked, for `/api/v1/endpoints`. */
-  readonly endpoints: () => unknown;
+  /** State of the stores asked, for `/api/v1/endpoints` and `/api/v1/stores`. */
+  readonly endpoints: () => readonly EndpointStatus[];
   /** Effective flags, by name, for `/api/v1/status/flags`. */
   readonly flags: Readonly<Record<string, string>>;
   /** `--query.lookback-delta`, ms. */

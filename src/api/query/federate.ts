@@ -8,6 +8,7 @@ import { compareLabels, type Labels, METRIC_NAME } from "../../model/labels.ts";
 import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
 import { parametersOf } from "../server.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
+import { readOptions } from "./parameters.ts";
 import { clientSignal } from "./send.ts";
 import { selectorsOf } from "./series-routes.ts";
 
@@ -29,7 +30,9 @@ export function registerFederate(
   { queryable, clock, lookbackMs, externalLabels }: QueryApiDependencies,
 ): void {
   app.get("/federate", async (request, reply) => {
-    const selectors = await selectorsOf(parametersOf(request));
+    const parameters = parametersOf(request);
+    const selectors = await selectorsOf(parameters);
+    const series = queryable(readOptions(parameters));
     const signal = clientSignal(request, reply);
     const maxTimeMs = clock.now();
     // Left-open window, as every lookback: a sample exactly one lookback old is too old.
@@ -37,10 +40,10 @@ export function registerFederate(
     const found = new Map<string, Newest>();
     const reader = new NewestSample(minTimeMs, maxTimeMs);
     for (const matchers of selectors) {
-      for await (const batch of queryable.select({ matchers, minTimeMs, maxTimeMs, signal })) {
-        for (const series of batch.series) {
-          const newest = reader.read(series);
-          if (newest !== undefined) found.set(series.labels.key(), newest);
+      for await (const batch of series.select({ matchers, minTimeMs, maxTimeMs, signal })) {
+        for (const one of batch.series) {
+          const newest = reader.read(one);
+          if (newest !== undefined) found.set(one.labels.key(), newest);
         }
       }
     }

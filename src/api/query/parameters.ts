@@ -1,6 +1,7 @@
 import { AppError } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
 import { parseFloatText } from "../../base/float.ts";
+import type { ReadOptions } from "./dependencies.ts";
 
 /** Reading of the HTTP API's parameters, with Prometheus's forms and messages. Times and durations become ms. */
 
@@ -73,6 +74,30 @@ export function durationParameter(parameters: URLSearchParams, name: string): nu
   if (duration === undefined)
     throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid duration`);
   return duration;
+}
+
+/** A switch in one of Go's spellings; undefined when absent or empty. */
+export function booleanParameter(parameters: URLSearchParams, name: string): boolean | undefined {
+  const text = parameters.get(name) ?? "";
+  if (text === "") return undefined;
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw invalidParameter(
+    name,
+    `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`,
+  );
+}
+
+/** Thanos's parameters for replicas and silent stores: `dedup`, `replicaLabels[]`, `partial_response`. */
+export function readOptions(parameters: URLSearchParams): ReadOptions {
+  const dedup = booleanParameter(parameters, "dedup");
+  const replicaLabels = parameters.getAll("replicaLabels[]").filter((name) => name !== "");
+  const partialResponse = booleanParameter(parameters, "partial_response");
+  return {
+    ...(dedup !== undefined && { dedup }),
+    ...(replicaLabels.length > 0 && { replicaLabels }),
+    ...(partialResponse !== undefined && { partialResponse }),
+  };
 }
 
 /** A limit of result entries; 0 means none. */

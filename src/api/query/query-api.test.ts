@@ -23,11 +23,38 @@ import { Engine } from "../../promql/engine.ts";
 import { MemoryQueryable } from "../../storage/memory-queryable.ts";
 import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
 import { createHttpServer, type HttpServer } from "../server.ts";
+import type { EndpointStatus } from "../../query/endpoint-set.ts";
+import type { ReadOptions } from "./dependencies.ts";
 import { registerQueryApi } from "./query-api.ts";
 
 const START_SECONDS = 1_700_000_000;
 const STEP_SECONDS = 15;
 const SAMPLES = 40;
+
+const ENDPOINTS: readonly EndpointStatus[] = [
+  {
+    address: "10.0.0.1:10901",
+    strict: false,
+    health: "healthy",
+    lastError: "",
+    lastCheckMs: START_SECONDS * 1000,
+    componentType: "sidecar",
+    labelSets: [Labels.fromObject({ cluster: "eu", replica: "a" })],
+    minTimeMs: START_SECONDS * 1000,
+    maxTimeMs: 2 ** 63,
+  },
+  {
+    address: "10.0.0.2:10901",
+    strict: true,
+    health: "unhealthy",
+    lastError: 'it is "down"',
+    lastCheckMs: 0,
+    componentType: "",
+    labelSets: [],
+    minTimeMs: -(2 ** 63),
+    maxTimeMs: 2 ** 63,
+  },
+];
 
 /** name, labels, value at index. */
 const DATA: readonly (readonly [string, Record<string, string>, (i: number) => number])[] = [
@@ -77,6 +104,8 @@ function openMetrics(): string {
 
 let server: HttpServer;
 let url: string;
+const source = new MemoryQueryable(fixedSeries());
+let lastOptions: ReadOptions | undefined;
 let prometheus: RunningProcess | undefined;
 const folder = temporaryFolder("api");
 
@@ -90,11 +119,14 @@ before(
     });
     registerQueryApi(server.app, {
       engine: new Engine(),
-      queryable: new MemoryQueryable(fixedSeries()),
+      queryable: (options) => {
+        lastOptions = options;
+        return source;
+      },
       clock: { ...systemClock, now: () => (START_SECONDS + SAMPLES * STEP_SECONDS) * 1000 },
       logger: silentLogger,
       coordinator: undefined,
-      endpoints: () => [],
+      endpoints: () => ENDPOINTS,
       flags: {},
       lookbackMs: 300_000,
       externalLabels: () => ({ region: "eu" }),
@@ -270,6 +302,46 @@ requests_total{code="500",instance="x:1",job="a",region="eu"} 3.9000000000000004
   assert.deepEqual([nothing.status, await nothing.text()], [200, ""]);
   const wrong = await fetch(`${url}/federate?match[]={`);
   assert.equal(wrong.status, 400);
+});
+
+test("replicas and silent stores are treated as the request says, in Thanos's words", async () => {
+  const f = async (request: string, want: ReadOptions): Promise<void> => {
+    lastOptions = undefined;
+    assert.equal((await get(url, request)).status, 200, request);
+    assert.deepEqual(lastOptions, want, request);
+  };
+  const paths = [
+    "query?query=huge",
+    `query_range?query=huge&${RANGE}`,
+    "series?match[]=huge",
+    "labels?match[]=huge",
+    "label/job/values?match[]=huge",
+  ];
+  for (const path of paths) {
+    await f(path, {});
+    await f(`${path}&dedup=false`, { dedup: false });
+    await f(`${path}&dedup=1&partial_response=F&replicaLabels[]=a&replicaLabels[]=b`, {
+      dedup: true,
+      partialResponse: false,
+      replicaLabels: ["a", "b"],
+    });
+    assert.deepEqual(await get(url, `${path}&dedup=yes`), {
+      status: 400,
+      body: {
+        status: "error",
+        errorType: "bad_data",
+        error: `invalid parameter "dedup": strconv.ParseBool: parsing "yes": invalid syntax`,
+      },
+    });
+  }
+});
+
+test("stores are listed as in Thanos", async () => {
+  const text = await (await fetch(`${url}/api/v1/stores`)).text();
+  assert.equal(
+    text,
+    `{"status":"success","data":{"sidecar":[{"name":"10.0.0.1:10901","lastCheck":"2023-11-14T22:13:20.000Z","lastError":null,"labelSets":[{"cluster":"eu","replica":"a"}],"minTime":1700000000000,"maxTime":9223372036854775807}],"unknown-store-api":[{"name":"10.0.0.2:10901","lastCheck":"1970-01-01T00:00:00.000Z","lastError":"it is \\"down\\"","labelSets":[],"minTime":-9223372036854775808,"maxTime":9223372036854775807}]}}`,
+  );
 });
 
 test("management endpoints answer as Prometheus's", async () => {

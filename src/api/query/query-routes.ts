@@ -9,6 +9,7 @@ import {
   durationParameter,
   invalidParameter,
   limitParameter,
+  readOptions,
   requiredTime,
   timeParameter,
 } from "./parameters.ts";
@@ -33,8 +34,9 @@ export function registerQueryRoutes(
       const limit = limitParameter(parameters);
       const timeMs = timeParameter(parameters, "time", clock.now());
       const options = evaluationOptions(parameters);
+      const series = queryable(readOptions(parameters));
       const result = await asParameter("query", () =>
-        engine.instant(queryable, {
+        engine.instant(series, {
           query: parameters.get("query") ?? "",
           timeMs,
           ...options,
@@ -73,8 +75,9 @@ export function registerQueryRoutes(
           "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         );
       const options = evaluationOptions(parameters);
+      const series = queryable(readOptions(parameters));
       const result = await asParameter("query", () =>
-        engine.range(queryable, {
+        engine.range(series, {
           query: parameters.get("query") ?? "",
           startMs,
           endMs,

@@ -12,6 +12,7 @@ import {
   limitParameter,
   MAX_TIME_MS,
   MIN_TIME_MS,
+  readOptions,
   timeParameter,
 } from "./parameters.ts";
 import { asParameter } from "./query-routes.ts";
@@ -34,6 +35,7 @@ export function registerSeriesRoutes(
       if (parameters.getAll("match[]").length === 0)
         throw new AppError("bad-data", "no match[] parameter provided");
       const range = timeRange(parameters);
+      const source = queryable(readOptions(parameters));
       // Prometheus names the parameter here, and not in the label endpoints.
       const selectors = await selectorsOf(parameters).catch((error: unknown) => {
         throw error instanceof AppError && error.message === NO_MATCHER
@@ -43,10 +45,11 @@ export function registerSeriesRoutes(
       const signal = clientSignal(request, reply);
       const found = new Map<string, Labels>();
       const warnings = new Set<string>();
+      const infos = new Set<string>();
       // One more than the limit tells whether anything was cut, without reading the rest.
       const cutAt = limit === 0 ? Infinity : limit + 1;
       for (const matchers of selectors) {
-        for await (const batch of queryable.select({
+        for await (const batch of source.select({
           matchers,
           ...range,
           skipChunks: true,
@@ -54,6 +57,7 @@ export function registerSeriesRoutes(
           signal,
         })) {
           for (const warning of batch.warnings ?? []) warnings.add(warning);
+          for (const info of batch.infos ?? []) infos.add(info);
           for (const { labels } of batch.series) found.set(labels.key(), labels);
           if (selectors.length === 1 && found.size >= cutAt) break;
         }
@@ -62,6 +66,7 @@ export function registerSeriesRoutes(
       if (series.length >= cutAt) warnings.add(TRUNCATED);
       return sendData(request, reply, limit > 0 ? series.slice(0, limit) : series, {
         warnings: [...warnings],
+        infos: [...infos],
       });
     },
   });
@@ -71,10 +76,13 @@ export function registerSeriesRoutes(
     url: "/api/v1/labels",
     handler: async (request, reply) => {
       const parameters = parametersOf(request);
-      const result = await overSelectors(parameters, clientSignal(request, reply), (label) =>
-        queryable.labelNames(label),
+      const source = queryable(readOptions(parameters));
+      const { values, ...notes } = await overSelectors(
+        parameters,
+        clientSignal(request, reply),
+        (label) => source.labelNames(label),
       );
-      return sendData(request, reply, result.values, { warnings: result.warnings });
+      return sendData(request, reply, values, notes);
     },
   });
 
@@ -82,12 +90,14 @@ export function registerSeriesRoutes(
     const name = unescapeName(request.params.name);
     if (!isValidLabelName(name))
       throw new AppError("bad-data", `invalid label name: ${JSON.stringify(name)}`);
-    const result = await overSelectors(
-      parametersOf(request),
+    const parameters = parametersOf(request);
+    const source = queryable(readOptions(parameters));
+    const { values, ...notes } = await overSelectors(
+      parameters,
       clientSignal(request, reply),
-      (label) => queryable.labelValues(name, label),
+      (label) => source.labelValues(name, label),
     );
-    return sendData(request, reply, result.values, { warnings: result.warnings });
+    return sendData(request, reply, values, notes);
   });
 }
 
@@ -115,7 +125,8 @@ async function overSelectors(
     values = values.slice(0, limit);
     warnings.add(TRUNCATED);
   }
-  return { values, warnings: [...warnings] };
+  const infos = new Set(results.flatMap((result) => result.infos ?? []));
+  return { values, warnings: [...warnings], infos: [...infos] };
 }
 
 function timeRange(parameters: URLSearchParams): { minTimeMs: number; maxTimeMs: number } {

@@ -46,6 +46,7 @@ export interface QueryContext {
   /** Keys of the selectors that occur more than once. */
   readonly repeatedSelectors: ReadonlySet<string>;
   readonly storageWarnings: Set<string>;
+  readonly storageInfos: Set<string>;
   readonly stats: {
     samplesRead: number;
     seriesRead: number;

@@ -293,6 +293,7 @@ async function* batches(
       const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
       for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
+      for (const info of value.infos ?? []) query.storageInfos.add(info);
       yield value.series;
     }
   } finally {
