@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry } from "../base/metrics.ts";
 import { type Limits, type Load, NO_LOAD } from "./load.ts";
-import type { DecisionKind, Plan, ShardState } from "./plan-types.ts";
+import type { Decision, DecisionKind, Plan, ShardState } from "./plan-types.ts";
 import type { ShardFigures } from "./shard-figures.ts";
 
 /** The coordinator's own metrics; names are Kvass's where Kvass has the metric. */
@@ -8,7 +8,7 @@ export class CoordinatorMetrics {
   readonly failed: Counter;
   readonly #assigned: Counter;
   readonly #alleviated: Counter;
-  readonly #decisions = new Map<DecisionKind, Counter>();
+  readonly #decisions = new Map<string, Counter>();
   readonly #registry: Registry;
   readonly #cycleSeconds: Histogram;
   readonly #lastSuccess: Gauge;
@@ -61,15 +61,16 @@ export class CoordinatorMetrics {
     );
   }
 
-  decided(kind: DecisionKind): void {
-    let counter = this.#decisions.get(kind);
+  decided({ kind, cause }: Decision): void {
+    const key = `${kind} ${cause ?? ""}`;
+    let counter = this.#decisions.get(key);
     if (counter === undefined) {
       counter = this.#registry.counter(
         "shoal_coordinator_decisions_total",
-        "Decisions of the planner.",
-        { kind },
+        "Decisions of the planner, moves by their cause.",
+        { kind, ...(cause !== undefined && { cause }) },
       );
-      this.#decisions.set(kind, counter);
+      this.#decisions.set(key, counter);
     }
     counter.inc();
     if (kind === "assign") this.#assigned.inc();
@@ -82,7 +83,7 @@ export class CoordinatorMetrics {
         (sum, { conditions }) => sum + conditions.filter((each) => each.kind === kind).length,
         0,
       );
-    if (made.some(({ decisions }) => decisions.some(({ kind }) => kind === "move")))
+    if (made.some(({ decisions }) => decisions.some(({ cause }) => cause === "overload")))
       this.#alleviated.inc();
     this.#cycleSeconds.observe(seconds);
     this.#lastSuccess.set(nowMs / 1000);

@@ -382,7 +382,7 @@ export class Coordinator {
 
   #record(decisions: readonly Decision[], nowMs: number): void {
     for (const decision of this.log.add(decisions, nowMs)) {
-      this.#metrics.decided(decision.kind);
+      this.#metrics.decided(decision);
       this.#deps.logger.info("decided", { decision: printDecision(decision) });
     }
   }

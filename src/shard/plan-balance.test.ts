@@ -16,11 +16,11 @@ describe("the spread over shards", () => {
     const fleet = new FakeFleet(logNormalTargets(10_000, random), 20);
     fleet.settle(OPTIONS);
     assert.ok(fleet.spread <= 1.15, String(fleet.spread));
-    for (let round = 0; round < 60; round++) {
-      const gone = [...fleet.targets.keys()].filter(() => random.next() < 0.01);
+    for (let round = 0; round < 20; round++) {
+      const gone = [...fleet.targets.keys()].filter(() => random.next() < 0.03);
       for (const hash of gone) fleet.targets.delete(hash);
       const first = 10_000 * (round + 1);
-      for (const target of logNormalTargets(100, random, { first }))
+      for (const target of logNormalTargets(300, random, { first }))
         fleet.targets.set(target.hash, target);
       fleet.cycle(OPTIONS);
     }

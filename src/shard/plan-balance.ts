@@ -52,7 +52,7 @@ export function rebalance(state: PlanState): void {
       continue;
     }
     const reason = `${from.id} carries ${share(from)} of the mean load and ${to.id} ${share(to)}`;
-    state.move(found, to, reason);
+    state.move(found, to, { cause: "balance", reason });
     for (const shard of [from, to]) {
       sources.moved(shard);
       places.moved(shard);

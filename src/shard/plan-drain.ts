@@ -22,12 +22,13 @@ export function drainByHand(state: PlanState): Wanted[] {
 }
 
 function leave(state: PlanState, shard: WorkingShard, wanted: Wanted[]): void {
+  const reason = `${shard.id} is drained by the operator`;
   for (const assignment of stableOf(shard)) {
     if (state.movesLeft <= 0) return;
     if (!state.isMovable(assignment)) continue;
     const place = findPlace(state, costOf(assignment.load), shard);
     if (place === undefined) wanted.push({ ...assignment, isOwned: true });
-    else state.move(assignment, place, `${shard.id} is drained by the operator`);
+    else state.move(assignment, place, { cause: "drain", reason });
   }
 }
 
@@ -71,7 +72,7 @@ export function drainSurplus(state: PlanState): void {
       : `${tail.id} is not needed: its targets fit on the others`;
   for (const { assignment, to } of moves) {
     if (state.movesLeft <= 0) return;
-    state.move(assignment, to, reason);
+    state.move(assignment, to, { cause: "surplus", reason });
   }
 }
 

@@ -1,3 +1,4 @@
+import { fits, NO_LOAD } from "./load.ts";
 import type { PlanState } from "./plan-state.ts";
 import type { Observed, Plan } from "./plan-types.ts";
 
@@ -25,16 +26,21 @@ export function referenceOf(plan: Plan, observed: Observed): Map<string, number>
   return reference;
 }
 
-/** Begins to move targets to where the leading group has them. */
+/**
+ * Begins to move targets to where the leading group has them: at once from a shard that is too full, else when they have
+ * been where they are for a while, so that what has just failed is not tried again and again.
+ */
 export function align(state: PlanState): void {
   for (const shard of state.shards) {
     if (!shard.isReady) continue;
+    const isTooFull = !fits(NO_LOAD, shard.sum, state.options.limits);
     for (const assignment of Array.from(shard.assignments)) {
       if (state.movesLeft <= 0) return;
       const home = state.homeOf(assignment.hash);
       if (home === undefined || home === shard) continue;
-      if (!state.isMovable(assignment) || !state.isRested(assignment)) continue;
-      state.move(assignment, home, `the leading group has it on ordinal ${home.ordinal}`);
+      if (!state.isMovable(assignment) || !(isTooFull || state.isRested(assignment))) continue;
+      const reason = `the leading group has it on ordinal ${home.ordinal}`;
+      state.move(assignment, home, { cause: "alignment", reason });
     }
   }
 }

@@ -80,7 +80,7 @@ function shedFrom(state: PlanState, shard: WorkingShard, goal: Limits, wanted: W
       entry.assignment.seen?.health === "up" &&
       state.isMovable(entry.assignment),
   );
-  const full = Math.round(utilisation(shard.used, limits) * 100);
+  const reason = `${shard.id} is at ${Math.round(utilisation(shard.used, limits) * 100)}% of its limit`;
   let left = staying.length;
   while (left > 1 && candidates.length > 0 && !fits(carried, NO_LOAD, goal)) {
     // One move that is enough, and of those the smallest; otherwise the largest.
@@ -90,7 +90,7 @@ function shedFrom(state: PlanState, shard: WorkingShard, goal: Limits, wanted: W
     left--;
     carried = add(carried, relief);
     if (place === undefined) wanted.push({ ...assignment, isOwned: true });
-    else state.move(assignment, place, `${shard.id} is at ${full}% of its limit`);
+    else state.move(assignment, place, { cause: "overload", reason });
   }
 }
 

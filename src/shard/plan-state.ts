@@ -14,6 +14,7 @@ import { ShardOrder } from "./shard-order.ts";
 import type {
   AssignmentState,
   Decision,
+  MoveCause,
   Observed,
   ObservedAssignment,
   ObservedShard,
@@ -304,12 +305,16 @@ export class PlanState {
   }
 
   /** Begins a move: both scrape the target until the new owner is proven. */
-  move(assignment: WorkingAssignment, to: WorkingShard, reason: string): void {
+  move(
+    assignment: WorkingAssignment,
+    to: WorkingShard,
+    { cause, reason }: { cause: MoveCause; reason: string },
+  ): void {
     this.setState(assignment, "in_transfer");
     this.assign(assignment, to);
     this.movesBegun++;
     const { hash, job, url, shard } = assignment;
-    this.decide({ kind: "move", hash, job, url, from: shard.id, to: to.id, reason });
+    this.decide({ kind: "move", cause, hash, job, url, from: shard.id, to: to.id, reason });
   }
 
   setState(assignment: WorkingAssignment, state: AssignmentState): void {

@@ -161,9 +161,17 @@ export type DecisionKind =
   | "scale-up"
   | "scale-down";
 
+/**
+ * What makes targets move: a shard with more than it can carry, the operator, a shard that is not needed, uneven shards,
+ * or the example of the leading group.
+ */
+export type MoveCause = "overload" | "drain" | "surplus" | "balance" | "alignment";
+
 /** One thing the planner decided, and why. */
 export interface Decision {
   readonly kind: DecisionKind;
+  /** Of a `move`. */
+  readonly cause?: MoveCause;
   /** The target's hash, for decisions about a target. */
   readonly hash?: string;
   readonly job?: string;

@@ -125,7 +125,7 @@ export class FakeFleet {
   }
 
   /** Cycles until nothing was decided for `quiet` cycles; throws after `most` cycles. */
-  settle(options: PlanOptions, { quiet = 20, most = 2_000 } = {}): void {
+  settle(options: PlanOptions, { quiet = 14, most = 2_000 } = {}): void {
     for (let cycle = 0, still = 0; still < quiet; cycle++) {
       const made = this.cycle(options);
       still = made.decisions.length === 0 ? still + 1 : 0;
