@@ -84,6 +84,13 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
     minShards: flags.minShard,
     maxShards: flags.maxShard,
     maxIdleTimeMs: flags.maxIdleTime,
+    placement: flags.placement,
+    targetUtilisation: flags.targetUtilisation,
+    maxMoves: flags.maxMoves,
+    maxMovesPerCycle: flags.maxMovesPerCycle,
+    moveCooldownMs: flags.moveCooldown,
+    scaleDownCooldownMs: flags.scaleDownCooldown,
+    scaleUpCooldownMs: flags.scaleUpCooldown,
     failoverGraceMs: flags.failoverGrace,
     disableAlleviate: flags.disableAlleviate,
   };

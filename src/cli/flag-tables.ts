@@ -1,8 +1,11 @@
+import { formatDuration } from "../base/units.ts";
+import { DEFAULT_PLAN_OPTIONS } from "../shard/plan-types.ts";
 import {
   choiceFlag,
   durationFlag,
   listFlag,
   numberFlag,
+  shareFlag,
   sizeFlag,
   switchFlag,
   textFlag,
@@ -170,9 +173,59 @@ export const PLAN_FLAGS = {
   maxIdleTime: durationFlag(
     {
       name: "shard.max-idle-time",
-      help: "How long the last shard must be without targets before it is removed. 0s: shards are never removed and targets spread instead of packing.",
+      help: "How long the last shard must be without targets before it is removed. 0s: shards are never removed.",
     },
     "0",
+  ),
+  placement: choiceFlag(
+    {
+      name: "shard.placement",
+      value: "mode",
+      help: "Where new targets go: spread (the emptiest shard), pack (the first one with room) or auto (pack when shards may be removed, else spread).",
+    },
+    { fallback: "auto", choices: ["auto", "spread", "pack"] },
+  ),
+  targetUtilisation: shareFlag(
+    {
+      name: "shard.target-utilisation",
+      help: "How much of its limits a shard is filled to while others have room; the rest is for growth.",
+    },
+    DEFAULT_PLAN_OPTIONS.targetUtilisation,
+  ),
+  maxMoves: numberFlag(
+    {
+      name: "shard.max-moves",
+      help: "Most targets that change shards at the same time to even shards out or to empty one. 0: targets only leave overloaded and lost shards.",
+    },
+    { fallback: DEFAULT_PLAN_OPTIONS.maxMoves, min: 0 },
+  ),
+  maxMovesPerCycle: numberFlag(
+    {
+      name: "shard.max-moves-per-cycle",
+      help: "Most such moves begun at once.",
+    },
+    { fallback: DEFAULT_PLAN_OPTIONS.maxMovesPerCycle, min: 0 },
+  ),
+  moveCooldown: durationFlag(
+    {
+      name: "shard.move-cooldown",
+      help: "How long a target stays where it was put before it is moved to even shards out.",
+    },
+    formatDuration(DEFAULT_PLAN_OPTIONS.moveCooldownMs),
+  ),
+  scaleDownCooldown: durationFlag(
+    {
+      name: "shard.scale-down-cooldown",
+      help: "How long after shards were added none is emptied or removed.",
+    },
+    formatDuration(DEFAULT_PLAN_OPTIONS.scaleDownCooldownMs),
+  ),
+  scaleUpCooldown: durationFlag(
+    {
+      name: "shard.scale-up-cooldown",
+      help: "How long after shards were removed none is added for targets that full shards scrape. Targets that nobody scrapes do not wait.",
+    },
+    formatDuration(DEFAULT_PLAN_OPTIONS.scaleUpCooldownMs),
   ),
   disableAlleviate: switchFlag({
     name: "shard.disable-alleviate",

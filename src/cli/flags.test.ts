@@ -14,6 +14,7 @@ import {
   numberFlag,
   printFlags,
   readEnvironment,
+  shareFlag,
   switchFlag,
   textFlag,
 } from "./flags.ts";
@@ -21,6 +22,7 @@ import {
 const TABLE = {
   file: textFlag({ name: "config.file", help: "a file" }, "prometheus.yml"),
   count: numberFlag({ name: "shard.max-shard", help: "a count" }, { fallback: 4, min: 1, max: 9 }),
+  share: shareFlag({ name: "shard.target-utilisation", help: "a share" }, 0.85),
   grace: durationFlag({ name: "shard.failover-grace", help: "a time" }, "1m30s"),
   level: choiceFlag(
     { name: "log.level", help: "a level" },
@@ -43,6 +45,7 @@ test("defaults, values in both spellings, switches and lists", () => {
   assert.deepEqual(parse([]), {
     file: "prometheus.yml",
     count: 4,
+    share: 0.85,
     grace: 90_000,
     level: "info",
     lifecycle: false,
@@ -54,6 +57,7 @@ test("defaults, values in both spellings, switches and lists", () => {
     "--config.file=a.yml",
     "--shard.max-shard",
     "9",
+    "--shard.target-utilisation=.5",
     "--shard.failover-grace=2h",
     "--web.enable-lifecycle",
     "--endpoint=a:1",
@@ -61,6 +65,7 @@ test("defaults, values in both spellings, switches and lists", () => {
   ]);
   assert.equal(given.file, "a.yml");
   assert.equal(given.count, 9);
+  assert.equal(given.share, 0.5);
   assert.equal(given.grace, 7_200_000);
   assert.equal(given.lifecycle, true);
   assert.deepEqual(given.endpoint, ["a:1", "b:2"]);
@@ -89,6 +94,8 @@ test("wrong values are refused with the flag's name", () => {
     assert.throws(() => parse(args, environment), message);
   refuse(["--shard.max-shard=0"], /shard\.max-shard.*whole number from 1 to 9/);
   refuse(["--shard.max-shard=1.5"], /whole number/);
+  for (const text of ["0", "1.01", "-0.5", "85%", "1e-1", ""])
+    refuse([`--shard.target-utilisation=${text}`], /above 0 and at most 1, such as 0\.85/);
   refuse(["--shard.failover-grace=5"], /not a valid duration/);
   refuse(["--log.level=loud"], /one of info, warn/);
   refuse(["--config.fil=x"], /unknown option '--config\.fil=x'\n\(Did you mean --config\.file\?\)/);

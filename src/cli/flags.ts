@@ -54,6 +54,17 @@ export function numberFlag(
   return make(texts, { placeholder: "n", fallback, parse, print: String });
 }
 
+/** A share of a whole, such as 0.85: above 0 and at most 1. */
+export function shareFlag(texts: Texts, fallback: number): Flag<number> {
+  const parse = (text: string): number => {
+    const value = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || value <= 0 || value > 1)
+      throw new Error("it must be a number above 0 and at most 1, such as 0.85");
+    return value;
+  };
+  return make(texts, { placeholder: "share", fallback, parse, print: String });
+}
+
 /** A duration in Prometheus's spelling (`1m30s`), as ms. */
 export function durationFlag(texts: Texts, fallback: string): Flag<number> {
   return make(texts, {
