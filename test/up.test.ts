@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import {
   apiData,
   freePort,
   type RunningProcess,
+  SHOAL_COMMAND,
   startShoal,
   temporaryFolder,
   until,
@@ -176,6 +178,30 @@ test("one query answers over the shards, and the page's data is there", async ()
   assert.equal(decisions.filter(({ kind }) => kind === "assign").length, 2);
   const { yaml } = await apiData<{ yaml: string }>(`${up.url}/api/v1/status/config`);
   assert.match(yaml, /job_name: tiny/);
+});
+
+test("shoal explain and the samples' rates, through the query process", async () => {
+  const shoal = promisify(execFile);
+  const run = (...args: string[]): Promise<{ stdout: string }> =>
+    shoal(process.execPath, [...SHOAL_COMMAND, ...args, `--url=${up.url}`]);
+  const { stdout } = await run("explain", exporters[0]!.address);
+  assert.match(stdout, /^http:\/\/127\.0\.0\.1:\d+\/metrics \(job tiny\)\nshard-0 scrapes it: /);
+  assert.match(stdout, /What was decided, newest first\n {2}\S+Z {2}assign {2}shard-0/);
+  assert.match(stdout, /shard-0 \* +ready +2 +.* has it\n/);
+  const json: { why: { shard: string } } = JSON.parse(
+    (await run("explain", exporters[0]!.address, "--json")).stdout,
+  );
+  assert.equal(json.why.shard, "shard-0");
+  await assert.rejects(run("explain", "nobody:1"), (error: Error & { code?: number }) => {
+    assert.equal(error.code, 1);
+    assert.match(error.message, /cannot find a target "nobody:1"/);
+    return true;
+  });
+  assert.match((await run("shards")).stdout, /^shard-0 +ready +2 /m);
+  const rates = await apiData<unknown>(`${up.url}/api/v1/samples?with_metrics_detail=true`);
+  assert.deepEqual(rates, {
+    tiny: { scrapedTotal: 2, total: 2, metricsTotal: { scrapes_total: { total: 2, scraped: 2 } } },
+  });
 });
 
 test("a second up on the same data folder is refused and says whose it is", () => {

@@ -6,6 +6,8 @@ export async function registerTools(program: Command): Promise<void> {
   const { registerTestPromql } = await import("./test-promql.ts");
   const { registerPromql } = await import("./promql.ts");
   const { registerTsdb } = await import("./tsdb.ts");
+  const { registerExplain } = await import("./explain.ts");
+  registerExplain(program);
   registerCheck(program);
   registerTestPromql(program);
   registerPromql(program);

@@ -230,8 +230,10 @@ function timeOf(value: unknown): number | undefined {
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 
-/** A load with the names that targets and statuses have. */
-export function encodeLoad({ rawSeries, ...rest }: Load): Json {
+/** A load under the names that targets and statuses have. */
+export type EncodedLoad = Omit<Load, "rawSeries"> & { readonly totalSeries: number };
+
+export function encodeLoad({ rawSeries, ...rest }: Load): EncodedLoad {
   return { ...rest, totalSeries: rawSeries };
 }
 

@@ -9,6 +9,14 @@ import { encodeLoad, timeText } from "../../shard/wire.ts";
 import { type Move, moveText } from "../../shard/move.ts";
 import { type Candidate, explainTarget, type Situation } from "../../shard/why.ts";
 import { envelope, parametersOf } from "../server.ts";
+import type {
+  CandidateAnswer,
+  DecisionAnswer,
+  MoveAnswer,
+  WhyAnswer,
+  WhyData,
+  WhyMatch,
+} from "./why-answer.ts";
 import type { CoordinatorApiOptions } from "./dependencies.ts";
 
 /** What is told of a target that replica groups have differently: the one that most wants explaining. */
@@ -44,34 +52,42 @@ export function registerWhy(app: FastifyInstance, options: CoordinatorApiOptions
         data: { near },
       });
     }
-    if (whys.length === 1) return envelope({ total: 1, matches: [], why: whys[0]!() });
-    const matches = [
+    if (whys.length === 1) {
+      const data: WhyData = { total: 1, matches: [], why: whys[0]!() };
+      return envelope(data);
+    }
+    const matches: WhyMatch[] = [
       ...active.map(({ hash, job, url }) => ({ hash, job, url })),
-      ...dropped.map(({ job, discoveredLabels }) => ({ job, discoveredLabels })),
+      ...dropped.map(({ job, discoveredLabels }) => ({
+        job,
+        discoveredLabels: discoveredLabels.toJSON(),
+      })),
       ...gone.map(({ hash, job, url }) => ({ hash, job, url })),
     ];
-    return envelope({ total: matches.length, matches: matches.slice(0, MATCHES_MAX) });
+    const data: WhyData = { total: matches.length, matches: matches.slice(0, MATCHES_MAX) };
+    return envelope(data);
   });
 }
 
-function activeAnswer({ coordinator }: CoordinatorApiOptions, target: Target): unknown {
+function activeAnswer({ coordinator }: CoordinatorApiOptions, target: Target): WhyAnswer {
   const view = coordinator.view();
   const options = coordinator.options.plan;
   const why = explainTarget({ view, log: coordinator.log, options }, target);
   const { view: seen, homes, summary, conditions } = why;
   return {
-    situation: SITUATIONS.find((each) => homes.some(({ situation }) => situation === each)),
+    situation:
+      SITUATIONS.find((each) => homes.some(({ situation }) => situation === each)) ?? "measuring",
     summary,
     hash: target.hash,
     job: target.job,
     url: target.url,
-    labels: target.labels,
-    discoveredLabels: target.discoveredLabels,
+    labels: target.labels.toJSON(),
+    discoveredLabels: target.discoveredLabels.toJSON(),
     shard: seen.shard ?? "",
     since: timeText(homes.find(({ shard }) => shard === seen.shard)?.sinceMs ?? 0),
     health: seen.health,
     lastError: seen.lastError,
-    ...encodeLoad(seen.load),
+    load: encodeLoad(seen.load),
     cost: encodeLoad(why.cost),
     costIsEstimated: why.isEstimated,
     conditions: conditions.map(({ kind, reason }) => ({ kind, reason })),
@@ -99,21 +115,24 @@ function activeAnswer({ coordinator }: CoordinatorApiOptions, target: Target): u
   };
 }
 
-export function renderMove(move: Move): object {
+export function renderMove(move: Move): MoveAnswer {
   const { sinceMs, ...rest } = move;
   return { ...rest, since: timeText(sinceMs), waitsFor: moveText(move) };
 }
 
-function renderDecision({ id, timeMs, kind, from, to, reason }: LoggedDecision): unknown {
+function renderDecision({ id, timeMs, kind, from, to, reason }: LoggedDecision): DecisionAnswer {
   return { id, time: timeText(timeMs), kind, from, to, reason };
 }
 
-function renderCandidate(candidate: Candidate): unknown {
+function renderCandidate(candidate: Candidate): CandidateAnswer {
   const { group, used, isOwner, isFit, ...rest } = candidate;
   return { replica: group, ...rest, used: encodeLoad(used), owner: isOwner, fits: isFit };
 }
 
-function droppedAnswer({ config }: CoordinatorApiOptions, target: DroppedTarget): unknown {
+function droppedAnswer(
+  { config, coordinator }: CoordinatorApiOptions,
+  target: DroppedTarget,
+): WhyAnswer {
   const { job, discoveredLabels } = target;
   const scrapeConfig = config().scrapeConfigs.find(({ jobName }) => jobName === job);
   const reason =
@@ -128,22 +147,21 @@ function droppedAnswer({ config }: CoordinatorApiOptions, target: DroppedTarget)
     situation: "dropped",
     summary: `Relabelling dropped it${reason === undefined ? "" : `: ${reason.text}`}.`,
     job,
-    discoveredLabels,
+    discoveredLabels: discoveredLabels.toJSON(),
     ...(reason !== undefined && {
       rule: {
         index: reason.index,
         action: reason.rule.action,
         sourceLabels: reason.rule.sourceLabels,
         regex: reason.rule.regex.source,
-        labels: reason.labels,
+        labels: reason.labels.toJSON(),
       },
     }),
-    decisions: [],
-    candidates: [],
+    ...nothing(coordinator.view().planTimeMs),
   };
 }
 
-function goneAnswer({ coordinator }: CoordinatorApiOptions, last: LoggedDecision): unknown {
+function goneAnswer({ coordinator }: CoordinatorApiOptions, last: LoggedDecision): WhyAnswer {
   const { hash, job, url, reason } = last;
   return {
     situation: "gone",
@@ -151,8 +169,25 @@ function goneAnswer({ coordinator }: CoordinatorApiOptions, last: LoggedDecision
     hash,
     job,
     url,
+    ...nothing(coordinator.view().planTimeMs),
     decisions: coordinator.log.about(hash!).map(renderDecision),
+  };
+}
+
+/** What there is to tell of a target that nobody is to scrape. */
+function nothing(
+  planTimeMs: number,
+): Pick<
+  WhyAnswer,
+  "conditions" | "replicas" | "scrapers" | "decisions" | "candidates" | "planned"
+> {
+  return {
+    conditions: [],
+    replicas: [],
+    scrapers: [],
+    decisions: [],
     candidates: [],
+    planned: timeText(planTimeMs),
   };
 }
 
