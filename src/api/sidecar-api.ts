@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../base/errors.ts";
+import { encodeStatistics } from "../shard/statistics.ts";
 import type { PushedConfig, ShardRuntime } from "../shard/wire.ts";
 import type { ShardService } from "../shard/shard-service.ts";
 import {
@@ -47,7 +48,7 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   app.get("/api/v1/shard/runtimeinfo", async (request) => {
     options.onContact();
     await shard.heed(epochOf(request));
-    await engine.refresh();
+    await refresh(options);
     return envelope(encodeRuntime(runtimeOf(options)));
   });
   const statuses = async (): Promise<unknown> => {
@@ -68,9 +69,7 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
       job: parameters.get("job") ?? "",
       withMetrics: parameters.get("with_metrics_detail") === "true",
     });
-    const data = Object.create(null) as Record<string, unknown>;
-    for (const [job, each] of statistics) data[job] = each;
-    return envelope(data);
+    return envelope(encodeStatistics(statistics));
   });
   app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
   app.post("/api/v1/status/config", async (request) => {
@@ -90,14 +89,39 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   registerFacade(app, options.client);
 }
 
+/** Rejects with what is wrong with Prometheus, so that the coordinator can say why the shard is lost. */
+async function refresh({ engine, process }: SidecarApiOptions): Promise<void> {
+  const report = process?.();
+  if (report?.isOutOfMemoryLoop === true)
+    throw new AppError(
+      "unavailable",
+      `Prometheus runs out of memory again and again (${report.outOfMemory} times): it gets no targets until it has run for a while`,
+    );
+  try {
+    await engine.refresh();
+  } catch (error) {
+    const { state, error: reason } = engine.health;
+    if (state === "starting" || state === "replaying") throw new AppError("unavailable", reason);
+    throw error;
+  }
+}
+
 /** A configuration that Prometheus does not run is not reported, so that the coordinator offers it again. */
 function runtimeOf({ shard, engine, process }: SidecarApiOptions): ShardRuntime {
   const runtime = shard.runtime();
+  const report = process?.();
+  let lastGoodScrapeMs = 0;
+  for (const { health, lastScrapeMs } of engine.status())
+    if (health === "up") lastGoodScrapeMs = Math.max(lastGoodScrapeMs, lastScrapeMs);
   return {
     ...runtime,
     ...(engine.error !== undefined && { configHash: "" }),
-    rssBytes: runtime.rssBytes + (process?.().rssBytes ?? 0),
+    rssBytes: runtime.rssBytes + (report?.rssBytes ?? 0),
     isStopped: engine.stopReason !== "",
+    prometheusState: engine.error?.code === "bad-data" ? "reload-failed" : "ready",
+    prometheusRestarts: Math.max(engine.restarts, report?.restarts ?? 0),
+    prometheusOutOfMemory: report?.outOfMemory ?? 0,
+    lastGoodScrapeMs,
   };
 }
 

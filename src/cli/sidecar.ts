@@ -43,7 +43,7 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
   const stopFile = join(folder, "stop-scraping.txt");
   const outputFile = resolve(flags.outputFile);
   const abort = new AbortController();
-  const prometheus =
+  const prometheus: PrometheusProcess | undefined =
     flags.prometheusBinary === ""
       ? undefined
       : new PrometheusProcess({
@@ -53,6 +53,7 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
           args: prometheusArguments(flags),
           environment: withoutOwnVariables(process.env),
           stateFile: join(folder, "prometheus.json"),
+          onChange: () => engine.withholdTargets(prometheus?.report().isOutOfMemoryLoop === true),
           clock,
           logger,
           registry,

@@ -159,3 +159,19 @@ test("what is not understood is refused with its place", () => {
     /1\.series: it must be a number of at least 0/,
   );
 });
+
+test("what a sidecar tells of its Prometheus comes through, and is not there otherwise", () => {
+  const told = {
+    prometheusState: "reload-failed",
+    prometheusRestarts: 2,
+    prometheusOutOfMemory: 1,
+    lastGoodScrapeMs: 1_700_000_000_000,
+  };
+  const { prometheusState, prometheusRestarts, prometheusOutOfMemory, lastGoodScrapeMs } =
+    decodeRuntime({ ConfigHash: "x", ...told });
+  assert.deepEqual(
+    { prometheusState, prometheusRestarts, prometheusOutOfMemory, lastGoodScrapeMs },
+    told,
+  );
+  assert.equal("prometheusState" in decodeRuntime({ ConfigHash: "x" }), false);
+});

@@ -53,6 +53,14 @@ export interface ShardRuntime {
   readonly epoch: number;
   /** Scraping is switched off by hand (`stopScrapeReason`). */
   readonly isStopped: boolean;
+  /** A sidecar's: how the Prometheus beside it is. */
+  readonly prometheusState?: "ready" | "reload-failed" | undefined;
+  /** A sidecar's: how often Prometheus has started again. */
+  readonly prometheusRestarts?: number | undefined;
+  /** A sidecar's: how often its own Prometheus was killed because memory had run out. */
+  readonly prometheusOutOfMemory?: number | undefined;
+  /** A sidecar's: start of the last scrape that went well, ms; 0 for none. */
+  readonly lastGoodScrapeMs?: number | undefined;
 }
 
 /** The request header that carries the coordinator's epoch; a Kvass sidecar ignores it. */
@@ -198,6 +206,20 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     grpcAddress: text("grpcAddress"),
     epoch: number("epoch"),
     isStopped: body["isStopped"] === true,
+    ...prometheusOf(body),
+  };
+}
+
+/** What only a sidecar tells. */
+function prometheusOf(body: Json): Partial<ShardRuntime> {
+  const state = body["prometheusState"];
+  if (state !== "ready" && state !== "reload-failed") return {};
+  const number = (name: string): number => numberOf(body[name] ?? 0, name);
+  return {
+    prometheusState: state,
+    prometheusRestarts: number("prometheusRestarts"),
+    prometheusOutOfMemory: number("prometheusOutOfMemory"),
+    lastGoodScrapeMs: number("lastGoodScrapeMs"),
   };
 }
 

@@ -1,17 +1,15 @@
 import { AppError } from "../base/errors.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { selectParser } from "../exposition/accept.ts";
-import { decodePairs } from "../exposition/series.ts";
 import { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
 import type { BodyPool } from "../scrape/buffers.ts";
 import { labelingFingerprint } from "../scrape/fingerprint.ts";
+import { countMetrics, type MetricCount } from "../scrape/job-statistics.ts";
 import { LineCache } from "../scrape/line-cache.ts";
-import { REF_DROPPED } from "../scrape/line-table.ts";
 import { type Body, sizeLimit, type Packing, unpackBody } from "../scrape/read-body.ts";
 import { createLabeler, type Labeler } from "../scrape/sample-labels.ts";
 import type { ScanRules, ScanScratch } from "../scrape/scan.ts";
-import { DROPPED_ONE, KEPT_ONE, type MetricCounts } from "./metric-counts.ts";
 import { countFamilies, isProtobuf } from "./protobuf-families.ts";
 
 /** What one answer of a target holds. */
@@ -56,7 +54,7 @@ export class BodyCounter {
   #rules: ScanRules;
   #expected = 0;
   /** Of the last body when that was protobuf. */
-  #families: MetricCounts | undefined;
+  #families: ReadonlyMap<string, MetricCount> | undefined;
 
   constructor(context: CounterContext, options: { config: ScrapeConfig; target: Target }) {
     this.#context = context;
@@ -92,16 +90,14 @@ export class BodyCounter {
   }
 
   /** Adds the last body's samples to `into`, metric by metric. */
-  addMetrics(into: MetricCounts): void {
-    if (this.#families !== undefined) {
-      for (const [name, count] of this.#families) into.add(name, count);
+  addMetrics(into: Map<string, MetricCount>): void {
+    if (this.#families === undefined) {
+      countMetrics(this.#cache, into);
       return;
     }
-    const { body, seriesStart, seriesEnd, kinds, refs, count } = this.#cache.table;
-    const text = Buffer.from(body.buffer, body.byteOffset, body.length);
-    for (let i = 0; i < count; i++) {
-      const range = { start: seriesStart[i]!, end: seriesEnd[i]!, kind: kinds[i]! };
-      into.add(metricName(text, range), refs[i] === REF_DROPPED ? DROPPED_ONE : KEPT_ONE);
+    for (const [name, { total, scraped }] of this.#families) {
+      const known = into.get(name) ?? { total: 0, scraped: 0 };
+      into.set(name, { total: known.total + total, scraped: known.scraped + scraped });
     }
   }
 
@@ -163,12 +159,4 @@ function rulesOf(config: ScrapeConfig, target: Target): ScanRules {
     trackTimestampsStaleness: config.trackTimestampsStaleness,
     sampleLimit: config.sampleLimit,
   };
-}
-
-function metricName(text: Buffer, range: { start: number; end: number; kind: number }): string {
-  const { start, end } = range;
-  if (text[start] === 123) return decodePairs(text, range)[1] ?? "";
-  let p = start;
-  while (p < end && text[p] !== 123 && text[p] !== 32 && text[p] !== 9) p++;
-  return text.toString("latin1", start, p);
 }

@@ -327,4 +327,36 @@ describe("PrometheusEngine", () => {
     assert.deepEqual(stops, ["why"]);
     assert.equal(engine.status()[0]?.lastError, "why");
   });
+
+  it("withholds targets from a Prometheus that cannot bear them", async (context) => {
+    const fake = await start(context);
+    fake.engine.apply({ config: config("a"), targets: [target("1")] });
+    await fake.engine.settled();
+    fake.engine.withholdTargets(true);
+    await fake.engine.settled();
+    assert.equal(targetsOf(fake, "a"), 0);
+    fake.engine.withholdTargets(false);
+    await fake.engine.settled();
+    assert.equal(targetsOf(fake, "a"), 1);
+  });
+
+  it("tells how Prometheus comes up", async (context) => {
+    const fake = await start(context);
+    const { engine } = fake;
+    const reach = async (state: string): Promise<void> => {
+      while (engine.health.state !== state) {
+        fake.advance(1_000);
+        await new Promise(setImmediate);
+      }
+    };
+    fake.data["/-/healthy"] = "";
+    await reach("starting");
+    fake.data["/api/v1/status/walreplay"] = { min: 2, max: 12, current: 5 };
+    await reach("replaying");
+    assert.deepEqual(engine.health.replay, { done: 3, total: 10 });
+    assert.match(engine.health.error, /replays its write-ahead log: 3 of 10 segments/);
+    fake.data["/-/ready"] = "";
+    await reach("ready");
+    assert.deepEqual([engine.isUp, engine.health.error], [true, ""]);
+  });
 });

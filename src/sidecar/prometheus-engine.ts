@@ -5,6 +5,7 @@ import { AppError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Config } from "../config/types.ts";
 import type { Target } from "../model/target.ts";
+import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
 import { injectConfig, type InjectOptions, SELF_JOB } from "./inject-config.ts";
@@ -19,12 +20,7 @@ import {
 } from "./prometheus-view.ts";
 import type { ScrapeProxy } from "./scrape-proxy.ts";
 import { readSharedFile, writeSharedFile } from "./shared-file.ts";
-import {
-  directStatistics,
-  type JobStatistics,
-  proxyStatistics,
-  type StatisticsQuery,
-} from "./statistics.ts";
+import { directStatistics, proxyStatistics } from "./statistics.ts";
 import { printTargets, targetsFileName } from "./target-files.ts";
 
 /** How targets get to Prometheus, and from where it is known how they do. */
@@ -88,6 +84,7 @@ export class PrometheusEngine {
   #targets: ReadonlyMap<string, Target> = new Map();
   #stopReason = "";
   #stoppedAtMs = 0;
+  #isWithheld = false;
   /** What Prometheus is known to run; undefined when that is not known. */
   #live: string | undefined;
   #refused:
@@ -164,6 +161,13 @@ export class PrometheusEngine {
     if (delivery.kind === "proxy") return proxyStatistics(delivery.proxy.targets, query);
     await this.refresh();
     return directStatistics(this.status(), query, this.#options.client);
+  }
+
+  /** Keeps the targets from a Prometheus that cannot bear them, so that it gets on its feet again. */
+  withholdTargets(isWithheld: boolean): void {
+    if (isWithheld === this.#isWithheld) return;
+    this.#isWithheld = isWithheld;
+    this.#change();
   }
 
   get stopReason(): string {
@@ -299,7 +303,8 @@ export class PrometheusEngine {
       proxyUrl: this.#delivery.kind === "proxy" ? this.#delivery.proxyUrl() : undefined,
     });
     // A new job's file is there before Prometheus hears of it.
-    await this.#writeTargets(config, this.#stopReason === "" ? targets : []);
+    const isServed = this.#stopReason === "" && !this.#isWithheld;
+    await this.#writeTargets(config, isServed ? targets : []);
     const before = await readSharedFile(outputFile);
     if (this.#live === undefined && before === text) await this.#lookAtLive(text);
     if (text === this.#live && before === text && !this.#forceReload) return;

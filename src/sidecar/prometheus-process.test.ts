@@ -135,7 +135,10 @@ describe("PrometheusProcess", () => {
 
   it("notices when memory runs out again and again", async (context) => {
     const { make, starts } = fixture(context);
-    const own = make();
+    const loops: boolean[] = [];
+    const own: PrometheusProcess = make({
+      onChange: () => loops.push(own.report().isOutOfMemoryLoop),
+    });
     await own.start();
     for (let kill = 1; kill <= 3; kill++) {
       await until(() => starts().length === kill);
@@ -144,5 +147,6 @@ describe("PrometheusProcess", () => {
       await until(() => own.report().outOfMemory === kill);
     }
     assert.equal(own.report().isOutOfMemoryLoop, true);
+    assert.deepEqual([loops[0], loops.at(-1)], [false, true]);
   });
 });

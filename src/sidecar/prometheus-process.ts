@@ -38,7 +38,7 @@ export interface PrometheusProcessOptions {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly memoryKills?: MemoryKills;
-  /** It was started or has ended. */
+  /** It was started or has ended, or a loop of kills is over. */
   readonly onChange?: () => void;
 }
 
@@ -89,6 +89,7 @@ export class PrometheusProcess implements Service {
   #killCount = 0;
   #isStopping = false;
   #cancelWatch = (): void => {};
+  #cancelLoop = (): void => {};
 
   constructor(options: PrometheusProcessOptions) {
     const { clock, logger, registry } = options;
@@ -148,6 +149,7 @@ export class PrometheusProcess implements Service {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelWatch();
+    this.#cancelLoop();
     if (this.#adopted === undefined) await this.#child.stop();
     else await endProcess(this.#adopted, { clock: this.#options.clock, drainMs: DRAIN_MS });
     await rm(this.#options.stateFile, { force: true });
@@ -189,6 +191,7 @@ export class PrometheusProcess implements Service {
     const pid = this.#child.pid;
     if (pid !== undefined) {
       this.#startedMs = clock.monotonic();
+      this.#tellWhenLoopIsOver();
       // At once, so that a sidecar killed at the next moment has left its note.
       writeState(stateFile, {
         process: identifyProcess(pid),
@@ -219,6 +222,14 @@ export class PrometheusProcess implements Service {
         { kills: this.#killCount },
       );
     else logger.warn("Prometheus ran out of memory", { kills: this.#killCount });
+  }
+
+  #tellWhenLoopIsOver(): void {
+    this.#cancelLoop();
+    if (this.#isLooping())
+      this.#cancelLoop = this.#options.clock.after(LOOP_OVER_MS + 1, () =>
+        this.#options.onChange?.(),
+      );
   }
 
   #isLooping(): boolean {

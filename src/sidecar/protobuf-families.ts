@@ -2,9 +2,9 @@ import type { ScrapeConfig } from "../config/types.ts";
 import { normalizeFloat } from "../exposition/series.ts";
 import { METRIC_NAME } from "../model/labels.ts";
 import { corrupt, ProtoReader, WIRE_BYTES, WIRE_VARINT } from "../proto/wire.ts";
+import type { MetricCount } from "../scrape/job-statistics.ts";
 import type { Body } from "../scrape/read-body.ts";
 import type { Labeler } from "../scrape/sample-labels.ts";
-import { DROPPED_ONE, KEPT_ONE, MetricCounts } from "./metric-counts.ts";
 
 /**
  * Counts what a protobuf exposition holds: `io.prometheus.client.MetricFamily` messages, each after its size
@@ -13,7 +13,7 @@ import { DROPPED_ONE, KEPT_ONE, MetricCounts } from "./metric-counts.ts";
 export interface FamilyCount {
   readonly scraped: number;
   readonly kept: number;
-  readonly metrics: MetricCounts;
+  readonly metrics: ReadonlyMap<string, MetricCount>;
 }
 
 const TYPE_COUNTER = 0;
@@ -41,7 +41,7 @@ export function countFamilies(
 class Counter implements FamilyCount {
   scraped = 0;
   kept = 0;
-  readonly metrics = new MetricCounts();
+  readonly metrics = new Map<string, MetricCount>();
   readonly #options: { readonly config: ScrapeConfig; readonly labeler: Labeler };
 
   constructor(options: { readonly config: ScrapeConfig; readonly labeler: Labeler }) {
@@ -120,7 +120,12 @@ class Counter implements FamilyCount {
     this.scraped++;
     const isKept = this.#options.labeler([METRIC_NAME, name, ...labels]) !== undefined;
     if (isKept) this.kept++;
-    this.metrics.add(name, isKept ? KEPT_ONE : DROPPED_ONE);
+    const known = this.metrics.get(name);
+    if (known === undefined) this.metrics.set(name, { total: 1, scraped: isKept ? 1 : 0 });
+    else {
+      known.total++;
+      if (isKept) known.scraped++;
+    }
   }
 }
 

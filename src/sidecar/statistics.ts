@@ -1,20 +1,7 @@
+import type { JobStatistics, MetricCount, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
-import { type MetricCount, MetricCounts } from "./metric-counts.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
 import type { ProxiedTarget } from "./proxied-target.ts";
-
-/** Kvass's `Statistics` of a job: what its last scrapes brought, before and after metric_relabel_configs. */
-export interface JobStatistics {
-  readonly scrapedTotal: number;
-  readonly total: number;
-  readonly metricsTotal: Readonly<Record<string, MetricCount>>;
-}
-
-/** What of a job is wanted: a part of its name, and whether metric by metric. */
-export interface StatisticsQuery {
-  readonly job: string;
-  readonly withMetrics: boolean;
-}
 
 /** By job; jobs without targets are not there. */
 export function proxyStatistics(
@@ -25,7 +12,7 @@ export function proxyStatistics(
   return statisticsOf(
     chosen.map((target) => target.status()),
     (name) => {
-      const counts = new MetricCounts();
+      const counts = new Map<string, MetricCount>();
       if (!withMetrics) return counts;
       for (const each of chosen) if (each.target.job === name) each.counter.addMetrics(counts);
       return counts;
@@ -40,23 +27,23 @@ export async function directStatistics(
   client: PrometheusClient,
 ): Promise<Map<string, JobStatistics>> {
   const chosen = statuses.filter(({ target }) => target.job.includes(job));
-  const counts = new Map<string, MetricCounts>();
+  const counts = new Map<string, Map<string, MetricCount>>();
   if (withMetrics && chosen.length > 0) {
     const parameters = new URLSearchParams({ query: 'count by (job, __name__) ({job!=""})' });
     for (const { job: label, metric, count } of samplesOf(
       await client.ask("/api/v1/query", { parameters }),
     )) {
       let known = counts.get(label);
-      if (known === undefined) counts.set(label, (known = new MetricCounts()));
-      known.add(metric, { total: count, scraped: count });
+      if (known === undefined) counts.set(label, (known = new Map()));
+      known.set(metric, { total: count, scraped: count });
     }
   }
-  return statisticsOf(chosen, (name) => counts.get(name) ?? new MetricCounts());
+  return statisticsOf(chosen, (name) => counts.get(name) ?? new Map());
 }
 
 function statisticsOf(
   statuses: readonly TargetStatus[],
-  metrics: (job: string) => MetricCounts,
+  metrics: (job: string) => ReadonlyMap<string, MetricCount>,
 ): Map<string, JobStatistics> {
   const jobs = new Map<string, { scrapedTotal: number; total: number }>();
   for (const { target, seriesPostRelabel, seriesScraped } of statuses) {
@@ -65,13 +52,7 @@ function statisticsOf(
     known.total += seriesScraped;
     jobs.set(target.job, known);
   }
-  return new Map(
-    [...jobs].map(([job, totals]) => {
-      const metricsTotal = Object.create(null) as Record<string, MetricCount>;
-      for (const [name, count] of metrics(job)) metricsTotal[name] = count;
-      return [job, { ...totals, metricsTotal }];
-    }),
-  );
+  return new Map([...jobs].map(([job, totals]) => [job, { ...totals, metrics: metrics(job) }]));
 }
 
 function* samplesOf(data: unknown): Generator<{ job: string; metric: string; count: number }> {
