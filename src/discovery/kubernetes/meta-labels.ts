@@ -5,6 +5,8 @@ export type LabelRecord = Readonly<Record<string, string>>;
 
 /** Texts that are kept once however often they come; beyond this the table is begun anew. */
 const INTERN_MAX_TEXTS = 20_000;
+/** Longer ones (whole configurations in annotations) hardly come again. */
+const INTERN_MAX_LENGTH = 128;
 
 /**
  * Makes the `__meta_kubernetes_*` labels of objects. The names for a label's key are made once, and values that come again
@@ -40,6 +42,7 @@ export class MetaLabels {
 
   /** `text`, as the one that came before if it did. */
   intern(text: string): string {
+    if (text.length > INTERN_MAX_LENGTH) return text;
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
     if (this.#texts.size >= INTERN_MAX_TEXTS) this.#texts.clear();
