@@ -1,13 +1,15 @@
 import { systemClock, type Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
-import { isCounterFunction, type ReplicaChoice } from "../storage/dedup.ts";
+import { isCounterFunction, joinShards, type ReplicaChoice } from "../storage/dedup.ts";
 import { dedupSelect } from "../storage/dedup-select.ts";
 import { joinChunks, mergeSelect, mergeTexts } from "../storage/merge.ts";
 import type {
+  Chunk,
   LabelRequest,
   LabelResult,
   Queryable,
   SelectRequest,
+  Series,
   SeriesBatch,
 } from "../storage/queryable.ts";
 import type { Completeness, Verdict } from "./completeness.ts";
@@ -64,7 +66,7 @@ export class FanoutQueryable implements Queryable {
     if (names.length === 0)
       yield* mergeSelect(
         stores.map((one) => this.#guard(one.store.select(request), { ...one, request, round })),
-        { limit },
+        { limit, ...(stores.length > 1 && { join: joinSeries }) },
       );
     else {
       const plans = stores.map(({ endpoint }) => planReplicas(endpoint, names));
@@ -188,6 +190,11 @@ export class FanoutQueryable implements Queryable {
     this.#options.onComplete?.(verdict);
     return verdict;
   }
+}
+
+/** Stores that have the same series are shards between which its target moved, or have copies of it. */
+function joinSeries(equal: readonly Series[]): readonly Chunk[] {
+  return joinShards(equal.map(({ chunks }) => chunks));
 }
 
 interface AskedStore {

@@ -22,10 +22,16 @@ const LEARNED_DISTANCES = 3;
  *     a    ●    ●    ●              ○    ○    ●    ●  chosen
  *     b      ○    ○    ●    ●    ●    ●    ●      ○   passed over
  *
+ * At the end the other one is listened to when the next sample is `overdue`, in intervals.
+ *
  * What is a gap comes from the samples: their regular distance is learned as they go by, and the other replica has to be
  * denser. The trick: as long as a replica has no gap the other one is not decoded.
  */
-export function chooseGapless(first: ReplicaSamples, second: ReplicaSamples): readonly Run[] {
+export function chooseGapless(
+  first: ReplicaSamples,
+  second: ReplicaSamples,
+  overdue = GAP_FACTOR,
+): readonly Run[] {
   const cursors = [new ReplicaCursor(0, first), new ReplicaCursor(1, second)] as const;
   const interval = new Interval();
   const runs: Run[] = [];
@@ -38,7 +44,7 @@ export function chooseGapless(first: ReplicaSamples, second: ReplicaSamples): re
     const isFirst = lastMs === -Infinity;
     if (ownMs === Infinity || (!isFirst && ownMs - lastMs > interval.longestMs)) {
       const other = cursors[side === 0 ? 1 : 0];
-      if (findInGap(other, { fromMs: lastMs, toMs: ownMs }, interval)) {
+      if (findInGap(other, { fromMs: lastMs, toMs: ownMs, overdue }, interval)) {
         lastMs = other.timeMs;
         other.take(runs, other.index + 1);
         ({ side } = other);
@@ -72,6 +78,11 @@ class Interval {
   /** The longest distance without a gap; Infinity when none has been seen. */
   get longestMs(): number {
     return this.#ms * GAP_FACTOR;
+  }
+
+  /** How long after a sample the next one is overdue; 0 when the distance is not known. */
+  overdueMs(intervals: number): number {
+    return this.#ms === Infinity ? 0 : this.#ms * intervals;
   }
 
   get marginMs(): number {
@@ -110,17 +121,19 @@ function firstSide(
 /** Moves `cursor` to its first sample within a gap of the other replica, if it has one there and is denser than the gap. */
 function findInGap(
   cursor: ReplicaCursor,
-  { fromMs, toMs }: { fromMs: number; toMs: number },
+  { fromMs, toMs, overdue }: { fromMs: number; toMs: number; overdue: number },
   interval: Interval,
 ): boolean {
   const { samples } = cursor;
-  const { marginMs, longestMs } = interval;
+  const { marginMs } = interval;
   if (cursor.lowestTime(fromMs + 1) + marginMs >= toMs) return false;
   if (toMs === Infinity) {
     // The other replica has ended. What this one has beyond it counts when the other one's next sample is overdue.
     const newestMs = samples.chunks.at(-1)!.maxTimeMs;
-    if (longestMs !== Infinity && newestMs - fromMs <= longestMs) return false;
-    cursor.advance(Math.max(fromMs + 1, fromMs + marginMs));
+    const waitMs = interval.overdueMs(overdue);
+    if (newestMs - fromMs <= waitMs) return false;
+    // What a shard has after it took a target over begins one interval later, not at once.
+    cursor.advance(fromMs + Math.max(1, overdue < 1 ? waitMs : marginMs));
     return cursor.timeMs !== Infinity;
   }
   cursor.advance(fromMs + marginMs);

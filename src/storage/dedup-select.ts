@@ -1,7 +1,7 @@
 import { compareText } from "../base/text.ts";
 import { compareLabels, type Labels } from "../model/labels.ts";
-import { dedupChunks, type DedupOptions } from "./dedup.ts";
-import { mergeChunks, mergeSelect, type MergeOptions } from "./merge.ts";
+import { dedupChunks, type DedupOptions, joinShards } from "./dedup.ts";
+import { mergeSelect, type MergeOptions } from "./merge.ts";
 import type { Chunk, Series, SeriesBatch } from "./queryable.ts";
 import { relabelSeries } from "./relabel-series.ts";
 
@@ -82,7 +82,7 @@ function joinReplicas(equal: readonly Series[], options: DedupOptions): readonly
   }
   const names = [...byName.keys()].sort(compareText);
   return dedupChunks(
-    names.map((name) => mergeChunks(byName.get(name)!)),
+    names.map((name) => joinShards(byName.get(name)!)),
     options,
   );
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { isStaleWords, writeStale } from "../base/float.ts";
 import { decodeXor, encodeXor } from "../chunk/xor.ts";
 import { chunksOf, plainDedup, point, type Point, pointsOf } from "./dedup.fixture.ts";
-import { dedupChunks, isCounterFunction, type ReplicaChoice } from "./dedup.ts";
+import { dedupChunks, isCounterFunction, joinShards, type ReplicaChoice } from "./dedup.ts";
 import {
   type Chunk,
   ENCODING_FLOAT_HISTOGRAM,
@@ -21,6 +21,36 @@ function times(list: readonly number[]): Chunk[] {
 function dedupTimes(choice: ReplicaChoice, ...replicas: (readonly number[])[]): number[] {
   return pointsOf(dedupChunks(replicas.map(times), { choice, ...gauge })).map(({ t }) => t);
 }
+
+describe("joinShards", () => {
+  it("loses no scrape and shows no reset when both scraped a counter at almost the same time", () => {
+    // The second shard's scrapes began a little later and read the counter a little earlier.
+    const old = Array.from({ length: 10 }, (_, i) => point(1000 * i, 100 * i));
+    const taken = Array.from({ length: 10 }, (_, i) => point(1000 * i + 7003, 100 * i + 698));
+    const joined = pointsOf(joinShards([chunksOf(old), chunksOf(taken)]));
+    assert.deepEqual(
+      joined.map(({ t }) => t),
+      [...old.map(({ t }) => t), 10_003, 11_003, 12_003, 13_003, 14_003, 15_003, 16_003],
+    );
+    assert.ok(joined.every(({ v }, i) => i === 0 || v > joined[i - 1]!.v));
+  });
+
+  it("passes on what does not overlap, and one of equal copies, as it is", () => {
+    const [early, late] = [times([0, 10]), times([20, 30])];
+    assert.deepEqual(joinShards([late, early]), [...early, ...late]);
+    assert.equal(joinShards([early, times([0, 10])])[0], early[0]);
+    assert.deepEqual(joinShards([[], early]), early);
+  });
+
+  it("goes back to a shard that has the target again", () => {
+    const first = [0, 10_000, 20_000, 30_000, 80_000, 90_000, 100_000];
+    const second = [30_003, 40_003, 50_003, 60_003, 70_003, 80_003];
+    assert.deepEqual(
+      pointsOf(joinShards([times(first), times(second)])).map(({ t }) => t),
+      [0, 10_000, 20_000, 30_000, 40_003, 50_003, 60_003, 70_003, 80_003, 90_000, 100_000],
+    );
+  });
+});
 
 describe("dedupChunks", () => {
   it("chooses as Thanos does", () => {
