@@ -11,6 +11,7 @@ const UP_PROMETHEUS_BINARY = {
 
 export const UP_FLAGS = {
   ...tables.CONFIG_FLAGS,
+  ...tables.AUTO_RELOAD_FLAGS,
   ...tables.WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
   ...tables.STORAGE_FLAGS,
@@ -27,8 +28,10 @@ export const UP_FLAGS = {
 
 export const COORDINATOR_ROLE_FLAGS = {
   ...tables.CONFIG_FLAGS,
+  ...tables.AUTO_RELOAD_FLAGS,
   ...tables.COORDINATOR_WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
+  ...tables.KUBERNETES_FLAGS,
   ...tables.STATIC_SHARD_FLAGS,
   ...tables.LEADER_FLAGS,
   ...tables.PLAN_FLAGS,
@@ -64,6 +67,15 @@ export const DEMO_FLAGS = {
   logLevel: { ...tables.LOG_FLAGS.logLevel, fallback: "error" as const },
 } as const;
 
+export const DEMO_EXPORTER_FLAGS = {
+  listenAddress: {
+    ...tables.WEB_FLAGS.listenAddress,
+    help: "Where /metrics is served.",
+    fallback: "127.0.0.1:9091",
+  },
+  ...tables.LOG_FLAGS,
+} as const;
+
 /** The commands that serve. Their code is loaded when they run. */
 export function registerRoles(program: Command): void {
   role(program, "up", UP_FLAGS, {
@@ -74,6 +86,10 @@ export function registerRoles(program: Command): void {
     description:
       "Show the main job: 6 targets of 10,045 series end on 3 shards, one query over all.",
     run: async (values) => (await import("./demo.ts")).runDemo(values),
+  });
+  role(program, "demo-exporter", DEMO_EXPORTER_FLAGS, {
+    description: "One target of the demo, to try a cluster with: 10,045 series on every path.",
+    run: async (values) => (await import("./demo-exporters.ts")).runExporter(values),
   });
   program
     .command("demo-exporters", { hidden: true })

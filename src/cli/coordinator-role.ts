@@ -24,7 +24,9 @@ import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
 import type { Leadership } from "../shard/leadership.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../shard/plan-types.ts";
 import { TargetExplorer } from "../shard/target-explorer.ts";
+import { AutoReload } from "./auto-reload.ts";
 import type {
+  AUTO_RELOAD_FLAGS,
   CONFIG_FLAGS,
   COORDINATOR_FLAGS,
   LIFECYCLE_FLAGS,
@@ -36,7 +38,11 @@ import type { FlagValues } from "./flags.ts";
 export const USER_AGENT = `Shoal/${VERSION}`;
 
 type CoordinatorValues = FlagValues<
-  typeof CONFIG_FLAGS & typeof COORDINATOR_FLAGS & typeof LIFECYCLE_FLAGS & typeof PLAN_FLAGS
+  typeof CONFIG_FLAGS &
+    typeof AUTO_RELOAD_FLAGS &
+    typeof COORDINATOR_FLAGS &
+    typeof LIFECYCLE_FLAGS &
+    typeof PLAN_FLAGS
 >;
 
 export interface CoordinatorRoleOptions {
@@ -204,6 +210,13 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     start: async () => log.restore((await decisionFile?.open()) ?? []),
     stop: async () => decisionFile?.close(),
   };
+  const autoReload = new AutoReload({
+    intervalMs: flags.autoReloadInterval,
+    read: async () => toPushedConfig(await loadConfig(flags.configFile)).hash,
+    current: () => toPushedConfig(config).hash,
+    reload,
+    clock,
+  });
   return {
     services: [
       logService,
@@ -213,6 +226,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       discoveryService,
       leadership,
       coordinator,
+      autoReload,
     ],
     coordinator,
     server,

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
+import { parseListenAddress } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -7,6 +8,8 @@ import { Registry } from "../base/metrics.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
 import { loadConfig } from "../config/load.ts";
+import type { KubeClient } from "../kubernetes/client.ts";
+import { isInCluster } from "../kubernetes/connection.ts";
 import { ElectedLeadership } from "../shard/elected-leadership.ts";
 import type { Leadership } from "../shard/leadership.ts";
 import { DEFAULT_LEASE_TIMES, LeaseElector } from "../shard/lease-elector.ts";
@@ -14,54 +17,113 @@ import { FileLeaseStore } from "../shard/lease-file.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { StaticFleet, type StaticReplica } from "../shard/static-fleet.ts";
 import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
-import { createCoordinatorRole } from "./coordinator-role.ts";
+import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
+import { connectKubernetes, createKubernetesFleet, createLeaseStore } from "./kubernetes-fleet.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
+type CoordinatorFlags = FlagValues<typeof COORDINATOR_ROLE_FLAGS>;
+
 /** `shoal coordinator`: drives shards that others run. */
-export async function runCoordinator(
-  flags: FlagValues<typeof COORDINATOR_ROLE_FLAGS>,
-): Promise<void> {
+export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const logger = loggerOf(flags, "coordinator");
-  if ((flags.shardUrl.length === 0) === (flags.staticFile === ""))
-    throw new AppError(
-      "bad-data",
-      "cannot run without shards: give either --shard.url or --shard.static-file",
-    );
-  const read = (): Promise<readonly StaticReplica[]> => readReplicas(flags);
-  await read();
   const abort = new AbortController();
   const registry = new Registry();
   registerProcessMetrics(registry);
-  const role = createCoordinatorRole({
+  const isOnKubernetes = readShardType(flags) === "k8s";
+  const client =
+    isOnKubernetes || flags.leaderLease !== "" ? await connectKubernetes(flags) : undefined;
+  const leadership = leadershipOf(flags, { logger, client });
+  let role: CoordinatorRole | undefined;
+  const fleet =
+    client !== undefined && isOnKubernetes
+      ? createKubernetesFleet(flags, {
+          client,
+          leadership,
+          logger,
+          registry,
+          onChange: () => role?.coordinator.wake(),
+        })
+      : await createStaticFleet(flags);
+  role = createCoordinatorRole({
     flags,
     config: await loadConfig(flags.configFile),
     shownFlags: printFlags(COORDINATOR_ROLE_FLAGS, flags),
     listen: flags.listenAddress,
     externalUrl: "",
-    fleet: new StaticFleet(read),
-    leadership: leadershipOf(flags, logger),
+    fleet,
+    leadership,
     decisionLog: flags.decisionLog,
     logger,
     registry,
     quit: () => abort.abort(),
   });
-  await runUntilSignal(role.services, {
-    logger,
-    abort,
-    // A broken file is logged by `reload`; the old configuration stays.
-    onHangup: () => void role.reload().catch(() => {}),
-  });
+  const { services, reload } = role;
+  try {
+    await runUntilSignal(services, {
+      logger,
+      abort,
+      // A broken file is logged by `reload`; the old configuration stays.
+      onHangup: () => void reload().catch(() => {}),
+    });
+  } finally {
+    await client?.close();
+  }
+}
+
+/** What `--shard.type=auto` comes to; refuses what contradicts itself. */
+function readShardType(flags: CoordinatorFlags): "k8s" | "static" {
+  const { shardType, shardUrl, staticFile } = flags;
+  const given = [shardUrl.length > 0, staticFile !== ""].filter(Boolean).length;
+  const isStatic = shardType === "static" || (shardType === "auto" && given > 0);
+  if (isStatic && given !== 1)
+    throw new AppError(
+      "bad-data",
+      "cannot run without shards: give either --shard.url or --shard.static-file",
+    );
+  if (!isStatic && given > 0)
+    throw new AppError(
+      "bad-data",
+      "cannot take shards from two places: --shard.type=k8s goes without --shard.url and --shard.static-file",
+    );
+  if (shardType === "auto" && !isStatic && flags.kubeconfig === "" && !isInCluster(process.env))
+    throw new AppError(
+      "bad-data",
+      "cannot run without shards: give --shard.url, --shard.static-file, or --kubeconfig for shards that are StatefulSets",
+    );
+  return isStatic ? "static" : "k8s";
+}
+
+async function createStaticFleet(flags: CoordinatorFlags): Promise<StaticFleet> {
+  const read = (): Promise<readonly StaticReplica[]> => readReplicas(flags);
+  await read();
+  return new StaticFleet(read);
 }
 
 function leadershipOf(
-  flags: FlagValues<typeof COORDINATOR_ROLE_FLAGS>,
-  logger: Logger,
+  flags: CoordinatorFlags,
+  { logger, client }: { logger: Logger; client: KubeClient | undefined },
 ): Leadership & Service {
-  if (flags.leaderFolder === "") return new SoleLeadership(systemClock, { ownsShards: false });
+  if (flags.leaderFolder !== "" && flags.leaderLease !== "")
+    throw new AppError(
+      "bad-data",
+      "cannot elect a leader in two ways: give --leader-election.folder or --leader-election.lease",
+    );
+  const store =
+    client !== undefined && flags.leaderLease !== ""
+      ? createLeaseStore(flags, client)
+      : flags.leaderFolder !== ""
+        ? new FileLeaseStore(flags.leaderFolder)
+        : undefined;
+  if (store === undefined) return new SoleLeadership(systemClock, { ownsShards: false });
+  const { host } = parseListenAddress(flags.listenAddress);
+  if (flags.leaderIdentity === "" && (host === "0.0.0.0" || host === "::"))
+    throw new AppError(
+      "bad-data",
+      `cannot tell coordinators apart by the address ${flags.listenAddress}: give each its --leader-election.identity, the URL under which the others reach it`,
+    );
   const identity = flags.leaderIdentity || `http://${flags.listenAddress}`;
-  const store = new FileLeaseStore(flags.leaderFolder);
   const elector = new LeaseElector({
     identity: checkUrl(identity),
     store,
@@ -73,9 +135,7 @@ function leadershipOf(
   return new ElectedLeadership(elector, logger);
 }
 
-async function readReplicas(
-  flags: Pick<FlagValues<typeof COORDINATOR_ROLE_FLAGS>, "shardUrl" | "staticFile">,
-): Promise<readonly StaticReplica[]> {
+async function readReplicas(flags: CoordinatorFlags): Promise<readonly StaticReplica[]> {
   if (flags.staticFile === "") {
     const shards = flags.shardUrl.map((url, i) => ({ id: `shard-${i}`, url: checkUrl(url) }));
     return [{ name: "", shards }];

@@ -1,5 +1,11 @@
-import { createServer } from "node:http";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { parseListenAddress } from "../api/server.ts";
+import type { Service } from "../base/service.ts";
+import type { DEMO_EXPORTER_FLAGS } from "./commands.ts";
+import type { FlagValues } from "./flags.ts";
+import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /**
  * The demonstration's targets: each exposes 10,000 series of one metric (4 labels of 10 values, names and values padded
@@ -117,15 +123,39 @@ const GAUGES = [
 ];
 const COUNTERS = ["alloc_bytes_total", "frees_total", "lookups_total", "mallocs_total"];
 
+/** Answers the probes of a pod too; all other paths are `/metrics`. */
+function createExporter(): Server {
+  const generator = new MetricGenerator();
+  return createServer((request, response) => {
+    response.setHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    response.end(request.url?.startsWith("/-/") === true ? "ok\n" : generator.expose());
+  });
+}
+
+/** `shoal demo-exporter`: one target of the demonstration. */
+export async function runExporter(flags: FlagValues<typeof DEMO_EXPORTER_FLAGS>): Promise<void> {
+  const logger = loggerOf(flags);
+  const exporter = createExporter();
+  const service: Service = {
+    name: "exporter",
+    async start() {
+      exporter.listen(parseListenAddress(flags.listenAddress));
+      await once(exporter, "listening");
+      logger.info("exporting", { series: EXPORTER_SERIES, listen: flags.listenAddress });
+    },
+    async stop() {
+      exporter.closeAllConnections();
+      exporter.close();
+    },
+  };
+  await runUntilSignal([service], { logger });
+}
+
 /** Serves `count` exporters on free loopback ports until the parent is gone. */
 export async function runExporters(count: number): Promise<void> {
   const ports = await Promise.all(
     Array.from({ length: count }, async () => {
-      const generator = new MetricGenerator();
-      const server = createServer((_request, response) => {
-        response.setHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-        response.end(generator.expose());
-      });
+      const server = createExporter();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       server.once("error", reject).listen(0, "127.0.0.1", resolve);
       await promise;

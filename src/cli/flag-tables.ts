@@ -35,6 +35,16 @@ export const CONFIG_FLAGS = {
   ),
 } as const;
 
+export const AUTO_RELOAD_FLAGS = {
+  autoReloadInterval: durationFlag(
+    {
+      name: "config.auto-reload-interval",
+      help: "How often --config.file is looked at, and read again when what it says has changed. 0s: only when told to.",
+    },
+    "0",
+  ),
+} as const;
+
 export const LIFECYCLE_FLAGS = {
   enableLifecycle: switchFlag({
     name: "web.enable-lifecycle",
@@ -300,6 +310,14 @@ export const LEADER_FLAGS = {
     },
     "",
   ),
+  leaderLease: textFlag(
+    {
+      name: "leader-election.lease",
+      value: "name",
+      help: "Kubernetes Lease by which one of several coordinators leads: a name in --shard.namespace, or namespace/name.",
+    },
+    "",
+  ),
   leaderIdentity: textFlag(
     {
       name: "leader-election.identity",
@@ -322,6 +340,58 @@ export const STATIC_SHARD_FLAGS = {
       name: "shard.static-file",
       value: "path",
       help: "YAML file with the shards (Kvass's static shards), read again for every cycle.",
+    },
+    "",
+  ),
+} as const;
+
+/** Shards that are StatefulSets: Kvass's flags, and how the cluster is reached. */
+export const KUBERNETES_FLAGS = {
+  shardType: choiceFlag(
+    {
+      name: "shard.type",
+      value: "type",
+      help: "Where shards come from: static (--shard.url, --shard.static-file) or k8s (StatefulSets). auto: static when such shards are given, else k8s.",
+    },
+    { fallback: "auto", choices: ["auto", "k8s", "static"] },
+  ),
+  shardNamespace: textFlag(
+    {
+      name: "shard.namespace",
+      value: "name",
+      help: "Namespace in which StatefulSets are looked for. Empty: all of them.",
+    },
+    "",
+  ),
+  shardSelector: textFlag(
+    {
+      name: "shard.selector",
+      value: "labels",
+      help: "Label selector for StatefulSets. Each that matches is one replica group.",
+    },
+    "app.kubernetes.io/name=prometheus",
+  ),
+  shardPort: numberFlag(
+    { name: "shard.port", value: "port", help: "Port of the control API in a shard's pod." },
+    { fallback: 8080, min: 1, max: 65_535 },
+  ),
+  shardGrpcPort: numberFlag(
+    {
+      name: "shard.grpc-port",
+      value: "port",
+      help: "Port of the StoreAPI in a shard's pod, where it has no container port called grpc.",
+    },
+    { fallback: 10_901, min: 1, max: 65_535 },
+  ),
+  deletePvc: switchFlag({
+    name: "shard.delete-pvc",
+    help: "Delete the volume claims of removed shards once their data is known to be uploaded or expired.",
+  }),
+  kubeconfig: textFlag(
+    {
+      name: "kubeconfig",
+      value: "path",
+      help: "Cluster and user for --shard.type=k8s and the Lease. Empty: the cluster that this process is a pod of.",
     },
     "",
   ),

@@ -19,6 +19,7 @@ const ROLES = new Set([
   "sidecar",
   "query",
   "version",
+  "demo-exporter",
   "demo-exporters",
 ]);
 

@@ -1,7 +1,10 @@
 import { type KubeObject, objectKey } from "../kubernetes/resources.ts";
 
 /** On a StatefulSet, with any value but `false`: its number of shards is left alone. */
-export const PAUSED_ANNOTATION = "shoal/paused";
+const PAUSED_ANNOTATION = "shoal/paused";
+
+/** On a StatefulSet: what its replica group is called. Default: as the StatefulSet. */
+const GROUP_LABEL = "shoal/group";
 
 interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>>;
@@ -28,6 +31,8 @@ export interface StatefulSet {
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
+  /** Of the replica group: the `replica` label of its series. */
+  readonly group: string;
   readonly uid: string;
   readonly resourceVersion: string;
   /** Grows with every change of the spec. */
@@ -52,6 +57,7 @@ export function readStatefulSet(object: KubeObject): StatefulSet {
     key: objectKey(metadata),
     namespace: metadata.namespace ?? "",
     name: metadata.name ?? "",
+    group: metadata.labels?.[GROUP_LABEL] ?? metadata.name ?? "",
     uid: metadata.uid ?? "",
     resourceVersion: metadata.resourceVersion ?? "",
     generation: metadata.generation ?? 0,

@@ -1,6 +1,7 @@
 import { AppError } from "../base/errors.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
+import type { ReplicaGroup, ShardFleet } from "./driver.ts";
 import { ListWatch } from "../kubernetes/list-watch.ts";
 import { STATEFUL_SETS } from "../kubernetes/resources.ts";
 import { StatefulSetDriver, type StatefulSetDriverOptions } from "./statefulset-driver.ts";
@@ -26,7 +27,7 @@ export interface StatefulSetDriversOptions extends Omit<
 const SWEEP_MS = 60_000;
 
 /** Every StatefulSet that matches is one replica group, with a driver of its own. */
-export class StatefulSetDrivers implements Service {
+export class StatefulSetDrivers implements ShardFleet, Service {
   readonly name = "statefulsets";
   readonly #options: StatefulSetDriversOptions;
   readonly #sets: ListWatch<StatefulSet>;
@@ -86,6 +87,16 @@ export class StatefulSetDrivers implements Service {
     return [...this.#drivers.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, { driver }]) => driver);
+  }
+
+  async groups(): Promise<readonly ReplicaGroup[]> {
+    const drivers = this.drivers();
+    await this.together();
+    return drivers.map((driver) => {
+      const { group, key } = driver.set;
+      const isUnique = drivers.every((other) => other === driver || other.set.group !== group);
+      return { name: isUnique ? group : key, driver };
+    });
   }
 
   /** Replicas of one shard that one failure would take together. */
