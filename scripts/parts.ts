@@ -105,7 +105,8 @@ function extractPackages(folder: string): void {
     command("apt-get", [...apt, "download", "-qq", ...PACKAGES], { cwd: join(work, "debs") });
     for (const deb of readdirSync(join(work, "debs")))
       command("dpkg-deb", ["-x", join(work, "debs", deb), join(work, "root")]);
-    rmSync(folder, { recursive: true, force: true });
+    // Beside them may be parts that take longer to make.
+    rmSync(join(folder, "root"), { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     renameSync(join(work, "root"), join(folder, "root"));
   } finally {

@@ -109,8 +109,17 @@ const [task = "help", ...rest] = process.argv.slice(2);
 const app = join(root, "dist", "app", "main.js");
 /** Young objects die young: a small nursery is collected more often but keeps every process small. */
 const appFlags = ["--max-semi-space-size=2", app];
-const needsPage = new Set(["start", "demo", "test", "cli", "page", "system"]);
-const needsApp = new Set(["start", "demo", "test", "cli", "system", "bench", "faults"]);
+const needsPage = new Set(["start", "demo", "test", "cli", "page", "system", "kubernetes"]);
+const needsApp = new Set([
+  "start",
+  "demo",
+  "test",
+  "cli",
+  "system",
+  "bench",
+  "faults",
+  "kubernetes",
+]);
 
 const node = withLock(() => {
   const path = modernNode();

@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildControlPlane } from "./kubernetes-build.ts";
+import { controlPlaneFolder } from "./kubernetes-control-plane.ts";
 import { fetchParts } from "./parts.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -60,6 +62,14 @@ const steps: Record<string, () => Step[]> = {
       concurrency: 1,
     }),
   ],
+  kubernetes: () => {
+    // The same tests run on a fake API server elsewhere.
+    const folder = controlPlaneFolder();
+    buildControlPlane(folder);
+    process.env["SHOAL_KUBERNETES"] = folder;
+    const tests = ["test/kubernetes*.test.ts"];
+    return [nodeTests("Kubernetes tests on a real control plane", tests, { concurrency: 1 })];
+  },
   fuzz: () => [
     nodeTests("fuzz tests, long form", ["src/**/*.fuzz.ts", "test/**/*.fuzz.ts"], {
       concurrency: 1,
