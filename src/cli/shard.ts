@@ -77,6 +77,8 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     folder: join(folder, "shard"),
     engine: scrape,
     headSeries: () => head.stats().seriesCount,
+    // Nobody else has its samples: they are wanted until they expire.
+    dataUntilMs: () => Math.max(0, database.maxTimeMs + flags.retentionTime),
     grpcAddress: () => addressText(grpc.address()),
     clock,
     logger,

@@ -30,6 +30,9 @@ import { defaultTsdbFolder, findPrometheus, prometheusArguments } from "./promet
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import type { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
+/** How long a Prometheus keeps samples that is not told otherwise. */
+const PROMETHEUS_RETENTION_MS = 15 * 24 * 3_600_000;
+
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 
@@ -83,6 +86,10 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     folder: join(folder, "shard"),
     engine,
     headSeries: () => engine.headSeries,
+    dataUntilMs: (idleSinceMs) =>
+      prometheus === undefined
+        ? undefined
+        : idleSinceMs + (flags.retentionTime || PROMETHEUS_RETENTION_MS),
     grpcAddress: () => (hasStore ? addressText(grpc.address()) : ""),
     clock,
     logger,

@@ -115,6 +115,7 @@ export class ShardRecord {
       lastSeenMs: this.#uselessSinceMs ?? this.lastSeenMs,
       headSeries: this.runtime?.headSeries ?? 0,
       idleSinceMs: this.runtime?.idleSinceMs,
+      dataUntilMs: this.runtime?.dataUntilMs,
       assignments: [...this.statuses].flatMap(([hash, status]) => {
         const spec = this.specs.get(hash);
         if (spec === undefined) return [];

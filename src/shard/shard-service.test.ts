@@ -52,6 +52,7 @@ async function startShard(): Promise<ShardService> {
     engine,
     headSeries: () => 7,
     grpcAddress: () => "127.0.0.1:1",
+    dataUntilMs: (idleSinceMs) => idleSinceMs + 60_000,
     clock: {
       now: () => nowMs,
       monotonic: () => nowMs,
@@ -169,8 +170,10 @@ test("a scrape from before an assignment does not count for it", async () => {
 test("it is idle from the moment it has no targets", async () => {
   const shard = await startShard();
   assert.equal(shard.runtime().idleSinceMs, 1000);
+  assert.equal(shard.runtime().dataUntilMs, 61_000);
   await shard.setTargets([assign("a")]);
   assert.equal(shard.runtime().idleSinceMs, undefined);
+  assert.equal(shard.runtime().dataUntilMs, undefined);
   nowMs = 2000;
   await shard.setTargets([]);
   nowMs = 3000;

@@ -30,6 +30,8 @@ export interface ShardServiceOptions {
   readonly engine: ScrapeEngine;
   readonly headSeries: () => number;
   readonly grpcAddress: () => string;
+  /** `ShardRuntime.dataUntilMs`, of a shard that has had no targets since `idleSinceMs`. */
+  readonly dataUntilMs: (idleSinceMs: number) => number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly startedAtMs: number;
@@ -149,6 +151,8 @@ export class ShardService {
       startedAtMs,
       grpcAddress: grpcAddress(),
       epoch: this.#fence.epoch,
+      dataUntilMs:
+        this.#idleSinceMs === undefined ? undefined : this.#options.dataUntilMs(this.#idleSinceMs),
       isStopped: false,
     };
   }

@@ -116,6 +116,7 @@ test("statuses and runtime survive the wire", () => {
     startedAtMs: 2,
     grpcAddress: "127.0.0.1:1",
     epoch: 1_790_000_000_000,
+    dataUntilMs: 1_700_000_600_000,
     isStopped: true,
   };
   assert.deepEqual(decodeRuntime(throughJson(encodeRuntime(runtime))), runtime);

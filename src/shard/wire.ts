@@ -51,6 +51,11 @@ export interface ShardRuntime {
   readonly grpcAddress: string;
   /** The latest coordinator's that it has heard of; 0 for none. */
   readonly epoch: number;
+  /**
+   * Until when the shard alone has samples that are wanted, ms: the newest one's time plus the retention; 0 without
+   * samples, undefined when it does not know.
+   */
+  readonly dataUntilMs?: number | undefined;
   /** Scraping is switched off by hand (`stopScrapeReason`). */
   readonly isStopped: boolean;
   /** A sidecar's: how the Prometheus beside it is. */
@@ -205,6 +210,7 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     startedAtMs: number("startedAtMs"),
     grpcAddress: text("grpcAddress"),
     epoch: number("epoch"),
+    ...(typeof body["dataUntilMs"] === "number" && { dataUntilMs: number("dataUntilMs") }),
     isStopped: body["isStopped"] === true,
     ...prometheusOf(body),
   };
