@@ -14,6 +14,7 @@ import type { Config } from "../config/types.ts";
 import { DiscoveryManager } from "../discovery/manager.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
 import { connectShard } from "../shard/control.ts";
+import { adaptKvass } from "../shard/kvass-peer.ts";
 import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts";
 import { DecisionFile } from "../shard/decision-file.ts";
 import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
@@ -141,7 +142,8 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       discovery,
       fleet,
       leadership,
-      connect: (url) => connectShard(url),
+      connect: (url) =>
+        adaptKvass(connectShard(url), () => discovery.jobs().flatMap(({ targets }) => targets)),
       explore: (target, signal) => explorer.explore(target, signal),
       log,
       clock,

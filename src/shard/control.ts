@@ -10,6 +10,7 @@ import {
   EPOCH_HEADER,
   encodeAssignment,
   parseJson,
+  printJson,
   type PushedConfig,
   type ShardRuntime,
   type TargetStatus,
@@ -93,7 +94,7 @@ function exchange(url: string, options: Exchange): Promise<Answer> {
         error instanceof AppError ? error : new AppError("unavailable", what, { cause: error }),
       );
     };
-    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const body = options.body === undefined ? undefined : printJson(options.body);
     const headers = {
       ...(body !== undefined && { "Content-Type": "application/json" }),
       ...(options.epoch !== undefined && { [EPOCH_HEADER]: String(options.epoch) }),

@@ -8,6 +8,7 @@ import {
   decodeAssignment,
   decodeConfig,
   decodeRuntime,
+  parseJson,
   decodeStatus,
   encodeAssignment,
   encodeRuntime,
@@ -175,4 +176,16 @@ test("what a sidecar tells of its Prometheus comes through, and is not there oth
     told,
   );
   assert.equal("prometheusState" in decodeRuntime({ ConfigHash: "x" }), false);
+});
+
+test("hashes of 64 bits are exact as bare numbers and as text", () => {
+  const text =
+    '{"Targets":{"j":[{"hash":18446744073709551615,"labels":{"a":"\\"hash\\":12"}},{"Hash" : 9007199254740993}]}}';
+  const parsed = parseJson(text) as {
+    Targets: { j: [{ hash: string; labels: { a: string } }, { Hash: string }] };
+  };
+  const [first, second] = parsed.Targets.j;
+  assert.deepEqual([first.hash, second.Hash], ["18446744073709551615", "9007199254740993"]);
+  assert.equal(first.labels.a, '"hash":12');
+  assert.throws(() => parseJson('{"hash":'), { code: "bad-data" });
 });

@@ -238,13 +238,26 @@ export function decodeConfig(value: unknown): PushedConfig {
   };
 }
 
-/** Parses JSON of a peer or a client; throws `bad-data`. */
+/**
+ * Go writes and reads target hashes as bare numbers of 64 bits, more than a JavaScript number holds, so they change
+ * between number and text while all is text. Within JSON strings quotes stand after a backslash, so only keys match.
+ */
+const BARE_HASH = /(?<!\\)("hash"\s*:\s*)(\d+)/gi;
+/** What an entry of a target list begins with; a label that is called `hash` does not look like this. */
+const TEXT_HASH = /\{"hash":"(0|[1-9]\d{0,19})","labels":\{/g;
+
+/** Parses JSON of a peer or a client, hashes as text; throws `bad-data`. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replaceAll(BARE_HASH, '$1"$2"'));
   } catch (error) {
     throw new AppError("bad-data", "cannot read the body: it is not JSON", { cause: error });
   }
+}
+
+/** JSON as every peer reads it, hashes as bare numbers. */
+export function printJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(TEXT_HASH, '{"hash":$1,"labels":{');
 }
 
 /** RFC 3339; Go's zero time for 0. */

@@ -1,0 +1,66 @@
+import type { Target } from "../model/target.ts";
+import type { ShardControl } from "./control.ts";
+import type { AssignedTarget } from "./wire.ts";
+
+/**
+ * A Kvass sidecar (v0.3.2) behind the same interface as a shard of ours. It gives no id, names a configuration by a hash
+ * of its own, does not tell labels, and forgets when it was given a target; all of this is remembered here:
+ *
+ *     pushConfig(ours) ─► it runs something whose hash is X ─► from then on X is reported as ours
+ *     pushTargets(list) ─► its statuses are those of this list
+ *
+ * A change of a regular expression alone, which does not change Kvass's hash, is pushed all the same, because ours
+ * changes. A sidecar that reads a file of its own refuses every configuration and so gets no targets.
+ */
+export function adaptKvass(
+  control: ShardControl,
+  /** What discovery has found: a coordinator that has just started knows a sidecar's targets by their hashes. */
+  discovered: () => Iterable<Target>,
+): ShardControl {
+  let isKvass = false;
+  let pushedHash = "";
+  let learned: { readonly ours: string; readonly theirs: string } | undefined;
+  let given: ReadonlyMap<string, AssignedTarget> = new Map();
+  return {
+    ...control,
+    async runtime(epoch) {
+      const runtime = await control.runtime(epoch);
+      isKvass = runtime.id === "";
+      if (!isKvass) return runtime;
+      if (pushedHash !== "") learned = { ours: pushedHash, theirs: runtime.configHash };
+      pushedHash = "";
+      const isKnown = learned !== undefined && learned.theirs === runtime.configHash;
+      return { ...runtime, configHash: isKnown ? learned!.ours : "" };
+    },
+    async status() {
+      const statuses = await control.status();
+      if (!isKvass) return statuses;
+      return new Map(
+        [...statuses].map(([hash, status]) => {
+          const assignedAtMs = given.get(hash)?.assignedAtMs ?? 0;
+          return [hash, { ...status, assignedAtMs }];
+        }),
+      );
+    },
+    async assignment() {
+      if (!isKvass) return control.assignment();
+      const statuses = await control.status();
+      const found = new Map(given);
+      for (const target of discovered()) {
+        const status = statuses.get(target.hash);
+        if (status === undefined || found.has(target.hash)) continue;
+        const { state, load } = status;
+        found.set(target.hash, { target, state, assignedAtMs: 0, load });
+      }
+      return [...found.values()];
+    },
+    async pushTargets(list, epoch) {
+      await control.pushTargets(list, epoch);
+      given = new Map(list.map((entry) => [entry.target.hash, entry]));
+    },
+    async pushConfig(config, epoch) {
+      await control.pushConfig(config, epoch);
+      pushedHash = config.hash;
+    },
+  };
+}
