@@ -92,6 +92,11 @@ export class FakeConsul {
   restart(): void {
     this.#index = 1;
     for (const service of this.#changed.keys()) this.#changed.set(service, 1);
+    this.disconnect();
+  }
+
+  /** Cuts off all questions under way. */
+  disconnect(): void {
     this.#server.closeAllConnections();
   }
 
@@ -113,11 +118,11 @@ export class FakeConsul {
       response.end("no cluster leader");
       return;
     }
-    const [, api, kind, what, name = ""] = path.replace(/^\/prefix/, "").split("/");
+    const [, api, kind, what, ...name] = path.replace(/^\/prefix/, "").split("/");
     const question = `${api}/${kind}/${what}`;
     if (question === "v1/agent/self")
       return send(response, { Config: { Datacenter: "dc-of-agent" } });
-    const service = decodeURIComponent(name);
+    const service = decodeURIComponent(name.join("/"));
     const answers: Record<string, [index: () => number, value: () => unknown]> = {
       "v1/catalog/services": [() => this.#index, () => this.#services()],
       "v1/health/service": [

@@ -59,8 +59,10 @@ export async function startPrometheus(options: {
   dataFolder?: string;
   port?: number;
   flags?: readonly string[];
+  /** Another Prometheus than the one among the parts. */
+  program?: string;
 }): Promise<RunningProcess | undefined> {
-  const program = partPath("prometheus");
+  const program = options.program ?? partPath("prometheus");
   if (program === undefined) {
     console.log("no real Prometheus here (SHOAL_PARTS): figures stand alone");
     return undefined;
