@@ -1,5 +1,12 @@
 import type { Command } from "commander";
-import { addFlags, type FlagTable, flagValues, type FlagValues, readEnvironment } from "./flags.ts";
+import {
+  addFlags,
+  type FlagTable,
+  flagValues,
+  type FlagValues,
+  readEnvironment,
+  warnOfIdleFlags,
+} from "./flags.ts";
 import * as tables from "./flag-tables.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
@@ -17,6 +24,8 @@ export const UP_FLAGS = {
   ...tables.STORAGE_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
+  ...tables.SCRAPE_FLAGS,
+  ...tables.INJECT_FLAGS,
   ...tables.UP_DECISION_FLAGS,
   ...tables.UP_SHARD_FLAGS,
   ...PROMETHEUS_FLAGS,
@@ -36,6 +45,9 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.LEADER_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
+  ...tables.SCRAPE_FLAGS,
+  ...tables.INJECT_FLAGS,
+  ...tables.KVASS_IDLE_FLAGS,
   ...tables.DECISION_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
@@ -44,6 +56,7 @@ export const SHARD_FLAGS = {
   ...tables.SHARD_WEB_FLAGS,
   ...tables.REPLICA_FLAGS,
   ...tables.STORAGE_FLAGS,
+  ...tables.SCRAPE_FLAGS,
   ...tables.ORPHAN_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
@@ -130,6 +143,7 @@ function role<T extends FlagTable>(
     )
     .action(async () => {
       readEnvironment(command, table);
+      warnOfIdleFlags(command, table, (line) => process.stderr.write(`shoal: ${line}\n`));
       await options.run(flagValues(table, command.opts()));
     });
   addFlags(command, table);

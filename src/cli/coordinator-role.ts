@@ -10,6 +10,7 @@ import { systemRandom } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
+import { applyOverrides } from "../config/overrides.ts";
 import type { Config } from "../config/types.ts";
 import { DiscoveryManager } from "../discovery/manager.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
@@ -30,8 +31,10 @@ import type {
   AUTO_RELOAD_FLAGS,
   CONFIG_FLAGS,
   COORDINATOR_FLAGS,
+  INJECT_FLAGS,
   LIFECYCLE_FLAGS,
   PLAN_FLAGS,
+  SCRAPE_FLAGS,
 } from "./flag-tables.ts";
 import type { FlagValues } from "./flags.ts";
 
@@ -42,6 +45,8 @@ type CoordinatorValues = FlagValues<
   typeof CONFIG_FLAGS &
     typeof AUTO_RELOAD_FLAGS &
     typeof COORDINATOR_FLAGS &
+    typeof SCRAPE_FLAGS &
+    typeof INJECT_FLAGS &
     typeof LIFECYCLE_FLAGS &
     typeof PLAN_FLAGS
 >;
@@ -106,16 +111,25 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
 export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
   const { flags, logger, registry, fleet, leadership } = options;
   let { config } = options;
+  const { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy } = flags;
+  const overrides = { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy };
+  const used = (read: Config): Config => applyOverrides(read, overrides);
   const clock = systemClock;
   const manager = new DiscoveryManager({
     logger,
     clock,
     registry,
     userAgent: USER_AGENT,
+    keepAlive: !flags.discoveryDisableKeepAlive,
     environment: process.env,
   });
-  const explorer = new TargetExplorer(config, { logger, clock, userAgent: USER_AGENT });
-  const discovery = new ConfiguredDiscovery(config, {
+  const explorer = new TargetExplorer(used(config), {
+    logger,
+    clock,
+    userAgent: USER_AGENT,
+    keepAlive: !flags.scrapeDisableKeepAlive,
+  });
+  const discovery = new ConfiguredDiscovery(used(config), {
     manager,
     onChange: () => coordinator.wake(),
     ...(flags.targetIgnoreLabels.length > 0 && {
@@ -170,8 +184,9 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       const next: Config = await loadConfig(flags.configFile);
       const changed = changedJobs(config, next);
       config = next;
-      discovery.setConfig(next);
-      explorer.setConfig(next);
+      const changedHere = used(next);
+      discovery.setConfig(changedHere);
+      explorer.setConfig(changedHere);
       coordinator.setConfig(toPushedConfig(next), changed);
       loaded();
       logger.info("configuration reloaded", { file: flags.configFile });

@@ -9,6 +9,7 @@ import {
   sizeFlag,
   switchFlag,
   textFlag,
+  urlFlag,
 } from "./flags.ts";
 
 /** The flags of all roles, each defined once. */
@@ -273,6 +274,56 @@ export const COORDINATOR_FLAGS = {
   }),
 } as const;
 
+/** How targets are asked: by shards, and by the coordinator when it measures them. */
+export const SCRAPE_FLAGS = {
+  scrapeProxy: urlFlag({
+    name: "scrape.proxy",
+    variable: "SCRAPE_PROXY",
+    help: "The proxy that all scrapes go through, whatever proxy_url a job has; that goes to the proxy as the header Origin-Proxy. http_sd_configs without a proxy use it too.",
+  }),
+  scrapeDisableKeepAlive: switchFlag({
+    name: "scrape.disable-keep-alive",
+    help: "Open a new connection for each scrape.",
+  }),
+  serviceAccountPath: textFlag(
+    {
+      name: "inject.kubernetes-sa-path",
+      value: "path",
+      help: "Folder of the service account's token and ca.crt, for jobs and kubernetes_sd_configs that name Kubernetes's usual one.",
+    },
+    "",
+  ),
+} as const;
+
+/** Kvass's, for a coordinator outside of the cluster that it discovers. */
+export const INJECT_FLAGS = {
+  kubernetesUrl: urlFlag({
+    name: "inject.kubernetes-url",
+    help: "The API server of kubernetes_sd_configs that name none.",
+  }),
+  kubernetesProxy: urlFlag({
+    name: "inject.kubernetes-proxy",
+    help: "The proxy_url of kubernetes_sd_configs that name no api_server.",
+  }),
+  discoveryDisableKeepAlive: switchFlag({
+    name: "discovery.disable-keep-alive",
+    help: "Open a new connection for each question of service discovery.",
+  }),
+} as const;
+
+/** Kvass's flags that there is nothing to set for. */
+export const KVASS_IDLE_FLAGS = {
+  sdInitTimeout: durationFlag(
+    {
+      name: "sd.init-timeout",
+      help: "Kvass's longest wait for the first answers of service discovery.",
+      noEffect:
+        "targets of a job that has not been discovered yet stay where they are, however long it takes",
+    },
+    "1m",
+  ),
+} as const;
+
 const DECISION_LOG = {
   name: "coordinator.decision-log",
   value: "path",
@@ -450,6 +501,7 @@ export const COORDINATOR_WEB_FLAGS = {
     {
       name: "web.listen-address",
       value: "host:port",
+      alias: "web.address",
       help: "Where the coordinator's HTTP API listens.",
     },
     "127.0.0.1:9091",

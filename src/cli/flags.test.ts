@@ -15,8 +15,11 @@ import {
   printFlags,
   readEnvironment,
   shareFlag,
+  spellSwitches,
   switchFlag,
   textFlag,
+  urlFlag,
+  warnOfIdleFlags,
 } from "./flags.ts";
 
 const TABLE = {
@@ -31,12 +34,15 @@ const TABLE = {
   lifecycle: switchFlag({ name: "web.enable-lifecycle", help: "a switch" }),
   endpoint: listFlag({ name: "endpoint", help: "a list" }),
   partial: switchFlag({ name: "query.partial-response", help: "a switch that is on" }, true),
+  listen: textFlag({ name: "web.listen-address", help: "an address", alias: "web.address" }, ":1"),
+  proxy: urlFlag({ name: "scrape.proxy", help: "a URL", variable: "SCRAPE_PROXY" }),
+  wait: durationFlag({ name: "sd.init-timeout", help: "a time", noEffect: "nobody waits" }, "1m"),
 } as const;
 
 function parse(args: string[], environment: NodeJS.ProcessEnv = {}): FlagValues<typeof TABLE> {
   const command = new Command("test").exitOverride().configureOutput({ writeErr: () => {} });
   addFlags(command, TABLE);
-  command.parse(args, { from: "user" });
+  command.parse(spellSwitches(command, args), { from: "user" });
   readEnvironment(command, TABLE, environment);
   return flagValues(TABLE, command.opts());
 }
@@ -51,6 +57,9 @@ test("defaults, values in both spellings, switches and lists", () => {
     lifecycle: false,
     endpoint: [],
     partial: true,
+    listen: ":1",
+    proxy: "",
+    wait: 60_000,
   });
   assert.deepEqual(parse([]), defaultsOf(TABLE));
   const given = parse([
@@ -114,4 +123,45 @@ test("what is parsed can be written down and parsed again", () => {
   assert.deepEqual(parse(flagArguments(TABLE, values)), values);
   assert.deepEqual(flagArguments(TABLE, defaultsOf(TABLE)), []);
   assert.equal(printFlags(TABLE, values)["shard.failover-grace"], "45s");
+});
+
+test("switches take values too, as other programs write them", () => {
+  assert.equal(parse(["--web.enable-lifecycle=true"]).lifecycle, true);
+  assert.equal(parse(["--web.enable-lifecycle", "--web.enable-lifecycle=false"]).lifecycle, false);
+  assert.throws(() => parse(["--web.enable-lifecycle=maybe"]), /it must be true or false/);
+  assert.equal(parse(["--config.file=false"]).file, "false");
+});
+
+test("a flag goes by its alias too, and by another program's variable", () => {
+  assert.equal(parse(["--web.address=:9"]).listen, ":9");
+  assert.equal(parse(["--web.address=:9"], { SHOAL_WEB_LISTEN_ADDRESS: ":8" }).listen, ":9");
+  assert.throws(
+    () => parse(["--web.address=:9", "--web.listen-address=:8"]),
+    /--web\.address is another name of --web\.listen-address: give one of them/,
+  );
+  assert.equal(parse([], { SCRAPE_PROXY: "http://p:1" }).proxy, "http://p:1");
+  const both = { SCRAPE_PROXY: "http://p:1", SHOAL_SCRAPE_PROXY: "http://q:1" };
+  assert.equal(parse([], both).proxy, "http://q:1");
+});
+
+test("a URL's password is not shown", () => {
+  const values = parse(["--scrape.proxy=http://u:hunter2@p:1/"]);
+  assert.equal(values.proxy, "http://u:hunter2@p:1/");
+  assert.equal(printFlags(TABLE, values)["scrape.proxy"], "http://u:xxxxx@p:1/");
+  assert.throws(() => parse(["--scrape.proxy=nowhere"]), /it must be a URL/);
+});
+
+test("a flag without effect says so when it is given", () => {
+  const warned = (...args: string[]): string[] => {
+    const command = new Command("test").exitOverride();
+    addFlags(command, TABLE);
+    command.parse(args, { from: "user" });
+    const lines: string[] = [];
+    warnOfIdleFlags(command, TABLE, (line) => lines.push(line));
+    return lines;
+  };
+  assert.deepEqual(warned(), []);
+  assert.deepEqual(warned("--sd.init-timeout=5m"), [
+    "--sd.init-timeout has no effect: nobody waits",
+  ]);
 });

@@ -13,11 +13,19 @@ export interface Flag<T> {
   readonly placeholder: string;
   readonly fallback: T;
   readonly parse: (text: string) => T;
-  /** How a value is written on the command line: for `--help` and `/api/v1/status/flags`. */
+  /** How a value is written on the command line. */
   readonly print: (value: T) => string;
+  /** How it is shown to others (`/api/v1/status/flags`) when it may hold a secret. */
+  readonly show?: (value: T) => string;
   /** Given several times it collects its values. */
   readonly isList: boolean;
   readonly choices?: readonly string[];
+  /** The name that others' programs have for it; works as well. */
+  readonly alias?: string;
+  /** A further environment variable, of others' programs. */
+  readonly variable?: string;
+  /** Why it is only accepted. */
+  readonly noEffect?: string;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- the one place where flags of all types stand together
@@ -26,7 +34,7 @@ export type FlagValues<T extends FlagTable> = {
   readonly [K in keyof T]: T[K] extends Flag<infer V> ? V : never;
 };
 
-interface Texts {
+interface Texts extends Pick<Flag<unknown>, "alias" | "variable" | "noEffect"> {
   readonly name: string;
   readonly help: string;
   readonly value?: string;
@@ -34,6 +42,21 @@ interface Texts {
 
 export function textFlag(texts: Texts, fallback: string): Flag<string> {
   return make(texts, { placeholder: "text", fallback, parse: (text) => text, print: String });
+}
+
+/** A URL, or nothing. A password in it is not shown. */
+export function urlFlag(texts: Texts): Flag<string> {
+  const parse = (text: string): string => {
+    if (text !== "" && !URL.canParse(text)) throw new Error("it must be a URL");
+    return text;
+  };
+  const show = (text: string): string => {
+    const url = URL.parse(text);
+    if (url === null || url.password === "") return text;
+    url.password = "xxxxx";
+    return url.href;
+  };
+  return { ...make(texts, { placeholder: "url", fallback: "", parse, print: String }), show };
 }
 
 export function numberFlag(
@@ -98,14 +121,20 @@ export function choiceFlag<T extends string>(
   return { ...make(texts, { placeholder: "one", fallback, parse, print: String }), choices };
 }
 
-/** `--name` and `--no-name`; off unless `fallback` says otherwise. */
+/** `--name` and `--no-name`, also `--name=true` and `--name=false`; off unless `fallback` says otherwise. */
 export function switchFlag(texts: Texts, fallback = false): Flag<boolean> {
   const parse = (text: string): boolean => {
-    if (/^(1|true|yes|on)$/i.test(text)) return true;
-    if (/^(0|false|no|off|)$/i.test(text)) return false;
-    throw new Error("it must be true or false");
+    const isOn = parseSwitch(text);
+    if (isOn === undefined) throw new Error("it must be true or false");
+    return isOn;
   };
   return { ...make(texts, { placeholder: "", fallback, parse, print: String }) };
+}
+
+function parseSwitch(text: string): boolean | undefined {
+  if (/^(1|t|true|yes|on)$/i.test(text)) return true;
+  if (/^(0|f|false|no|off|)$/i.test(text)) return false;
+  return undefined;
 }
 
 /** May be given several times; as an environment variable, with commas between. */
@@ -125,8 +154,9 @@ function make<T>(
   texts: Texts,
   rest: Pick<Flag<T>, "placeholder" | "fallback" | "parse" | "print">,
 ): Flag<T> {
-  const placeholder = rest.placeholder === "" ? "" : `<${texts.value ?? rest.placeholder}>`;
-  return { name: texts.name, help: texts.help, ...rest, placeholder, isList: false };
+  const { value, ...others } = texts;
+  const placeholder = rest.placeholder === "" ? "" : `<${value ?? rest.placeholder}>`;
+  return { ...others, ...rest, placeholder, isList: false };
 }
 
 /** `config.file` is `SHOAL_CONFIG_FILE`. */
@@ -140,17 +170,24 @@ export function addFlags(command: Command, table: FlagTable): void {
     for (const option of optionsOf(flag)) command.addOption(option);
 }
 
-/** The flags that the command line left at their defaults, from their environment variables. */
+/**
+ * The flags that were given by their aliases, or that the command line left at their defaults and their environment
+ * variables give.
+ */
 export function readEnvironment(
   command: Command,
   table: FlagTable,
   environment: NodeJS.ProcessEnv = process.env,
 ): void {
   for (const flag of Object.values(table)) {
-    const variable = environmentName(flag.name);
-    const given = environment[variable];
     const attribute = attributeOf(flag);
-    if (given === undefined || command.getOptionValueSource(attribute) !== "default") continue;
+    readAlias(command, flag);
+    if (command.getOptionValueSource(attribute) !== "default") continue;
+    const variable = [environmentName(flag.name), flag.variable ?? ""].find(
+      (name) => environment[name] !== undefined,
+    );
+    const given = variable === undefined ? undefined : environment[variable];
+    if (given === undefined) continue;
     try {
       command.setOptionValueWithSource(attribute, flag.parse(given), "env");
     } catch (error) {
@@ -159,9 +196,60 @@ export function readEnvironment(
   }
 }
 
+function readAlias(command: Command, flag: FlagTable[string]): void {
+  const { name, alias } = flag;
+  if (alias === undefined) return;
+  const given: unknown = command.getOptionValue(attributeOf({ name: alias }));
+  if (given === undefined) return;
+  if (command.getOptionValueSource(attributeOf(flag)) !== "default")
+    command.error(`error: --${alias} is another name of --${name}: give one of them`);
+  command.setOptionValueWithSource(attributeOf(flag), given, "cli");
+}
+
+/** Tells of each flag that was given and does nothing here. */
+export function warnOfIdleFlags(
+  command: Command,
+  table: FlagTable,
+  warn: (line: string) => void,
+): void {
+  for (const flag of Object.values(table))
+    if (
+      flag.noEffect !== undefined &&
+      command.getOptionValueSource(attributeOf(flag)) !== "default"
+    )
+      warn(`--${flag.name} has no effect: ${flag.noEffect}`);
+}
+
+/**
+ * `args` of `command` with switches as commander takes them: `--name=false` is `--no-name`. Others' programs write
+ * switches with values.
+ */
+export function spellSwitches(command: Command, args: readonly string[]): string[] {
+  return args.map((arg) => {
+    const [, name, text] = /^--([^=]+)=(.*)$/.exec(arg) ?? [];
+    const option = command.options.find(({ long }) => long === `--${name}`);
+    if (name === undefined || option === undefined || !option.isBoolean()) return arg;
+    const isOn = parseSwitch(text ?? "");
+    if (isOn === undefined)
+      command.error(
+        `error: option '${option.long}' is ${JSON.stringify(text)}: it must be true or false`,
+      );
+    return isOn ? `--${name}` : `--no-${name}`;
+  });
+}
+
 function optionsOf(flag: FlagTable[string]): Option[] {
+  const { alias } = flag;
+  const options = optionsNamed(flag);
+  if (alias === undefined) return options;
+  const [other] = optionsNamed({ ...flag, name: alias });
+  other!.default(undefined).hideHelp();
+  return [...options, other!];
+}
+
+function optionsNamed(flag: FlagTable[string]): Option[] {
   const value = flag.placeholder === "" ? "" : ` ${flag.placeholder}`;
-  const option = new Option(`--${flag.name}${value}`, flag.help);
+  const option = new Option(`--${flag.name}${value}`, describe(flag));
   const shown = flag.print(flag.fallback);
   option.default(flag.fallback, shown === "" ? "none" : shown);
   if (flag.placeholder === "") {
@@ -181,8 +269,17 @@ function optionsOf(flag: FlagTable[string]): Option[] {
   return [option];
 }
 
+function describe({ help, alias, variable, noEffect }: FlagTable[string]): string {
+  const others = [
+    ...(alias === undefined ? [] : [`--${alias}`]),
+    ...(variable === undefined ? [] : [variable]),
+  ];
+  const also = others.length === 0 ? "" : ` Also ${others.join(" and ")}.`;
+  return `${help}${noEffect === undefined ? "" : ` No effect: ${noEffect}.`}${also}`;
+}
+
 /** Under which name commander keeps the value. */
-function attributeOf(flag: FlagTable[string]): string {
+function attributeOf(flag: Pick<FlagTable[string], "name">): string {
   return new Option(`--${flag.name}`).attributeName();
 }
 
@@ -197,13 +294,14 @@ export function flagValues<T extends FlagTable>(
   return values as FlagValues<T>;
 }
 
-/** All values as they would be written on the command line, by flag name. */
+/** All values as they would be written on the command line, by flag name, without secrets. */
 export function printFlags<T extends FlagTable>(
   table: T,
   values: FlagValues<T>,
 ): Record<string, string> {
   const printed: Record<string, string> = {};
-  for (const [key, flag] of Object.entries(table)) printed[flag.name] = flag.print(values[key]);
+  for (const [key, flag] of Object.entries(table))
+    printed[flag.name] = (flag.show ?? flag.print)(values[key]);
   return printed;
 }
 

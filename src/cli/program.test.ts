@@ -4,7 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { EXPORTER_SERIES, METRIC_SERIES, MetricGenerator } from "./demo-exporters.ts";
+import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
+import { readEnvironment, spellSwitches } from "./flags.ts";
 import { createProgram, everyCommand } from "./program.ts";
+import { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
 /** Help texts are part of the program: `SHOAL_REWRITE=1` writes what it says now; read the difference. */
 test("the help of all commands is as written down", async () => {
@@ -39,6 +42,56 @@ test("exit codes: 0 for help and version, 2 for a wrong command line, 1 for what
   );
   assert.equal(missing.status, 1);
   assert.equal(missing.stderr, 'shoal: cannot read "/nonexistent.yml": it does not exist\n');
+});
+
+test("Kvass's command lines are taken", async () => {
+  const f = async (...args: string[]): Promise<Record<string, unknown>> => {
+    const program = await createProgram(args[0]);
+    const command = program.commands.find((one) => one.name() === args[0])!;
+    command.action(() => {});
+    await program.parseAsync(spellSwitches(command, args), { from: "user" });
+    readEnvironment(command, args[0] === "sidecar" ? SIDECAR_FLAGS : COORDINATOR_ROLE_FLAGS, {});
+    return command.opts();
+  };
+  const coordinator = await f(
+    "coordinator",
+    "--shard.static-file=static-shards.yaml",
+    "--shard.max-head-series=750000",
+    "--shard.max-process-series=1000000",
+    "--shard.max-shard=999999",
+    "--shard.min-shard=0",
+    "--shard.max-idle-time=3h",
+    "--shard.disable-alleviate=false",
+    "--explore.concurrence=200",
+    "--scrape.disable-keep-alive=true",
+    "--discovery.disable-keep-alive=false",
+    "--web.address=:9090",
+    "--config.file=/etc/prometheus/config_out/prometheus.env.yaml",
+    "--coordinator.interval=10s",
+    "--sd.init-timeout=1m",
+    "--inject.kubernetes-url=https://k:6443",
+    "--inject.kubernetes-proxy=http://p:1",
+    "--inject.kubernetes-sa-path=/sa",
+  );
+  assert.equal(coordinator["web.listenAddress"], ":9090");
+  assert.equal(coordinator["scrape.disableKeepAlive"], true);
+  assert.equal(coordinator["shard.disableAlleviate"], false);
+  const sidecar = await f(
+    "sidecar",
+    "--web.api-addr=:8080",
+    "--prometheus.url=http://127.0.0.1:9090",
+    "--config.file=/etc/prometheus/config_out/prometheus.env.yaml",
+    "--config.output-file=/etc/prometheus/config_out/prometheus_injected.yaml",
+    "--store.path=/prometheus/",
+    "--web.proxy-addr=:8008",
+    "--inject.proxy=http://127.0.0.1:8008",
+    "--inject.kubernetes-sa-path=/sa",
+    "--shard.fetch-head-series=true",
+    "--scrape.disable-keep-alive=false",
+    "--shard.self-monitor=true",
+  );
+  assert.equal(sidecar["web.listenAddress"], ":8080");
+  assert.equal(sidecar["shard.selfMonitor"], true);
 });
 
 test("completion scripts are valid and know the flags", (context) => {

@@ -3,6 +3,7 @@ import { AppError, messageOf } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { registerRoles } from "./commands.ts";
 import { registerCompletion } from "./completion.ts";
+import { spellSwitches } from "./flags.ts";
 import { registerTools } from "./tools.ts";
 import { registerVersion } from "./version.ts";
 
@@ -50,6 +51,17 @@ export function everyCommand(command: Command): Command[] {
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
+/** The command that `args` are for. */
+function commandOf(program: Command, args: readonly string[]): Command {
+  let command = program;
+  for (const word of args) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) break;
+    command = next;
+  }
+  return command;
+}
+
 /** Runs one command line and ends the process with its exit code. */
 export async function run(args: readonly string[]): Promise<void> {
   // Whoever reads our output may leave (a pager, a parent that was killed): that is no reason to die.
@@ -58,7 +70,7 @@ export async function run(args: readonly string[]): Promise<void> {
   try {
     const program = await createProgram(args[0]);
     if (args.length === 0) program.help({ error: true });
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(spellSwitches(commandOf(program, args), args), { from: "user" });
   } catch (error) {
     process.exitCode = report(error);
   }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
-import { LOG_FLAGS } from "./flag-tables.ts";
+import { LOG_FLAGS, SCRAPE_FLAGS } from "./flag-tables.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
@@ -51,10 +51,27 @@ function identityArguments({ id, replica }: ShardPlace): string[] {
   return [`--shard.id=${id}`, ...(replica === "" ? [] : [`--shard.replica=${replica}`])];
 }
 
+const { scrapeProxy: _proxy, ...OTHER_SCRAPE_FLAGS } = SCRAPE_FLAGS;
+
+/** A proxy's password is not for the list of processes: it goes by the environment. */
+function scrapeParts(flags: UpValues): {
+  readonly args: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+} {
+  const { scrapeProxy } = flags;
+  return (URL.parse(scrapeProxy)?.password ?? "") === ""
+    ? { args: flagArguments(SCRAPE_FLAGS, flags), environment: {} }
+    : {
+        args: flagArguments(OTHER_SCRAPE_FLAGS, flags),
+        environment: { SCRAPE_PROXY: scrapeProxy },
+      };
+}
+
 /** A sidecar with a Prometheus of its own; all of the shard is in its folder. */
 function sidecarCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
   const { id, folder } = shard;
-  return childCommand(
+  const scrape = scrapeParts(flags);
+  const command = childCommand(
     id,
     [
       "sidecar",
@@ -67,14 +84,17 @@ function sidecarCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc-address=127.0.0.1:0",
+      ...scrape.args,
       ...flagArguments(LOG_FLAGS, flags),
     ],
     SHARD_NODE_FLAGS,
   );
+  return { ...command, environment: { ...command.environment, ...scrape.environment } };
 }
 
 function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
   const { retentionTime, retentionSize } = flags;
+  const scrape = scrapeParts(flags);
   const command = childCommand(
     shard.id,
     [
@@ -86,9 +106,13 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",
+      ...scrape.args,
       ...flagArguments(LOG_FLAGS, flags),
     ],
     SHARD_NODE_FLAGS,
   );
-  return { ...command, environment: { ...SHARD_ENVIRONMENT, ...command.environment } };
+  return {
+    ...command,
+    environment: { ...SHARD_ENVIRONMENT, ...command.environment, ...scrape.environment },
+  };
 }

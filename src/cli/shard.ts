@@ -6,13 +6,14 @@ import { systemClock } from "../base/clock.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
+import { applyOverrides, type Overrides } from "../config/overrides.ts";
 import { printConfig } from "../config/print.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
 import { ScrapeManager } from "../scrape/scrape-manager.ts";
 import { identifyProcess } from "../base/process-identity.ts";
 import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
-import { ShardService } from "../shard/shard-service.ts";
+import { type ScrapeEngine, ShardService } from "../shard/shard-service.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
@@ -25,6 +26,16 @@ import { loggerOf, runUntilSignal } from "./run-role.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
+
+/** `engine`, given each configuration as it is scraped here. */
+function withOverrides(engine: ScrapeEngine, overrides: Overrides): ScrapeEngine {
+  return {
+    apply: (update) =>
+      engine.apply({ ...update, config: applyOverrides(update.config, overrides) }),
+    status: () => engine.status(),
+    stop: () => engine.stop(),
+  };
+}
 
 /** `shoal shard`: one data folder, one database, the targets a coordinator gives it. */
 export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
@@ -49,6 +60,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     logger,
     registry,
     userAgent: `Shoal/${VERSION}`,
+    keepAlive: !flags.scrapeDisableKeepAlive,
     // The same on every shard: a target that moves is scraped at the same moments as before.
     jitterSeedText: hostname(),
   });
@@ -75,7 +87,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const shard = new ShardService({
     id: flags.shardId,
     folder: join(folder, "shard"),
-    engine: scrape,
+    engine: withOverrides(scrape, flags),
     headSeries: () => head.stats().seriesCount,
     // Nobody else has its samples: they are wanted until they expire.
     dataUntilMs: () => Math.max(0, database.maxTimeMs + flags.retentionTime),

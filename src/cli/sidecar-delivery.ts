@@ -6,10 +6,10 @@ import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
+import { overrideClient } from "../config/overrides.ts";
 import { createHttpClient } from "../http/client.ts";
 import type { Delivery } from "../sidecar/prometheus-engine.ts";
 import { ScrapeProxy } from "../sidecar/scrape-proxy.ts";
-import { movedClientConfig } from "../sidecar/service-account.ts";
 import type { FlagValues } from "./flags.ts";
 import type { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
@@ -47,7 +47,10 @@ export function createDelivery(
     listen,
     random: systemRandom,
     createClient: (config) =>
-      createHttpClient(movedClientConfig(config, flags.serviceAccountPath), { userAgent }),
+      createHttpClient(overrideClient(config, flags), {
+        userAgent,
+        keepAlive: !flags.scrapeDisableKeepAlive,
+      }),
   });
   const proxyUrl = (): string =>
     flags.injectProxy === OWN_PROXY

@@ -1,5 +1,11 @@
 import { choiceFlag, durationFlag, sizeFlag, switchFlag, textFlag } from "./flags.ts";
-import { LOG_FLAGS, ORPHAN_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./flag-tables.ts";
+import {
+  LOG_FLAGS,
+  ORPHAN_FLAGS,
+  REPLICA_FLAGS,
+  SCRAPE_FLAGS,
+  SHARD_WEB_FLAGS,
+} from "./flag-tables.ts";
 
 /** How to start the sidecar's own Prometheus; `shoal up` passes them on. */
 export const PROMETHEUS_FLAGS = {
@@ -108,14 +114,7 @@ export const SIDECAR_FLAGS = {
     },
     "auto",
   ),
-  serviceAccountPath: textFlag(
-    {
-      name: "inject.kubernetes-sa-path",
-      value: "path",
-      help: "Folder of the service account's token and ca.crt, where jobs name Kubernetes's usual one.",
-    },
-    "",
-  ),
+  ...SCRAPE_FLAGS,
   fetchHeadSeries: choiceFlag(
     {
       name: "shard.fetch-head-series",
@@ -132,6 +131,7 @@ export const SIDECAR_FLAGS = {
     {
       name: "web.listen-address",
       value: "host:port",
+      alias: "web.api-addr",
       help: "Where the control API and Prometheus's API listen. Who reaches it controls the shard.",
     },
     "127.0.0.1:8080",

@@ -74,7 +74,11 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
   const engine = new PrometheusEngine({
     client,
     delivery,
-    additions: { replica: flags.shardReplica, serviceAccountPath: flags.serviceAccountPath },
+    additions: {
+      replica: flags.shardReplica,
+      serviceAccountPath: flags.serviceAccountPath,
+      scrapeProxy: flags.scrapeProxy,
+    },
     selfMonitor: flags.selfMonitor ? { labels: selfLabels(flags.shardId) } : undefined,
     outputFile,
     targetsFolder: join(folder, "targets"),

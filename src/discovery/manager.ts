@@ -23,6 +23,8 @@ export interface DiscoveryManagerOptions {
   readonly httpClientFactory?: (config: HttpClientConfig) => HttpClient;
   /** Default `Shoal`. */
   readonly userAgent?: string;
+  /** Whether connections to discovery servers are used again. Default true. */
+  readonly keepAlive?: boolean;
   /** Where mechanisms look for credentials that the configuration leaves out. Default: nowhere. */
   readonly environment?: Environment;
   /** Least time between two deliveries; changes meanwhile come together, and without one nothing is delivered. Default 5000, as Prometheus. */
@@ -101,7 +103,7 @@ export class DiscoveryManager {
 
   constructor(options: DiscoveryManagerOptions) {
     this.#options = options;
-    const userAgent = options.userAgent ?? "Shoal";
+    const { userAgent = "Shoal", keepAlive = true } = options;
     const parts = {
       logger: options.logger,
       clock: options.clock,
@@ -109,7 +111,7 @@ export class DiscoveryManager {
       environment: options.environment ?? {},
       createHttpClient:
         options.httpClientFactory ??
-        ((config: HttpClientConfig) => createHttpClient(config, { userAgent })),
+        ((config: HttpClientConfig) => createHttpClient(config, { userAgent, keepAlive })),
     };
     this.#context = { ...parts, kubernetes: new KubernetesWatches(parts) };
     this.#metrics = managerMetrics(options.registry, options.name ?? "scrape");

@@ -79,6 +79,27 @@ test("status, headers and raw bytes come through, over kept connections", async 
   assert.ok(connections <= 2, `${connections} connections`);
 });
 
+test("without keep-alive each request has a connection of its own", async (t) => {
+  let connections = 0;
+  const asked: (string | undefined)[] = [];
+  const { url, server } = await serve(t, (request, response) => {
+    asked.push(request.headers.connection);
+    response.end("ok");
+  });
+  server.on("connection", () => connections++);
+  const client = connect({}, { keepAlive: false });
+  for (let i = 0; i < 5; i++) {
+    const response = await client.request({ url, timeoutMs: 5000 });
+    assert.equal(await readText(response.body, 100), "ok");
+  }
+  assert.equal(connections, 5);
+  assert.deepEqual(
+    asked,
+    Array.from({ length: 5 }, () => "close"),
+  );
+  await client.close();
+});
+
 test("a request sends its own headers and body", async (t) => {
   const { url } = await serve(t, (request, response) => {
     let body = "";

@@ -67,6 +67,8 @@ export interface HttpClientOptions {
   readonly userAgent: string;
   /** Connections at once to one host. Default: no limit (a scrape pool asks each target one thing at a time). */
   readonly maxConnections?: number;
+  /** Whether connections are used again. Default true. */
+  readonly keepAlive?: boolean;
   /** How credential and certificate files are read. Default: from disk. */
   readonly readFile?: ReadFile;
   /** How long a credential or certificate file's text is used before it is read again. Default 1000. */
@@ -92,6 +94,7 @@ export function createHttpClient(config: HttpClientConfig, options: HttpClientOp
     dispatchers: new Dispatchers(config, {
       files,
       maxConnections: options.maxConnections,
+      keepAlive: options.keepAlive ?? true,
       environment: options.environment ?? process.env,
     }),
     tokens:

@@ -48,6 +48,7 @@ export class Dispatchers {
   readonly #config: Pick<HttpClientConfig, "tls" | "enableHttp2" | "proxy">;
   readonly #files: SecretFiles;
   readonly #maxConnections: number | undefined;
+  readonly #keepAlive: boolean;
   readonly #chooseProxy: ProxyChooser;
   readonly #hasTlsFiles: boolean;
   #material: TlsMaterial;
@@ -58,12 +59,14 @@ export class Dispatchers {
     options: {
       files: SecretFiles;
       maxConnections: number | undefined;
+      keepAlive: boolean;
       environment: Environment;
     },
   ) {
     this.#config = config;
     this.#files = options.files;
     this.#maxConnections = options.maxConnections;
+    this.#keepAlive = options.keepAlive;
     this.#chooseProxy = createProxyChooser(config.proxy, options.environment);
     const { tls } = config;
     this.#material = { ca: tls.ca, cert: tls.cert, key: tls.key.reveal() };
@@ -94,11 +97,15 @@ export class Dispatchers {
   }
 
   #create(url: URL, proxy: string | undefined): RequestPool {
-    const { enableHttp2, tls } = this.#config;
+    const { tls } = this.#config;
+    // HTTP/2 lives on connections that stay.
+    const enableHttp2 = this.#config.enableHttp2 && this.#keepAlive;
     const connect = { ...tlsOptions(tls, this.#material), timeout: CONNECT_TIMEOUT_MS };
     const options = {
       connections: this.#maxConnections ?? null,
       allowH2: enableHttp2,
+      // In undici 0 means a connection for each request.
+      pipelining: this.#keepAlive ? 1 : 0,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
       keepAliveMaxTimeout: IDLE_TIMEOUT_MS,
       // The deadline covers the whole request, so undici's own timers for its parts are off.
@@ -154,15 +161,17 @@ export class Dispatchers {
  * out.
  */
 class DirectPool implements RequestPool {
-  /** None where connections are bounded: requests would have to queue. */
+  /** None where connections are bounded, for requests would have to queue, or are not to be kept. */
   readonly #plain: PlainPool | undefined;
   readonly #single: Agent;
   readonly #more: Agent | undefined;
   readonly #busy = new Set<string>();
 
-  constructor(options: Agent.Options & { readonly connections: number | null }) {
-    const { connections } = options;
-    if (connections === null)
+  constructor(
+    options: Agent.Options & { readonly connections: number | null; readonly pipelining: number },
+  ) {
+    const { connections, pipelining } = options;
+    if (connections === null && pipelining > 0)
       this.#plain = new PlainPool({
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         idleTimeoutMs: IDLE_TIMEOUT_MS,

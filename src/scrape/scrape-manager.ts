@@ -24,6 +24,8 @@ export interface ScrapeManagerOptions {
   readonly registry: Registry;
   /** `Prometheus/…` or the like. */
   readonly userAgent: string;
+  /** Whether connections to targets are used again. Default true. */
+  readonly keepAlive?: boolean;
   /** Text that differs between replicas of this program (host name and external labels), so that they scrape apart. */
   readonly jitterSeedText: string;
   readonly clock?: Clock;
@@ -52,12 +54,13 @@ export class ScrapeManager implements Service {
   #stopped = false;
 
   constructor(options: ScrapeManagerOptions) {
-    const { registry, userAgent } = options;
+    const { registry, userAgent, keepAlive = true } = options;
     const random = options.random ?? systemRandom;
     this.#context = {
       registry,
       jitterSeed: jitterSeed(options.jitterSeedText),
-      createClient: options.createClient ?? ((config) => createHttpClient(config, { userAgent })),
+      createClient:
+        options.createClient ?? ((config) => createHttpClient(config, { userAgent, keepAlive })),
       scrape: {
         appendable: options.appendable,
         logger: options.logger,

@@ -15,6 +15,8 @@ export interface TargetExplorerOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly userAgent: string;
+  /** Whether connections to targets are used again. */
+  readonly keepAlive: boolean;
 }
 
 /** Makes test scrapes with each job's own HTTP client. */
@@ -61,7 +63,7 @@ export class TargetExplorer {
   #clientOf(scrapeConfig: ScrapeConfig): HttpClient {
     let client = this.#clients.get(scrapeConfig.jobName);
     if (client === undefined) {
-      client = createHttpClient(scrapeConfig.httpClient, { userAgent: this.#options.userAgent });
+      client = createHttpClient(scrapeConfig.httpClient, this.#options);
       this.#clients.set(scrapeConfig.jobName, client);
     }
     return client;

@@ -270,6 +270,19 @@ remote_write:
     assert.match(injected, /ca_file: \/etc\/ca\.crt/);
   });
 
+  it("sends all scrapes through one proxy when Prometheus asks the targets itself", () => {
+    const injected = injectConfig(
+      `scrape_configs:
+  - {job_name: a, proxy_url: "http://own:1", no_proxy: x, proxy_connect_header: {a: [b]}}
+  - {job_name: b, proxy_from_environment: true, scheme: https}
+`,
+      { path: "p", baseFolder: "/b", targetsFolder: "/t", scrapeProxy: "http://all:2" },
+    );
+    assert.equal(injected.match(/proxy_url: http:\/\/all:2/g)?.length, 2);
+    assert.doesNotMatch(injected, /own|no_proxy|proxy_from_environment|proxy_connect_header/);
+    assert.match(injected, /scheme: https/);
+  });
+
   it("lets Prometheus scrape itself, under a name that nobody else has", () => {
     const options = { path: "p.yml", baseFolder: "/b", targetsFolder: "/t", selfMonitor: true };
     const injected = injectConfig("scrape_configs: [{job_name: a}]\n", options);

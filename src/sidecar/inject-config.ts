@@ -4,7 +4,7 @@ import { type Document, isMap, isPair, isScalar, isSeq, Pair, YAMLMap, YAMLSeq }
 import { AppError, messageOf } from "../base/errors.ts";
 import { expandFiles } from "../config/glob.ts";
 import { keyOf, parseTree, printTree, textOf } from "./config-tree.ts";
-import { movedFile } from "./service-account.ts";
+import { movedFile } from "../config/service-account.ts";
 import {
   ABSENT_PREFIX,
   ABSENT_TARGET_LABELS,
@@ -37,6 +37,8 @@ export interface InjectOptions {
   readonly replica?: string;
   /** Where the service account's `token` and `ca.crt` are instead of Kubernetes's usual place; "" for there. */
   readonly serviceAccountPath?: string;
+  /** Direct delivery: the proxy that every scrape goes through; "" leaves each job its own. */
+  readonly scrapeProxy?: string;
   /** Adds a job by which Prometheus scrapes itself, with these labels on its targets' file. */
   readonly selfMonitor?: boolean;
 }
@@ -130,18 +132,20 @@ function includedJobs(root: YAMLMap, { path }: InjectOptions): YAMLMap[] {
 function injectJob(job: YAMLMap, document: Document, options: InjectOptions): void {
   const name = textOf(job.get("job_name", true)) ?? "";
   job.items = job.items.filter((pair) => !isReplaced(keyOf(pair)));
-  const { proxyUrl, serviceAccountPath = "", targetsFolder } = options;
+  const { proxyUrl, serviceAccountPath = "", scrapeProxy = "", targetsFolder } = options;
   if (serviceAccountPath !== "") moveServiceAccount(job, serviceAccountPath);
+  const drop = (keys: ReadonlySet<string>): void => {
+    job.items = job.items.filter((pair) => !keys.has(keyOf(pair)));
+  };
+  const setProxy = (url: string): void => {
+    drop(PROXY_KEYS);
+    job.items.push(new Pair(document.createNode("proxy_url"), document.createNode(url)));
+  };
+  if (proxyUrl === undefined && scrapeProxy !== "") setProxy(scrapeProxy);
   if (proxyUrl !== undefined) {
     // How the target is reached is the proxy's business now, and so are the secrets that this takes.
-    const drop = (keys: ReadonlySet<string>): void => {
-      job.items = job.items.filter((pair) => !keys.has(keyOf(pair)));
-    };
     drop(REACHING_KEYS);
-    if (proxyUrl !== "") {
-      drop(PROXY_KEYS);
-      job.items.push(new Pair(document.createNode("proxy_url"), document.createNode(proxyUrl)));
-    }
+    if (proxyUrl !== "") setProxy(proxyUrl);
   }
   setDiscovery(job, document, { job: name, targetsFolder });
 }

@@ -42,7 +42,7 @@ export interface PrometheusEngineOptions {
   /** Default: direct. */
   readonly delivery?: Delivery;
   /** What the generated configuration has beside the operator's. */
-  readonly additions?: Pick<InjectOptions, "replica" | "serviceAccountPath">;
+  readonly additions?: Pick<InjectOptions, "replica" | "serviceAccountPath" | "scrapeProxy">;
   /** Adds a job by which Prometheus scrapes itself; its target's labels. */
   readonly selfMonitor?: { readonly labels: Readonly<Record<string, string>> } | undefined;
   /** The configuration that Prometheus was started with; written here. */
