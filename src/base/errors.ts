@@ -6,6 +6,7 @@ export type ErrorCode =
   | "bad-data" // the caller's input is wrong: a query, a config file, a flag
   | "execution" // a valid request that cannot be computed (PromQL runtime errors)
   | "not-found"
+  | "forbidden" // switched off, or not for whoever asks
   | "not-acceptable"
   | "already-exists" // a data folder or port that another process owns
   | "resource-exhausted" // a named limit was hit

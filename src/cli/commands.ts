@@ -21,6 +21,7 @@ export const UP_FLAGS = {
   ...tables.AUTO_RELOAD_FLAGS,
   ...tables.WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
+  ...tables.ADMIN_FLAGS,
   ...tables.STORAGE_FLAGS,
   ...tables.PLAN_FLAGS,
   ...tables.COORDINATOR_FLAGS,
@@ -41,6 +42,7 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.COORDINATOR_WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
   ...tables.KUBERNETES_FLAGS,
+  ...tables.ADMIN_FLAGS,
   ...tables.STATIC_SHARD_FLAGS,
   ...tables.LEADER_FLAGS,
   ...tables.PLAN_FLAGS,
@@ -64,6 +66,7 @@ export const SHARD_FLAGS = {
 export const QUERY_ROLE_FLAGS = {
   ...tables.WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
+  ...tables.ADMIN_FLAGS,
   ...tables.ENDPOINT_FLAGS,
   ...tables.QUERY_FLAGS,
   ...tables.QUERY_STORE_FLAGS,

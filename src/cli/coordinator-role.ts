@@ -28,6 +28,7 @@ import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../shard/plan-types.ts";
 import { TargetExplorer } from "../shard/target-explorer.ts";
 import { AutoReload } from "./auto-reload.ts";
 import type {
+  ADMIN_FLAGS,
   AUTO_RELOAD_FLAGS,
   CONFIG_FLAGS,
   COORDINATOR_FLAGS,
@@ -42,7 +43,8 @@ import type { FlagValues } from "./flags.ts";
 export const USER_AGENT = `Shoal/${VERSION}`;
 
 type CoordinatorValues = FlagValues<
-  typeof CONFIG_FLAGS &
+  typeof ADMIN_FLAGS &
+    typeof CONFIG_FLAGS &
     typeof AUTO_RELOAD_FLAGS &
     typeof COORDINATOR_FLAGS &
     typeof SCRAPE_FLAGS &
@@ -211,6 +213,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     flags: options.shownFlags,
     externalHost: externalHost(options.externalUrl),
     registry,
+    adminApi: flags.enableAdminApi,
   });
   const discoveryService: Service = {
     name: "discovery",
@@ -224,7 +227,10 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   };
   const logService: Service = {
     name: "decision log",
-    start: async () => log.restore((await decisionFile?.open()) ?? []),
+    async start() {
+      log.restore((await decisionFile?.open()) ?? []);
+      coordinator.drain(log.drained());
+    },
     stop: async () => decisionFile?.close(),
   };
   const autoReload = new AutoReload({

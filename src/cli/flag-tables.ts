@@ -53,6 +53,13 @@ export const LIFECYCLE_FLAGS = {
   }),
 } as const;
 
+export const ADMIN_FLAGS = {
+  enableAdminApi: switchFlag({
+    name: "web.enable-admin-api",
+    help: "Allow changing the system by HTTP: draining shards with POST /api/v1/shards/drain.",
+  }),
+} as const;
+
 export const WEB_FLAGS = {
   listenAddress: textFlag(
     {

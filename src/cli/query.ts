@@ -120,6 +120,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     lookbackMs: flags.lookbackDelta,
     externalLabels: () => externalLabels,
     pageFolder: builtPage(),
+    adminApi: flags.enableAdminApi,
     startTimeMs: clock.now(),
   });
   const coordinatorService: Service = {

@@ -16,6 +16,7 @@ import { childCommand } from "./child-command.ts";
 import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import {
+  ADMIN_FLAGS,
   LIFECYCLE_FLAGS,
   LOG_FLAGS,
   QUERY_FLAGS,
@@ -168,6 +169,7 @@ function queryCommand(
       `--coordinator.url=http://${coordinator.host}:${coordinator.port}`,
       ...flagArguments(WEB_FLAGS, flags),
       ...flagArguments(LIFECYCLE_FLAGS, flags),
+      ...flagArguments(ADMIN_FLAGS, flags),
       ...flagArguments(QUERY_FLAGS, flags),
       ...flagArguments(QUERY_STORE_FLAGS, flags),
       ...flagArguments(LOG_FLAGS, flags),

@@ -47,6 +47,8 @@ function statusOfCode(code: ErrorCode): number {
       return GRPC_STATUS.aborted;
     case "not-found":
       return GRPC_STATUS.notFound;
+    case "forbidden":
+      return GRPC_STATUS.permissionDenied;
     case "already-exists":
       return GRPC_STATUS.alreadyExists;
     case "resource-exhausted":

@@ -154,6 +154,13 @@ export class Coordinator {
     this.wake();
   }
 
+  /** The operator marks a shard to be empty, or takes the mark away; the log remembers it. */
+  setDraining(shard: string, isDraining: boolean, reason: string): void {
+    const kind = isDraining ? "drain" : "undrain";
+    this.#record([{ kind, from: shard, reason }], this.#deps.clock.now());
+    this.drain(this.log.drained());
+  }
+
   get draining(): ReadonlySet<string> {
     return this.#draining;
   }
@@ -231,6 +238,10 @@ export class Coordinator {
       nowMs,
     );
     this.log.forgetGone(this.#observed);
+    // A later shard of the same name is another one.
+    const listed = new Set(this.#observed.shards.map(({ id }) => id));
+    for (const id of this.#draining)
+      if (!listed.has(id)) this.setDraining(id, false, "the shard is gone");
     const figures = this.#figures(shardsOf);
     this.history.record(figures, nowMs);
     await this.#apply(epoch, nowMs);

@@ -55,6 +55,23 @@ test("a held job's targets are not forgotten though discovery does not list them
   assert.deepEqual(ids(log.about("b")), [2], "the ring keeps what is in it");
 });
 
+test("the operator's marks on shards outlast the ring and a restart", () => {
+  const log = new DecisionLog(2);
+  const mark = (kind: "drain" | "undrain", from: string): void =>
+    void log.add([{ kind, from, reason: "asked" }], 1);
+  mark("drain", "shard-0");
+  mark("drain", "shard-1");
+  mark("undrain", "shard-1");
+  log.add([moved("a"), moved("b"), moved("c")], 2);
+  log.forgetGone(living([]));
+  assert.deepEqual([...log.drained()], ["shard-0"]);
+  const restored = new DecisionLog(2);
+  restored.restore(log.all());
+  assert.deepEqual([...restored.drained()], ["shard-0"]);
+  mark("undrain", "shard-0");
+  assert.deepEqual([...log.drained()], []);
+});
+
 test("readers page by id, and a restored log counts on", () => {
   const log = new DecisionLog(10);
   log.add([moved("a"), moved("b"), moved("c")], 1);

@@ -85,6 +85,16 @@ export class DecisionLog {
     }
   }
 
+  /** The shards that the operator has marked to be empty, and not unmarked since. */
+  drained(): Set<string> {
+    const drained = new Set<string>();
+    for (const entries of this.#bySubject.values()) {
+      const { kind, from } = entries.at(-1)!;
+      if (kind === "drain" && from !== undefined) drained.add(from);
+    }
+    return drained;
+  }
+
   /** Everything that is remembered, by id. */
   all(): readonly LoggedDecision[] {
     if (this.#keptCount === 0) return [...this.#ring];
@@ -102,9 +112,9 @@ export class DecisionLog {
     for (const { assignments } of shards) for (const { hash } of assignments) living.add(hash);
     const firstId = this.#ring[0]?.id ?? Infinity;
     for (const [subject, [first]] of this.#bySubject) {
-      const { id, job } = first!;
-      if (id >= firstId || living.has(subject) || (job !== undefined && heldJobs.has(job)))
-        continue;
+      const { id, job, kind } = first!;
+      if (id >= firstId || living.has(subject) || kind === "drain") continue;
+      if (job !== undefined && heldJobs.has(job)) continue;
       this.#bySubject.delete(subject);
       this.#keptCount--;
     }
@@ -112,10 +122,11 @@ export class DecisionLog {
 
   #push(entry: LoggedDecision): void {
     this.#ring.push(entry);
-    if (entry.hash === undefined) return;
-    const known = this.#bySubject.get(entry.hash);
+    const subject = subjectOf(entry);
+    if (subject === undefined) return;
+    const known = this.#bySubject.get(subject);
     if (known === undefined) {
-      this.#bySubject.set(entry.hash, [entry]);
+      this.#bySubject.set(subject, [entry]);
       return;
     }
     if (known[0]!.id < this.#ring[0]!.id) {
@@ -129,13 +140,19 @@ export class DecisionLog {
   #shrink(): void {
     const excess = this.#ring.length - this.#capacity;
     if (excess <= 0) return;
-    for (const { hash } of this.#ring.splice(0, excess)) {
-      if (hash === undefined) continue;
-      const known = this.#bySubject.get(hash)!;
+    for (const entry of this.#ring.splice(0, excess)) {
+      const subject = subjectOf(entry);
+      if (subject === undefined) continue;
+      const known = this.#bySubject.get(subject)!;
       if (known.length > 1) known.shift();
       else this.#keptCount++;
     }
   }
+}
+
+/** What a decision is about, if the last one about it matters: a target, or the operator's mark on a shard. */
+function subjectOf({ kind, hash, from }: Decision): string | undefined {
+  return kind === "drain" || kind === "undrain" ? `shard ${from ?? ""}` : hash;
 }
 
 const USER_INFO = /(?<=^[a-z]+:\/\/)[^/?#@]*@/;

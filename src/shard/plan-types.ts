@@ -157,6 +157,7 @@ export type DecisionKind =
   | "too-big" // more than a whole shard's limit: gets a shard of its own
   | "unassigned" // no place now
   | "drain" // a shard is emptied
+  | "undrain" // a shard may have targets again
   | "wait" // a change of scale is due, and something has to happen first
   | "scale-up"
   | "scale-down";

@@ -47,6 +47,7 @@ async function serve(
   world: FakeWorld,
   turns: number,
   planOptions: Partial<PlanOptions> = {},
+  adminApi = false,
 ): Promise<FastifyInstance> {
   const coordinator = world.coordinator(planOptions);
   await world.turn(coordinator, turns);
@@ -63,6 +64,7 @@ async function serve(
     flags: { "config.file": "prometheus.yml" },
     externalHost: "me",
     registry,
+    adminApi,
   });
   return server.app;
 }
@@ -278,4 +280,27 @@ test("Kvass's histogram of requests has the route, not the path that was asked",
     text,
     /kvass_coordinator_http_request_duration_seconds_count\{path="\/api\/v1\/shards",code="200"\} [1-9]/,
   );
+});
+
+test("draining: off by default, for known shards, and not from a page of another site", async () => {
+  const path = "/api/v1/shards/drain?shard=shard-0&drain=true";
+  const refused = await app.inject({ method: "POST", url: path });
+  assert.equal(refused.statusCode, 403);
+  assert.match(refused.body, /--web\.enable-admin-api/);
+  assert.equal((await get("/api/v1/shards/drain"))["enabled"], false);
+  const world = new FakeWorld(2);
+  const open = await serve(world, 2, {}, true);
+  const post = async (url: string, headers = {}): Promise<number> =>
+    (await open.inject({ method: "POST", url, headers: { host: "me:1", ...headers } })).statusCode;
+  assert.equal(await post(path, { origin: "http://evil.example" }), 403);
+  assert.equal(await post(path, { origin: "http://me:1", "sec-fetch-site": "cross-site" }), 403);
+  assert.equal(await post("/api/v1/shards/drain?shard=nobody&drain=true"), 404);
+  assert.equal(await post("/api/v1/shards/drain?shard=shard-0&drain=maybe"), 400);
+  assert.deepEqual((await get("/api/v1/shards/drain", open))["shards"], []);
+  assert.equal(await post(path, { origin: "http://me:1", "sec-fetch-site": "same-origin" }), 200);
+  assert.deepEqual((await get("/api/v1/shards/drain", open))["shards"], ["shard-0"]);
+  const [first] = (await get("/api/v1/shards", open))["shards"] as { draining: boolean }[];
+  assert.equal(first?.draining, true);
+  assert.equal(await post("/api/v1/shards/drain?shard=shard-0&drain=false"), 200);
+  assert.deepEqual((await get("/api/v1/shards/drain", open))["shards"], []);
 });

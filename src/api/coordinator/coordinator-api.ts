@@ -8,6 +8,7 @@ import { timeText } from "../../shard/wire.ts";
 import { envelope, parametersOf } from "../server.ts";
 import { conditionsAnswer } from "./conditions.ts";
 import type { CoordinatorApiOptions } from "./dependencies.ts";
+import { registerDrain } from "./drain.ts";
 import { numberParameter } from "./parameters.ts";
 import { samplesAnswer } from "./samples.ts";
 import { shardsAnswer } from "./shards.ts";
@@ -51,6 +52,7 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
     envelope(conditionsAnswer(options, parametersOf(request))),
   );
   registerWhy(app, options);
+  registerDrain(app, options);
   app.get("/api/v1/samples", async (request) => samplesAnswer(options, parametersOf(request)));
   app.get("/api/v1/status/flags", async () => envelope(options.flags));
   app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));

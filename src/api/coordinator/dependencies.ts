@@ -12,4 +12,6 @@ export interface CoordinatorApiOptions {
   /** `host:port` or host that stands in `globalUrl` for loopback addresses. */
   readonly externalHost: string;
   readonly registry: Registry;
+  /** `--web.enable-admin-api` */
+  readonly adminApi: boolean;
 }

@@ -41,6 +41,7 @@ export function shardsAnswer(
       state,
       http: instance.url?.replace(/^https?:\/\//, "") ?? "",
       grpc: instance.grpcAddress ?? runtime?.grpcAddress ?? "",
+      draining: coordinator.draining.has(instance.id),
       targets: statuses.size,
       inTransfer: [...statuses.values()].filter((status) => status.state !== "normal").length,
       headSeries: runtime?.headSeries ?? 0,

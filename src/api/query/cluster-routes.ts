@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
-import { parametersOf } from "../server.ts";
+import { ADMIN_OFF } from "../coordinator/drain.ts";
+import { checkSameOrigin } from "../same-origin.ts";
+import { envelope, parametersOf } from "../server.ts";
 import { type CoordinatorClient, isRecord } from "./coordinator-client.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
 import { invalidParameter, limitParameter } from "./parameters.ts";
@@ -28,7 +30,7 @@ const TSDB_LIMIT_MAX = 10_000;
 /** What is known of the whole system: targets and shards from the coordinator, metadata and cardinality from all shards. */
 export function registerClusterRoutes(
   app: FastifyInstance,
-  { coordinator, endpoints }: QueryApiDependencies,
+  { coordinator, endpoints, adminApi }: QueryApiDependencies,
 ): void {
   for (const path of COORDINATOR_PATHS) {
     app.get(path, async (request, reply) => {
@@ -39,6 +41,8 @@ export function registerClusterRoutes(
       return reply.code(answer.status).type("application/json").send(answer.body);
     });
   }
+
+  registerDrain(app, { coordinator, adminApi });
 
   app.get("/api/v1/scrape_pools", async (request, reply) => {
     const targets = await required(coordinator).data("/api/v1/targets?state=any");
@@ -86,6 +90,26 @@ function int64Text(value: number): string {
   if (value >= 2 ** 63) return "9223372036854775807";
   if (value <= -(2 ** 63)) return "-9223372036854775808";
   return String(Math.trunc(value));
+}
+
+/** Draining is passed on when this process allows it too: its address may be more public than the coordinator's. */
+function registerDrain(
+  app: FastifyInstance,
+  { coordinator, adminApi }: Pick<QueryApiDependencies, "coordinator" | "adminApi">,
+): void {
+  const path = "/api/v1/shards/drain";
+  app.get(path, async (_request, reply) => {
+    if (!adminApi) return reply.send(envelope({ enabled: false, reason: ADMIN_OFF, shards: [] }));
+    const answer = await required(coordinator).get(path);
+    return reply.code(answer.status).type("application/json").send(answer.body);
+  });
+  app.post(path, async (request, reply) => {
+    checkSameOrigin(request);
+    if (!adminApi) throw new AppError("forbidden", ADMIN_OFF);
+    const query = parametersOf(request).toString();
+    const answer = await required(coordinator).post(`${path}?${query}`);
+    return reply.code(answer.status).type("application/json").send(answer.body);
+  });
 }
 
 function required(coordinator: CoordinatorClient | undefined): CoordinatorClient {

@@ -29,6 +29,14 @@ export class CoordinatorClient {
     return fetchText(this.#agent, `${this.#url}${path}`, "the coordinator");
   }
 
+  /** `POST path`, its parameters in the path; a standby's word who leads is followed once. */
+  async post(path: string): Promise<{ status: number; body: string }> {
+    const url = `${this.#url}${path}`;
+    const answer = await fetchText(this.#agent, url, "the coordinator", "POST");
+    if (answer.status !== 307 || answer.location === undefined) return answer;
+    return fetchText(this.#agent, answer.location, "the leading coordinator", "POST");
+  }
+
   /** The `data` of an answer in the success envelope. */
   async data(path: string): Promise<unknown> {
     return unwrap(await this.get(path), `${this.#url}${path}`);
@@ -71,9 +79,11 @@ async function fetchText(
   agent: Agent,
   url: string,
   who: string,
-): Promise<{ status: number; body: string }> {
+  method: "GET" | "POST" = "GET",
+): Promise<{ status: number; body: string; location: string | undefined }> {
   try {
     const response = await request(url, {
+      method,
       dispatcher: agent,
       headersTimeout: PEER_TIMEOUT_MS,
       bodyTimeout: PEER_TIMEOUT_MS,
@@ -88,7 +98,12 @@ async function fetchText(
         throw new AppError("resource-exhausted", `its answer exceeds ${PEER_BODY_MAX_BYTES} bytes`);
       pieces.push(bytes);
     }
-    return { status: response.statusCode, body: Buffer.concat(pieces).toString("utf8") };
+    const { location } = response.headers;
+    return {
+      status: response.statusCode,
+      body: Buffer.concat(pieces).toString("utf8"),
+      location: typeof location === "string" ? location : undefined,
+    };
   } catch (error) {
     throw new AppError("unavailable", `cannot read ${url} of ${who}: ${messageOf(error)}`, {
       cause: error,

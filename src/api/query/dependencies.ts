@@ -34,4 +34,6 @@ export interface QueryApiDependencies {
   /** Folder of the built page; absent when there is none. */
   readonly pageFolder: string | undefined;
   readonly startTimeMs: number;
+  /** `--web.enable-admin-api` */
+  readonly adminApi: boolean;
 }

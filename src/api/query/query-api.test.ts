@@ -132,6 +132,7 @@ before(
       externalLabels: () => ({ region: "eu" }),
       pageFolder: undefined,
       startTimeMs: 0,
+      adminApi: false,
     });
     await server.start();
     url = `http://127.0.0.1:${server.address().port}`;
