@@ -119,6 +119,7 @@ const needsApp = new Set([
   "bench",
   "faults",
   "kubernetes",
+  "thanos",
 ]);
 
 const node = withLock(() => {

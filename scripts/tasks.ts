@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { buildControlPlane } from "./kubernetes-build.ts";
 import { controlPlaneFolder } from "./kubernetes-control-plane.ts";
 import { fetchParts } from "./parts.ts";
+import { thanosPath } from "./thanos.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
@@ -16,6 +17,7 @@ interface Step {
   readonly args: readonly string[];
   /** Whether the step needs the real Prometheus, Chromium and the like. */
   readonly parts?: boolean;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
@@ -75,6 +77,12 @@ const steps: Record<string, () => Step[]> = {
       concurrency: 1,
     }),
   ],
+  thanos: () => [
+    {
+      ...nodeTests("tests beside a real Thanos", ["test/**/*.peer.ts"], { concurrency: 1 }),
+      environment: { SHOAL_THANOS: thanosPath(root) },
+    },
+  ],
   bench: () => [
     {
       name: "benchmarks",
@@ -105,7 +113,7 @@ for (const name of names) {
     const startedMs = performance.now();
     const result = spawnSync(step.command, step.args, {
       stdio: "inherit",
-      env: { ...process.env, ...parts },
+      env: { ...process.env, ...parts, ...step.environment },
     });
     if (result.status !== 0) {
       console.error(`── ${step.name}: failed`);

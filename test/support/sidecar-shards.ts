@@ -33,6 +33,7 @@ export async function startShard(
   folder: string,
   index: number,
   running: RunningProcess[],
+  more: readonly string[] = [],
 ): Promise<Shard> {
   const output = join(folder, `out-${index}`, "injected.yml");
   const [port, prometheusPort, grpcPort] = [await freePort(), await freePort(), await freePort()];
@@ -43,6 +44,7 @@ export async function startShard(
     `--config.output-file=${output}`,
     `--store.path=${join(folder, `store-${index}`)}`,
     `--grpc-address=127.0.0.1:${grpcPort}`,
+    ...more,
   ];
   // It is ready when its Prometheus is, which starts on the file that it writes.
   const starting = startShoal({ args, port });
