@@ -371,7 +371,10 @@ describe("FanoutQueryable over EndpointSet", () => {
   });
 
   it("never calls an answer of no stores complete", async (context) => {
-    const found = await collect(await fanout(context, []));
+    let told: Completeness | undefined;
+    const onComplete = (completeness: Completeness): void => void (told = completeness);
+    const found = await collect(await fanout(context, [], { onComplete }));
+    assert.equal(told?.isComplete, false);
     assert.deepEqual(found, { series: [], warnings: ["no stores are known"], infos: [] });
     await assert.rejects(collect(await fanout(context, [], { partialResponse: "abort" })), {
       code: "unavailable",

@@ -47,7 +47,7 @@ export class Round {
     if (this.#abort && !verdict.isComplete)
       for (const failure of this.#failures.values())
         if (verdict.warnings.includes(failure.text)) throw errorOf(failure);
-    return this.#knowsStores ? verdict : { ...verdict, warnings: [NO_STORES] };
+    return this.#knowsStores ? verdict : { ...verdict, isComplete: false, warnings: [NO_STORES] };
   }
 }
 

@@ -42,7 +42,10 @@ export interface SeriesBatch {
   readonly infos?: readonly string[];
 }
 
-/** What the reader will do with the samples; sources may use it to read less, never to change a result. */
+/**
+ * What the reader will do with the samples; sources may use it to read less, never to change a result. Only where replicas
+ * are joined does it count that the reader takes them for counters.
+ */
 export interface SelectHints {
   /** Step of a range query in ms; 0 for an instant query. */
   readonly stepMs: number;

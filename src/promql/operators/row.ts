@@ -1,6 +1,7 @@
 import { type FloatHistogram, histogramSize } from "../../model/histogram.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { Clock } from "../../base/clock.ts";
+import { isCounterFunction } from "../../storage/dedup.ts";
 import type { Queryable, Series } from "../../storage/queryable.ts";
 import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
@@ -227,6 +228,8 @@ export function dropHistograms(row: Row): boolean {
 export function selectorKey(selector: SelectorPlan): string {
   const { minTimeMs, maxTimeMs, hints } = selector;
   let key = `${minTimeMs}:${maxTimeMs}:${hints.newestOnly ? "newest" : "all"}`;
+  // Replicas are joined in another way for counters.
+  if (isCounterFunction(hints.func)) key += ":counter";
   for (const { name, operator, value } of selector.matchers)
     key += `:${operator}${name.length}:${name}${value.length}:${value}`;
   return key;
