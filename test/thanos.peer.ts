@@ -179,7 +179,7 @@ function sortedKeys(entry: unknown): unknown {
 
 describe("beside a real Thanos", () => {
   const folder = temporaryFolder("thanos");
-  const running: { stop(): Promise<void> }[] = [];
+  const running: { readonly stop: () => Promise<void> }[] = [];
   let exporters: Awaited<ReturnType<typeof startExporter>>[] = [];
   let shards: readonly ReplicaShard[] = [];
   let config = "";
