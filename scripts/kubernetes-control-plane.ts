@@ -27,8 +27,8 @@ export interface ControlPlane {
   readonly caFile: string;
   /** Path of a kubeconfig for the administrator. */
   readonly kubeconfig: string;
-  /** The API server alone ends and comes back, on the same data and port. */
-  restartApiServer(whileDown?: () => Promise<void>): Promise<void>;
+  /** The API server does not answer while `action` runs. */
+  pauseApiServer(action: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -53,9 +53,8 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
     });
     children.set(program, child);
   };
-  const end = async (program: string): Promise<void> => stopChild(children.get(program));
   const stop = async (): Promise<void> => {
-    for (const program of [...children.keys()].reverse()) await end(program);
+    for (const child of [...children.values()].reverse()) await stopChild(child);
     rmSync(data, { recursive: true, force: true });
   };
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -65,7 +64,14 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
   const caFile = join(data, "certificates", "apiserver.crt");
   const kubeconfig = join(data, "kubeconfig");
   writeFileSync(kubeconfig, kubeconfigText({ url, token, caFile }), { mode: 0o600 });
-  const startApiServer = async (): Promise<void> => {
+  try {
+    start("etcd", [
+      `--data-dir=${join(data, "etcd")}`,
+      `--listen-client-urls=http://127.0.0.1:${etcdPort}`,
+      `--advertise-client-urls=http://127.0.0.1:${etcdPort}`,
+      `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
+      "--unsafe-no-fsync",
+    ]);
     start("kube-apiserver", [
       `--etcd-servers=http://127.0.0.1:${etcdPort}`,
       `--secure-port=${apiPort}`,
@@ -82,16 +88,6 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
       "--disable-admission-plugins=TaintNodesByCondition",
     ]);
     await untilReady(`${url}/readyz`, { token, isAlive: () => isAlive(children) });
-  };
-  try {
-    start("etcd", [
-      `--data-dir=${join(data, "etcd")}`,
-      `--listen-client-urls=http://127.0.0.1:${etcdPort}`,
-      `--advertise-client-urls=http://127.0.0.1:${etcdPort}`,
-      `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-      "--unsafe-no-fsync",
-    ]);
-    await startApiServer();
     const shared = [`--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--port=0"];
     start("kube-controller-manager", [
       ...shared,
@@ -112,10 +108,14 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
     caFile,
     kubeconfig,
     stop,
-    async restartApiServer(whileDown) {
-      await end("kube-apiserver");
-      await whileDown?.();
-      await startApiServer();
+    async pauseApiServer(action) {
+      const server = children.get("kube-apiserver")!;
+      server.kill("SIGSTOP");
+      try {
+        await action();
+      } finally {
+        server.kill("SIGCONT");
+      }
     },
   };
 }
@@ -168,8 +168,8 @@ function status(url: string, token: string): Promise<number> {
   });
 }
 
-async function stopChild(child: ChildProcess | undefined): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGTERM");
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
   await once(child, "exit");

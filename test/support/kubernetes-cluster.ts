@@ -142,7 +142,7 @@ async function startReal(
         token: answer.status.token,
       });
     },
-    outage: (action) => plane.restartApiServer(action),
+    outage: (action) => plane.pauseApiServer(action),
     async dryRun(object) {
       const type = typeOf(object);
       const { namespace } = object.metadata;
@@ -171,7 +171,7 @@ function writeKubeconfig(
   return path;
 }
 
-async function connect(context: TestContext, kubeconfig: string): Promise<KubeClient> {
+export async function connect(context: TestContext, kubeconfig: string): Promise<KubeClient> {
   const newHttpClient = (config: HttpClientConfig): HttpClient =>
     createHttpClient(config, { userAgent: "test" });
   const client = new KubeClient({
