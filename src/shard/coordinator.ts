@@ -59,6 +59,8 @@ export interface CoordinatorDependencies {
   readonly leadership: Leadership;
   readonly connect: (url: string) => ShardControl;
   readonly explore: (target: Target, signal: AbortSignal) => Promise<Load>;
+  /** Default: the planner itself. Another may watch it. */
+  readonly plan?: typeof plan;
   readonly log: DecisionLog;
   readonly clock: Clock;
   readonly random: Random;
@@ -216,14 +218,15 @@ export class Coordinator {
     const [leading, ...others] = leadFirst(this.#groups);
     if (leading === undefined) return;
     const options = this.options.plan;
+    const planGroup = this.#deps.plan ?? plan;
     const example: Observed = { ...shared, ...shardsOf(leading) };
-    leading.plan = plan(example, options, nowMs);
+    leading.plan = planGroup(example, options, nowMs);
     const reference = referenceOf(leading.plan, example);
     for (const group of others) {
       // Every group has as many shards as the leading one, or more while its own failures need it.
       const minShards = Math.max(options.minShards, leading.plan.scale);
       const observed = { ...shared, ...shardsOf(group), reference };
-      group.plan = plan(observed, { ...options, minShards }, nowMs);
+      group.plan = planGroup(observed, { ...options, minShards }, nowMs);
     }
     this.#plan = leading.plan;
     this.#planTimeMs = nowMs;
