@@ -16,7 +16,11 @@ import { DiscoveryManager } from "../discovery/manager.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
 import { connectShard } from "../shard/control.ts";
 import { adaptKvass } from "../shard/kvass-peer.ts";
-import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../shard/coordinator.ts";
+import {
+  Coordinator,
+  type CoordinatorOptions,
+  DEFAULT_COORDINATOR_TIMES,
+} from "../shard/coordinator.ts";
 import { DecisionFile } from "../shard/decision-file.ts";
 import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
@@ -110,6 +114,21 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
   };
 }
 
+/** For the role that runs a coordinator and the one that simulates it. */
+export function coordinatorOptionsOf(
+  flags: FlagValues<typeof COORDINATOR_FLAGS & typeof PLAN_FLAGS>,
+): CoordinatorOptions {
+  return {
+    ...DEFAULT_COORDINATOR_TIMES,
+    plan: planOptionsOf(flags),
+    explorer: { ...DEFAULT_EXPLORER_OPTIONS, concurrency: flags.exploreConcurrence },
+    intervalMs: flags.coordinatorInterval,
+    minIntervalMs: Math.min(flags.coordinatorInterval, DEFAULT_COORDINATOR_TIMES.minIntervalMs),
+    holdMs: flags.sdHoldTime,
+    startWaitMs: flags.failoverGrace,
+  };
+}
+
 export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
   const { flags, logger, registry, fleet, leadership } = options;
   let { config } = options;
@@ -143,31 +162,19 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       ? undefined
       : new DecisionFile({ path: options.decisionLog, logger });
   const log = new DecisionLog(DECISION_CAPACITY, decisionFile);
-  const coordinator = new Coordinator(
-    toPushedConfig(config),
-    {
-      ...DEFAULT_COORDINATOR_TIMES,
-      plan: planOptionsOf(flags),
-      explorer: { ...DEFAULT_EXPLORER_OPTIONS, concurrency: flags.exploreConcurrence },
-      intervalMs: flags.coordinatorInterval,
-      minIntervalMs: Math.min(flags.coordinatorInterval, DEFAULT_COORDINATOR_TIMES.minIntervalMs),
-      holdMs: flags.sdHoldTime,
-      startWaitMs: flags.failoverGrace,
-    },
-    {
-      discovery,
-      fleet,
-      leadership,
-      connect: (url) =>
-        adaptKvass(connectShard(url), () => discovery.jobs().flatMap(({ targets }) => targets)),
-      explore: (target, signal) => explorer.explore(target, signal),
-      log,
-      clock,
-      random: systemRandom,
-      logger,
-      registry,
-    },
-  );
+  const coordinator = new Coordinator(toPushedConfig(config), coordinatorOptionsOf(flags), {
+    discovery,
+    fleet,
+    leadership,
+    connect: (url) =>
+      adaptKvass(connectShard(url), () => discovery.jobs().flatMap(({ targets }) => targets)),
+    explore: (target, signal) => explorer.explore(target, signal),
+    log,
+    clock,
+    random: systemRandom,
+    logger,
+    registry,
+  });
   const success = registry.gauge(
     "prometheus_config_last_reload_successful",
     "Whether the last configuration reload attempt was successful.",
