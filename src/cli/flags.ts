@@ -88,6 +88,30 @@ export function shareFlag(texts: Texts, fallback: number): Flag<number> {
   return make(texts, { placeholder: "share", fallback, parse, print: String });
 }
 
+/** A number that may have decimals. */
+export function decimalFlag(
+  texts: Texts,
+  options: { fallback: number; min: number; max: number },
+): Flag<number> {
+  const { fallback, min, max } = options;
+  const parse = (text: string): number => {
+    const value = Number(text);
+    if (!/^\d*\.?\d+(e-?\d+)?$/i.test(text) || value < min || value > max)
+      throw new Error(`it must be a number from ${min} to ${max}`);
+    return value;
+  };
+  return make(texts, { placeholder: "number", fallback, parse, print: String });
+}
+
+/** A value with a spelling of its own; `fallback` is written in it. */
+export function parsedFlag<T>(
+  texts: Texts,
+  options: { fallback: string; parse: (text: string) => T; print: (value: T) => string },
+): Flag<T> {
+  const { fallback, parse, print } = options;
+  return make(texts, { placeholder: "text", fallback: parse(fallback), parse, print });
+}
+
 /** A duration in Prometheus's spelling (`1m30s`), as ms. */
 export function durationFlag(texts: Texts, fallback: string): Flag<number> {
   return make(texts, {
