@@ -15,7 +15,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["block", "discovery", "scrape"],
   ["tsdb", "bucket", "compact"],
   ["shard", "sidecar", "store", "query", "frontend", "receive", "rule"],
-  ["api"],
+  ["api", "simulate"],
   ["cli"],
 ];
 const layerOf = new Map(
