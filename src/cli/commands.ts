@@ -9,6 +9,7 @@ import {
 } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
+import { SIMULATE_FLAGS } from "./simulate-flags.ts";
 
 const UP_PROMETHEUS_BINARY = {
   ...PROMETHEUS_FLAGS.prometheusBinary,
@@ -129,6 +130,11 @@ export function registerRoles(program: Command): void {
   role(program, "query", QUERY_ROLE_FLAGS, {
     description: "Answer PromQL over all shards, with Prometheus's HTTP API and the page.",
     run: async (values) => (await import("./query.ts")).runQuery(values),
+  });
+  role(program, "simulate", SIMULATE_FLAGS, {
+    description:
+      "Try planner and coordinator on a fleet, real or made up, through a day in a minute.",
+    run: async (values) => (await import("./simulate.ts")).runSimulate(values),
   });
 }
 
