@@ -29,13 +29,13 @@ let shoal: RunningProcess;
 let browser: Browser;
 let origin: string;
 
-async function startExporter(series: number): Promise<number> {
+async function startExporter(series: number, metric = "page_requests_total"): Promise<number> {
   let scrapes = 0;
   const server = createServer((_request, response) => {
     scrapes++;
-    let body = "# HELP page_requests_total Requests.\n# TYPE page_requests_total counter\n";
+    let body = `# HELP ${metric} Requests.\n# TYPE ${metric} counter\n`;
     for (let i = 0; i < series; i++)
-      body += `page_requests_total{path="/${i}",__proto__="magic"} ${scrapes * (i + 1)}\n`;
+      body += `${metric}{path="/${i}",__proto__="magic"} ${scrapes * (i + 1)}\n`;
     response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4" }).end(body);
   });
   server.listen(0, "127.0.0.1");
@@ -50,12 +50,15 @@ before(
   async () => {
     if (skip !== false) return;
     const ports = [await startExporter(40), await startExporter(40), await startExporter(40)];
+    const whale = await startExporter(150, "whale_total");
     const config = `global: { scrape_interval: 1s, scrape_timeout: 1s }
 scrape_configs:
   - job_name: shop
     static_configs: [{ targets: [${ports.map((port) => `"127.0.0.1:${port}"`).join(", ")}] }]
   - job_name: broken
     static_configs: [{ targets: ["127.0.0.1:1"] }]
+  - job_name: whale
+    static_configs: [{ targets: ["127.0.0.1:${whale}"] }]
 `;
     shoal = await startShoal({
       args: ["up", "--coordinator.interval=1s", "--shard.max-series=100", "--log.level=warn"],
@@ -175,18 +178,105 @@ for (const colorScheme of ["light", "dark"] as const) {
     const { page, problems, close } = await visit("/shards", { colorScheme });
     await page.getByTestId("shards").waitFor();
     assert.ok(
-      (await page.getByTestId("shards").getByRole("button").count()) >= 2,
+      (await page.getByRole("button", { name: /^Targets of shard-/ }).count()) >= 2,
       "40-series targets within 100 need two shards or more",
     );
     await page.getByTestId("decisions").getByText("Assigned").first().waitFor();
+    await page.getByTestId("load-history").locator("canvas").first().waitFor();
+    await page.getByTestId("list-too-big").getByText("larger than a shard").waitFor();
     await picture(page, `shards-${colorScheme}`);
     assert.deepEqual(problems, []);
     await close();
   });
 }
 
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`"why?" tells a target's story (${colorScheme})`, { skip }, async () => {
+    const { page, problems, close } = await visit("/targets?search=broken", { colorScheme });
+    await page.getByRole("button", { name: "Why: http://127.0.0.1:1/metrics" }).focus();
+    await page.keyboard.press("Enter");
+    const drawer = page.getByRole("dialog", { name: "Why is it here?" });
+    await drawer.getByText(/shard-\d+ scrapes it/).waitFor();
+    await drawer.getByText("What was decided").waitFor();
+    assert.ok((await drawer.getByTestId("candidates").locator("tbody tr").count()) >= 2);
+    await drawer.getByText("has it", { exact: true }).waitFor();
+    assert.match(page.url(), /why=\d+/);
+    await picture(page, `why-${colorScheme}`);
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    assert.doesNotMatch(page.url(), /why=/);
+    assert.deepEqual(problems, []);
+    await close();
+  });
+}
+
+test("an unknown target is told in the drawer", { skip }, async () => {
+  const { page, close } = await visit("/shards?why=nobody");
+  await page
+    .getByRole("alert")
+    .getByText(/cannot find a target "nobody"/)
+    .waitFor();
+  await picture(page, "why-unknown");
+  await close();
+});
+
+test("draining is off by default, and the button says how to switch it on", { skip }, async () => {
+  const { page, problems, close } = await visit("/shards");
+  const button = page.getByRole("button", { name: "Drain shard-0" });
+  await button.waitFor();
+  await until("the hint is there", async () =>
+    /--web\.enable-admin-api/.test((await button.getAttribute("aria-description")) ?? "")
+      ? true
+      : undefined,
+  );
+  assert.equal(await button.getAttribute("aria-disabled"), "true");
+  await button.focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  const refused = await fetch(`${origin}/api/v1/shards/drain?shard=shard-0&drain=true`, {
+    method: "POST",
+  });
+  assert.equal(refused.status, 403);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("ten thousand targets are paged, and the page is in the address", { skip }, async () => {
+  const { page, close } = await visit("/query");
+  const activeTargets = Array.from({ length: 10_000 }, (_, i) => ({
+    discoveredLabels: { __address__: `host-${i}:9100` },
+    labels: { instance: `host-${i}:9100`, job: "many" },
+    scrapePool: "many",
+    scrapeUrl: `http://host-${i}:9100/metrics`,
+    lastError: "",
+    lastScrape: "2026-01-01T00:00:00Z",
+    lastScrapeDuration: 0.01,
+    health: "up",
+    scrapeInterval: "15s",
+    scrapeTimeout: "10s",
+    shard: `shard-${i % 20}`,
+    series: 1000,
+    hash: String(i),
+  }));
+  await page.route("**/api/v1/targets*", (route) =>
+    route.fulfill({ json: { status: "success", data: { activeTargets, droppedTargets: [] } } }),
+  );
+  await page.goto(`${origin}/targets`);
+  const rows = page.getByTestId("targets-table").locator("tbody tr");
+  await rows.first().waitFor();
+  assert.equal(await rows.count(), 50);
+  await page.getByRole("button", { name: "200", exact: true }).click();
+  await page.getByText("http://host-9999:9100/metrics").waitFor();
+  assert.match(page.url(), /page\.many=200/);
+  await page.getByRole("textbox", { name: "Search targets" }).fill("host-4711");
+  await page.getByText("http://host-4711:9100/metrics").waitFor();
+  assert.equal(await rows.count(), 1);
+  await picture(page, "targets-many");
+  await close();
+});
+
 test("every page fits a phone", { skip }, async () => {
-  for (const path of ["/query?g0.expr=up&g0.tab=graph", "/targets", "/shards"]) {
+  for (const path of ["/query?g0.expr=up&g0.tab=graph", "/targets", "/shards", "/targets?why=1"]) {
     const { page, problems, close } = await visit(path, { width: 360 });
     await page
       .locator("main")
@@ -194,8 +284,8 @@ test("every page fits a phone", { skip }, async () => {
       .first()
       .waitFor();
     await assertFits(page);
-    await picture(page, `phone${path.split("?", 1)[0]!.replace("/", "-")}`);
-    assert.deepEqual(problems, []);
+    await picture(page, `phone${path.replaceAll(/[/?.=&]/g, "-").slice(0, 20)}`);
+    assert.deepEqual(path.includes("why") ? [] : problems, []);
     await close();
   }
 });

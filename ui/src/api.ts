@@ -83,6 +83,7 @@ export interface Target {
   shard?: string;
   series?: number;
   totalSeries?: number;
+  hash?: string;
 }
 
 export interface Targets {
@@ -101,25 +102,122 @@ export function formatSeriesName(metric: LabelSet): string {
   return pairs.length === 0 && name !== "" ? name : `${name}{${pairs.join(", ")}}`;
 }
 
+export interface Limits {
+  /** 0 means no limit. */
+  maxHeadSeries: number;
+  maxProcessSeries: number;
+  maxSamplesPerSecond: number;
+}
+
+/** Load over time, one entry a point. */
+export interface ShardHistory {
+  timesMs: number[];
+  headSeries: number[];
+  processSeries: number[];
+  samplesPerSecond: number[];
+  maxHeadSeries: number[];
+  maxProcessSeries: number[];
+  maxSamplesPerSecond: number[];
+}
+
 export interface Shard {
   id: string;
   state: string;
+  draining: boolean;
   targets: number;
   headSeries: number;
   processSeries: number;
-  /** 0 means no limit. */
-  limits: { maxHeadSeries: number; maxProcessSeries: number };
+  limits: Limits;
   rssBytes: number;
   lastSeen: string;
   error: string;
+  history?: ShardHistory;
+}
+
+export interface Move {
+  hash: string;
+  job: string;
+  url: string;
+  from: string;
+  to: string;
+  since: string;
+  goodScrapes: number;
+  neededScrapes: number;
+  waitsFor: string;
+}
+
+export interface Shards {
+  shards: Shard[];
+  moves: Move[];
+  movesTotal: number;
 }
 
 export interface Decision {
+  id: number;
   time: string;
   kind: string;
+  hash?: string;
   job?: string;
   url?: string;
   from?: string;
   to?: string;
   reason: string;
+}
+
+export interface Condition {
+  kind: string;
+  hash?: string;
+  job?: string;
+  url?: string;
+  from?: string;
+  reason: string;
+}
+
+export interface Conditions {
+  counts: Record<string, number>;
+  conditions: Condition[];
+}
+
+export interface Load {
+  series: number;
+  totalSeries: number;
+  samplesPerSecond: number;
+}
+
+export interface Why {
+  situation: string;
+  summary: string;
+  hash?: string;
+  job?: string;
+  url?: string;
+  labels?: LabelSet;
+  discoveredLabels?: LabelSet;
+  lastError?: string;
+  load?: Load;
+  conditions: { kind: string; reason: string }[];
+  replicas: {
+    replica: string;
+    shard: string;
+    since: string;
+    move?: {
+      from: string;
+      to: string;
+      goodScrapes: number;
+      neededScrapes: number;
+      waitsFor: string;
+    };
+  }[];
+  decisions: Decision[];
+  candidates: {
+    shard: string;
+    state: string;
+    targets: number;
+    used: Load;
+    limits: Limits;
+    utilisation: number;
+    utilisationWith: number;
+    owner: boolean;
+    fits: boolean;
+    verdict: string;
+  }[];
 }

@@ -2,30 +2,33 @@ import {
   Badge,
   Card,
   Group,
+  Pagination,
   SimpleGrid,
   Skeleton,
   Stack,
   Text,
-  Timeline,
-  Tooltip,
+  UnstyledButton,
 } from "@mantine/core";
-import {
-  IconArrowRight,
-  IconArrowsExchange,
-  IconMinus,
-  IconPlus,
-  IconQuestionMark,
-  IconTargetArrow,
-} from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
-import { api, type Decision, type Shard } from "../api.ts";
+import { api, type Decision, type Shard, type ShardHistory, type Shards } from "../api.ts";
 import { formatAgo, formatBytes, formatCount } from "../format.ts";
 import { Notes, Problem } from "../problem.tsx";
+import { WhyDrawer } from "../targets/why-drawer.tsx";
 import { navigate, useUrlParameter } from "../url-state.ts";
+import { MovesUnderWay, StandingConditions } from "./conditions.tsx";
+import { DecisionTimeline } from "./decision-timeline.tsx";
+import { DrainButton } from "./drain-button.tsx";
 import { LoadBar } from "./load-bar.tsx";
+import { LoadHistory } from "./load-history.tsx";
+import { TravellingChips } from "./travelling-chips.tsx";
 
 const REFRESH_MS = 2000;
+
+/** History changes slowly and is larger. */
+const HISTORY_REFRESH_MS = 10_000;
+
+/** Shard cards on one page. */
+const CARDS_PER_PAGE = 24;
 
 /** Decisions shown, newest first; the server keeps a bounded log of more. */
 const DECISIONS_SHOWN = 60;
@@ -40,10 +43,19 @@ const STATE_COLOUR: Record<string, string> = {
 
 export function ShardsPage() {
   const [selected] = useUrlParameter("shard", "");
+  const [pageText, setPage] = useUrlParameter("page", "1");
+  const [, setWhy] = useUrlParameter("why", "");
+  const openWhy = (hash: string): void => setWhy(hash, { push: true });
   const shards = useQuery({
     queryKey: ["shards"],
-    queryFn: ({ signal }) => api<{ shards: Shard[] }>("/api/v1/shards", {}, { signal }),
+    queryFn: ({ signal }) => api<Shards>("/api/v1/shards", {}, { signal }),
     refetchInterval: REFRESH_MS,
+  });
+  const history = useQuery({
+    queryKey: ["shards", "history"],
+    queryFn: ({ signal }) =>
+      api<Shards>("/api/v1/shards", { history: "1h", points: "120" }, { signal }),
+    refetchInterval: HISTORY_REFRESH_MS,
   });
   const decisions = useQuery({
     queryKey: ["decisions"],
@@ -53,7 +65,10 @@ export function ShardsPage() {
   if (shards.error !== null && shards.data === undefined)
     return <Problem title="Cannot list the shards" message={shards.error.message} />;
   if (shards.data === undefined) return <Skeleton h={200} />;
-  const list = shards.data.data.shards;
+  const { shards: list, moves, movesTotal } = shards.data.data;
+  const histories = new Map(history.data?.data.shards.map((shard) => [shard.id, shard.history]));
+  const pages = Math.max(1, Math.ceil(list.length / CARDS_PER_PAGE));
+  const page = Math.min(pages, Math.max(1, Number(pageText) || 1));
   const sum = (read: (shard: Shard) => number): number =>
     list.reduce((total, shard) => total + read(shard), 0);
   return (
@@ -80,11 +95,32 @@ export function ShardsPage() {
         </Card>
       )}
       <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }} spacing="sm" data-testid="shards">
-        {list.map((shard) => (
-          <ShardCard key={shard.id} shard={shard} isSelected={shard.id === selected} />
+        {list.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE).map((shard) => (
+          <ShardCard
+            key={shard.id}
+            shard={shard}
+            history={histories.get(shard.id)}
+            isSelected={shard.id === selected}
+          />
         ))}
       </SimpleGrid>
-      <Decisions decisions={decisions.data?.data.decisions} error={decisions.error} />
+      {pages > 1 && (
+        <Pagination
+          total={pages}
+          value={page}
+          onChange={(next) => setPage(String(next))}
+          aria-label="Pages of shards"
+        />
+      )}
+      <MovesUnderWay moves={moves} total={movesTotal} onWhy={openWhy} />
+      <StandingConditions onWhy={openWhy} />
+      <Decisions
+        decisions={decisions.data?.data.decisions}
+        error={decisions.error}
+        onWhy={openWhy}
+      />
+      <TravellingChips decisions={decisions.data?.data.decisions} />
+      <WhyDrawer />
     </Stack>
   );
 }
@@ -102,26 +138,38 @@ function Figure({ label, value }: { label: string; value: string }) {
   );
 }
 
-function ShardCard({ shard, isSelected }: { shard: Shard; isSelected: boolean }) {
+function ShardCard({
+  shard,
+  history,
+  isSelected,
+}: {
+  shard: Shard;
+  history: ShardHistory | undefined;
+  isSelected: boolean;
+}) {
   return (
     <Card
       withBorder
-      component="button"
-      type="button"
       padding="sm"
-      ta="left"
-      aria-label={`Targets of ${shard.id}`}
-      onClick={() => navigate(`/targets?shard=${encodeURIComponent(shard.id)}`)}
-      style={{
-        cursor: "pointer",
-        ...(isSelected && { borderColor: "var(--mantine-primary-color-filled)", borderWidth: 2 }),
-      }}
+      data-shard={shard.id}
+      style={
+        isSelected
+          ? { borderColor: "var(--mantine-primary-color-filled)", borderWidth: 2 }
+          : undefined
+      }
     >
       <Group justify="space-between" mb={6} wrap="nowrap">
         <Text fw={650}>{shard.id}</Text>
-        <Badge color={STATE_COLOUR[shard.state] ?? "gray"} variant="light">
-          {shard.state}
-        </Badge>
+        <Group gap={6} wrap="nowrap">
+          {shard.draining && (
+            <Badge color="yellow" variant="light">
+              draining
+            </Badge>
+          )}
+          <Badge color={STATE_COLOUR[shard.state] ?? "gray"} variant="light">
+            {shard.state}
+          </Badge>
+        </Group>
       </Group>
       <Stack gap={8}>
         <LoadBar label="Head series" value={shard.headSeries} limit={shard.limits.maxHeadSeries} />
@@ -130,17 +178,26 @@ function ShardCard({ shard, isSelected }: { shard: Shard; isSelected: boolean })
           value={shard.processSeries}
           limit={shard.limits.maxProcessSeries}
         />
+        {history !== undefined && history.timesMs.length > 1 && (
+          <LoadHistory shard={shard.id} history={history} />
+        )}
       </Stack>
-      <Group gap="md" mt={8}>
-        <Text size="xs" c="dimmed">
+      <Group gap="md" mt={8} justify="space-between">
+        <UnstyledButton
+          className="text-link"
+          fz="xs"
+          aria-label={`Targets of ${shard.id}`}
+          onClick={() => navigate(`/targets?shard=${encodeURIComponent(shard.id)}`)}
+        >
           {shard.targets} {shard.targets === 1 ? "target" : "targets"}
-        </Text>
+        </UnstyledButton>
         <Text size="xs" c="dimmed">
           {formatBytes(shard.rssBytes)}
         </Text>
         <Text size="xs" c="dimmed">
           seen {formatAgo(shard.lastSeen, Date.now())}
         </Text>
+        <DrainButton shard={shard} />
       </Group>
       {shard.error !== "" && (
         <Text size="xs" c="red" mt={4} className="mono">
@@ -151,31 +208,18 @@ function ShardCard({ shard, isSelected }: { shard: Shard; isSelected: boolean })
   );
 }
 
-const KINDS: Record<string, { title: string; colour: string; icon: ReactNode }> = {
-  assign: { title: "Assigned", colour: "teal", icon: <IconTargetArrow size={13} /> },
-  move: { title: "Moving", colour: "blue", icon: <IconArrowsExchange size={13} /> },
-  moved: { title: "Moved", colour: "blue", icon: <IconArrowRight size={13} /> },
-  rollback: { title: "Rolled back", colour: "orange", icon: <IconArrowsExchange size={13} /> },
-  rehome: { title: "Re-homed", colour: "orange", icon: <IconArrowRight size={13} /> },
-  remove: { title: "Removed", colour: "gray", icon: <IconMinus size={13} /> },
-  hold: { title: "Held", colour: "yellow", icon: <IconQuestionMark size={13} /> },
-  "too-big": { title: "Too big", colour: "red", icon: <IconTargetArrow size={13} /> },
-  unassigned: { title: "No place", colour: "red", icon: <IconQuestionMark size={13} /> },
-  "scale-up": { title: "Scaling up", colour: "grape", icon: <IconPlus size={13} /> },
-  "scale-down": { title: "Scaling down", colour: "grape", icon: <IconMinus size={13} /> },
-};
-
 function Decisions({
   decisions,
   error,
+  onWhy,
 }: {
   decisions: Decision[] | undefined;
   error: Error | null;
+  onWhy: (hash: string) => void;
 }) {
   if (error !== null && decisions === undefined)
     return <Problem title="Cannot read the decisions" message={error.message} />;
   if (decisions === undefined) return <Skeleton h={120} />;
-  const now = Date.now();
   return (
     <Card withBorder>
       <Text fw={650} mb="sm">
@@ -186,47 +230,9 @@ function Decisions({
           Nothing yet: the first targets are being measured.
         </Text>
       ) : (
-        <Timeline bulletSize={22} lineWidth={2} active={DECISIONS_SHOWN} data-testid="decisions">
-          {decisions
-            .slice(-DECISIONS_SHOWN)
-            .reverse()
-            .map((decision, index) => {
-              const kind = KINDS[decision.kind] ?? {
-                title: decision.kind,
-                colour: "gray",
-                icon: null,
-              };
-              return (
-                <Timeline.Item
-                  key={`${decision.time} ${index}`}
-                  bullet={kind.icon}
-                  color={kind.colour}
-                >
-                  <Group gap={8}>
-                    <Text size="sm" fw={600}>
-                      {kind.title}
-                    </Text>
-                    {decision.url !== undefined && <Text className="mono">{decision.url}</Text>}
-                    {decision.from !== undefined && (
-                      <Badge variant="default">{decision.from}</Badge>
-                    )}
-                    {decision.from !== undefined && decision.to !== undefined && (
-                      <IconArrowRight size={14} aria-label="to" />
-                    )}
-                    {decision.to !== undefined && <Badge variant="light">{decision.to}</Badge>}
-                    <Tooltip label={decision.time}>
-                      <Text size="xs" c="dimmed">
-                        {formatAgo(decision.time, now)}
-                      </Text>
-                    </Tooltip>
-                  </Group>
-                  <Text size="xs" c="dimmed">
-                    {decision.reason}
-                  </Text>
-                </Timeline.Item>
-              );
-            })}
-        </Timeline>
+        <div data-testid="decisions">
+          <DecisionTimeline decisions={decisions.slice(-DECISIONS_SHOWN).reverse()} onWhy={onWhy} />
+        </div>
       )}
     </Card>
   );

@@ -1,9 +1,11 @@
 import {
   Accordion,
   Badge,
+  Button,
   Card,
   Code,
   Group,
+  Pagination,
   Progress,
   SegmentedControl,
   Skeleton,
@@ -21,11 +23,15 @@ import { api, formatSeriesName, type Target, type Targets } from "../api.ts";
 import { formatAgo, formatCount, formatSecondsShort } from "../format.ts";
 import { Problem } from "../problem.tsx";
 import { navigate, useUrlParameter } from "../url-state.ts";
+import { WhyDrawer } from "./why-drawer.tsx";
 
 const REFRESH_MS = 5000;
 
-/** Rows drawn per pool; a search narrows the rest down. */
-const ROWS_MAX = 500;
+/** Rows of a pool on one page. */
+const ROWS_PER_PAGE = 50;
+
+/** Pools that are open at first: as many as these rows fill. */
+const ROWS_OPEN = 300;
 
 const HEALTH_COLOUR = { up: "green", down: "red", unknown: "gray" } as const;
 
@@ -101,7 +107,7 @@ export function TargetsPage() {
       <Accordion
         multiple
         variant="separated"
-        defaultValue={pools.slice(0, 20).map(([name]) => name)}
+        defaultValue={openAtFirst(pools)}
         key={pools.map(([name]) => name).join("\n")}
       >
         {pools.map(([name, pool]) => (
@@ -110,13 +116,25 @@ export function TargetsPage() {
               <PoolTitle name={name} targets={pool.all} shown={pool.shown.length} />
             </Accordion.Control>
             <Accordion.Panel>
-              <PoolTable targets={pool.shown} />
+              <PoolTable name={name} targets={pool.shown} />
             </Accordion.Panel>
           </Accordion.Item>
         ))}
       </Accordion>
+      <WhyDrawer />
     </Stack>
   );
+}
+
+function openAtFirst(pools: readonly [string, { shown: readonly Target[] }][]): string[] {
+  let rows = 0;
+  return pools
+    .filter(([, { shown }]) => {
+      const isOpen = rows < ROWS_OPEN;
+      rows += Math.min(shown.length, ROWS_PER_PAGE);
+      return isOpen;
+    })
+    .map(([name]) => name);
 }
 
 function matches(
@@ -161,16 +179,14 @@ function PoolTitle({ name, targets, shown }: { name: string; targets: Target[]; 
   );
 }
 
-function PoolTable({ targets }: { targets: Target[] }) {
+function PoolTable({ name, targets }: { name: string; targets: Target[] }) {
   const now = Date.now();
+  const [pageText, setPage] = useUrlParameter(`page.${name}`, "1");
+  const pages = Math.max(1, Math.ceil(targets.length / ROWS_PER_PAGE));
+  const page = Math.min(pages, Math.max(1, Number(pageText) || 1));
   if (targets.length === 0) return <Text c="dimmed">No target of this pool matches.</Text>;
   return (
     <>
-      {targets.length > ROWS_MAX && (
-        <Text size="sm" c="dimmed">
-          Showing the first {ROWS_MAX} of {targets.length}; search to see others.
-        </Text>
-      )}
       <Table.ScrollContainer minWidth={760}>
         <Table verticalSpacing={6} data-testid="targets-table">
           <Table.Thead>
@@ -178,13 +194,14 @@ function PoolTable({ targets }: { targets: Target[] }) {
               <Table.Th>Endpoint</Table.Th>
               <Table.Th>Labels</Table.Th>
               <Table.Th>Shard</Table.Th>
+              <Table.Th aria-label="Explanation" />
               <Table.Th ta="right">Series</Table.Th>
               <Table.Th>Last scrape</Table.Th>
               <Table.Th>Health</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {targets.slice(0, ROWS_MAX).map((target) => (
+            {targets.slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE).map((target) => (
               <TargetRow
                 key={`${target.scrapePool} ${target.scrapeUrl} ${formatSeriesName(target.labels)}`}
                 target={target}
@@ -194,11 +211,26 @@ function PoolTable({ targets }: { targets: Target[] }) {
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
+      {pages > 1 && (
+        <Group mt="sm" gap="md">
+          <Pagination
+            total={pages}
+            value={page}
+            size="sm"
+            onChange={(next) => setPage(String(next))}
+            aria-label={`Pages of ${name}`}
+          />
+          <Text size="sm" c="dimmed">
+            {targets.length.toLocaleString("en")} targets
+          </Text>
+        </Group>
+      )}
     </>
   );
 }
 
 function TargetRow({ target, now }: { target: Target; now: number }) {
+  const [, setWhy] = useUrlParameter("why", "");
   return (
     <Table.Tr>
       <Table.Td className="mono">
@@ -250,6 +282,16 @@ function TargetRow({ target, now }: { target: Target; now: number }) {
             {target.shard}
           </Badge>
         )}
+      </Table.Td>
+      <Table.Td>
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          aria-label={`Why: ${target.scrapeUrl}`}
+          onClick={() => setWhy(target.hash ?? target.scrapeUrl, { push: true })}
+        >
+          why?
+        </Button>
       </Table.Td>
       <Table.Td ta="right">
         {target.series === undefined ? "–" : target.series.toLocaleString("en")}
