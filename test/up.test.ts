@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -218,6 +218,43 @@ test("a second up on the same data folder is refused and says whose it is", () =
   );
   assert.equal(second.status, 1);
   assert.match(second.stderr, new RegExp(`process ${up.pid}\\b`));
+});
+
+/** `shoal up --dry-run` with the running one's configuration. */
+async function dryRun(folder: string, ...flags: string[]): Promise<string> {
+  const args = ["src/cli/main.ts", "up", `--config.file=${configFile()}`];
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...args, `--storage.tsdb.path=${folder}`, ...flags],
+    { timeout: 60_000 },
+  );
+  return stdout;
+}
+
+test("a dry run beside it sees its shard and targets, plans no change and disturbs nothing", async () => {
+  const before = await decisions();
+  const printed = await dryRun(join(dataFolder, "data"), "--dry-run");
+  assert.match(printed, /^scale 1\nshard-0: 2 targets, \d+ series\n( {2}\d+\n){2}$/);
+  await scrapedOnce(2);
+  assert.deepEqual(await decisions(), before);
+});
+
+test("a dry run on an empty folder says how many shards it would take, and leaves it empty", async () => {
+  const folder = join(temporaryFolder("dry-run"), "data");
+  const printed = await dryRun(folder, "--dry-run=json", "--shard.max-series=9");
+  const { plans } = JSON.parse(printed) as {
+    plans: { replica: string; scale: number; conditions: { kind: string; url: string }[] }[];
+  };
+  assert.deepEqual(
+    plans.map(({ replica, scale }) => [replica, scale]),
+    [["", 2]],
+  );
+  assert.deepEqual(
+    plans[0]!.conditions.map(({ kind, url }) => `${kind} ${url}`).sort(),
+    exporters.map(({ address }) => `unassigned http://${address}/metrics`).sort(),
+  );
+  assert.equal(existsSync(folder), false);
+  rmSync(join(folder, ".."), { recursive: true });
 });
 
 test("a port in use is refused and says whose it is", () => {

@@ -29,6 +29,7 @@ export const UP_FLAGS = {
   ...tables.SCRAPE_FLAGS,
   ...tables.INJECT_FLAGS,
   ...tables.UP_DECISION_FLAGS,
+  ...tables.DRY_RUN_FLAGS,
   ...tables.UP_SHARD_FLAGS,
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
@@ -51,6 +52,7 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.SCRAPE_FLAGS,
   ...tables.INJECT_FLAGS,
   ...tables.KVASS_IDLE_FLAGS,
+  ...tables.DRY_RUN_FLAGS,
   ...tables.DECISION_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;

@@ -24,8 +24,10 @@ import {
 import { DecisionFile } from "../shard/decision-file.ts";
 import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../shard/discovery-source.ts";
+import type { Target } from "../model/target.ts";
 import { VolatileLabels } from "../model/target-identity.ts";
 import type { ShardFleet } from "../shard/driver.ts";
+import { readOnlyControl } from "../shard/dry-run.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../shard/explorer.ts";
 import type { Leadership } from "../shard/leadership.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../shard/plan-types.ts";
@@ -74,11 +76,15 @@ export interface CoordinatorRoleOptions {
   readonly registry: Registry;
   /** POST /-/quit. */
   readonly quit: () => void;
+  /** Reads from shards and plans, and changes nothing. */
+  readonly isDryRun?: boolean;
 }
 
 /** The coordinator with its discovery, explorer and HTTP API; `up` and `shoal coordinator` both run it. */
 export interface CoordinatorRole {
   readonly services: readonly Service[];
+  /** Those of the services that discover and measure: what a coordinator needs that is turned by hand. */
+  readonly sources: readonly Service[];
   readonly coordinator: Coordinator;
   readonly server: HttpServer;
   /** Reads the configuration again; rejects, keeping the running one, when it is broken. */
@@ -130,7 +136,7 @@ export function coordinatorOptionsOf(
 }
 
 export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
-  const { flags, logger, registry, fleet, leadership } = options;
+  const { flags, logger, registry, fleet, leadership, isDryRun = false } = options;
   let { config } = options;
   const { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy } = flags;
   const overrides = { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy };
@@ -162,19 +168,27 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       ? undefined
       : new DecisionFile({ path: options.decisionLog, logger });
   const log = new DecisionLog(DECISION_CAPACITY, decisionFile);
-  const coordinator = new Coordinator(toPushedConfig(config), coordinatorOptionsOf(flags), {
-    discovery,
-    fleet,
-    leadership,
-    connect: (url) =>
-      adaptKvass(connectShard(url), () => discovery.jobs().flatMap(({ targets }) => targets)),
-    explore: (target, signal) => explorer.explore(target, signal),
-    log,
-    clock,
-    random: systemRandom,
-    logger,
-    registry,
-  });
+  const coordinator = new Coordinator(
+    toPushedConfig(config),
+    // Whoever only looks does no harm without the shards that do not answer at once.
+    { ...coordinatorOptionsOf(flags), ...(isDryRun && { startWaitMs: 0, isDryRun }) },
+    {
+      discovery,
+      fleet,
+      leadership,
+      connect: (url) => {
+        const known = (): Target[] => discovery.jobs().flatMap(({ targets }) => targets);
+        const control = adaptKvass(connectShard(url), known);
+        return isDryRun ? readOnlyControl(control) : control;
+      },
+      explore: (target, signal) => explorer.explore(target, signal),
+      log,
+      clock,
+      random: systemRandom,
+      logger,
+      registry,
+    },
+  );
   const success = registry.gauge(
     "prometheus_config_last_reload_successful",
     "Whether the last configuration reload attempt was successful.",
@@ -247,17 +261,10 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     reload,
     clock,
   });
+  const sources = [explorerService, discoveryService];
   return {
-    services: [
-      logService,
-      server,
-      fleet,
-      explorerService,
-      discoveryService,
-      leadership,
-      coordinator,
-      autoReload,
-    ],
+    services: [logService, server, fleet, ...sources, leadership, coordinator, autoReload],
+    sources,
     coordinator,
     server,
     reload,

@@ -18,6 +18,7 @@ import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { StaticFleet, type StaticReplica } from "../shard/static-fleet.ts";
 import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
+import { dryRun, NOT_IN_CHARGE } from "./dry-run.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { connectKubernetes, createKubernetesFleet, createLeaseStore } from "./kubernetes-fleet.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -34,7 +35,8 @@ export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const isOnKubernetes = readShardType(flags) === "k8s";
   const client =
     isOnKubernetes || flags.leaderLease !== "" ? await connectKubernetes(flags) : undefined;
-  const leadership = leadershipOf(flags, { logger, client });
+  const leadership =
+    flags.dryRun === "off" ? leadershipOf(flags, { logger, client }) : NOT_IN_CHARGE;
   let role: CoordinatorRole | undefined;
   const fleet =
     client !== undefined && isOnKubernetes
@@ -46,9 +48,18 @@ export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
           onChange: () => role?.coordinator.wake(),
         })
       : await createStaticFleet(flags);
+  const config = await loadConfig(flags.configFile);
+  if (flags.dryRun !== "off") {
+    try {
+      await dryRun({ flags, config, fleet });
+    } finally {
+      await client?.close();
+    }
+    return;
+  }
   role = createCoordinatorRole({
     flags,
-    config: await loadConfig(flags.configFile),
+    config,
     shownFlags: printFlags(COORDINATOR_ROLE_FLAGS, flags),
     listen: flags.listenAddress,
     externalUrl: "",

@@ -1,6 +1,7 @@
 import { formatDuration } from "../base/units.ts";
 import { DEFAULT_PLAN_OPTIONS } from "../shard/plan-types.ts";
 import {
+  bareChoiceFlag,
   choiceFlag,
   durationFlag,
   listFlag,
@@ -383,6 +384,17 @@ export const LEADER_FLAGS = {
       help: "The base URL under which the other coordinators reach this one's HTTP API. Default: the listen address.",
     },
     "",
+  ),
+} as const;
+
+export const DRY_RUN_FLAGS = {
+  dryRun: bareChoiceFlag(
+    {
+      name: "dry-run",
+      value: "format",
+      help: "Discover, measure and plan, print the plan as text or json, and end. Nothing is changed.",
+    },
+    { fallback: "off", bare: "text", choices: ["off", "text", "json"] },
   ),
 } as const;
 

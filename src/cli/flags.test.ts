@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Command } from "commander";
 import {
   addFlags,
+  bareChoiceFlag,
   choiceFlag,
   defaultsOf,
   durationFlag,
@@ -31,6 +32,10 @@ const TABLE = {
     { name: "log.level", help: "a level" },
     { fallback: "info", choices: ["info", "warn"] },
   ),
+  dryRun: bareChoiceFlag(
+    { name: "dry-run", value: "format", help: "a look" },
+    { fallback: "off", bare: "text", choices: ["off", "text", "json"] },
+  ),
   lifecycle: switchFlag({ name: "web.enable-lifecycle", help: "a switch" }),
   endpoint: listFlag({ name: "endpoint", help: "a list" }),
   partial: switchFlag({ name: "query.partial-response", help: "a switch that is on" }, true),
@@ -54,6 +59,7 @@ test("defaults, values in both spellings, switches and lists", () => {
     share: 0.85,
     grace: 90_000,
     level: "info",
+    dryRun: "off",
     lifecycle: false,
     endpoint: [],
     partial: true,
@@ -106,9 +112,17 @@ test("wrong values are refused with the flag's name", () => {
   for (const text of ["0", "1.01", "-0.5", "85%", "1e-1", ""])
     refuse([`--shard.target-utilisation=${text}`], /above 0 and at most 1, such as 0\.85/);
   refuse(["--shard.failover-grace=5"], /not a valid duration/);
+  refuse(["--dry-run=yaml"], /one of off, text, json/);
   refuse(["--log.level=loud"], /one of info, warn/);
   refuse(["--config.fil=x"], /unknown option '--config\.fil=x'\n\(Did you mean --config\.file\?\)/);
   refuse([], /SHOAL_SHARD_MAX_SHARD is "x": it must be/, { SHOAL_SHARD_MAX_SHARD: "x" });
+});
+
+test("a flag with a meaning of its own takes a value only with =", () => {
+  assert.equal(parse(["--dry-run"]).dryRun, "text");
+  assert.equal(parse(["--dry-run", "--endpoint=a:1"]).dryRun, "text");
+  assert.equal(parse(["--dry-run=json"]).dryRun, "json");
+  assert.equal(parse([], { SHOAL_DRY_RUN: "json" }).dryRun, "json");
 });
 
 test("what is parsed can be written down and parsed again", () => {

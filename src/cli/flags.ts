@@ -19,6 +19,8 @@ export interface Flag<T> {
   readonly show?: (value: T) => string;
   /** Given several times it collects its values. */
   readonly isList: boolean;
+  /** What it means to give it without a value; undefined when a value is needed. */
+  readonly bare?: string;
   readonly choices?: readonly string[];
   /** The name that others' programs have for it; works as well. */
   readonly alias?: string;
@@ -143,6 +145,15 @@ export function choiceFlag<T extends string>(
     return found;
   };
   return { ...make(texts, { placeholder: "one", fallback, parse, print: String }), choices };
+}
+
+/** `--name` alone, which means `bare`, or `--name=choice`. */
+export function bareChoiceFlag<T extends string>(
+  texts: Texts,
+  options: { fallback: T; bare: T; choices: readonly T[] },
+): Flag<T> {
+  const placeholder = `[${texts.value ?? "one"}]`;
+  return { ...choiceFlag(texts, options), placeholder, bare: options.bare };
 }
 
 /** `--name` and `--no-name`, also `--name=true` and `--name=false`; off unless `fallback` says otherwise. */
@@ -280,6 +291,7 @@ function optionsNamed(flag: FlagTable[string]): Option[] {
     option.default(flag.fallback, flag.fallback === true ? "on" : "off");
     return [option, new Option(`--no-${flag.name}`).hideHelp()];
   }
+  if (flag.bare !== undefined) option.preset(flag.bare);
   option.argParser((text: string, previous: unknown) => {
     try {
       const parsed: unknown = flag.parse(text);

@@ -7,6 +7,7 @@ import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { loadConfig } from "../config/load.ts";
 import { LocalFleet, replicaGroups } from "../shard/local-fleet.ts";
+import { LocalShards, LocalView } from "../shard/local-view.ts";
 import { ProcessDriver } from "../shard/process-driver.ts";
 import { describeCommand } from "../shard/shard-file.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
@@ -23,6 +24,7 @@ import {
   QUERY_STORE_FLAGS,
   WEB_FLAGS,
 } from "./flag-tables.ts";
+import { dryRun } from "./dry-run.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
@@ -44,21 +46,32 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
   const clock = systemClock;
   const abort = options.abort ?? new AbortController();
   const config = await loadConfig(flags.configFile);
+  const initialShards = Math.max(1, flags.minShard);
+  const places = replicaGroups(flags.shardReplicas).map(({ name, folderName, shardId }) => ({
+    name,
+    folders: { folder: flags.storagePath, name: folderName, shardId },
+  }));
+  if (flags.dryRun !== "off") {
+    const groups = places.map(({ name, folders }) => ({
+      name,
+      driver: new LocalShards({ ...folders, initialShards }),
+    }));
+    return dryRun({ flags, config, fleet: new LocalView(groups) });
+  }
   const command = await shardCommandOf(flags);
   const lock = await lockFolder(flags.storagePath);
   try {
     let role: CoordinatorRole | undefined;
     const fleet = new LocalFleet(
-      replicaGroups(flags.shardReplicas).map(({ name, folderName, shardId }) => {
+      places.map(({ name, folders }) => {
         const driver = new ProcessDriver({
-          folder: flags.storagePath,
-          name: folderName,
-          shardId,
-          command: (ordinal, folder) => command({ id: shardId(ordinal), folder, replica: name }),
+          ...folders,
+          command: (ordinal, folder) =>
+            command({ id: folders.shardId(ordinal), folder, replica: name }),
           // What follows the program's own path is what the child sees as its arguments.
           describe: ({ args }) =>
             describeCommand(VERSION, args.slice(args.indexOf(process.argv[1]!) + 1)),
-          initialShards: Math.max(1, flags.minShard),
+          initialShards,
           clock,
           logger,
           registry,

@@ -39,6 +39,8 @@ export interface CoordinatorOptions {
   readonly holdMs: number;
   /** How long a starting coordinator waits for shards it has not seen before it plans without them. */
   readonly startWaitMs: number;
+  /** Observes and plans, and carries nothing out. */
+  readonly isDryRun?: boolean;
 }
 
 export const DEFAULT_COORDINATOR_TIMES = {
@@ -236,6 +238,7 @@ export class Coordinator {
       shards: this.#groups.flatMap((group) => shardsOf(group).shards),
       desiredShards: leading.driver.desired,
     };
+    if (this.options.isDryRun === true) return;
     this.#record(
       made.flatMap(({ decisions }) => decisions),
       nowMs,

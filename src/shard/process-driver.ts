@@ -9,17 +9,20 @@ import { writeFileAtomic } from "./atomic-file.ts";
 import type { ShardDriver, ShardInstance } from "./driver.ts";
 import { readShardFile } from "./shard-file.ts";
 
+/** Where the shards of one replica group are on this machine, and what they are called. */
+export interface ShardFolders {
+  readonly folder: string;
+  /** `shards`, or another word for a further replica group in the same folder. */
+  readonly name: string;
+  readonly shardId: (ordinal: number) => string;
+}
+
 /**
  * Shards as child processes on this machine, one data folder each under `<folder>/<name>/<ordinal>`. Shards of a former
  * parent that was killed are still running: they are taken over instead of started twice. How many shards are asked for
  * is kept in `<folder>/<name>.json`.
  */
-export interface ProcessDriverOptions {
-  readonly folder: string;
-  /** `shards`, or another word for a further replica group in the same folder. */
-  readonly name: string;
-  /** What the shard with this ordinal is called. */
-  readonly shardId: (ordinal: number) => string;
+export interface ProcessDriverOptions extends ShardFolders {
   /** How the shard with this ordinal is started on its data folder. */
   readonly command: (ordinal: number, shardFolder: string) => ProcessCommand;
   /** What a shard started with this command writes of itself (`ShardFile.command`). */
@@ -39,6 +42,22 @@ const ADOPTED_WATCH_MS = 1_000;
 /** How long a taken-over shard may drain. */
 const DRAIN_MS = 20_000;
 
+function countFile({ folder, name }: ShardFolders): string {
+  return join(folder, `${name}.json`);
+}
+
+/** How many shards were last asked for; undefined when that is not recorded. */
+export async function readShardCount(folders: ShardFolders): Promise<number | undefined> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(countFile(folders), "utf8"));
+    const count =
+      typeof parsed === "object" && parsed !== null && "shards" in parsed ? parsed.shards : 0;
+    return typeof count === "number" && Number.isInteger(count) && count >= 0 ? count : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class ProcessDriver implements ShardDriver {
   readonly name: string;
   readonly #options: ProcessDriverOptions;
@@ -56,7 +75,7 @@ export class ProcessDriver implements ShardDriver {
 
   async start(): Promise<void> {
     await mkdir(this.#options.folder, { recursive: true });
-    const recorded = await this.#readCount();
+    const recorded = await readShardCount(this.#options);
     await this.#grow(Math.max(recorded ?? 0, this.#options.initialShards));
   }
 
@@ -97,24 +116,8 @@ export class ProcessDriver implements ShardDriver {
     }
   }
 
-  get #countFile(): string {
-    return join(this.#options.folder, `${this.name}.json`);
-  }
-
-  async #readCount(): Promise<number | undefined> {
-    try {
-      const text = await readFile(this.#countFile, "utf8");
-      const parsed: unknown = JSON.parse(text);
-      const count =
-        typeof parsed === "object" && parsed !== null && "shards" in parsed ? parsed.shards : 0;
-      return typeof count === "number" && Number.isInteger(count) && count >= 0 ? count : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
   async #writeCount(shards: number): Promise<void> {
-    await writeFileAtomic(this.#countFile, `${JSON.stringify({ shards })}\n`);
+    await writeFileAtomic(countFile(this.#options), `${JSON.stringify({ shards })}\n`);
   }
 }
 

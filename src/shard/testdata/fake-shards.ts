@@ -10,6 +10,7 @@ import type { ShardControl } from "../control.ts";
 import { Coordinator, DEFAULT_COORDINATOR_TIMES } from "../coordinator.ts";
 import { DecisionLog } from "../decision-log.ts";
 import type { ShardDriver, ShardInstance } from "../driver.ts";
+import { readOnlyControl } from "../dry-run.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../explorer.ts";
 import type { JobTargets } from "../hold.ts";
 import type { Leadership } from "../leadership.ts";
@@ -48,7 +49,13 @@ export class FakeWorld {
     return this.groups[0]!.shards;
   }
 
-  coordinator(planOptions: Partial<PlanOptions> = {}, config = CONFIG): Coordinator {
+  coordinator(
+    planOptions: Partial<PlanOptions> = {},
+    config = CONFIG,
+    { isDryRun = false } = {},
+  ): Coordinator {
+    const see = (control: ShardControl): ShardControl =>
+      isDryRun ? readOnlyControl(control) : control;
     const leadership = new FakeLeadership(this.epoch);
     return new Coordinator(
       config,
@@ -56,16 +63,19 @@ export class FakeWorld {
         ...DEFAULT_COORDINATOR_TIMES,
         plan: { ...DEFAULT_PLAN_OPTIONS, ...planOptions },
         explorer: DEFAULT_EXPLORER_OPTIONS,
+        isDryRun,
       },
       {
         discovery: { jobs: () => this.jobs },
         fleet: { groups: async () => this.groups.map(({ name, driver }) => ({ name, driver })) },
         leadership,
         connect: (url) =>
-          this.groups
-            .flatMap(({ shards }) => shards)
-            .find((shard) => shard.url === url)!
-            .control(),
+          see(
+            this.groups
+              .flatMap(({ shards }) => shards)
+              .find((shard) => shard.url === url)!
+              .control(),
+          ),
         explore: async (target) => {
           this.explored.push(target.url);
           const load = this.loads.get(target.url);
