@@ -12,7 +12,7 @@ import {
   shownText,
 } from "./mechanism-fields.ts";
 import { field, object, type Values } from "./object.ts";
-import { duration, int, secret, text } from "./scalars.ts";
+import { duration, int, secret, text, urlText } from "./scalars.ts";
 import { quote } from "../base/text.ts";
 import type { DiscoveryConfig, Ec2Discovery } from "./types.ts";
 
@@ -33,7 +33,7 @@ export const aws = object(
   {
     role: field(role(AWS_ROLES, "unknown AWS SD role"), { always: true }),
     region: field(text),
-    endpoint: field(text),
+    endpoint: field(urlText),
     ...awsCredentials,
     refresh_interval: field(duration),
     port: field(int),

@@ -13,7 +13,7 @@ import {
 } from "./mechanism-fields.ts";
 import { field, object } from "./object.ts";
 import type { Where } from "./reader.ts";
-import { bool, int, path, secret, text } from "./scalars.ts";
+import { bool, int, path, secret, text, urlText } from "./scalars.ts";
 import type { Secret } from "./secret.ts";
 import { parseUrl } from "./url.ts";
 
@@ -125,7 +125,7 @@ function checkSecretKey(
 export const outscale = object(
   "an outscale_sd config",
   {
-    endpoint: field(text),
+    endpoint: field(urlText),
     region: field(text, { default: "eu-west-2", always: true }),
     access_key: shownText,
     secret_key: field(secret, { always: true }),
@@ -175,7 +175,7 @@ export const scaleway = object(
   "a scaleway_sd config",
   {
     project_id: shownText,
-    api_url: field(text, { default: "https://api.scaleway.com" }),
+    api_url: field(urlText, { default: "https://api.scaleway.com" }),
     zone: field(text, { default: "fr-par-1", always: true }),
     access_key: shownText,
     secret_key: field(secret, { always: true }),
@@ -241,7 +241,7 @@ export const stackit = object(
     refresh_interval: refreshField,
     port: field(int, { default: 80 }),
     region: field(text, { default: "eu01" }),
-    endpoint: field(text),
+    endpoint: field(urlText),
     service_account_key: field(secret),
     private_key: field(secret),
     service_account_key_path: field(text),

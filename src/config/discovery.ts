@@ -2,7 +2,7 @@ import { list, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
 import { checkHttpClient, checkHttpUrl, httpClientFields } from "./http-client.ts";
 import { toHttpClient } from "./http-client-config.ts";
-import { checkedPath, duration, int, labelName, text } from "./scalars.ts";
+import { checkedPath, duration, int, labelName, text, urlText } from "./scalars.ts";
 import { quote } from "../base/text.ts";
 import type { Where } from "./reader.ts";
 import type { DiscoveryConfig } from "./types.ts";
@@ -50,7 +50,7 @@ const http = object(
   {
     ...httpClientFields,
     refresh_interval: field(duration, { default: MINUTE }),
-    url: field(text, { always: true }),
+    url: field(urlText, { always: true }),
   },
   (values, at) => {
     checkHttpUrl(values.url, at);

@@ -1,7 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { parseUrl } from "./url.ts";
 import { anything } from "./anything.ts";
-import { text, bool, path, secret, url, oneOf } from "./scalars.ts";
+import { text, urlText, bool, path, secret, url, oneOf } from "./scalars.ts";
 import { field, map, object, type Fields, type Values } from "./object.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
 import type { Where } from "./reader.ts";
@@ -76,7 +76,7 @@ const oauth2 = object(
     audience: field(text),
     claims: field(map(text, anything)),
     scopes: field(list(text)),
-    token_url: field(text),
+    token_url: field(urlText),
     endpoint_params: field(map(text, text)),
     tls_config: field(tls),
     ...proxyFields,

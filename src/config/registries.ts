@@ -5,7 +5,7 @@ import { list } from "./kind.ts";
 import { MINUTE_MS, need, refreshField, shownRefreshField, shownText } from "./mechanism-fields.ts";
 import { field, map, object, type ObjectKind, type Values } from "./object.ts";
 import type { Where } from "./reader.ts";
-import { bool, duration, path, secret, text } from "./scalars.ts";
+import { bool, duration, path, secret, text, urlText } from "./scalars.ts";
 import type { ConsulDiscovery } from "./types.ts";
 import { parseUrl, type UrlParts } from "./url.ts";
 
@@ -16,7 +16,7 @@ const SECOND_MS = 1000;
 export const consul = object(
   "a consul_sd config",
   {
-    server: field(text, { default: "localhost:8500" }),
+    server: field(urlText, { default: "localhost:8500" }),
     path_prefix: field(text),
     token: field(secret),
     datacenter: field(text),
@@ -101,7 +101,7 @@ export function toConsul(values: Values<typeof consul.fields>): ConsulDiscovery 
 export const eureka = object(
   "a eureka_sd config",
   {
-    server: field(text),
+    server: field(urlText),
     ...httpClientFields,
     refresh_interval: field(duration, { default: 30 * SECOND_MS }),
   },
@@ -132,7 +132,7 @@ export const kuma = object(
     ...httpClientFields,
     refresh_interval: field(duration, { default: 15 * SECOND_MS }),
     fetch_timeout: field(duration, { default: 2 * MINUTE_MS }),
-    server: field(text),
+    server: field(urlText),
     client_id: field(text),
   },
   (values, at) => {
@@ -149,7 +149,7 @@ export const kuma = object(
 export const marathon = object(
   "a marathon_sd config",
   {
-    servers: field(list(text)),
+    servers: field(list(urlText)),
     refresh_interval: field(duration, { default: 30 * SECOND_MS }),
     auth_token: field(secret),
     auth_token_file: field(path),
@@ -189,7 +189,7 @@ export const nomad = object(
     namespace: field(text, { default: "default", always: true }),
     refresh_interval: shownRefreshField,
     region: field(text, { default: "global", always: true }),
-    server: field(text, { default: "http://localhost:4646", always: true }),
+    server: field(urlText, { default: "http://localhost:4646", always: true }),
     tag_separator: field(text, { default: "," }),
   },
   (values, at) => {

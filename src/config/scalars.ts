@@ -5,7 +5,7 @@ import { formatDuration, parseDuration } from "../base/units.ts";
 import { isValidLabelName } from "../model/labels.ts";
 import { isPlain, refine, scalarKind, type Kind } from "./kind.ts";
 import { Secret } from "./secret.ts";
-import { parseUrl } from "./url.ts";
+import { hidePassword, parseUrl } from "./url.ts";
 
 /** The scalar kinds of prometheus.yml. Durations are ms, sizes bytes. */
 
@@ -158,8 +158,11 @@ export const url: Kind<string> = scalarKind({
     parseUrl(written);
     return written;
   },
-  print: (value) => value.replace(/^([^/?#]*:\/\/[^/?#@:]*:)[^/?#]*@/, "$1xxxxx@"),
+  print: hidePassword,
 });
+
+/** A URL that Prometheus takes as mere text: checked elsewhere or not at all, but a password in it is not shown. */
+export const urlText: Kind<string> = { ...text, print: hidePassword };
 
 export const labelName: Kind<string> = refine(text, (name) =>
   isValidLabelName(name) ? undefined : `${quote(name)} is not a valid label name`,

@@ -5,7 +5,7 @@ import { field, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { headers } from "./remote.ts";
 import type { NameValidation } from "../model/relabel.ts";
-import { bool, duration, float, int, oneOf, size, text } from "./scalars.ts";
+import { bool, duration, float, int, oneOf, size, text, urlText } from "./scalars.ts";
 
 /** Sections about the server itself: `runtime`, `storage`, `tracing` and `otlp`. */
 
@@ -79,7 +79,7 @@ export const tracing = object(
   "tracing",
   {
     client_type: field(clientType, { default: "grpc" }),
-    endpoint: field(text),
+    endpoint: field(urlText),
     sampling_fraction: field(float),
     insecure: field(bool),
     tls_config: field(tls),

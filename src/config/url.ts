@@ -37,6 +37,11 @@ export function parseUrl(written: string): UrlParts {
   return { scheme, host };
 }
 
+/** The URL as it may be shown: a password in it is `xxxxx`, as Prometheus writes it. */
+export function hidePassword(written: string): string {
+  return written.replace(/^([^/?#]*:\/\/[^/?#@:]*:)[^/?#]*@/, "$1xxxxx@");
+}
+
 function checkHost(host: string, written: string): void {
   if (host.startsWith("[")) {
     if (!/^\[[^\]]*\](?::\d*)?$/.test(host)) throw refuse(written, "missing ']' in host");

@@ -4,6 +4,7 @@ import { AppError, messageOf } from "../base/errors.ts";
 import { formatFixed } from "../base/float.ts";
 import { quote } from "../base/text.ts";
 import type { HttpClientConfig } from "../config/types.ts";
+import { hidePassword } from "../config/url.ts";
 import type { HttpClient } from "../http/client.ts";
 import { drain, readBytes } from "../http/read-body.ts";
 import { parseJsonGroups, toTargetGroups } from "./group-list.ts";
@@ -78,7 +79,10 @@ async function fetchGroups(
   const bytes =
     response.headers.get("content-encoding") === "gzip" ? await inflateList(sent) : sent;
   const groups = parseJsonGroups(Buffer.from(bytes).toString("utf8"));
-  return { groups: toTargetGroups(groups, { name: config.url, label: "__meta_url" }), errors: [] };
+  return {
+    groups: toTargetGroups(groups, { name: hidePassword(config.url), label: "__meta_url" }),
+    errors: [],
+  };
 }
 
 async function inflateList(sent: Uint8Array): Promise<Uint8Array> {
