@@ -360,6 +360,18 @@ test("a shard that is drained becomes empty, gets nothing, and fills again when 
   assert.deepEqual(sizes(world), [2, 2]);
 });
 
+test("a shard that was dead before the coordinator began is no room that is expected back", async () => {
+  const world = worldOf([20_000, 20_000], 2);
+  await world.turn(world.coordinator(LIMITS), 6);
+  assert.deepEqual(sizes(world), [1, 1]);
+  world.shards[1]!.isDown = true;
+  const successor = world.coordinator(LIMITS);
+  await world.turn(successor, 12);
+  assert.equal(world.shards.length, 3, "no shard was asked for");
+  assert.equal(world.shards[2]!.list.length, 1);
+  assert.equal(successor.view().shards[1]!.state, "lost");
+});
+
 test("changedJobs names jobs whose discovery differs", () => {
   const job = (jobName: string, targets: string[]) => ({
     jobName,

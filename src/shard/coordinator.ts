@@ -313,7 +313,9 @@ export class Coordinator {
     const listed = await this.#deps.fleet.groups();
     const known = new Map(this.#groups.map((group) => [group.name, group]));
     this.#groups = listed.map((group) => {
-      const record = known.get(group.name) ?? new GroupRecord(group, this.#deps);
+      const record =
+        known.get(group.name) ??
+        new GroupRecord(group, { ...this.#deps, startWaitMs: this.options.startWaitMs });
       known.delete(group.name);
       record.driver = group.driver;
       return record;

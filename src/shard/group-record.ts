@@ -7,6 +7,8 @@ import { type Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget } from "./wire.ts";
 
 export interface GroupRecordDependencies {
+  /** How long shards that were there before the coordinator have to answer for the first time. */
+  readonly startWaitMs: number;
   readonly connect: (url: string) => ShardControl;
   readonly logger: Logger;
 }
@@ -21,6 +23,7 @@ export class GroupRecord {
   lastScaleDownMs: number | undefined;
   readonly #deps: GroupRecordDependencies;
   readonly #records = new Map<string, ShardRecord>();
+  #isFirstLook = true;
   /** Shards whose list must be sent though it looks the same: a reload may have changed intervals. */
   readonly #stale = new Set<string>();
 
@@ -49,6 +52,10 @@ export class GroupRecord {
   /** Asks every shard at once. Rejects when the driver cannot list them. */
   async observe(observation: Observation): Promise<void> {
     const instances = await this.driver.list();
+    const firstContact = this.#isFirstLook
+      ? { sinceMs: observation.now(), waitMs: this.#deps.startWaitMs }
+      : undefined;
+    this.#isFirstLook = false;
     const listed = new Set(instances.map((instance) => instance.id));
     for (const [id, record] of this.#records) {
       if (listed.has(id)) continue;
@@ -58,7 +65,7 @@ export class GroupRecord {
     for (const instance of instances) {
       const record = this.#records.get(instance.id);
       if (record === undefined)
-        this.#records.set(instance.id, new ShardRecord(instance, this.#deps.connect));
+        this.#records.set(instance.id, new ShardRecord(instance, this.#deps.connect, firstContact));
       else record.instance = instance;
     }
     const records = [...this.#records.values()];

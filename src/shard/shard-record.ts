@@ -9,6 +9,12 @@ import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from ".
 const OVERDUE_INTERVALS = 3;
 const OVERDUE_MIN_MS = 60_000;
 
+/** A shard that was there before the coordinator was: how long it has to answer for the first time. */
+export interface FirstContact {
+  readonly sinceMs: number;
+  readonly waitMs: number;
+}
+
 /** Under whose orders a shard is asked, and when. */
 export interface Observation {
   readonly config: PushedConfig;
@@ -41,17 +47,24 @@ export class ShardRecord {
   #control: ShardControl | undefined;
   #url: string | undefined;
   readonly #connect: (url: string) => ShardControl;
+  readonly #firstContact: FirstContact | undefined;
 
-  constructor(instance: ShardInstance, connect: (url: string) => ShardControl) {
+  /** Without `firstContact` the shard is a new one, which may take its time to start. */
+  constructor(
+    instance: ShardInstance,
+    connect: (url: string) => ShardControl,
+    firstContact?: FirstContact,
+  ) {
     this.instance = instance;
     this.#connect = connect;
+    this.#firstContact = firstContact;
   }
 
   /** Reads the shard's state, bringing the configuration to it first when it runs another. Never rejects. */
   async observe({ config, epoch, now }: Observation): Promise<void> {
     const control = this.#reach();
     if (control === undefined) {
-      this.#unreachable(this.instance.error ?? "it is not up");
+      this.#unreachable(this.instance.error ?? "it is not up", now());
       return;
     }
     try {
@@ -74,7 +87,7 @@ export class ShardRecord {
       this.#judge(this.lastSeenMs);
     } catch (error) {
       await this.#noteOutdated(control, error);
-      this.#unreachable(messageOf(error));
+      this.#unreachable(messageOf(error), now());
     }
   }
 
@@ -141,10 +154,13 @@ export class ShardRecord {
     return this.#control;
   }
 
-  #unreachable(error: string): void {
-    this.state = this.lastSeenMs === 0 ? "starting" : "lost";
+  #unreachable(error: string, nowMs: number): void {
+    const { sinceMs, waitMs } = this.#firstContact ?? { sinceMs: nowMs, waitMs: Infinity };
+    const isOverdue = nowMs - sinceMs > waitMs;
+    this.state = this.lastSeenMs === 0 && !isOverdue ? "starting" : "lost";
     this.error = error;
-    this.#uselessSinceMs = undefined;
+    // One that was dead before this coordinator began is as lost as one that died since.
+    this.#uselessSinceMs = this.lastSeenMs === 0 && isOverdue ? sinceMs : undefined;
   }
 
   /** Looks whether the shard does what it is there for. */
