@@ -11,10 +11,11 @@ import { GroupRecord } from "./group-record.ts";
 import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts";
 import { DiscoveryHold, type JobTargets } from "./hold.ts";
 import type { Load } from "./load.ts";
+import { observeTargets } from "./observed-targets.ts";
 import { plan } from "./plan.ts";
 import { referenceOf } from "./plan-follow.ts";
 import { printDecision } from "./plan-text.ts";
-import type { Decision, Observed, ObservedTarget, Plan, PlanOptions } from "./plan-types.ts";
+import type { Decision, Observed, Plan, PlanOptions } from "./plan-types.ts";
 import { figuresOf, type ShardFigures } from "./shard-figures.ts";
 import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
@@ -104,6 +105,10 @@ export class Coordinator {
   #jobs: readonly JobTargets[] = [];
   /** Ids of shards that the operator wants to be empty. */
   #draining: ReadonlySet<string> = new Set();
+  #listed: { jobs: readonly JobTargets[]; byHash: ReadonlyMap<string, Target> } = {
+    jobs: [],
+    byHash: new Map(),
+  };
   #plan: Plan | undefined;
   #planTimeMs = 0;
   #observed: Observed | undefined;
@@ -353,28 +358,17 @@ export class Coordinator {
     const shards = new Map(
       this.#groups.map((group) => [group, group.shards.map((record) => record.observed())]),
     );
-    const assigned = new Map<string, Set<string>>();
-    const known = new Map<string, Load>();
-    for (const { assignments } of [...shards.values()].flat()) {
-      for (const { hash, job, load, goodScrapes } of assignments) {
-        let hashes = assigned.get(job);
-        if (hashes === undefined) assigned.set(job, (hashes = new Set()));
-        hashes.add(hash);
-        if (goodScrapes > 0 || !known.has(hash)) known.set(hash, load);
-      }
-    }
-    const explored = new Map<string, Target>();
-    for (const { targets } of this.#jobs)
-      for (const target of targets) if (!known.has(target.hash)) explored.set(target.hash, target);
+    const { targets, unowned, counts } = observeTargets(
+      this.#jobs,
+      [...shards.values()].flat(),
+      (hash) => this.#explorer.result(hash),
+    );
     for (const record of this.#suspects())
-      for (const [hash, { target }] of witnessesOf(record)) explored.set(hash, target);
-    this.#explorer.update(explored);
+      for (const [hash, { target }] of witnessesOf(record)) unowned.set(hash, target);
+    this.#explorer.update(unowned);
     const nowMs = this.#deps.clock.now();
     return {
-      shared: {
-        targets: this.#observedTargets(known),
-        heldJobs: this.#hold.heldJobs(this.#jobs, assigned, nowMs),
-      },
+      shared: { targets, heldJobs: this.#hold.heldJobs(this.#jobs, counts, nowMs) },
       shardsOf: (group) => ({
         shards: shards.get(group)!,
         desiredShards: group.driver.desired,
@@ -385,20 +379,6 @@ export class Coordinator {
     };
   }
 
-  #observedTargets(known: ReadonlyMap<string, Load>): ObservedTarget[] {
-    return this.#jobs.flatMap(({ job, targets }) =>
-      targets.map(({ hash, url }) => {
-        const load = known.get(hash);
-        const isMeasured = load !== undefined && load.series + load.rawSeries > 0;
-        if (isMeasured) return { hash, job, url, explored: "measured", load };
-        // Assigned, but of unknown size: it weighs its job's median.
-        if (load !== undefined) return { hash, job, url, explored: "failed", load: undefined };
-        const result = this.#explorer.result(hash);
-        return { hash, job, url, explored: result?.explored ?? "pending", load: result?.load };
-      }),
-    );
-  }
-
   #record(decisions: readonly Decision[], nowMs: number): void {
     for (const decision of this.log.add(decisions, nowMs)) {
       this.#metrics.decided(decision);
@@ -407,18 +387,27 @@ export class Coordinator {
   }
 
   async #apply(epoch: number, nowMs: number): Promise<void> {
-    const targets = new Map<string, Target>();
-    for (const record of this.#shards())
-      for (const [hash, { target }] of record.specs) targets.set(hash, target);
-    for (const { targets: listed } of this.#jobs)
-      for (const target of listed) targets.set(target.hash, target);
+    const listed = this.#listedTargets();
     const scaled = await Promise.all(
       this.#groups.map(
         async (group) =>
-          group.plan !== undefined && (await group.apply(group.plan, { epoch, targets, nowMs })),
+          group.plan !== undefined && (await group.apply(group.plan, { epoch, listed, nowMs })),
       ),
     );
     if (scaled.includes(true)) this.wake();
+  }
+
+  /** The listed targets by hash; built again when a job's list is another one. */
+  #listedTargets(): ReadonlyMap<string, Target> {
+    const { jobs, byHash } = this.#listed;
+    const isSame =
+      jobs.length === this.#jobs.length && jobs.every((job, i) => job === this.#jobs[i]);
+    if (isSame) return byHash;
+    const targets = new Map<string, Target>();
+    for (const { targets: listed } of this.#jobs)
+      for (const target of listed) targets.set(target.hash, target);
+    this.#listed = { jobs: this.#jobs, byHash: targets };
+    return targets;
   }
 
   #shards(): ShardRecord[] {

@@ -82,15 +82,16 @@ export class GroupRecord {
   /** Brings the shards and their number to the plan; answers whether the number changed. Failures are logged. */
   async apply(
     made: Plan,
-    options: { epoch: number; targets: ReadonlyMap<string, Target>; nowMs: number },
+    options: { epoch: number; listed: ReadonlyMap<string, Target>; nowMs: number },
   ): Promise<boolean> {
     const { logger } = this.#deps;
+    const { listed } = options;
     await Promise.all(
       made.shards.map(async (planned) => {
         const record = this.#records.get(planned.id);
-        if (record === undefined || !this.#needsPush(record, planned, options.targets)) return;
+        if (record === undefined || !this.#needsPush(record, planned, listed)) return;
         try {
-          await record.push(assignedTargets(planned, options.targets), options.epoch);
+          await record.push(this.#assignedTargets(planned, record, listed), options.epoch);
           this.#stale.delete(planned.id);
         } catch (error) {
           // The next cycle sees that the shard's list differs and sends it again.
@@ -118,7 +119,7 @@ export class GroupRecord {
   #needsPush(
     record: ShardRecord,
     planned: PlannedShard,
-    targets: ReadonlyMap<string, Target>,
+    listed: ReadonlyMap<string, Target>,
   ): boolean {
     return (
       this.#stale.has(planned.id) ||
@@ -128,10 +129,30 @@ export class GroupRecord {
         return (
           status?.state !== state ||
           status.assignedAtMs !== assignedAtMs ||
-          isOutdated(record.specs.get(hash)?.target, targets.get(hash))
+          isOutdated(record.specs.get(hash)?.target, listed.get(hash))
         );
       })
     );
+  }
+
+  /** The list to send. A target that is not listed now, but held, is known from the shards that have it. */
+  #assignedTargets(
+    planned: PlannedShard,
+    record: ShardRecord,
+    listed: ReadonlyMap<string, Target>,
+  ): AssignedTarget[] {
+    return planned.assignments.flatMap(({ hash, state, assignedAtMs, load }) => {
+      const target = listed.get(hash) ?? record.specs.get(hash)?.target ?? this.#heldTarget(hash);
+      return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
+    });
+  }
+
+  #heldTarget(hash: string): Target | undefined {
+    for (const { specs } of this.#records.values()) {
+      const spec = specs.get(hash);
+      if (spec !== undefined) return spec.target;
+    }
+    return undefined;
   }
 
   #logStateChange(record: ShardRecord, before: string): void {
@@ -145,14 +166,4 @@ export class GroupRecord {
 /** Whether the shard scrapes the target as it was before its volatile labels changed. */
 function isOutdated(known: Target | undefined, current: Target | undefined): boolean {
   return known !== undefined && current !== undefined && !isSameScrape(known, current);
-}
-
-function assignedTargets(
-  planned: PlannedShard,
-  targets: ReadonlyMap<string, Target>,
-): AssignedTarget[] {
-  return planned.assignments.flatMap(({ hash, state, assignedAtMs, load }) => {
-    const target = targets.get(hash);
-    return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
-  });
 }

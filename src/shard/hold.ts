@@ -15,6 +15,12 @@ export interface JobTargets {
   readonly error: string;
 }
 
+/** How many targets of a job shards have, and how many of those discovery lists. */
+export interface AssignedCounts {
+  readonly assigned: number;
+  readonly listed: number;
+}
+
 /** A job that loses more than this share of its targets at once must say so for the hold time. */
 const SUSPICIOUS_SHARE = 0.5;
 
@@ -37,10 +43,10 @@ export class DiscoveryHold {
     this.#confirmedAtMs.set(job, nowMs);
   }
 
-  /** The jobs whose targets are not to be removed now. `assigned` holds the hashes that shards have, by job. */
+  /** The jobs whose targets are not to be removed now. */
   heldJobs(
     jobs: readonly JobTargets[],
-    assigned: ReadonlyMap<string, ReadonlySet<string>>,
+    assigned: ReadonlyMap<string, AssignedCounts>,
     nowMs: number,
   ): Set<string> {
     const held = new Set<string>();
@@ -48,15 +54,14 @@ export class DiscoveryHold {
     return held;
   }
 
-  #isHeld(job: JobTargets, had: ReadonlySet<string> | undefined, nowMs: number): boolean {
+  #isHeld(job: JobTargets, had: AssignedCounts | undefined, nowMs: number): boolean {
     if (!job.isComplete) return true;
     const isConfirmed = nowMs - (this.#confirmedAtMs.get(job.job) ?? -Infinity) < this.#holdMs;
-    if (job.isStatic || isConfirmed || had === undefined || had.size === 0)
+    if (job.isStatic || isConfirmed || had === undefined || had.assigned === 0)
       return this.#trust(job.job);
-    const listed = new Set(job.targets.map((target) => target.hash));
-    let gone = 0;
-    for (const hash of had) if (!listed.has(hash)) gone++;
-    const isSuspicious = gone > 0 && (listed.size === 0 || gone / had.size > SUSPICIOUS_SHARE);
+    const gone = had.assigned - had.listed;
+    const isSuspicious =
+      gone > 0 && (job.targets.length === 0 || gone / had.assigned > SUSPICIOUS_SHARE);
     if (!isSuspicious) return this.#trust(job.job);
     const sinceMs = this.#suspectSinceMs.get(job.job) ?? nowMs;
     this.#suspectSinceMs.set(job.job, sinceMs);

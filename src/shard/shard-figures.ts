@@ -1,4 +1,4 @@
-import { add, costOf, type Limits, type Load, NO_LOAD, utilisation } from "./load.ts";
+import { addCost, headCostOf, type Limits, type Load, NO_LOAD, utilisation } from "./load.ts";
 import type { ObservedShard, ShardState } from "./plan-types.ts";
 
 /** What one shard carried at the end of a cycle: for metrics, history and people. */
@@ -42,11 +42,11 @@ export function figuresOf(
  * than the targets: what former ones left is there too. A shard without targets counts as empty, as the planner has it.
  */
 export function carriedBy(shard: ObservedShard, without = ""): Load {
-  let sum = NO_LOAD;
+  const sum = { ...NO_LOAD };
   let left = 0;
   for (const { hash, load } of shard.assignments) {
-    if (hash === without) left = costOf(load).series;
-    else sum = add(sum, costOf(load));
+    if (hash === without) left = headCostOf(load);
+    else addCost(sum, load, 1);
   }
   const head = shard.assignments.length === 0 ? 0 : shard.headSeries - left;
   return { ...sum, series: Math.max(sum.series, head) };

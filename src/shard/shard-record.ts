@@ -2,7 +2,7 @@ import { AppError, messageOf } from "../base/errors.ts";
 import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { ShardControl } from "./control.ts";
 import type { ShardInstance } from "./driver.ts";
-import type { ObservedShard, ShardState } from "./plan-types.ts";
+import type { ObservedAssignment, ObservedShard, ShardState } from "./plan-types.ts";
 import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "./wire.ts";
 
 /** A target counts as overdue after this many of its intervals, but not before `OVERDUE_MIN_MS`. */
@@ -40,6 +40,8 @@ export class ShardRecord {
   statuses: ReadonlyMap<string, TargetStatus> = new Map();
   /** Labels, URL and job of what it has. */
   specs: ReadonlyMap<string, AssignedTarget> = new Map();
+  /** `statuses` with their `specs`, as the planner reads them. */
+  #assignments: readonly ObservedAssignment[] = [];
   /** Since when all of its targets fail; undefined while one is scraped well. */
   failingSinceMs: number | undefined;
   /** For a shard that answers and yet counts as lost: since when. */
@@ -76,15 +78,14 @@ export class ShardRecord {
         runtime = await control.runtime(epoch);
       }
       const statuses = await control.status();
-      const isKnown = [...statuses.keys()].every((hash) => this.specs.has(hash));
-      if (!isKnown) this.specs = byHash(await control.assignment());
+      if (!isKnown(statuses, this.specs)) this.specs = byHash(await control.assignment());
       this.runtime = runtime;
       this.statuses = statuses;
       this.lastSeenMs = now();
       this.outdatedBy = undefined;
       this.state = runtime.configHash === config.hash ? "ready" : "refused";
       this.error = this.state === "ready" ? "" : refusal;
-      this.#judge(this.lastSeenMs);
+      this.#readStatuses(this.lastSeenMs);
     } catch (error) {
       await this.#noteOutdated(control, error);
       this.#unreachable(messageOf(error), now());
@@ -109,6 +110,7 @@ export class ShardRecord {
       throw error;
     }
     this.specs = byHash(list);
+    this.#assignments = this.#assignments.filter(({ hash }) => this.specs.has(hash));
   }
 
   /** All of its targets fail, and somebody else has reached one of them: the shard is what is wrong. */
@@ -129,13 +131,7 @@ export class ShardRecord {
       headSeries: this.runtime?.headSeries ?? 0,
       idleSinceMs: this.runtime?.idleSinceMs,
       dataUntilMs: this.runtime?.dataUntilMs,
-      assignments: [...this.statuses].flatMap(([hash, status]) => {
-        const spec = this.specs.get(hash);
-        if (spec === undefined) return [];
-        const { job, url } = spec.target;
-        const { state, assignedAtMs, load, health, scrapes, goodScrapes } = status;
-        return [{ hash, job, url, state, assignedAtMs, load, health, scrapes, goodScrapes }];
-      }),
+      assignments: this.#assignments,
     };
   }
 
@@ -163,24 +159,33 @@ export class ShardRecord {
     this.#uselessSinceMs = this.lastSeenMs === 0 && isOverdue ? sinceMs : undefined;
   }
 
-  /** Looks whether the shard does what it is there for. */
-  #judge(nowMs: number): void {
+  /** Puts statuses and specs together, and looks whether the shard does what it is there for. */
+  #readStatuses(nowMs: number): void {
     this.#uselessSinceMs = undefined;
-    const isStopped = this.runtime?.isStopped ?? false;
-    if (this.statuses.size === 0 || isStopped) {
-      this.failingSinceMs = undefined;
-      return;
-    }
+    const assignments: ObservedAssignment[] = [];
     let lastWorkMs = 0;
     let isOverdue = true;
     let isFailing = true;
-    for (const [hash, { health, lastScrapeMs, assignedAtMs }] of this.statuses) {
-      const intervalMs = this.specs.get(hash)?.target.intervalMs ?? OVERDUE_MIN_MS;
+    for (const [hash, status] of this.statuses) {
+      const { state, assignedAtMs, load, health, lastScrapeMs, scrapes, goodScrapes } = status;
+      const target = this.specs.get(hash)?.target;
+      if (target !== undefined) {
+        const { job, url } = target;
+        const known = { hash, job, url, state, assignedAtMs, load, health, scrapes, goodScrapes };
+        assignments.push(known);
+      }
+      const intervalMs = target?.intervalMs ?? OVERDUE_MIN_MS;
       const workMs = Math.max(lastScrapeMs, assignedAtMs);
       lastWorkMs = Math.max(lastWorkMs, workMs);
       if (nowMs - workMs <= Math.max(OVERDUE_INTERVALS * intervalMs, OVERDUE_MIN_MS))
         isOverdue = false;
       if (health !== "down") isFailing = false;
+    }
+    this.#assignments = assignments;
+    const isStopped = this.runtime?.isStopped ?? false;
+    if (this.statuses.size === 0 || isStopped) {
+      this.failingSinceMs = undefined;
+      return;
     }
     this.failingSinceMs = isFailing ? (this.failingSinceMs ?? nowMs) : undefined;
     if (!isOverdue || this.state !== "ready") return;
@@ -213,4 +218,12 @@ async function offer(control: ShardControl, config: PushedConfig, epoch: number)
 
 function byHash(list: readonly AssignedTarget[]): Map<string, AssignedTarget> {
   return new Map(list.map((entry) => [entry.target.hash, entry]));
+}
+
+function isKnown(
+  statuses: ReadonlyMap<string, TargetStatus>,
+  specs: ReadonlyMap<string, AssignedTarget>,
+): boolean {
+  for (const hash of statuses.keys()) if (!specs.has(hash)) return false;
+  return true;
 }
