@@ -2,7 +2,7 @@ import { AppError } from "../base/errors.ts";
 import { jitterSeed, scrapeOffset } from "../scrape/schedule.ts";
 import { CONTROL_TIMEOUT_MS, type ShardControl } from "../shard/control.ts";
 import type { ShardInstance } from "../shard/driver.ts";
-import { add, costOf, type Load, NO_LOAD } from "../shard/load.ts";
+import { addCost, type Load, NO_LOAD } from "../shard/load.ts";
 import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../shard/wire.ts";
 import { FormerSeries } from "./head-model.ts";
 import { ScrapedTarget } from "./scraped-target.ts";
@@ -28,7 +28,9 @@ export class SimShard {
   readonly url: string;
   readonly #world: World;
   readonly #seed: bigint;
-  readonly #entries = new Map<string, ScrapedTarget>();
+  #entries = new Map<string, ScrapedTarget>();
+  /** What was last answered; undefined when the list has changed since. */
+  #statusMap: Map<string, TargetStatus> | undefined;
   readonly #former = new FormerSeries();
   #life: ShardLife = "removed";
   #headSeries = 0;
@@ -68,8 +70,8 @@ export class SimShard {
   /** What its targets cost, and what they and former ones take up. */
   loads(): { readonly own: Load; readonly used: Load } {
     this.#refresh();
-    let own = NO_LOAD;
-    for (const entry of this.#entries.values()) own = add(own, costOf(entry.load()));
+    const own = { ...NO_LOAD };
+    for (const entry of this.#entries.values()) addCost(own, entry.load(), 1);
     return { own, used: { ...own, series: Math.max(own.series, this.headSeries) } };
   }
 
@@ -89,7 +91,7 @@ export class SimShard {
 
   /** It is asked for; it runs after `delayMs`, on the folder of a former life if there was one. */
   start(delayMs: number): void {
-    for (const entry of this.#entries.values()) entry.forget();
+    this.#forget();
     this.#setLife("starting");
     this.#later(delayMs, () => this.#run());
   }
@@ -115,7 +117,7 @@ export class SimShard {
     this.#later(durationMs, () => {
       if (kind === "crashed") {
         this.#restarts++;
-        for (const entry of this.#entries.values()) entry.forget();
+        this.#forget();
       }
       this.#run();
     });
@@ -158,6 +160,11 @@ export class SimShard {
     this.#latestEpoch = epoch;
   }
 
+  #forget(): void {
+    for (const entry of this.#entries.values()) entry.forget();
+    this.#statusMap = undefined;
+  }
+
   #setLife(life: ShardLife): void {
     this.#life = life;
     this.#lives++;
@@ -197,13 +204,20 @@ export class SimShard {
   #replace(list: readonly AssignedTarget[]): void {
     this.#refresh();
     const nowMs = this.#world.clock.now();
-    const wanted = new Set(list.map(({ target }) => target.hash));
-    for (const [hash, entry] of this.#entries) if (!wanted.has(hash)) this.#drop(hash, entry);
+    const before = this.#entries;
+    this.#entries = new Map();
+    this.#statusMap = undefined;
     for (const assigned of list) {
-      const entry = this.#entries.get(assigned.target.hash);
+      const { hash } = assigned.target;
+      const entry = before.get(hash);
       if (entry === undefined) this.#add(assigned, nowMs);
-      else entry.assign(assigned);
+      else {
+        before.delete(hash);
+        entry.assign(assigned);
+        this.#entries.set(hash, entry);
+      }
     }
+    for (const [hash, entry] of before) this.#drop(hash, entry);
     if (this.#entries.size > 0) this.#idleSinceMs = undefined;
     else this.#idleSinceMs ??= nowMs;
   }
@@ -218,7 +232,6 @@ export class SimShard {
   }
 
   #drop(hash: string, entry: ScrapedTarget): void {
-    this.#entries.delete(hash);
     this.#headSeries -= entry.headSeries;
     this.#rawSeries -= entry.rawSeries;
     if (entry.headSeries > 0) this.#former.add(hash, entry.headSeries, entry.lastSampleMs);
@@ -238,6 +251,7 @@ export class SimShard {
       if (headSeries === 0) this.#former.take(hash);
       this.#headSeries += entry.headSeries - headSeries;
       this.#rawSeries += entry.rawSeries - rawSeries;
+      this.#statusMap?.set(hash, entry.status());
     }
   }
 
@@ -258,10 +272,13 @@ export class SimShard {
     };
   }
 
+  /** The map is the caller's until the next call, which changes it where targets have been scraped since. */
   #statuses(): Map<string, TargetStatus> {
     this.#refresh();
-    const statuses = new Map<string, TargetStatus>();
-    for (const [hash, entry] of this.#entries) statuses.set(hash, entry.status());
-    return statuses;
+    if (this.#statusMap === undefined) {
+      this.#statusMap = new Map();
+      for (const [hash, entry] of this.#entries) this.#statusMap.set(hash, entry.status());
+    }
+    return this.#statusMap;
   }
 }

@@ -4,7 +4,7 @@ import { seededRandom } from "../base/random.ts";
 import { Coordinator, type CoordinatorOptions } from "../shard/coordinator.ts";
 import { singleGroup } from "../shard/driver.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
-import { DECISION_CAPACITY, DecisionLog } from "../shard/decision-log.ts";
+import { DecisionLog } from "../shard/decision-log.ts";
 import { isOversized, costOf, utilisation } from "../shard/load.ts";
 import { plan } from "../shard/plan.ts";
 import type { DecisionKind, Plan } from "../shard/plan-types.ts";
@@ -184,7 +184,7 @@ class Simulation {
       leadership: new SoleLeadership(this.#clock, { ownsShards: true }),
       connect: (url) => world.connect(url),
       explore: (target, signal) => world.explore(target, signal),
-      log: new DecisionLog(DECISION_CAPACITY),
+      log: new DecisionLog(Number.MAX_SAFE_INTEGER),
       plan: (observed, planOptions, nowMs) => {
         const wallMs = performance.now();
         const made = plan(observed, planOptions, nowMs);
