@@ -40,7 +40,8 @@ describe("keepalive", () => {
     assert.ok(bound !== null && typeof bound === "object");
     const channel = createChannel({
       address: `127.0.0.1:${bound.port}`,
-      keepalive: { intervalMs: 20, timeoutMs: 20 },
+      // A busy machine must not look like a dead connection to the first call.
+      keepalive: { intervalMs: 50, timeoutMs: 1_000 },
     });
     context.after(async () => {
       await channel.close();
