@@ -72,14 +72,12 @@ async function runAll(): Promise<void> {
 }
 
 async function resultOf(child: ChildProcess): Promise<Figures> {
-  const [figures] = await Promise.race([
-    once(child, "message"),
-    once(child, "exit").then(() => {
-      throw new Error("the coordinator's process ended without figures");
-    }),
-  ]);
+  const { promise, resolve, reject } = Promise.withResolvers<Figures>();
+  child.once("message", (figures) => resolve(figures as Figures));
+  child.once("exit", () => reject(new Error("the coordinator's process ended without figures")));
+  const figures = await promise;
   child.disconnect();
-  return figures as Figures;
+  return figures;
 }
 
 async function coordinate(port: number): Promise<Figures> {

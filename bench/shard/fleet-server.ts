@@ -10,6 +10,8 @@ import {
   encodeAssignment,
   encodeRuntime,
   encodeStatus,
+  parseJson,
+  printJson,
   type TargetStatus,
 } from "../../src/shard/wire.ts";
 
@@ -25,7 +27,7 @@ const shards = Array.from({ length: Number(process.argv[2]) }, (): FleetShard =>
 
 const server = createServer((request, response) => {
   void answer(request).then(
-    (data) => response.end(JSON.stringify({ status: "success", data })),
+    (data) => response.end(printJson({ status: "success", data })),
     (error: unknown) => {
       response.statusCode = 503;
       response.end(JSON.stringify({ status: "error", error: String(error) }));
@@ -39,7 +41,7 @@ async function answer(request: IncomingMessage): Promise<unknown> {
   const [, ordinal = "", path = ""] = /^\/(\d+)(\/.*?)\/?$/.exec(request.url ?? "") ?? [];
   const shard = shards[Number(ordinal)];
   if (shard === undefined) throw new Error(`no shard at ${request.url}`);
-  const body: unknown = request.method === "POST" ? JSON.parse(await textOf(request)) : undefined;
+  const body: unknown = request.method === "POST" ? parseJson(await textOf(request)) : undefined;
   switch (path) {
     case "/api/v1/shard/runtimeinfo":
       return encodeRuntime({
