@@ -228,11 +228,12 @@ export class Coordinator {
     const planGroup = this.#deps.plan ?? plan;
     const example: Observed = { ...shared, ...shardsOf(leading) };
     leading.plan = planGroup(example, options, nowMs);
-    const reference = referenceOf(leading.plan, example);
+    // Without followers nobody reads it, and it is as long as the list of targets.
+    const reference = others.length === 0 ? undefined : referenceOf(leading.plan, example);
     for (const group of others) {
       // Every group has as many shards as the leading one, or more while its own failures need it.
       const minShards = Math.max(options.minShards, leading.plan.scale);
-      const observed = { ...shared, ...shardsOf(group), reference };
+      const observed = { ...shared, ...shardsOf(group), ...(reference && { reference }) };
       group.plan = planGroup(observed, { ...options, minShards }, nowMs);
     }
     this.#plan = leading.plan;
