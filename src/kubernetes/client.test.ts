@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { FakeKubernetes, type FakeKubernetesOptions } from "../../test/support/fake-kubernetes.ts";
@@ -6,7 +7,7 @@ import { Secret } from "../config/secret.ts";
 import { createHttpClient } from "../http/client.ts";
 import { createTestAuthority } from "../http/test-certificates.ts";
 import { KubeClient } from "./client.ts";
-import { plainHttpClient, type KubeConnection } from "./connection.ts";
+import { type KubeConnection } from "./connection.ts";
 import { isKubeStatus, KubeError } from "./kube-error.ts";
 import { LEASES, NODES, PODS, STATEFUL_SETS, type KubeObject } from "./resources.ts";
 

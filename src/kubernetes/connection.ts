@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, systemCode } from "../base/errors.ts";
@@ -33,32 +34,6 @@ export interface KubeConnection {
   readonly httpClient: HttpClientConfig;
   /** Set when the credentials are not fixed. */
   readonly credentials: CredentialSource | undefined;
-}
-
-/** An HTTP client's configuration with nothing special in it. */
-export function plainHttpClient(options: Partial<HttpClientConfig> = {}): HttpClientConfig {
-  return {
-    basicAuth: undefined,
-    authorization: undefined,
-    oauth2: undefined,
-    tls: {
-      ca: "",
-      caFile: "",
-      cert: "",
-      certFile: "",
-      key: Secret.NONE,
-      keyFile: "",
-      serverName: "",
-      insecureSkipVerify: false,
-      minVersion: "",
-      maxVersion: "",
-    },
-    followRedirects: true,
-    enableHttp2: true,
-    proxy: { url: "", noProxy: "", fromEnvironment: false, connectHeader: {} },
-    headers: {},
-    ...options,
-  };
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

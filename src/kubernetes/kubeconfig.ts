@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { parse } from "yaml";
@@ -6,12 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { Secret } from "../config/secret.ts";
 import type { HttpClientConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
-import {
-  plainHttpClient,
-  type CredentialSource,
-  type Environment,
-  type KubeConnection,
-} from "./connection.ts";
+import { type CredentialSource, type Environment, type KubeConnection } from "./connection.ts";
 import { ExecCredentials } from "./exec-credentials.ts";
 import { Fields } from "./fields.ts";
 import { OidcCredentials } from "./oidc-credentials.ts";

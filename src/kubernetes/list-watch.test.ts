@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { FakeKubernetes } from "../../test/support/fake-kubernetes.ts";
@@ -6,7 +7,6 @@ import { silentLogger } from "../base/logger.ts";
 import { seededRandom } from "../base/random.ts";
 import { createHttpClient } from "../http/client.ts";
 import { KubeClient, type Selection } from "./client.ts";
-import { plainHttpClient } from "./connection.ts";
 import { ListWatch } from "./list-watch.ts";
 import { PODS } from "./resources.ts";
 

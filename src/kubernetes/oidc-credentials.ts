@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { isAbsolute, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
@@ -5,7 +6,7 @@ import { Secret } from "../config/secret.ts";
 import type { HttpClientConfig } from "../config/types.ts";
 import type { HttpClient } from "../http/client.ts";
 import { readText } from "../http/read-body.ts";
-import { plainHttpClient, type Credential, type CredentialSource } from "./connection.ts";
+import { type Credential, type CredentialSource } from "./connection.ts";
 import { Fields } from "./fields.ts";
 
 /** A token is renewed this long before it ends, for the clocks of two machines. */

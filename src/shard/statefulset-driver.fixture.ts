@@ -1,3 +1,4 @@
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestContext } from "node:test";
 import { FakeKubernetes, type FakeKubernetesOptions } from "../../test/support/fake-kubernetes.ts";
@@ -7,7 +8,6 @@ import { Registry } from "../base/metrics.ts";
 import { seededRandom } from "../base/random.ts";
 import { createHttpClient } from "../http/client.ts";
 import { KubeClient } from "../kubernetes/client.ts";
-import { plainHttpClient } from "../kubernetes/connection.ts";
 import { StatefulSetDrivers, type StatefulSetDriversOptions } from "./statefulset-drivers.ts";
 
 export const NAMESPACE = "monitoring";

@@ -1,6 +1,5 @@
 import { AppError, messageOf } from "../base/errors.ts";
-import { Secret } from "../config/secret.ts";
-import type { HttpClientConfig } from "../config/types.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { createHttpClient, type HttpClient, type HttpResponse } from "../http/client.ts";
 import { readText } from "../http/read-body.ts";
 
@@ -14,27 +13,7 @@ export const READ_TIMEOUT_MS = 120_000;
 const ANSWER_MAX_BYTES = 512 * 1024 * 1024;
 const ERROR_MAX_BYTES = 4_096;
 
-const PLAIN: HttpClientConfig = {
-  basicAuth: undefined,
-  authorization: undefined,
-  oauth2: undefined,
-  tls: {
-    ca: "",
-    caFile: "",
-    cert: "",
-    certFile: "",
-    key: Secret.NONE,
-    keyFile: "",
-    serverName: "",
-    insecureSkipVerify: false,
-    minVersion: "",
-    maxVersion: "",
-  },
-  followRedirects: false,
-  enableHttp2: false,
-  proxy: { url: "", noProxy: "", fromEnvironment: false, connectHeader: {} },
-  headers: {},
-};
+const PLAIN = plainHttpClient({ followRedirects: false, enableHttp2: false });
 
 export interface AskOptions {
   readonly parameters?: URLSearchParams;
