@@ -14,7 +14,7 @@ import { ScanScratch } from "../../src/scrape/scan.ts";
 import { createScrapeMetrics } from "../../src/scrape/metrics.ts";
 import { HTTP_CLIENT_CONFIG, scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
 import { TargetScraper } from "../../src/scrape/target-scraper.ts";
-import type { Appendable } from "../../src/storage/appender.ts";
+import { type Appendable, NOTHING_APPENDED } from "../../src/storage/appender.ts";
 import { openHead } from "../../src/tsdb/head.ts";
 import { startExporter } from "../support/exporter.ts";
 import { report } from "../support/report.ts";
@@ -30,14 +30,7 @@ const nothing: Appendable = {
     let ref = 0;
     return () => ref++;
   })(),
-  append: (columns) =>
-    Promise.resolve({
-      appended: columns.count,
-      outOfOrder: 0,
-      duplicate: 0,
-      outOfBounds: 0,
-      unknownRef: 0,
-    }),
+  append: (columns) => Promise.resolve({ ...NOTHING_APPENDED, appended: columns.count }),
 };
 
 const exporter = await startExporter({ targets: TARGETS, series: SERIES });

@@ -8,7 +8,12 @@ import type { HttpClient, HttpRequest, HttpResponse } from "../http/client.ts";
 import { Labels } from "../model/labels.ts";
 import { hashTarget } from "../model/target-hash.ts";
 import type { Target } from "../model/target.ts";
-import type { AppendColumns, AppendResult, Appendable } from "../storage/appender.ts";
+import {
+  type Appendable,
+  type AppendColumns,
+  type AppendResult,
+  NOTHING_APPENDED,
+} from "../storage/appender.ts";
 
 export const HTTP_CLIENT_CONFIG: HttpClientConfig = {
   basicAuth: undefined,
@@ -218,7 +223,7 @@ export class FakeStorage implements Appendable {
 
   append(columns: AppendColumns): Promise<AppendResult> {
     if (this.failWith !== undefined) return Promise.reject(this.failWith);
-    const result = { appended: 0, outOfOrder: 0, duplicate: 0, outOfBounds: 0, unknownRef: 0 };
+    const result = { ...NOTHING_APPENDED };
     const words = new Uint32Array(columns.values.buffer);
     const batch: StoredSample[] = [];
     for (let i = 0; i < columns.count; i++) {

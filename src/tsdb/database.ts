@@ -9,7 +9,7 @@ import { compactionRanges, formatPlan, planCompaction, planRetention } from "../
 import { newUlid } from "../block/ulid.ts";
 import { type Failpoint, writeMeta } from "../block/writer.ts";
 import type { Labels } from "../model/labels.ts";
-import type { Appendable, AppendColumns, AppendResult } from "../storage/appender.ts";
+import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
 import { mergeSelect, mergeTexts } from "../storage/merge.ts";
 import type {
   LabelRequest,
@@ -20,7 +20,8 @@ import type {
 } from "../storage/queryable.ts";
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type DatabaseMetrics, registerDatabaseMetrics } from "./database-metrics.ts";
-import { CHUNK_RANGE_MS, type Head, type HeadOptions, openHead } from "./head.ts";
+import { type Head, type HeadOptions, openHead } from "./head.ts";
+import { CHUNK_RANGE_MS } from "./head-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 
 /** Steps of maintenance beyond those of writing a block, at which a test stops the process. */
@@ -153,8 +154,8 @@ export class Database implements Queryable, Appendable {
     return this.head.resolve(labels);
   }
 
-  append(columns: AppendColumns): Promise<AppendResult> {
-    return this.head.append(columns);
+  append(batch: AppendBatch): Promise<AppendResult> {
+    return this.head.append(batch);
   }
 
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {

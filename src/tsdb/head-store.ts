@@ -19,6 +19,8 @@ import {
   SeriesTable,
 } from "./series-table.ts";
 
+/** Chunks do not cross a multiple of this. */
+export const CHUNK_RANGE_MS = 7_200_000;
 /** A chunk this large is closed before the next sample: 1024 bytes less the largest sample. */
 const CHUNK_MAX_BYTES = 1024 - 19;
 

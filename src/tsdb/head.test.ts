@@ -9,6 +9,7 @@ import { Registry } from "../base/metrics.ts";
 import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { formatSeries, Labels } from "../model/labels.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
+import { NOTHING_APPENDED } from "../storage/appender.ts";
 import { type HeadOptions, openHead } from "./head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
@@ -40,13 +41,7 @@ test("samples come back after append, and after reopening", async () => {
   const [refA, refB] = [head.resolve(a), head.resolve(b)];
   for (let i = 0; i < 500; i++)
     rows.push([refA, START + i * 15_000, i], [refB, START + i * 15_000, i % 7]);
-  assert.deepEqual(await head.append(columns(rows)), {
-    appended: 1000,
-    outOfOrder: 0,
-    duplicate: 0,
-    outOfBounds: 0,
-    unknownRef: 0,
-  });
+  assert.deepEqual(await head.append(columns(rows)), { ...NOTHING_APPENDED, appended: 1000 });
   assert.equal(head.resolve(a), refA);
   const before = await read(head, any);
   assert.deepEqual(
@@ -114,12 +109,51 @@ test("what is not stored is counted by its reason", async () => {
     ]),
   );
   assert.deepEqual(result, {
+    ...NOTHING_APPENDED,
     appended: 2,
     outOfOrder: 1,
     duplicate: 2,
     outOfBounds: 4,
     unknownRef: 1,
   });
+  assert.equal(head.stats().sampleCount, 3);
+  await head.close();
+});
+
+test("what is not stored is listed, and takes the batch with it when that is asked for", async () => {
+  const head = await openHead(options());
+  const ref = head.resolve(labels({ __name__: "x" }));
+  const other = head.resolve(labels({ __name__: "y" }));
+  await head.append(columns([[ref, START, 1]]));
+  const rows = columns([
+    [other, START, 1],
+    [ref, START, 1], // the same again is no refusal
+    [ref, START, 2],
+    [4711, START, 1],
+    [ref, START - 1, 1],
+    [ref, START - 2 * HOUR, 1],
+  ]);
+  const refused = [
+    { part: "float", index: 2, reason: "duplicate" },
+    { part: "float", index: 3, reason: "unknown-ref" },
+    { part: "float", index: 4, reason: "out-of-order" },
+    { part: "float", index: 5, reason: "out-of-bounds" },
+  ];
+  const counts = { outOfOrder: 1, duplicate: 1, outOfBounds: 1, unknownRef: 1 };
+  assert.deepEqual(await head.append({ ...rows, isWhole: true, listRefused: true }), {
+    ...NOTHING_APPENDED,
+    ...counts,
+    refused,
+  });
+  assert.equal(head.stats().sampleCount, 1);
+  assert.deepEqual(await head.append({ ...rows, listRefused: true }), {
+    ...NOTHING_APPENDED,
+    ...counts,
+    appended: 2,
+    refused,
+  });
+  const good = columns([[ref, START + 1, 1]]);
+  assert.equal((await head.append({ ...good, isWhole: true })).appended, 1);
   assert.equal(head.stats().sampleCount, 3);
   await head.close();
 });

@@ -4,7 +4,7 @@ import { AppError, assert } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { Labels } from "../model/labels.ts";
-import type { Appendable, AppendColumns, AppendResult } from "../storage/appender.ts";
+import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
 import type {
   LabelRequest,
   LabelResult,
@@ -13,27 +13,17 @@ import type {
   SeriesBatch,
 } from "../storage/queryable.ts";
 import { writeCheckpoint } from "../wal/checkpoint.ts";
-import { encodeSamples, encodeSeries } from "../wal/record.ts";
 import { listSegments } from "../wal/segment.ts";
-import { RecordGroup, type WalCompression, WalWriter } from "../wal/writer.ts";
+import { type WalCompression, WalWriter } from "../wal/writer.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
 import { checkFileSystem } from "./file-system.ts";
+import { type AppendJob, HeadCommitter, type WalSync } from "./head-commit.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
-import {
-  APPENDED,
-  type AppendOutcome,
-  DUPLICATE,
-  HeadStore,
-  OUT_OF_ORDER,
-  UNKNOWN_REF,
-} from "./head-store.ts";
+import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { type ReplayProgress, replayWal } from "./replay.ts";
 import { HeadReader } from "./select.ts";
-
-/** When the log is forced to the disk: never, once a second, or before an append resolves. */
-export type WalSync = "none" | "interval" | "commit";
 
 export interface HeadOptions {
   /** The data folder; the log is in its subfolder `wal`. */
@@ -77,29 +67,11 @@ export interface HeadStats {
   readonly sampleCount: number;
 }
 
-export const CHUNK_RANGE_MS = 7_200_000;
 export const WAL_SYNC_INTERVAL_MS = 1000;
 /** One append, which is one record of the log, takes at most so many samples. */
 export const APPEND_MAX_SAMPLES = 4_000_000;
-/** After a group of more appends than this, their index buffers are let go. */
-const PICKS_MAX = 256;
-const SERIES_PER_RECORD = 100;
 /** Batches of appends written with one write hold at most about so many samples. */
 const GROUP_MAX_SAMPLES = 1_000_000;
-
-interface Job {
-  readonly columns: AppendColumns;
-  readonly resolve: (result: AppendResult) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A job whose acceptable samples are in the group to be written. */
-interface Logged {
-  readonly job: Job;
-  readonly picked: Uint32Array;
-  readonly pickedCount: number;
-  readonly counts: Record<keyof AppendResult, number>;
-}
 
 /** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
 export async function openHead(options: HeadOptions): Promise<Head> {
@@ -161,10 +133,8 @@ export class Head implements Queryable, Appendable {
   readonly #metrics: HeadMetrics;
   readonly #segmentMaxTimes: Map<number, number>;
   readonly #aliases: Map<number, number>;
-  readonly #group = new RecordGroup();
-  /** Series made since the last write: their records go first in the next one. */
-  #unlogged: number[];
-  #queue: Job[] = [];
+  readonly #committer: HeadCommitter;
+  #queue: AppendJob[] = [];
   #draining: Promise<void> | undefined;
   #truncating: Promise<void> | undefined;
   /** Truncations and cuts follow each other: a cut reads what a truncation renumbers. */
@@ -172,8 +142,6 @@ export class Head implements Queryable, Appendable {
   #lowestTimeMs: number;
   /** Whoever changes the log's files waits for the one before. */
   #walTurn: Promise<void> = Promise.resolve();
-  /** One for each append of a group, used again by the next group. */
-  readonly #picks: Uint32Array[] = [];
   #closed = false;
   #cancelTimers: (() => void)[] = [];
 
@@ -197,7 +165,11 @@ export class Head implements Queryable, Appendable {
     this.#metrics = parts.metrics;
     this.#segmentMaxTimes = parts.segmentMaxTimes;
     this.#aliases = parts.aliases;
-    this.#unlogged = parts.unlogged;
+    this.#committer = new HeadCommitter(parts, {
+      ...parts,
+      labelsOf: (ref) => this.#reader.labels(ref),
+      lowestTimeMs: () => this.#lowestTimeMs,
+    });
     this.#lowestTimeMs = parts.lowestTimeMs ?? -Infinity;
     this.#store.maxSeries = parts.maxSeries ?? 0;
     if (parts.walSync === "interval") this.#every(WAL_SYNC_INTERVAL_MS, () => this.#wal.sync());
@@ -206,14 +178,14 @@ export class Head implements Queryable, Appendable {
   resolve(labels: Labels): number {
     const { ref, created } = this.#store.resolve(labels);
     if (created) {
-      this.#unlogged.push(ref);
+      this.#committer.unlogged.push(ref);
       this.#metrics.seriesCreated.inc();
     }
     return ref;
   }
 
-  append(columns: AppendColumns): Promise<AppendResult> {
-    const { refs, times, values, count } = columns;
+  append(batch: AppendBatch): Promise<AppendResult> {
+    const { refs, times, values, count } = batch;
     assert(
       count <= refs.length && count <= times.length && count <= values.length,
       "append: count is more than the columns hold",
@@ -228,7 +200,11 @@ export class Head implements Queryable, Appendable {
         reject(new AppError("bad-data", text));
         return;
       }
-      this.#queue.push({ columns, resolve, reject });
+      if (batch.histograms ?? batch.exemplars ?? batch.metadata) {
+        reject(new AppError("bad-data", "cannot append samples: the head takes floats only"));
+        return;
+      }
+      this.#queue.push({ batch, resolve, reject });
       // All appends of this turn of the event loop, and those that come while a write is under way, share one write.
       this.#draining ??= new Promise((done) => {
         setImmediate(() => {
@@ -333,10 +309,10 @@ export class Head implements Queryable, Appendable {
       let size = 0;
       let count = 0;
       while (count < this.#queue.length && size < GROUP_MAX_SAMPLES)
-        size += this.#queue[count++]!.columns.count;
+        size += this.#queue[count++]!.batch.count;
       const jobs = this.#queue.splice(0, count);
       try {
-        await this.#inWalTurn(() => this.#commit(jobs));
+        await this.#inWalTurn(() => this.#committer.commit(jobs));
       } catch (error) {
         this.#metrics.writesFailed.inc();
         for (const job of jobs) job.reject(error);
@@ -345,97 +321,10 @@ export class Head implements Queryable, Appendable {
     this.#draining = undefined;
   }
 
-  /** Logs the acceptable samples of `jobs` with one write, then applies them. */
-  async #commit(jobs: readonly Job[]): Promise<void> {
-    const group = this.#group;
-    group.clear();
-    const unlogged = this.#unlogged;
-    const unloggedCount = unlogged.length;
-    this.#logSeries();
-    const logged = jobs.map((job, i) => this.#logSamples(job, i));
-    if (group.ends.length > 0) {
-      await this.#wal.write(group);
-      if (this.#options.walSync === "commit") await this.#wal.sync();
-      this.#metrics.walBytes.inc(group.buffer.length);
-      group.clear();
-    }
-    unlogged.splice(0, unloggedCount);
-    // The log has it all; no await from here on, so that a query sees the whole of each append.
-    for (const entry of logged) entry.job.resolve(this.#apply(entry));
-    if (this.#picks.length > PICKS_MAX) this.#picks.length = PICKS_MAX;
-  }
-
-  #logSeries(): void {
-    const refs = this.#unlogged.filter((ref) => this.#store.series.has(ref));
-    for (let i = 0; i < refs.length; i += SERIES_PER_RECORD) {
-      encodeSeries(this.#group.buffer, refs.slice(i, i + SERIES_PER_RECORD), (ref) =>
-        this.#reader.labels(ref),
-      );
-      this.#group.end();
-    }
-  }
-
-  #logSamples(job: Job, number: number): Logged {
-    const { refs, times, values, count } = job.columns;
-    const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-    const store = this.#store;
-    let picked = this.#picks[number];
-    if (picked === undefined || picked.length < count)
-      this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
-    const counts = { appended: 0, outOfOrder: 0, duplicate: 0, outOfBounds: 0, unknownRef: 0 };
-    let pickedCount = 0;
-    const rangeMs = this.#options.chunkRangeMs ?? CHUNK_RANGE_MS;
-    // As Prometheus: nothing older than half a chunk range before the newest sample.
-    const minValidTimeMs = Math.max(
-      this.#options.clock.now() - this.#options.retentionMs,
-      store.maxTimeMs - rangeMs / 2,
-      this.#lowestTimeMs,
-    );
-    for (let i = 0; i < count; i++) {
-      const t = times[i]!;
-      if (t < minValidTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
-        counts.outOfBounds++;
-        continue;
-      }
-      const outcome = store.check(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
-      if (outcome === APPENDED) picked[pickedCount++] = i;
-      else tally(counts, outcome);
-    }
-    if (pickedCount > 0) {
-      encodeSamples(this.#group.buffer, job.columns, { indices: picked, count: pickedCount });
-      this.#group.end();
-    }
-    return { job, picked, pickedCount, counts };
-  }
-
-  #apply({ job, picked, pickedCount, counts }: Logged): AppendResult {
-    const { refs, times, values } = job.columns;
-    const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-    const store = this.#store;
-    const segment = this.#wal.segmentIndex;
-    let maxTimeMs = this.#segmentMaxTimes.get(segment) ?? -Infinity;
-    let stored = 0;
-    for (let k = 0; k < pickedCount; k++) {
-      const i = picked[k]!;
-      const t = times[i]!;
-      if (t > maxTimeMs) maxTimeMs = t;
-      // Judged again: another batch of the same write may have been first. A replay of the log judges the same way.
-      const outcome = store.append(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
-      if (outcome === APPENDED) stored++;
-      else tally(counts, outcome);
-    }
-    this.#segmentMaxTimes.set(segment, maxTimeMs);
-    this.#metrics.appended.inc(stored);
-    this.#metrics.outOfOrder.inc(counts.outOfOrder);
-    this.#metrics.outOfBounds.inc(counts.outOfBounds);
-    counts.appended += stored;
-    return counts;
-  }
-
   async #truncate(minTimeMs: number): Promise<void> {
     const { logger, walSegmentBytes } = this.#options;
     // A series that a scrape has just resolved has no sample yet.
-    const fresh = new Set(this.#unlogged);
+    const fresh = new Set(this.#committer.unlogged);
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
     this.#metrics.seriesRemoved.inc(removed);
     this.#metrics.truncations.inc();
@@ -502,11 +391,3 @@ export class Head implements Queryable, Appendable {
 }
 
 const NOTHING: LabelResult = { values: [], warnings: [] };
-
-/** Counts a sample that was not stored; a repeated one is as good as stored. */
-function tally(counts: Record<keyof AppendResult, number>, outcome: AppendOutcome): void {
-  if (outcome === DUPLICATE) counts.duplicate++;
-  else if (outcome === OUT_OF_ORDER) counts.outOfOrder++;
-  else if (outcome === UNKNOWN_REF) counts.unknownRef++;
-  else counts.appended++;
-}

@@ -8,8 +8,7 @@ import { isOutOfOrder } from "../block/meta.ts";
 import { isUlid } from "../block/ulid.ts";
 import { mergeSelect } from "../storage/merge.ts";
 import type { SelectRequest, SeriesBatch } from "../storage/queryable.ts";
-import { CHUNK_RANGE_MS } from "./head.ts";
-import { HeadStore } from "./head-store.ts";
+import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
 import { replayWal } from "./replay.ts";
 import { HeadReader } from "./select.ts";
 
