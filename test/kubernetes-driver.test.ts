@@ -25,7 +25,6 @@ interface Setup {
   /** As the coordinator's service account. */
   readonly client: KubeClient;
   readonly drivers: StatefulSetDrivers;
-  readonly safe: Set<string>;
 }
 
 async function start(context: TestContext): Promise<Setup> {
@@ -34,16 +33,14 @@ async function start(context: TestContext): Promise<Setup> {
     if (object.kind !== "Deployment") await create(cluster, object);
   const kubeconfig = await cluster.serviceAccount(NAMESPACE, "shoal-coordinator");
   const client = await connect(context, kubeconfig);
-  const safe = new Set<string>();
   const drivers = new StatefulSetDrivers({
     client,
     namespace: NAMESPACE,
     selector: "app.kubernetes.io/name=shoal,app.kubernetes.io/component=shard",
     port: 8080,
     grpcPort: 10_901,
-    deletesClaims: false,
+    deletesClaims: true,
     mayWrite: () => true,
-    isDataSafe: (id) => safe.has(id),
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
@@ -52,7 +49,7 @@ async function start(context: TestContext): Promise<Setup> {
   });
   await drivers.start();
   context.after(() => drivers.stop());
-  return { cluster, client, drivers, safe };
+  return { cluster, client, drivers };
 }
 
 function driverOf({ drivers }: Setup): Promise<StatefulSetDriver> {
@@ -69,7 +66,7 @@ function driverOf({ drivers }: Setup): Promise<StatefulSetDriver> {
 
 test("the number of shards is written with the version that was read; claims outlive shards", async (context) => {
   const setup = await start(context);
-  const { cluster, client, safe } = setup;
+  const { cluster, client } = setup;
   const driver = await driverOf(setup);
   const replicas = async (): Promise<number> => {
     const set = await cluster.client.get<{ metadata: object; spec: { replicas: number } }>(
@@ -95,24 +92,20 @@ test("the number of shards is written with the version that was read; claims out
   await until("four claims are there", async () => (await claims()).length === 4 || undefined);
   assert.equal((await driver.list()).length, 4);
 
-  await driver.scale(2);
+  await driver.scale(2, new Map([["shoal-shard-3", Date.now() - 1]]));
   await until("two pods are gone", async () => (driver.isGone(2) && driver.isGone(3)) || undefined);
   const sweeper = new RemovedClaims({
     client,
     mayWrite: () => true,
-    isDataSafe: (id) => safe.has(id),
+    clock: systemClock,
     logger: silentLogger,
     registry: new Registry(),
   });
-  const sweep = (): Promise<void> => sweeper.sweep([driver]);
-  await sweep();
-  assert.deepEqual(
-    await claims(),
-    [0, 1, 2, 3].map((i) => `data-shoal-shard-${i}`),
-  );
-  for (let i = 0; i < 4; i++) if (i !== 2) safe.add(`shoal-shard-${i}`);
-  await sweep();
-  await until("one claim is deleted", async () => (await claims()).length === 3 || undefined);
+  await until("one claim is deleted", async () => {
+    await sweeper.sweep([driver]);
+    return (await claims()).length === 3 || undefined;
+  });
+  await sweeper.sweep([driver]);
   assert.deepEqual(
     await claims(),
     [0, 1, 2].map((i) => `data-shoal-shard-${i}`),

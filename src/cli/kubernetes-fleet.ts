@@ -59,8 +59,6 @@ export function createKubernetesFleet(
     grpcPort: flags.shardGrpcPort,
     deletesClaims: flags.deletePvc,
     mayWrite: () => leadership.epoch !== undefined,
-    // No shard tells yet that all of its data is elsewhere: claims are kept.
-    isDataSafe: () => false,
     clock: systemClock,
     random: systemRandom,
   });

@@ -4,8 +4,11 @@ export interface ShardDriver {
   list(): Promise<readonly ShardInstance[]>;
   /** How many shards were last asked for. The base of every scale decision, never what happens to be visible. */
   readonly desired: number;
-  /** Asks for `count` shards, adding or removing at the end. Resolves once this is recorded. */
-  scale(count: number): Promise<void>;
+  /**
+   * Asks for `count` shards, adding or removing at the end. Resolves once this is recorded. `dataUntilMs` has, by id, what
+   * removed shards said of their data while they were empty (`ShardRuntime.dataUntilMs`): their volumes may outlive them.
+   */
+  scale(count: number, dataUntilMs?: ReadonlyMap<string, number>): Promise<void>;
 }
 
 export interface ShardInstance {

@@ -104,7 +104,7 @@ export class GroupRecord {
     if (made.scale > driver.desired) this.lastScaleUpMs = options.nowMs;
     else this.lastScaleDownMs = options.nowMs;
     try {
-      await driver.scale(made.scale);
+      await driver.scale(made.scale, this.#dataUntilMs());
     } catch (error) {
       logger.error("cannot scale shards", { from: driver.desired, to: made.scale, error });
     }
@@ -145,6 +145,15 @@ export class GroupRecord {
       const target = listed.get(hash) ?? record.specs.get(hash)?.target ?? this.#heldTarget(hash);
       return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
     });
+  }
+
+  /** What the shards without targets say of their data. */
+  #dataUntilMs(): Map<string, number> {
+    const known = new Map<string, number>();
+    for (const [id, { state, statuses, runtime }] of this.#records)
+      if (state === "ready" && statuses.size === 0 && runtime?.dataUntilMs !== undefined)
+        known.set(id, runtime.dataUntilMs);
+    return known;
   }
 
   #heldTarget(hash: string): Target | undefined {

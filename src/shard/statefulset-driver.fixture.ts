@@ -22,7 +22,6 @@ export interface FakeCluster {
   readonly registry: Registry;
   /** What the leader would say; true at first. */
   leads: boolean;
-  readonly safe: Set<string>;
 }
 
 /** A fake API server and the drivers of its StatefulSets, which a test changes as it likes. */
@@ -52,31 +51,39 @@ export async function startCluster(
     requestTimeoutMs: 2_000,
   });
   const registry = new Registry();
-  const safe = new Set<string>();
-  const cluster = { fake, client, registry, safe, leads: true };
+  const cluster = { fake, client, registry, leads: true };
+  context.after(async () => {
+    await client.close();
+    await fake.stop();
+  });
+  const drivers = await startDrivers(context, cluster, options.drivers);
+  return Object.assign(cluster, { drivers });
+}
+
+/** The drivers of one coordinator; a cluster may have several. */
+export async function startDrivers(
+  context: TestContext,
+  cluster: Omit<FakeCluster, "drivers">,
+  options: Partial<StatefulSetDriversOptions> = {},
+): Promise<StatefulSetDrivers> {
   const drivers = new StatefulSetDrivers({
-    client,
+    client: cluster.client,
     namespace: NAMESPACE,
     selector: SELECTOR,
     port: 8080,
     grpcPort: 10901,
     deletesClaims: false,
     mayWrite: () => cluster.leads,
-    isDataSafe: (id) => safe.has(id),
     clock: systemClock,
     random: seededRandom(1),
     logger: silentLogger,
-    registry,
+    registry: cluster.registry,
     onChange: () => {},
-    ...options.drivers,
+    ...options,
   });
   await drivers.start();
-  context.after(async () => {
-    await drivers.stop();
-    await client.close();
-    await fake.stop();
-  });
-  return Object.assign(cluster, { drivers });
+  context.after(() => drivers.stop());
+  return drivers;
 }
 
 export function statefulSet(

@@ -209,10 +209,15 @@ test("where Kubernetes deletes volumes itself, shards go only when their data is
   });
   const cluster = await startCluster(context, { sets: [set] });
   const driver = await driverOf(cluster);
-  cluster.safe.add("shoal-2");
-  await assert.rejects(driver.scale(1), /deletes the volume of shoal-1, whose data is not known/);
+  const known = new Map([
+    ["shoal-1", Date.now() + 60_000],
+    ["shoal-2", Date.now() - 1],
+  ]);
+  const refusal = /deletes the volume of shoal-1, whose data is not known/;
+  await assert.rejects(driver.scale(1, known), refusal);
+  await assert.rejects(driver.scale(2), /deletes the volume of shoal-2/);
   assert.equal(replicasOf(cluster), 3);
-  await driver.scale(2);
+  await driver.scale(2, known);
   assert.equal(replicasOf(cluster), 2);
 });
 

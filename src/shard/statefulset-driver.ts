@@ -7,6 +7,7 @@ import { KubeError } from "../kubernetes/kube-error.ts";
 import { ListWatch } from "../kubernetes/list-watch.ts";
 import { PODS, STATEFUL_SETS } from "../kubernetes/resources.ts";
 import type { ShardDriver, ShardInstance } from "./driver.ts";
+import { isDataSafe, SetHistory } from "./statefulset-driver-mark.ts";
 import { readPod, type ShardPod } from "./statefulset-driver-pod.ts";
 import { readStatefulSet, type StatefulSet } from "./statefulset-driver-set.ts";
 
@@ -20,11 +21,8 @@ export interface StatefulSetDriverOptions {
   readonly showsNamespace: boolean;
   /** Asked right before each write: a coordinator that leads no more must not scale. */
   readonly mayWrite: () => boolean;
-  /**
-   * Whether a shard's data is uploaded, or expired, for sure: evidence, not a guess. Only then may its volume be deleted,
-   * by this program or by Kubernetes.
-   */
-  readonly isDataSafe: (shardId: string) => boolean;
+  /** Called before the shards of `removal` are: what is known of their data has to outlive them. Never rejects. */
+  readonly onRemoval: (removal: Removal) => Promise<void>;
   /** Zone of a node; "" when it is not known (yet). */
   readonly zoneOf: (node: string) => string;
   readonly clock: Clock;
@@ -32,6 +30,17 @@ export interface StatefulSetDriverOptions {
   readonly logger: Logger;
   /** A pod, or the number asked for, changed. */
   readonly onChange: () => void;
+}
+
+/** Shards that are about to be removed. */
+export interface Removal {
+  readonly driver: StatefulSetDriver;
+  /** How many stay. */
+  readonly count: number;
+  /** The generation of the StatefulSet that will not have them any more. */
+  readonly generation: number;
+  /** By shard id, `ShardRuntime.dataUntilMs` of those that told. */
+  readonly dataUntilMs: ReadonlyMap<string, number>;
 }
 
 /** Tries of one `scale` when the StatefulSet changes at the same moments; its status does so often. */
@@ -50,10 +59,12 @@ export class StatefulSetDriver implements ShardDriver {
   #written: StatefulSet | undefined;
   /** Restarts before the pod of now, by ordinal. */
   readonly #restarts = new Map<number, { uid: string; before: number; seen: number }>();
+  readonly #history = new SetHistory();
 
   constructor(set: StatefulSet, options: StatefulSetDriverOptions) {
     this.#options = options;
     this.#watched = set;
+    this.#history.add(set);
     this.#pods = new ListWatch({
       client: options.client,
       type: PODS,
@@ -87,8 +98,12 @@ export class StatefulSetDriver implements ShardDriver {
 
   /** The watch has told of the StatefulSet. */
   update(set: StatefulSet): void {
-    if (set.uid !== this.#watched.uid) this.#written = undefined;
+    if (set.uid !== this.#watched.uid) {
+      this.#written = undefined;
+      this.#history.clear();
+    }
     this.#watched = set;
+    this.#history.add(set);
   }
 
   get desired(): number {
@@ -106,6 +121,11 @@ export class StatefulSetDriver implements ShardDriver {
     return this.#pods.isListed && this.#pod(ordinal) === undefined;
   }
 
+  /** Whether the StatefulSet is known to have gone without this shard from `generation` on. */
+  isGoneSince(ordinal: number, generation: number): boolean {
+    return this.#history.isGoneSince(ordinal, generation);
+  }
+
   async list(): Promise<readonly ShardInstance[]> {
     const { key } = this.set;
     if (!this.#pods.isListed)
@@ -116,15 +136,23 @@ export class StatefulSetDriver implements ShardDriver {
     return Array.from({ length: this.desired }, (_, ordinal) => this.#instance(ordinal));
   }
 
-  async scale(count: number): Promise<void> {
+  async scale(count: number, dataUntilMs: ReadonlyMap<string, number> = new Map()): Promise<void> {
     const base = this.desired;
     if (count === base) return;
-    this.#checkScale(count);
-    const { client } = this.#options;
+    this.#checkScale(count, dataUntilMs);
+    const { client, onRemoval } = this.#options;
     let set = this.set;
     const target = { name: set.name, namespace: set.namespace };
+    let announced = 0;
     for (let attempt = 1; ; attempt++) {
       this.#checkLeads();
+      // The write changes the spec of exactly the version that was read.
+      const generation = set.generation + 1;
+      if (count < base && generation !== announced) {
+        await onRemoval({ driver: this, count, generation, dataUntilMs });
+        announced = generation;
+        this.#checkLeads();
+      }
       try {
         const { resourceVersion } = set;
         const scale = await client.replaceScale(STATEFUL_SETS, target, {
@@ -134,8 +162,7 @@ export class StatefulSetDriver implements ShardDriver {
         this.#written = {
           ...set,
           replicas: count,
-          // The write changed the spec of exactly this version.
-          generation: set.generation + 1,
+          generation,
           resourceVersion: scale.metadata.resourceVersion ?? resourceVersion,
         };
         return;
@@ -157,7 +184,7 @@ export class StatefulSetDriver implements ShardDriver {
       throw new AppError("canceled", `cannot scale StatefulSet ${this.set.key}: not leading`);
   }
 
-  #checkScale(count: number): void {
+  #checkScale(count: number, dataUntilMs: ReadonlyMap<string, number>): void {
     const { key, isPaused, deletesClaims, isDeleting } = this.set;
     const refuse = (reason: string): never => {
       throw new AppError("unavailable", `cannot scale StatefulSet ${key} to ${count}: ${reason}`);
@@ -166,7 +193,7 @@ export class StatefulSetDriver implements ShardDriver {
     if (isPaused) refuse("its annotation shoal/paused says so");
     if (!deletesClaims) return;
     for (let ordinal = count; ordinal < this.desired; ordinal++)
-      if (!this.#options.isDataSafe(this.shardId(ordinal)))
+      if (!isDataSafe(dataUntilMs.get(this.shardId(ordinal)), this.#options.clock.now()))
         refuse(
           `its persistentVolumeClaimRetentionPolicy deletes the volume of ${this.shardId(ordinal)}, whose data is not known to be safe elsewhere; set whenScaled to Retain`,
         );

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
-import { silentLogger } from "../base/logger.ts";
+import { test } from "node:test";
 import type { ShardInstance } from "./driver.ts";
-import { RemovedClaims } from "./statefulset-driver-claims.ts";
 import {
   eventually,
   type FakeCluster,
@@ -15,9 +13,6 @@ import { replicasTogether } from "./statefulset-driver-spread.ts";
 
 const namesOf = (cluster: FakeCluster): string[] =>
   cluster.drivers.drivers().map(({ set }) => set.name);
-
-const claimsOf = ({ fake }: FakeCluster): string[] =>
-  fake.list("persistentvolumeclaims", NAMESPACE).map(({ metadata }) => metadata.name);
 
 test("every StatefulSet that matches is a group, as they come and go", async (context) => {
   const cluster = await startCluster(context, {
@@ -126,85 +121,4 @@ test("nodes and their zones come with the shards", async (context) => {
     "the zone is known",
     async () => (await drivers.drivers()[0]!.list())[0]!.zone === "zone-of-n1",
   );
-});
-
-/** Three shards scaled down to one, with claims of all three. */
-async function scaledDown(
-  context: TestContext,
-): Promise<{ cluster: FakeCluster; sweep: () => Promise<void> }> {
-  const cluster = await startCluster(context, { sets: [statefulSet("shoal", 3)] });
-  const [driver] = await eventually("it is there", () => cluster.drivers.drivers());
-  await eventually("pods are up", async () => (await driver!.list())[2]!.url !== undefined);
-  await driver!.scale(1);
-  await eventually("pods are gone", () => driver!.isGone(1) && driver!.isGone(2));
-  const claims = new RemovedClaims({
-    client: cluster.client,
-    mayWrite: () => cluster.leads,
-    isDataSafe: (id) => cluster.safe.has(id),
-    logger: silentLogger,
-    registry: cluster.registry,
-  });
-  return { cluster, sweep: () => claims.sweep(cluster.drivers.drivers()) };
-}
-
-const ALL_CLAIMS = ["data-shoal-0", "data-shoal-1", "data-shoal-2"];
-
-test("claims are kept until the data is known to be safe", async (context) => {
-  const { cluster, sweep } = await scaledDown(context);
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), ALL_CLAIMS);
-  assert.match(cluster.registry.expose(), /shoal_removed_shards_kept_claims 2/);
-  cluster.safe.add("shoal-2");
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), ["data-shoal-0", "data-shoal-1"]);
-  assert.match(cluster.registry.expose(), /shoal_removed_shards_kept_claims 1/);
-});
-
-test("a claim that cannot be deleted is tried again", async (context) => {
-  const { cluster, sweep } = await scaledDown(context);
-  cluster.safe.add("shoal-1").add("shoal-2");
-  cluster.fake.fail({
-    matches: ({ verb }) => verb === "delete",
-    times: 2,
-    action: { status: 500 },
-  });
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), ALL_CLAIMS);
-  cluster.fake.healFaults();
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), ["data-shoal-0"]);
-});
-
-test("claims of shards that are asked for are never deleted", async (context) => {
-  const { cluster, sweep } = await scaledDown(context);
-  const { fake } = cluster;
-  for (const id of ["shoal-0", "shoal-1", "shoal-2"]) cluster.safe.add(id);
-  // Somebody asks for two again, and the watch has not told yet.
-  fake.fail({ matches: ({ verb }) => verb === "watch", times: 1_000, action: "hang" });
-  fake.dropWatches();
-  const set = fake.get("statefulsets", "shoal", NAMESPACE)!;
-  fake.put("statefulsets", { ...set, spec: { ...(set["spec"] as object), replicas: 2 } });
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), ["data-shoal-0", "data-shoal-1"]);
-});
-
-test("who does not lead deletes nothing; other claims are not touched", async (context) => {
-  const { cluster, sweep } = await scaledDown(context);
-  for (const id of ["shoal-1", "shoal-2"]) cluster.safe.add(id);
-  for (const name of ["data-shoal-x", "other-shoal-2", "data-shoal-2-3"])
-    cluster.fake.put("persistentvolumeclaims", {
-      metadata: { name, namespace: NAMESPACE, labels: { group: "shoal" } },
-    });
-  const all = claimsOf(cluster);
-  cluster.leads = false;
-  await sweep();
-  assert.deepEqual(claimsOf(cluster), all);
-  cluster.leads = true;
-  await sweep();
-  assert.deepEqual(claimsOf(cluster).sort(), [
-    "data-shoal-0",
-    "data-shoal-2-3",
-    "data-shoal-x",
-    "other-shoal-2",
-  ]);
 });

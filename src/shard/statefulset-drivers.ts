@@ -12,7 +12,7 @@ import { NodeZones } from "./statefulset-driver-zones.ts";
 
 export interface StatefulSetDriversOptions extends Omit<
   StatefulSetDriverOptions,
-  "showsNamespace" | "zoneOf"
+  "showsNamespace" | "zoneOf" | "onRemoval"
 > {
   /** Where StatefulSets are looked for (`--shard.namespace`); "" for all namespaces. */
   readonly namespace: string;
@@ -123,6 +123,9 @@ export class StatefulSetDrivers implements ShardFleet, Service {
         ...this.#options,
         showsNamespace: this.#options.namespace === "",
         zoneOf: (node) => this.#zones.zoneOf(node),
+        onRemoval: async (removal) => {
+          if (this.#options.deletesClaims) await this.#claims.mark(removal);
+        },
       });
       this.#drivers.set(key, { driver, abort });
       this.#track(driver.run(abort.signal));

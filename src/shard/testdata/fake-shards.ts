@@ -176,6 +176,8 @@ export class FakeShard {
   refuses = "";
   configHash = "";
   pushes = 0;
+  /** What it says of its data. */
+  dataUntilMs: number | undefined;
   /** Series of former targets that are still in the head. */
   #formerSeries = 0;
   #scrapes = new Map<string, { all: number; good: number; atMs: number; isUp: boolean }>();
@@ -273,6 +275,7 @@ export class FakeShard {
       processSeries: 0,
       configHash: this.configHash,
       idleSinceMs: this.list.length === 0 ? this.#world.nowMs - 1 : undefined,
+      dataUntilMs: this.list.length === 0 ? this.dataUntilMs : undefined,
       pid: 1,
       rssBytes: 1,
       startedAtMs: 0,
