@@ -210,6 +210,21 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
+for (const colorScheme of ["light", "dark"] as const)
+  test(`replicas that stand together are told (${colorScheme})`, { skip }, async () => {
+    const { page, problems, close } = await visit("/query", { colorScheme });
+    const reason = "they are replicas of each other on one node (n1): one failure takes them both";
+    const conditions = [{ replica: "", kind: "together", from: "shop-a-1, shop-b-1", reason }];
+    await page.route("**/api/v1/conditions*", (route) =>
+      route.fulfill({ json: { status: "success", data: { counts: { together: 1 }, conditions } } }),
+    );
+    await page.goto(`${origin}/shards`);
+    await page.getByTestId("list-together").getByText("shop-a-1, shop-b-1").waitFor();
+    await picture(page, `shards-together-${colorScheme}`);
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
 test("an unknown target is told in the drawer", { skip }, async () => {
   const { page, close } = await visit("/shards?why=nobody");
   await page

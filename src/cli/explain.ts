@@ -3,8 +3,9 @@ import { CoordinatorClient, isRecord } from "../api/query/coordinator-client.ts"
 import type { WhyData } from "../api/coordinator/why-answer.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
-import { columns, explainText, ofLimit } from "./explain-text.ts";
+import { explainText } from "./explain-text.ts";
 import { addFlags, flagValues, readEnvironment, switchFlag, textFlag } from "./flags.ts";
+import { shardsText } from "./shards-text.ts";
 
 const CLIENT_FLAGS = {
   url: textFlag(
@@ -88,25 +89,4 @@ function parse(body: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-const SHARDS_HEAD = ["shard", "state", "targets", "head series", "before relabelling", "full", ""];
-
-function shardsText(data: Readonly<Record<string, unknown>>): string {
-  const shards = Array.isArray(data["shards"]) ? data["shards"].filter(isRecord) : [];
-  if (shards.length === 0) return "no shards\n";
-  const number = (value: unknown): number => (typeof value === "number" ? value : 0);
-  const rows = shards.map((shard) => {
-    const limits = isRecord(shard["limits"]) ? shard["limits"] : {};
-    return [
-      String(shard["id"]),
-      String(shard["state"]),
-      String(shard["targets"]),
-      ofLimit(number(shard["headSeries"]), number(limits["maxHeadSeries"])),
-      ofLimit(number(shard["processSeries"]), number(limits["maxProcessSeries"])),
-      `${Math.round(number(shard["utilisation"]) * 100)} %`,
-      typeof shard["error"] === "string" ? shard["error"] : "",
-    ];
-  });
-  return `${columns([SHARDS_HEAD, ...rows])}\n`;
 }

@@ -19,6 +19,7 @@ import type { Decision, Observed, Plan, PlanOptions } from "./plan-types.ts";
 import { figuresOf, type ShardFigures } from "./shard-figures.ts";
 import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
+import { ReplicaSpread } from "./replicas-together.ts";
 import type { Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget, PushedConfig } from "./wire.ts";
 
@@ -77,6 +78,8 @@ export interface CoordinatorView {
   /** All replica groups' shards, by group and ordinal. */
   readonly shards: readonly ShardRecord[];
   readonly groups: readonly GroupView[];
+  /** What stands and no plan can change. */
+  readonly standing: readonly Decision[];
   /** The leading group's plan. */
   readonly plan: Plan | undefined;
   readonly planTimeMs: number;
@@ -99,9 +102,11 @@ export class Coordinator {
   readonly #explorer: Explorer;
   readonly #hold: DiscoveryHold;
   readonly #metrics: CoordinatorMetrics;
+  readonly #spread: ReplicaSpread;
   readonly #abort = new AbortController();
   #config: PushedConfig;
   #groups: readonly GroupRecord[] = [];
+  #standing: readonly Decision[] = [];
   #jobs: readonly JobTargets[] = [];
   /** Ids of shards that the operator wants to be empty. */
   #draining: ReadonlySet<string> = new Set();
@@ -130,6 +135,7 @@ export class Coordinator {
     this.log = dependencies.log;
     this.#hold = new DiscoveryHold(options.holdMs);
     this.#metrics = new CoordinatorMetrics(dependencies.registry);
+    this.#spread = new ReplicaSpread(dependencies);
     this.#explorer = new Explorer(options.explorer, {
       ...dependencies,
       onResult: () => this.wake(),
@@ -185,6 +191,7 @@ export class Coordinator {
       jobs: this.#jobs,
       shards: this.#shards(),
       groups: this.#groups,
+      standing: this.#standing,
       plan: this.#plan,
       planTimeMs: this.#planTimeMs,
       observed: this.#observed,
@@ -276,6 +283,7 @@ export class Coordinator {
   #beginTerm(epoch: number | undefined): void {
     for (const group of this.#groups) group.close();
     this.#groups = [];
+    this.#standing = [];
     this.#plan = undefined;
     this.#observed = undefined;
     this.#epoch = epoch;
@@ -328,6 +336,9 @@ export class Coordinator {
     });
     for (const group of known.values()) group.close();
     await Promise.all(this.#groups.map((group) => group.observe(observation)));
+    this.#standing = this.#spread.look(
+      this.#groups.map(({ shards }) => shards.map(({ instance }) => instance)),
+    );
     this.#markCutOff();
   }
 

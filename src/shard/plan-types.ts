@@ -159,6 +159,7 @@ export type DecisionKind =
   | "drain" // a shard is emptied
   | "undrain" // a shard may have targets again
   | "wait" // a change of scale is due, and something has to happen first
+  | "together" // replicas of one shard share a node or a zone
   | "scale-up"
   | "scale-down";
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ShardInstance } from "./driver.ts";
 import {
   eventually,
   type FakeCluster,
@@ -9,7 +8,6 @@ import {
   startCluster,
   statefulSet,
 } from "./statefulset-driver.fixture.ts";
-import { replicasTogether } from "./statefulset-driver-spread.ts";
 
 const namesOf = (cluster: FakeCluster): string[] =>
   cluster.drivers.drivers().map(({ set }) => set.name);
@@ -66,38 +64,6 @@ test("over all namespaces, ids name theirs", async (context) => {
   assert.equal(driver!.shardId(0), "monitoring/shoal-0");
 });
 
-test("replicas that share a node, or a zone, are told", async () => {
-  const at = (group: string, ordinal: number, node: string, zone = ""): ShardInstance => ({
-    id: `${group}-${ordinal}`,
-    ordinal,
-    url: undefined,
-    restarts: 0,
-    node,
-    zone,
-  });
-  const f = (a: ShardInstance[], b: ShardInstance[], want: string[]): void =>
-    assert.deepEqual(
-      replicasTogether([a, b]).map(({ ids, place, name }) => `${ids.join("+")} ${place} ${name}`),
-      want,
-    );
-  f([at("a", 0, "n1")], [at("b", 0, "n2")], []);
-  f([at("a", 0, "n1"), at("a", 1, "n2")], [at("b", 0, "n2"), at("b", 1, "n1")], []);
-  f([at("a", 0, "n1")], [at("b", 0, "n1")], ["a-0+b-0 node n1"]);
-  f([at("a", 0, "")], [at("b", 0, "")], []);
-  // One zone is all there is: nothing to choose.
-  f([at("a", 0, "n1", "z1")], [at("b", 0, "n2", "z1")], []);
-  f(
-    [at("a", 0, "n1", "z1"), at("a", 1, "n3", "z2")],
-    [at("b", 0, "n2", "z1"), at("b", 1, "n4", "z1")],
-    ["a-0+b-0 zone z1"],
-  );
-  f(
-    [at("a", 0, "n1", "z1"), at("a", 1, "n3", "z2")],
-    [at("b", 0, "n1", "z1")],
-    ["a-0+b-0 node n1"],
-  );
-});
-
 test("nodes and their zones come with the shards", async (context) => {
   const cluster = await startCluster(context, {
     sets: [statefulSet("shoal-a", 1), statefulSet("shoal-b", 1)],
@@ -110,13 +76,11 @@ test("nodes and their zones come with the shards", async (context) => {
   await eventually("pods are up", () => fake.list("pods", NAMESPACE).length === 2);
   for (const pod of fake.list("pods", NAMESPACE))
     fake.put("pods", { ...pod, spec: { ...(pod["spec"] as object), nodeName: "n1" } });
-  const together = await eventually("it is noticed", async () => {
-    const found = await drivers.together();
-    return found.length > 0 && found;
+  const { node } = await eventually("it is noticed", async () => {
+    const [first] = await drivers.drivers()[0]!.list();
+    return first!.node === "n1" && first;
   });
-  assert.deepEqual(together, [
-    { ordinal: 0, ids: ["shoal-a-0", "shoal-b-0"], place: "node", name: "n1" },
-  ]);
+  assert.equal(node, "n1");
   await eventually(
     "the zone is known",
     async () => (await drivers.drivers()[0]!.list())[0]!.zone === "zone-of-n1",

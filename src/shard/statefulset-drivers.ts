@@ -7,7 +7,6 @@ import { STATEFUL_SETS } from "../kubernetes/resources.ts";
 import { StatefulSetDriver, type StatefulSetDriverOptions } from "./statefulset-driver.ts";
 import { RemovedClaims } from "./statefulset-driver-claims.ts";
 import { readStatefulSet, type StatefulSet } from "./statefulset-driver-set.ts";
-import { printTogether, replicasTogether, type Together } from "./statefulset-driver-spread.ts";
 import { NodeZones } from "./statefulset-driver-zones.ts";
 
 export interface StatefulSetDriversOptions extends Omit<
@@ -36,7 +35,6 @@ export class StatefulSetDrivers implements ShardFleet, Service {
   readonly #drivers = new Map<string, { driver: StatefulSetDriver; abort: AbortController }>();
   readonly #abort = new AbortController();
   readonly #running = new Set<Promise<void>>();
-  readonly #toldTogether = new Set<string>();
 
   constructor(options: StatefulSetDriversOptions) {
     this.#options = options;
@@ -91,26 +89,11 @@ export class StatefulSetDrivers implements ShardFleet, Service {
 
   async groups(): Promise<readonly ReplicaGroup[]> {
     const drivers = this.drivers();
-    await this.together();
     return drivers.map((driver) => {
       const { group, key } = driver.set;
       const isUnique = drivers.every((other) => other === driver || other.set.group !== group);
       return { name: isUnique ? group : key, driver };
     });
-  }
-
-  /** Replicas of one shard that one failure would take together. */
-  async together(): Promise<readonly Together[]> {
-    const found = replicasTogether(
-      await Promise.all(this.drivers().map((driver) => driver.list())),
-    );
-    const texts = new Set(found.map(printTogether));
-    for (const text of texts)
-      if (!this.#toldTogether.has(text))
-        this.#options.logger.warn("replicas stand together", { text });
-    this.#toldTogether.clear();
-    for (const text of texts) this.#toldTogether.add(text);
-    return found;
   }
 
   #changed(key: string, set: StatefulSet): void {

@@ -161,6 +161,22 @@ test("shards carry their history, their use of the limits, and the moves under w
   assert.equal("history" in ((await get("/api/v1/shards"))["shards"] as object[])[0]!, false);
 });
 
+test("replicas on one node are a condition, and told with the shards", async () => {
+  const world = new FakeWorld(1, ["a", "b"]);
+  for (const { shards } of world.groups) shards[0]!.node = "n1";
+  world.jobs = [fakeJob("node", [fakeTarget("a", "node")])];
+  const twins = await serve(world, 2);
+  const reason =
+    "they are replicas of each other on one node (n1): one failure takes them together";
+  const shards = "shard-a-0, shard-b-0";
+  assert.deepEqual(await get("/api/v1/conditions", twins), {
+    counts: { together: 1 },
+    conditions: [{ replica: "", kind: "together", from: shards, reason }],
+  });
+  const { together } = await get("/api/v1/shards", twins);
+  assert.deepEqual(together, [{ shards, reason }]);
+});
+
 test("conditions are counted by kind", async () => {
   assert.deepEqual(await get("/api/v1/conditions"), { counts: {}, conditions: [] });
   const world = new FakeWorld(1);

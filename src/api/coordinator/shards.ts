@@ -52,6 +52,8 @@ export function shardsAnswer(
       pid: isUp ? (runtime?.pid ?? 0) : 0,
       rssBytes: isUp ? (runtime?.rssBytes ?? 0) : 0,
       restarts: instance.restarts,
+      node: instance.node ?? "",
+      zone: instance.zone ?? "",
       lastSeen: timeText(lastSeenMs),
       error,
       ...(historyMs !== undefined && {
@@ -72,6 +74,9 @@ export function shardsAnswer(
       ...renderMove(move),
     })),
     movesTotal: moves.length,
+    together: view.standing.flatMap(({ kind, from, reason }) =>
+      kind === "together" ? [{ shards: from, reason }] : [],
+    ),
     externalLabels: config().global.externalLabels,
   };
 }

@@ -176,6 +176,8 @@ export class FakeShard {
   refuses = "";
   configHash = "";
   pushes = 0;
+  /** The machine it is on. */
+  node = "";
   /** What it says of its data. */
   dataUntilMs: number | undefined;
   /** Series of former targets that are still in the head. */
@@ -194,7 +196,8 @@ export class FakeShard {
   }
 
   instance(): ShardInstance {
-    return { id: this.id, ordinal: this.#ordinal, url: this.url, restarts: 0 };
+    const { id, url, node } = this;
+    return { id, ordinal: this.#ordinal, url, restarts: 0, node };
   }
 
   scrape(): void {

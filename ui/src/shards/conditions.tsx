@@ -14,6 +14,7 @@ const LISTS: readonly { kind: string; title: string }[] = [
   { kind: "hold", title: "Jobs whose discovery is not believed" },
   { kind: "drain", title: "Shards being emptied" },
   { kind: "wait", title: "Changes that wait" },
+  { kind: "together", title: "Replicas that one failure takes together" },
 ];
 
 /** What stands though somebody may want it otherwise. Nothing is drawn when there is nothing. */

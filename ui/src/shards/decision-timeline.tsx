@@ -23,6 +23,7 @@ const KINDS: Record<string, { title: string; colour: string; icon: ReactNode }> 
   "too-big": { title: "Too big", colour: "red", icon: <IconTargetArrow size={13} /> },
   unassigned: { title: "No place", colour: "red", icon: <IconQuestionMark size={13} /> },
   wait: { title: "Waits", colour: "yellow", icon: <IconQuestionMark size={13} /> },
+  together: { title: "Together", colour: "yellow", icon: <IconQuestionMark size={13} /> },
   drain: { title: "Drained", colour: "yellow", icon: <IconDroplet size={13} /> },
   undrain: { title: "In use again", colour: "teal", icon: <IconDroplet size={13} /> },
   "scale-up": { title: "Scaling up", colour: "grape", icon: <IconPlus size={13} /> },
