@@ -1,4 +1,5 @@
-import { ENCODING_XOR, type Chunk } from "../storage/queryable.ts";
+import { assert } from "../base/errors.ts";
+import type { Chunk, ChunkEncoding } from "../storage/queryable.ts";
 
 /**
  * The finished chunks of a head, written one after the other into slabs of 1 MiB. Each entry points to the chunk of
@@ -6,9 +7,9 @@ import { ENCODING_XOR, type Chunk } from "../storage/queryable.ts";
  * their time, so retention drops whole slabs from the front; a pointer into a dropped slab is the end of the list.
  *
  * ```
- *   ┌──────────────┬──────────────┬───────────┬────────────┬───────────────┐
- *   │ previous f64 │ min time f64 │ span u32  │ length u32 │ chunk bytes … │  padded to 8
- *   └──────────────┴──────────────┴───────────┴────────────┴───────────────┘
+ *   ┌──────────────┬──────────────┬───────────┬────────────────────────────┬───────────────┐
+ *   │ previous f64 │ min time f64 │ span u32  │ encoding u8 · length u24   │ chunk bytes … │  padded to 8
+ *   └──────────────┴──────────────┴───────────┴────────────────────────────┴───────────────┘
  * ```
  *
  * An address is slab number × slab size + offset; 0 is none. Bytes never change once written, so a view handed to a
@@ -27,7 +28,11 @@ interface Slab {
   sampleCount: number;
 }
 
+/** A chunk of histograms may be large, but never this large. */
+const CHUNK_MAX_BYTES = 2 ** 24 - 1;
+
 export interface FinishedChunk {
+  readonly encoding: ChunkEncoding;
   readonly previous: number;
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
@@ -56,10 +61,11 @@ export class ChunkLog {
 
   /** Stores a chunk of `length` bytes, which `fill` writes, and returns its address. */
   add(
-    entry: { previous: number; minTimeMs: number; maxTimeMs: number; sampleCount: number },
+    entry: Omit<FinishedChunk, "bytes"> & { sampleCount: number },
     length: number,
     fill: (bytes: Uint8Array, offset: number) => void,
   ): number {
+    assert(length <= CHUNK_MAX_BYTES, "a chunk is too large");
     const size = (HEADER_BYTES + length + 7) & ~7;
     let slab = this.#slabs.get(this.#last);
     if (slab === undefined || slab.used + size > SLAB_BYTES) slab = this.#addSlab(size);
@@ -68,7 +74,7 @@ export class ChunkLog {
     slab.floats[offset >> 3] = entry.previous;
     slab.floats[(offset >> 3) + 1] = entry.minTimeMs;
     slab.words[(offset >> 2) + 4] = entry.maxTimeMs - entry.minTimeMs;
-    slab.words[(offset >> 2) + 5] = length;
+    slab.words[(offset >> 2) + 5] = (entry.encoding << 24) | length;
     fill(slab.bytes, offset + HEADER_BYTES);
     if (entry.maxTimeMs > slab.maxTimeMs) slab.maxTimeMs = entry.maxTimeMs;
     slab.chunkCount++;
@@ -85,11 +91,13 @@ export class ChunkLog {
     const offset = address % SLAB_BYTES;
     const minTimeMs = slab.floats[(offset >> 3) + 1]!;
     const start = offset + HEADER_BYTES;
+    const word = slab.words[(offset >> 2) + 5]!;
     return {
+      encoding: (word >>> 24) as ChunkEncoding,
       previous: slab.floats[offset >> 3]!,
       minTimeMs,
       maxTimeMs: minTimeMs + slab.words[(offset >> 2) + 4]!,
-      bytes: slab.bytes.subarray(start, start + slab.words[(offset >> 2) + 5]!),
+      bytes: slab.bytes.subarray(start, start + (word & CHUNK_MAX_BYTES)),
     };
   }
 
@@ -126,7 +134,7 @@ export class ChunkLog {
 /** A stored chunk as readers get it. */
 export function toChunk(finished: FinishedChunk): Chunk {
   return {
-    encoding: ENCODING_XOR,
+    encoding: finished.encoding,
     minTimeMs: finished.minTimeMs,
     maxTimeMs: finished.maxTimeMs,
     data: finished.bytes,

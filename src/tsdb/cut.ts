@@ -11,6 +11,7 @@ import {
   LAST_CHUNK,
   LAST_TIME,
   LINE_WORDS,
+  OPEN_HISTOGRAM,
   PAGE_SERIES,
 } from "./series-table.ts";
 
@@ -105,7 +106,7 @@ function chunksOf(
   ref: number,
   range: { minTimeMs: number; maxTimeMs: number },
 ): Chunk[] {
-  const { series, log, open } = store;
+  const { series, log, open, histograms } = store;
   const { minTimeMs, maxTimeMs } = range;
   const page = series.pageOf(ref)!;
   const base = (ref & PAGE_MASK) * LINE_WORDS;
@@ -114,20 +115,22 @@ function chunksOf(
   const take = (chunk: Chunk): void => {
     if (chunk.minTimeMs >= minTimeMs && chunk.maxTimeMs < maxTimeMs) chunks.push(chunk);
     else {
-      chunks.push(
-        ...withoutDeleted(chunk, [
-          { minTime: -Infinity, maxTime: minTimeMs - 1 },
-          { minTime: maxTimeMs, maxTime: Infinity },
-        ]),
-      );
+      const pieces = withoutDeleted(chunk, [
+        { minTime: -Infinity, maxTime: minTimeMs - 1 },
+        { minTime: maxTimeMs, maxTime: Infinity },
+      ]);
+      chunks.push(...[...pieces].reverse());
     }
   };
   const startMs = page.floats[half + CHUNK_START]!;
   const lastTimeMs = page.floats[half + (LAST_TIME >> 1)]!;
   if (page.words[base + FIRST_BLOCK] !== 0 && startMs < maxTimeMs && lastTimeMs >= minTimeMs) {
-    const data = new Uint8Array(open.encodedSize(page, base));
-    open.copyTo(page, base, data, 0);
-    take({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
+    if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) take(histograms.toChunk(ref));
+    else {
+      const data = new Uint8Array(open.encodedSize(page, base));
+      open.copyTo(page, base, data, 0);
+      take({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
+    }
   }
   let stored = log.get(page.floats[half + LAST_CHUNK]!);
   while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {

@@ -1,25 +1,14 @@
 import type { Clock } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
 import type { Labels } from "../model/labels.ts";
-import {
-  type AppendBatch,
-  type AppendResult,
-  NOTHING_APPENDED,
-  type Refusal,
-  type RefusalReason,
-} from "../storage/appender.ts";
+import type { AppendBatch, AppendResult, HistogramColumns } from "../storage/appender.ts";
+import { encodeHistogramRecords } from "../wal/histogram-record.ts";
 import { encodeSamples, encodeSeries } from "../wal/record.ts";
 import { RecordGroup, type WalWriter } from "../wal/writer.ts";
+import { AppendTally } from "./append-tally.ts";
 import type { HeadMetrics } from "./head-metrics.ts";
-import {
-  APPENDED,
-  type AppendOutcome,
-  CHUNK_RANGE_MS,
-  DUPLICATE,
-  type HeadStore,
-  OUT_OF_ORDER,
-  REPEATED,
-  UNKNOWN_REF,
-} from "./head-store.ts";
+import { APPENDED, CHUNK_RANGE_MS, type HeadStore, STALE_HISTOGRAM } from "./head-store.ts";
+import { type PickedHistogram, pickHistogram, staleMarker } from "./histogram-batch.ts";
 
 /** One append that waits for its place in the log. */
 export interface AppendJob {
@@ -37,7 +26,8 @@ interface Logged {
   readonly job: AppendJob;
   readonly picked: Uint32Array;
   readonly pickedCount: number;
-  readonly tally: Tally;
+  readonly histograms: readonly PickedHistogram[];
+  readonly tally: AppendTally;
 }
 
 /** When the log is forced to the disk: never, once a second, or before an append resolves. */
@@ -108,34 +98,70 @@ export class HeadCommitter {
   }
 
   #logSamples(job: AppendJob, number: number): Logged {
-    const { refs, times, values, count } = job.batch;
+    const { batch } = job;
+    const { refs, times, values, count } = batch;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     const { store } = this.#parts;
     let picked = this.#picks[number];
     if (picked === undefined || picked.length < count)
       this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
-    const tally = new Tally(job.batch.listRefused === true);
+    const tally = new AppendTally(batch.listRefused === true);
+    const minTimeMs = this.#minValidTime();
+    let histograms: PickedHistogram[] = [];
     let pickedCount = 0;
-    const minValidTimeMs = this.#minValidTime();
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
-      if (t < minValidTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
-        tally.refuse("out-of-bounds", i);
+      if (t < minTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
+        tally.refuse("out-of-bounds", "float", i);
         continue;
       }
       const outcome = store.check(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
       if (outcome === APPENDED) picked[pickedCount++] = i;
-      else tally.add(outcome, i);
+      else if (outcome === STALE_HISTOGRAM) {
+        const { kind } = store.histograms.get(refs[i]!);
+        const marker = staleMarker({ ref: refs[i]!, kind, timeMs: t, index: i });
+        this.#pickHistogram(marker, histograms, tally);
+      } else tally.add(outcome, "float", i);
     }
-    if (job.batch.isWhole === true && tally.refusedCount > 0) {
-      tally.result.appended = 0;
+    if (batch.histograms !== undefined)
+      this.#pickHistograms(batch.histograms, { into: histograms, tally, minTimeMs });
+    if (batch.isWhole === true && tally.refusedCount > 0) {
+      tally.rejectAll();
       pickedCount = 0;
+      histograms = [];
     }
+    const group = this.#group;
     if (pickedCount > 0) {
-      encodeSamples(this.#group.buffer, job.batch, { indices: picked, count: pickedCount });
-      this.#group.end();
+      encodeSamples(group.buffer, batch, { indices: picked, count: pickedCount });
+      group.end();
     }
-    return { job, picked, pickedCount, tally };
+    encodeHistogramRecords(group, histograms);
+    return { job, picked, pickedCount, histograms, tally };
+  }
+
+  #pickHistograms(
+    columns: HistogramColumns,
+    { into, tally, minTimeMs }: { into: PickedHistogram[]; tally: AppendTally; minTimeMs: number },
+  ): void {
+    for (let i = 0; i < columns.count; i++) {
+      const t = columns.times[i]!;
+      if (t < minTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
+        tally.refuse("out-of-bounds", "histogram", i);
+        continue;
+      }
+      try {
+        this.#pickHistogram(pickHistogram(columns, i), into, tally);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== "bad-data") throw error;
+        tally.refuse("invalid", "histogram", i, error.message);
+      }
+    }
+  }
+
+  #pickHistogram(picked: PickedHistogram, into: PickedHistogram[], tally: AppendTally): void {
+    const outcome = this.#parts.store.checkHistogram(picked.ref, picked);
+    if (outcome === APPENDED) into.push(picked);
+    else tally.add(outcome, picked.part, picked.index);
   }
 
   /** As Prometheus: nothing older than half a chunk range before the newest sample. */
@@ -145,7 +171,7 @@ export class HeadCommitter {
     return Math.max(clock.now() - retentionMs, store.maxTimeMs - chunkRangeMs / 2, lowestTimeMs());
   }
 
-  #apply({ job, picked, pickedCount, tally }: Logged): AppendResult {
+  #apply({ job, picked, pickedCount, histograms, tally }: Logged): AppendResult {
     const { refs, times, values } = job.batch;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     const { store, metrics, wal, segmentMaxTimes } = this.#parts;
@@ -159,51 +185,22 @@ export class HeadCommitter {
       // Judged again: another batch of the same write may have been first. A replay of the log judges the same way.
       const outcome = store.append(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
       if (outcome === APPENDED) stored++;
-      else tally.add(outcome, i);
+      else tally.add(outcome, "float", i);
+    }
+    tally.result.appended += stored;
+    let storedHistograms = 0;
+    for (const sample of histograms) {
+      if (sample.timeMs > maxTimeMs) maxTimeMs = sample.timeMs;
+      const outcome = store.appendHistogram(sample.ref, sample);
+      if (outcome === APPENDED) storedHistograms++;
+      tally.add(outcome, sample.part, sample.index);
     }
     segmentMaxTimes.set(segment, maxTimeMs);
     const { result } = tally;
     metrics.appended.inc(stored);
+    metrics.appendedHistograms.inc(storedHistograms);
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.outOfBounds.inc(result.outOfBounds);
-    result.appended += stored;
     return result;
   }
 }
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** Counts what becomes of one batch. */
-class Tally {
-  readonly result: Writable<AppendResult>;
-  refusedCount = 0;
-  readonly #refused: Refusal[] | undefined;
-
-  constructor(listRefused: boolean) {
-    this.#refused = listRefused ? [] : undefined;
-    this.result = { ...NOTHING_APPENDED, refused: this.#refused ?? NOTHING_APPENDED.refused };
-  }
-
-  /** What became of a sample that the head did not append; a repeated one is as good as stored. */
-  add(outcome: AppendOutcome, index: number): void {
-    if (outcome === REPEATED) this.result.appended++;
-    else if (outcome === OUT_OF_ORDER) this.refuse("out-of-order", index);
-    else if (outcome === DUPLICATE) this.refuse("duplicate", index);
-    else if (outcome === UNKNOWN_REF) this.refuse("unknown-ref", index);
-  }
-
-  refuse(reason: RefusalReason, index: number): void {
-    this.refusedCount++;
-    this.result[COUNT_OF[reason]]++;
-    this.#refused?.push({ part: "float", index, reason });
-  }
-}
-
-const COUNT_OF = {
-  "out-of-order": "outOfOrder",
-  duplicate: "duplicate",
-  "too-old": "tooOld",
-  "out-of-bounds": "outOfBounds",
-  "unknown-ref": "unknownRef",
-  invalid: "invalid",
-} as const satisfies Record<RefusalReason, keyof AppendResult>;

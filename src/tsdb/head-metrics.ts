@@ -5,6 +5,7 @@ import type { HeadStore } from "./head-store.ts";
 /** The head's own metrics, under Prometheus's names. */
 export interface HeadMetrics {
   readonly appended: Counter;
+  readonly appendedHistograms: Counter;
   readonly outOfOrder: Counter;
   readonly outOfBounds: Counter;
   readonly seriesCreated: Counter;
@@ -44,6 +45,11 @@ export function registerHeadMetrics(
       "prometheus_tsdb_head_samples_appended_total",
       "Samples appended to the head.",
       float,
+    ),
+    appendedHistograms: registry.counter(
+      "prometheus_tsdb_head_samples_appended_total",
+      "Samples appended to the head.",
+      { type: "histogram" },
     ),
     outOfOrder: registry.counter(
       "prometheus_tsdb_out_of_order_samples_total",

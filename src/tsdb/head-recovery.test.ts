@@ -16,9 +16,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, mock, test } from "node:test";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
+import { renderQueryResult } from "../api/query/render.ts";
 import { createLogger, type Logger, silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { createMatcher } from "../model/matcher.ts";
+import { Engine } from "../promql/engine.ts";
+import { ENCODING_XOR } from "../storage/queryable.ts";
 import { readSegment } from "../wal/reader.ts";
 import { type HeadOptions, openHead, WAL_SYNC_INTERVAL_MS } from "./head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
@@ -227,12 +230,7 @@ test("the log is forced to the disk before an append resolves, or from time to t
 });
 
 interface Matrix {
-  readonly data: {
-    readonly result: readonly {
-      readonly metric: Record<string, string>;
-      readonly values?: readonly (readonly [number, string])[];
-    }[];
-  };
+  readonly data: { readonly result: readonly { readonly metric: Record<string, string> }[] };
 }
 
 const golden = "golden/wal/00000000";
@@ -245,27 +243,21 @@ test("a real Prometheus's log replays to its answers", { skip: skipWithout(golde
   const expected = JSON.parse(text) as Matrix;
   const block = join(sharedPath("golden")!, "block-01M7XGBQ4WVPNEYM4RR5MTCJ96");
   const segment = await readFile(join(block, "chunks", "000001"));
-  const found = new Map<string, [number, number][]>();
-  for (const series of await read(head, any)) {
-    found.set(series.labels.key(), samples(series));
-    // Prometheus cut its block from the same log: its chunks have the same borders and the same bytes.
-    for (const chunk of series.chunks) assert.ok(segment.includes(Buffer.from(chunk.data)));
-  }
-  let compared = 0;
-  for (const { metric, values } of expected.data.result) {
-    const rows = found.get(labels(metric).key());
-    // Series of native histograms have their samples in records of other kinds.
-    if (values === undefined || rows === undefined) continue;
-    const byTime = new Map(rows);
-    for (const [seconds, value] of values) {
-      assert.equal(byTime.get(Math.round(seconds * 1000)), goFloat(value));
-      compared++;
+  // Prometheus cut its block from the same log: its chunks, of floats and of histograms, have the same bytes. Only of the
+  // chunk that was open it forgets, by writing it anew, whether the counter was reset before it.
+  for (const { chunks } of await read(head, any))
+    for (const { encoding, data } of chunks) {
+      const isOpen = encoding !== ENCODING_XOR && data === chunks.at(-1)!.data;
+      assert.ok(segment.includes(Buffer.from(isOpen ? data.subarray(3) : data)));
     }
-  }
-  assert.ok(compared >= 600, `${compared} samples compared`);
+  const at = { query: '{__name__=~".+"}[1d]', timeMs: 1_700_010_000_000 };
+  const result = await new Engine().instant(head, at);
+  const body = Buffer.concat([...renderQueryResult(result, { limit: 0, stats: false })]);
+  const found = (JSON.parse(body.toString()) as Matrix).data.result;
+  const byName = ({ metric }: { metric: Record<string, string> }): string => labels(metric).key();
+  const order = (a: Matrix["data"]["result"]): unknown =>
+    a.toSorted((x, y) => (byName(x) < byName(y) ? -1 : 1));
+  assert.equal(found.length, 12);
+  assert.deepEqual(order(found), order(expected.data.result));
   await head.close();
 });
-
-function goFloat(text: string): number {
-  return Number(text.replace("Inf", "Infinity"));
-}

@@ -1,8 +1,12 @@
 import { AppError, assert } from "../base/errors.ts";
+import { STALE_NAN_HIGH, STALE_NAN_LOW } from "../base/float.ts";
 import { MemPostings } from "../index/mem-postings.ts";
+import type { HistogramAppender } from "../chunk/histogram-appender.ts";
 import { formatSeries, type Labels } from "../model/labels.ts";
+import { ENCODING_XOR } from "../storage/queryable.ts";
 import { ChunkLog } from "./chunk-log.ts";
 import { OpenChunks } from "./open-chunks.ts";
+import { encodingOf, type HistogramSample, OpenHistograms, plannedEnd } from "./open-histograms.ts";
 import {
   CHUNK_SPAN,
   CHUNK_START,
@@ -13,6 +17,7 @@ import {
   LAST_VALUE,
   LINE_WORDS,
   META,
+  OPEN_HISTOGRAM,
   PAGE_SERIES,
   REF_MAX,
   type SeriesPage,
@@ -31,12 +36,15 @@ export const REPEATED = 1;
 export const DUPLICATE = 2;
 export const OUT_OF_ORDER = 3;
 export const UNKNOWN_REF = 4;
+/** A staleness marker of a series whose last sample is a histogram: it is to be appended as a histogram. */
+export const STALE_HISTOGRAM = 5;
 export type AppendOutcome =
   | typeof APPENDED
   | typeof REPEATED
   | typeof DUPLICATE
   | typeof OUT_OF_ORDER
-  | typeof UNKNOWN_REF;
+  | typeof UNKNOWN_REF
+  | typeof STALE_HISTOGRAM;
 
 const PAGE_MASK = PAGE_SERIES - 1;
 
@@ -46,6 +54,7 @@ export class HeadStore {
   postings = new MemPostings();
   readonly series = new SeriesTable(this.postings);
   readonly open = new OpenChunks();
+  readonly histograms: OpenHistograms;
   readonly log = new ChunkLog();
   readonly #chunkSamples: number;
   readonly #chunkRangeMs: number;
@@ -69,6 +78,7 @@ export class HeadStore {
     );
     this.#chunkSamples = options.chunkSamples;
     this.#chunkRangeMs = options.chunkRangeMs;
+    this.histograms = new OpenHistograms((timeMs) => rangeEnd(timeMs, options.chunkRangeMs));
   }
 
   /** Infinity when there are no samples. */
@@ -139,7 +149,60 @@ export class HeadStore {
     if (page === undefined) return UNKNOWN_REF;
     const base = (ref & PAGE_MASK) * LINE_WORDS;
     if (page.words[base + CHUNK_WORDS]! < 0) return UNKNOWN_REF;
+    if (
+      low === STALE_NAN_LOW &&
+      high === STALE_NAN_HIGH &&
+      page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM
+    )
+      return STALE_HISTOGRAM;
     return judge(page, base, t, low, high);
+  }
+
+  /** What `appendHistogram` would say, without appending. */
+  checkHistogram(ref: number, sample: HistogramSample): AppendOutcome {
+    const page = this.series.pageOf(ref);
+    const base = (ref & PAGE_MASK) * LINE_WORDS;
+    if (page === undefined || page.words[base + CHUNK_WORDS]! < 0) return UNKNOWN_REF;
+    const last = page.floats[(base >> 1) + (LAST_TIME >> 1)]!;
+    if (sample.timeMs > last) return APPENDED;
+    if (sample.timeMs < last) return OUT_OF_ORDER;
+    const isSame =
+      page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM && this.histograms.isNewest(ref, sample);
+    return isSame ? REPEATED : DUPLICATE;
+  }
+
+  /** Appends one histogram, which is valid. */
+  appendHistogram(ref: number, sample: HistogramSample): AppendOutcome {
+    const outcome = this.checkHistogram(ref, sample);
+    if (outcome !== APPENDED) return outcome;
+    const page = this.series.pageOf(ref)!;
+    const { words, floats } = page;
+    const base = (ref & PAGE_MASK) * LINE_WORDS;
+    const t = sample.timeMs;
+    this.#openSampleCount++;
+    if (t > this.#maxTimeMs) this.#maxTimeMs = t;
+    if (t < this.#minTimeMs) this.#minTimeMs = t;
+    if (words[base + FIRST_BLOCK] !== OPEN_HISTOGRAM) {
+      if (words[base + FIRST_BLOCK] !== 0)
+        this.#finishChunk(page, base, ref, words[base + META]! >>> 17);
+      words[base + FIRST_BLOCK] = OPEN_HISTOGRAM;
+      this.#openCount++;
+    }
+    const finished = this.histograms.append(ref, sample);
+    if (finished !== undefined) {
+      this.#logHistograms(page, base, finished);
+      this.#openSampleCount -= finished.sampleCount;
+    }
+    floats[(base >> 1) + CHUNK_START] = this.histograms.get(ref).minTimeMs;
+    floats[(base >> 1) + (LAST_TIME >> 1)] = t;
+    return APPENDED;
+  }
+
+  /** How many samples the open chunk of a series has. */
+  #openSamplesOf(page: SeriesPage, base: number, ref: number): number {
+    return page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM
+      ? this.histograms.get(ref).sampleCount
+      : page.words[base + META]! >>> 17;
   }
 
   /** Appends one sample; `low` and `high` are the halves of the value's bits. */
@@ -163,17 +226,16 @@ export class HeadStore {
     // A quarter of the way, spread the chunks evenly up to the next range boundary.
     if (count === this.#chunkSamples >> 2)
       words[base + CHUNK_SPAN] =
-        chunkEnd(
-          start,
-          floats[(base >> 1) + (LAST_TIME >> 1)]!,
-          start + words[base + CHUNK_SPAN]!,
-        ) - start;
+        plannedEnd(start, floats[(base >> 1) + (LAST_TIME >> 1)]!, {
+          rangeEndMs: start + words[base + CHUNK_SPAN]!,
+          growth: 4,
+        }) - start;
     if (
       t >= start + words[base + CHUNK_SPAN]! ||
       count >= this.#chunkSamples * 2 ||
       this.open.encodedSize(page, base) > CHUNK_MAX_BYTES
     ) {
-      this.#finishChunk(page, base, count);
+      this.#finishChunk(page, base, ref, count);
       this.#startChunk(page, base, t, low, high);
       return APPENDED;
     }
@@ -192,8 +254,8 @@ export class HeadStore {
       if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= minTimeMs || keep(ref)) return;
       if (page.words[base + FIRST_BLOCK] !== 0) {
         this.#openCount--;
-        this.#openSampleCount -= page.words[base + META]! >>> 17;
-        this.open.release(page, base);
+        this.#openSampleCount -= this.#openSamplesOf(page, base, ref);
+        this.#release(page, base, ref);
       }
       gone.push(ref);
     });
@@ -217,22 +279,49 @@ export class HeadStore {
     this.#openCount++;
   }
 
-  #finishChunk(page: SeriesPage, base: number, count: number): void {
+  /** Moves the open chunk of a series, which has `count` samples if they are floats, to the log. */
+  #finishChunk(page: SeriesPage, base: number, ref: number, count: number): void {
     const { floats } = page;
     const half = base >> 1;
-    floats[half + LAST_CHUNK] = this.log.add(
-      {
-        previous: floats[half + LAST_CHUNK]!,
-        minTimeMs: floats[half + CHUNK_START]!,
-        maxTimeMs: floats[half + (LAST_TIME >> 1)]!,
-        sampleCount: count,
-      },
-      this.open.encodedSize(page, base),
-      (bytes, offset) => this.open.copyTo(page, base, bytes, offset),
-    );
-    this.open.release(page, base);
+    let finishedCount = count;
+    if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) {
+      const appender = this.histograms.get(ref);
+      finishedCount = appender.sampleCount;
+      this.#logHistograms(page, base, appender);
+    } else
+      floats[half + LAST_CHUNK] = this.log.add(
+        {
+          encoding: ENCODING_XOR,
+          previous: floats[half + LAST_CHUNK]!,
+          minTimeMs: floats[half + CHUNK_START]!,
+          maxTimeMs: floats[half + (LAST_TIME >> 1)]!,
+          sampleCount: count,
+        },
+        this.open.encodedSize(page, base),
+        (bytes, offset) => this.open.copyTo(page, base, bytes, offset),
+      );
+    this.#release(page, base, ref);
     this.#openCount--;
-    this.#openSampleCount -= count;
+    this.#openSampleCount -= finishedCount;
+  }
+
+  #logHistograms(page: SeriesPage, base: number, appender: HistogramAppender): void {
+    const at = (base >> 1) + LAST_CHUNK;
+    const { kind, minTimeMs, maxTimeMs, sampleCount } = appender;
+    const previous = page.floats[at]!;
+    const bytes = appender.toBytes();
+    page.floats[at] = this.log.add(
+      { encoding: encodingOf(kind), previous, minTimeMs, maxTimeMs, sampleCount },
+      bytes.length,
+      (out, offset) => out.set(bytes, offset),
+    );
+  }
+
+  #release(page: SeriesPage, base: number, ref: number): void {
+    if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) {
+      this.histograms.delete(ref);
+      page.words[base + FIRST_BLOCK] = 0;
+    } else this.open.release(page, base);
   }
 
   #reservePairs(count: number): void {
@@ -264,6 +353,7 @@ function judge(
   const last = page.floats[(base >> 1) + (LAST_TIME >> 1)]!;
   if (t > last) return APPENDED;
   if (t < last) return OUT_OF_ORDER;
+  if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) return DUPLICATE;
   return page.words[base + LAST_VALUE] === low && page.words[base + LAST_VALUE + 1] === high
     ? REPEATED
     : DUPLICATE;
@@ -272,11 +362,4 @@ function judge(
 /** The end of the range that holds `t`; rounds towards zero as Go does. */
 function rangeEnd(t: number, rangeMs: number): number {
   return Math.trunc(t / rangeMs) * rangeMs + rangeMs;
-}
-
-/** Where a chunk from `start`, a quarter full at `current`, should end so that chunks of one size reach `rangeEndMs`. */
-function chunkEnd(start: number, current: number, rangeEndMs: number): number {
-  const chunks = (rangeEndMs - start) / ((current - start + 1) * 4);
-  if (chunks <= 1) return rangeEndMs;
-  return Math.trunc(start + (rangeEndMs - start) / Math.floor(chunks));
 }

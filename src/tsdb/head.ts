@@ -200,10 +200,6 @@ export class Head implements Queryable, Appendable {
         reject(new AppError("bad-data", text));
         return;
       }
-      if (batch.histograms ?? batch.exemplars ?? batch.metadata) {
-        reject(new AppError("bad-data", "cannot append samples: the head takes floats only"));
-        return;
-      }
       this.#queue.push({ batch, resolve, reject });
       // All appends of this turn of the event loop, and those that come while a write is under way, share one write.
       this.#draining ??= new Promise((done) => {

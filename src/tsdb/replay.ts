@@ -3,6 +3,11 @@ import { join } from "node:path";
 import type { Logger } from "../base/logger.ts";
 import { Labels } from "../model/labels.ts";
 import { rewriteDamagedSegment, truncateFile } from "../wal/checkpoint.ts";
+import {
+  decodeHistogramRecord,
+  isHistogramRecord,
+  type LoggedHistogram,
+} from "../wal/histogram-record.ts";
 import { readSegment, type SegmentReport } from "../wal/reader.ts";
 import {
   decodeSamples,
@@ -13,7 +18,7 @@ import {
   SampleColumns,
 } from "../wal/record.ts";
 import { listCheckpoints, listSegments, type SegmentFile } from "../wal/segment.ts";
-import { APPENDED, type HeadStore, REPEATED, UNKNOWN_REF } from "./head-store.ts";
+import { APPENDED, type AppendOutcome, type HeadStore, UNKNOWN_REF } from "./head-store.ts";
 import { REF_MAX } from "./series-table.ts";
 
 export interface ReplayProgress {
@@ -153,6 +158,8 @@ class Replay {
     const type = record.bytes[record.start];
     if (type === RECORD_SERIES) decodeSeries(record, (ref, flat) => this.#series(ref, flat));
     else if (type === RECORD_SAMPLES) this.#samples(record);
+    else if (isHistogramRecord(type!))
+      decodeHistogramRecord(record, (sample) => this.#histogram(sample));
   }
 
   #series(ref: number, flat: string[]): void {
@@ -181,12 +188,25 @@ class Replay {
       if (aliases.size > 0) ref = aliases.get(ref) ?? ref;
       const outcome =
         ref > REF_MAX ? UNKNOWN_REF : this.#store.append(ref, t, words[2 * i]!, words[2 * i + 1]!);
-      if (outcome === APPENDED) this.sampleCount++;
-      else if (outcome === UNKNOWN_REF) {
-        this.unknownCount++;
-        // A collected series may have left samples behind: its ref must not come to mean another one.
-        if (ref < REF_MAX) this.#store.series.skipRefs(ref);
-      } else if (outcome !== REPEATED) continue;
+      this.#count(outcome, ref);
+    }
+  }
+
+  #histogram(sample: LoggedHistogram): void {
+    const { timeMs } = sample;
+    if (timeMs > this.maxTimeMs) this.maxTimeMs = timeMs;
+    if (timeMs < this.#minTimeMs) return;
+    const ref = this.result.aliases.get(sample.ref) ?? sample.ref;
+    const outcome = ref > REF_MAX ? UNKNOWN_REF : this.#store.appendHistogram(ref, sample);
+    this.#count(outcome, ref);
+  }
+
+  #count(outcome: AppendOutcome, ref: number): void {
+    if (outcome === APPENDED) this.sampleCount++;
+    else if (outcome === UNKNOWN_REF) {
+      this.unknownCount++;
+      // A collected series may have left samples behind: its ref must not come to mean another one.
+      if (ref < REF_MAX) this.#store.series.skipRefs(ref);
     }
   }
 }

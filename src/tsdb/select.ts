@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
+import { withoutDeleted } from "../block/recode.ts";
 import { decodeXor, encodeXor, XOR_MAX_SAMPLES } from "../chunk/xor.ts";
 import type { MemPostings } from "../index/mem-postings.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
@@ -25,6 +26,7 @@ import {
   LAST_TIME,
   LAST_VALUE,
   LINE_WORDS,
+  OPEN_HISTOGRAM,
   PAGE_SERIES,
   type SeriesPage,
 } from "./series-table.ts";
@@ -246,7 +248,7 @@ export class HeadReader {
    * the series is gone.
    */
   #chunks(ref: number, newestMs: number, request: SelectRequest): Chunk[] | undefined {
-    const { series, log, open } = this.#store;
+    const { series, log, open, histograms } = this.#store;
     const page = series.pageOf(ref);
     const base = (ref & PAGE_MASK) * LINE_WORDS;
     if (page === undefined || page.words[base + CHUNK_WORDS]! < 0) return undefined;
@@ -259,20 +261,19 @@ export class HeadReader {
     // Fast path: the newest sample is in the series' own line, and all that an instant selector looks at.
     if (
       request.hints?.newestOnly === true &&
-      page.words[base + FIRST_BLOCK] !== 0 &&
+      (page.words[base + FIRST_BLOCK]! & ~OPEN_HISTOGRAM) !== 0 &&
       lastTimeMs <= maxTimeMs &&
       lastTimeMs >= minTimeMs
     )
       return request.skipChunks === true ? [] : [this.#newest(page, base, lastTimeMs)];
     if (page.words[base + FIRST_BLOCK] !== 0 && startMs <= maxTimeMs && lastTimeMs >= minTimeMs) {
-      const data = this.#allocate(request.skipChunks === true ? 0 : open.encodedSize(page, base));
-      if (request.skipChunks !== true) open.copyTo(page, base, data, 0);
-      chunks.push({
-        encoding: ENCODING_XOR,
-        minTimeMs: startMs,
-        maxTimeMs: lastTimeMs,
-        data,
-      });
+      if (request.skipChunks === true) return [];
+      if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) chunks.push(histograms.toChunk(ref));
+      else {
+        const data = this.#allocate(open.encodedSize(page, base));
+        open.copyTo(page, base, data, 0);
+        chunks.push({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
+      }
     }
     let stored = log.get(page.floats[half + LAST_CHUNK]!);
     while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {
@@ -285,9 +286,9 @@ export class HeadReader {
     const last = chunks.at(-1)!;
     if (last.maxTimeMs <= newestMs) return chunks;
     // The series got samples after the query started: the last chunk is cut back to what it was then.
-    const cut = this.#cutAfter(last, newestMs);
     chunks.pop();
-    if (cut !== undefined && cut.maxTimeMs >= minTimeMs) chunks.push(cut);
+    for (const cut of this.#cutAfter(last, newestMs))
+      if (cut.maxTimeMs >= minTimeMs) chunks.push(cut);
     return chunks.length === 0 ? undefined : chunks;
   }
 
@@ -316,7 +317,9 @@ export class HeadReader {
     return this.#copies.subarray(start, start + size);
   }
 
-  #cutAfter(chunk: Chunk, newestMs: number): Chunk | undefined {
+  #cutAfter(chunk: Chunk, newestMs: number): readonly Chunk[] {
+    if (chunk.encoding !== ENCODING_XOR)
+      return withoutDeleted(chunk, [{ minTime: newestMs + 1, maxTime: Infinity }]);
     let scratch = this.#scratch;
     const needed = ((chunk.data[0] ?? 0) << 8) | (chunk.data[1] ?? 0);
     if (needed > scratch.times.length)
@@ -327,13 +330,10 @@ export class HeadReader {
       };
     let end = decodeXor(chunk.data, scratch);
     while (end > 0 && scratch.times[end - 1]! > newestMs) end--;
-    if (end === 0) return undefined;
-    return {
-      encoding: ENCODING_XOR,
-      minTimeMs: chunk.minTimeMs,
-      maxTimeMs: scratch.times[end - 1]!,
-      data: encodeXor(scratch.times, scratch.values, { start: 0, end }),
-    };
+    if (end === 0) return [];
+    const data = encodeXor(scratch.times, scratch.values, { start: 0, end });
+    const { minTimeMs } = chunk;
+    return [{ encoding: ENCODING_XOR, minTimeMs, maxTimeMs: scratch.times[end - 1]!, data }];
   }
 }
 

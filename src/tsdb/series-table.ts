@@ -13,6 +13,7 @@ import type { MemPostings } from "../index/mem-postings.ts";
  *        └──────┴──────┴──────┴────────┴─────┴───────┴───────┴───────┴────────┴────────┴──────┴──────┘
  *   meta: pending bit count (5) | leading (6) | trailing (6) | sample count of the open chunk (15)
  *   chunk words: 32-bit words of the open chunk already written, or -1 when the ref is not in use.
+ *   first block: 0 without an open chunk, 1 while it is one of histograms; then meta and chunk span are 0.
  * ```
  *
  * Refs are never used twice. Series that were created together die together, mostly, so pages empty and are dropped.
@@ -25,6 +26,8 @@ export const PENDING = 5;
 export const META = 6;
 export const WRITE_AT = 7;
 export const FIRST_BLOCK = 8;
+/** In `FIRST_BLOCK`: the open chunk is one of histograms, which are kept elsewhere. Blocks start at multiples of 16. */
+export const OPEN_HISTOGRAM = 1;
 export const CHUNK_SPAN = 9;
 export const CHUNK_START = 5;
 export const LAST_CHUNK = 6;

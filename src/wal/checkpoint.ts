@@ -1,5 +1,11 @@
 import { copyFile, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  decodeHistogramRecord,
+  encodeHistogramRecords,
+  isHistogramRecord,
+  type LoggedHistogram,
+} from "./histogram-record.ts";
 import { readSegment, type SegmentReport } from "./reader.ts";
 import {
   decodeSamples,
@@ -24,7 +30,7 @@ export interface CheckpointFilter {
 /**
  * Condenses the last checkpoint and all segments up to `lastIndex` into `checkpoint.<lastIndex>`, then deletes them.
  * A crash at any point leaves the log complete: the checkpoint is built aside and renamed when it is on disk.
- * Records other than series and samples are kept as they are. Format: docs/format/wal.md.
+ * Records of other kinds are kept as they are. Format: docs/format/wal.md.
  */
 export async function writeCheckpoint(
   folder: string,
@@ -77,6 +83,7 @@ class Copier {
     const type = record.bytes[record.start];
     if (type === RECORD_SERIES) this.#series(record);
     else if (type === RECORD_SAMPLES) this.#samples(record);
+    else if (isHistogramRecord(type!)) this.#histograms(record);
     else {
       this.group.buffer.putBytes(record.bytes, record.start, record.end);
       this.group.end();
@@ -95,6 +102,15 @@ class Copier {
       buffer.putBytes(record.bytes, range.start + 8, range.end);
     });
     if (kept > 0) this.group.end();
+  }
+
+  #histograms(record: RecordBytes): void {
+    const kept: LoggedHistogram[] = [];
+    decodeHistogramRecord(record, (sample) => {
+      const ref = this.#filter.mapRef(sample.ref);
+      if (ref >= 0 && sample.timeMs >= this.#filter.minTimeMs) kept.push({ ...sample, ref });
+    });
+    encodeHistogramRecords(this.group, kept);
   }
 
   #samples(record: RecordBytes): void {

@@ -11,6 +11,8 @@ export interface WrittenSeries {
 export interface WrittenSample {
   readonly timeMs: number;
   readonly value: number | FloatHistogram;
+  /** Of a histogram: its counts are whole numbers and sent as such. */
+  readonly isInteger?: boolean;
 }
 
 /** Throws what the server says when it does not take all of `series`. */
@@ -32,9 +34,10 @@ export async function remoteWrite(url: string, series: readonly WrittenSeries[])
 function encodeSeries({ labels, samples }: WrittenSeries): Message {
   const message = new Message();
   for (const [name, value] of labels) message.nested(1, new Message().text(1, name).text(2, value));
-  for (const { timeMs, value } of samples)
+  for (const { timeMs, value, isInteger } of samples)
     if (typeof value === "number")
       message.nested(2, new Message().double(1, value).varint(2, BigInt(timeMs)));
+    else if (isInteger === true) message.nested(4, encodeIntegerHistogram(value, timeMs));
     else message.nested(4, encodeHistogram(value, timeMs));
   return message;
 }
@@ -56,6 +59,27 @@ function encodeHistogram(h: FloatHistogram, timeMs: number): Message {
     .varint(14, BigInt(HINTS.indexOf(h.counterResetHint)))
     .varint(15, BigInt(timeMs))
     .doubles(16, h.customValues);
+}
+
+function encodeIntegerHistogram(h: FloatHistogram, timeMs: number): Message {
+  const message = new Message()
+    .varint(1, BigInt(h.count))
+    .double(3, h.sum)
+    .varint(4, zigzag(h.schema))
+    .double(5, h.zeroThreshold)
+    .varint(6, BigInt(h.zeroCount));
+  encodeSpans(message, 8, h.negativeSpans);
+  encodeDeltas(message, 9, h.negativeBuckets);
+  encodeSpans(message, 11, h.positiveSpans);
+  encodeDeltas(message, 12, h.positiveBuckets);
+  return message
+    .varint(14, BigInt(HINTS.indexOf(h.counterResetHint)))
+    .varint(15, BigInt(timeMs))
+    .doubles(16, h.customValues);
+}
+
+function encodeDeltas(message: Message, field: number, buckets: Float64Array): void {
+  buckets.forEach((count, k) => message.varint(field, zigzag(count - (buckets[k - 1] ?? 0))));
 }
 
 function encodeSpans(message: Message, field: number, spans: Int32Array): void {
