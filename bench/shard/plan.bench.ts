@@ -16,6 +16,7 @@ const ROUNDS = 7;
 
 const random = seededRandom(1);
 const fleet = new FakeFleet(logNormalTargets(TARGETS, random), SHARDS);
+fleet.hashCount = TARGETS + (ROUNDS * CHANGES) / 2;
 const total = [...fleet.targets.values()].reduce((sum, { load }) => sum + load.series + 5, 0);
 const limit = Math.ceil((total / SHARDS) * 1.4);
 const options: PlanOptions = {

@@ -6,7 +6,7 @@ import { lookUntilComplete } from "../shard/dry-run.ts";
 import type { GroupView } from "../shard/coordinator.ts";
 import type { ShardFleet } from "../shard/driver.ts";
 import type { Leadership } from "../shard/leadership.ts";
-import { printPlan } from "../shard/plan-text.ts";
+import { printPlan, shownPlan } from "../shard/plan-text.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { type CoordinatorRoleOptions, createCoordinatorRole } from "./coordinator-role.ts";
 import type { DRY_RUN_FLAGS, LOG_FLAGS } from "./flag-tables.ts";
@@ -66,7 +66,7 @@ export async function dryRun(options: {
 
 function printGroups(groups: readonly GroupView[], format: DryRunFlags["dryRun"]): string {
   if (format === "json") {
-    const plans = groups.map(({ name, plan }) => ({ replica: name, ...plan }));
+    const plans = groups.map(({ name, plan }) => ({ replica: name, ...(plan && shownPlan(plan)) }));
     return `${JSON.stringify({ plans }, undefined, 2)}\n`;
   }
   return groups

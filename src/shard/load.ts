@@ -74,13 +74,22 @@ export function isOversized(cost: Load, limits: Limits): boolean {
 
 /** `isOversized(costOf(load), limits)`, for every target of every plan. */
 export function isTooBig(load: Load, limits: Limits): boolean {
-  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
-  // Fast path: far below every limit, where roundings cannot matter.
-  const isSmall =
-    (maxHeadSeries === 0 || headCostOf(load) <= maxHeadSeries) &&
-    load.rawSeries < maxProcessSeries &&
-    (maxSamplesPerSecond === 0 || load.samplesPerSecond < maxSamplesPerSecond - 1);
+  // Fast path: no cost has to be worked out.
+  const { rawSeries, samplesPerSecond } = load;
+  const isSmall = isBelow({ series: headCostOf(load), rawSeries, samplesPerSecond }, limits);
   return !isSmall && isOversized(costOf(load), limits);
+}
+
+/** Whether a load is so far below every limit that roundings cannot matter; `series` is what it costs of the head. */
+export function isBelow(
+  { series, rawSeries, samplesPerSecond }: Pick<Load, "series" | "rawSeries" | "samplesPerSecond">,
+  { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond }: Limits,
+): boolean {
+  return (
+    (maxHeadSeries === 0 || series <= maxHeadSeries) &&
+    rawSeries < maxProcessSeries &&
+    (maxSamplesPerSecond === 0 || samplesPerSecond < maxSamplesPerSecond - 1)
+  );
 }
 
 /** The fullest dimension: 0 is empty, 1 is at the limit. */

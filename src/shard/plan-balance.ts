@@ -9,8 +9,9 @@ import {
   utilisation,
   utilisationWith,
 } from "./load.ts";
-import type { PlanState, WorkingAssignment, WorkingShard } from "./plan-state.ts";
+import type { PlanState } from "./plan-state.ts";
 import { ShardOrder } from "./shard-order.ts";
+import type { WorkingAssignment, WorkingShard } from "./working-shard.ts";
 
 /**
  * Evens the shards out, a few moves at a time, and uses shards that are new. It begins when a shard is further than

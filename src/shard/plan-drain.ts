@@ -1,14 +1,10 @@
 import { addCost, costOf, fits, isOversized, scaleLimits, utilisation } from "./load.ts";
+import { byHash } from "./listed-assignments.ts";
 import { findPlace } from "./plan-place.ts";
-import {
-  byHash,
-  type PlanState,
-  type Wanted,
-  type WorkingAssignment,
-  type WorkingShard,
-} from "./plan-state.ts";
+import type { PlanState, Wanted } from "./plan-state.ts";
 import { count } from "./plan-text.ts";
 import { ShardOrder } from "./shard-order.ts";
+import type { WorkingAssignment, WorkingShard } from "./working-shard.ts";
 
 /** Moves targets off the shards that the operator drains; returns those that find no room elsewhere. */
 export function drainByHand(state: PlanState): Wanted[] {

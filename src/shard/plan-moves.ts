@@ -1,4 +1,5 @@
-import { ownersOf, type PlanState, type WorkingAssignment } from "./plan-state.ts";
+import type { PlanState } from "./plan-state.ts";
+import type { WorkingAssignment } from "./working-shard.ts";
 
 /**
  * What becomes of moves that were begun: each target gets one stable owner, and lets former owners go once that one is
@@ -6,8 +7,9 @@ import { ownersOf, type PlanState, type WorkingAssignment } from "./plan-state.t
  */
 export function settleMoves(state: PlanState): void {
   for (const assignment of state.leaving)
-    if (!assignment.isGone && assignment.slot.others.length === 0) keepOnlyOwner(state, assignment);
-  for (const slot of Array.from(state.contested)) settleMove(state, ownersOf(slot));
+    if (!assignment.isGone && !state.contested.has(assignment.slot))
+      keepOnlyOwner(state, assignment);
+  for (const slot of Array.from(state.contested)) settleMove(state, state.ownersOf(slot));
 }
 
 function keepOnlyOwner(state: PlanState, assignment: WorkingAssignment): void {

@@ -1,13 +1,23 @@
-import { costOf, fits, isOversized, type Load, scaleLimits, utilisation } from "./load.ts";
-import { byHash, type PlanState, type Slot, type Wanted, type WorkingShard } from "./plan-state.ts";
+import {
+  costOf,
+  fits,
+  headCostOf,
+  isOversized,
+  isTooBig,
+  type Load,
+  scaleLimits,
+  utilisation,
+} from "./load.ts";
+import { byHash } from "./listed-assignments.ts";
+import type { PlanState, Wanted } from "./plan-state.ts";
 import { sizeText } from "./plan-text.ts";
 import type { ObservedTarget } from "./plan-types.ts";
+import type { WorkingShard } from "./working-shard.ts";
 
 interface Unowned {
-  readonly slot: Slot;
+  readonly slot: number;
   readonly target: ObservedTarget;
   readonly load: Load;
-  readonly cost: Load;
   /** The share of a shard that it takes up. */
   readonly weight: number;
 }
@@ -15,26 +25,24 @@ interface Unowned {
 /** Gives targets that nobody scrapes to shards with room, the largest first; returns those without room. */
 export function placeUnowned(state: PlanState): Wanted[] {
   const wanted: Wanted[] = [];
-  for (const unowned of unownedTargets(state)) {
-    const { target, load, cost, slot } = unowned;
+  const reasonFor = placementReasons(state);
+  for (const { target, load, slot } of unownedTargets(state)) {
     const { hash, job, url } = target;
     const home = state.homeOf(hash);
-    const place = home ?? findPlace(state, cost);
+    const place = home ?? findPlace(state, costOf(load));
     if (place === undefined) {
       wanted.push({ hash, job, url, load, slot, isOwned: false });
       continue;
     }
-    const from = slot.formerOwner;
+    const from = state.formerOwnerOf(slot);
+    const isEstimated = target.load === undefined;
+    const reason = reasonFor(load, { from, isEstimated, isHome: home !== undefined });
     state.assign({ hash, job, url, load, slot }, place);
-    state.decide({
-      kind: from === undefined ? "assign" : "rehome",
-      hash,
-      job,
-      url,
-      ...(from === undefined ? {} : { from }),
-      to: place.id,
-      reason: placementReason(state, { ...unowned, from, isHome: home !== undefined }),
-    });
+    state.decide(
+      from === undefined
+        ? { kind: "assign", hash, job, url, to: place.id, reason }
+        : { kind: "rehome", hash, job, url, from, to: place.id, reason },
+    );
   }
   return wanted;
 }
@@ -42,32 +50,58 @@ export function placeUnowned(state: PlanState): Wanted[] {
 function unownedTargets(state: PlanState): Unowned[] {
   const { limits } = state.options;
   const unowned: Unowned[] = [];
-  for (const slot of state.slots()) {
-    const { target } = slot;
-    if (target === undefined || slot.owner !== undefined) continue;
-    if (target.explored === "pending" && slot.formerOwner === undefined) continue;
+  for (const slot of state.unownedSlots()) {
+    const target = state.targetOf(slot)!;
+    if (target.explored === "pending" && state.formerOwnerOf(slot) === undefined) continue;
     const load = state.loadOf(target);
-    const cost = costOf(load);
-    unowned.push({ slot, target, load, cost, weight: utilisation(cost, limits) });
+    unowned.push({ slot, target, load, weight: utilisation(costOf(load), limits) });
   }
   return unowned.sort(
-    (a, b) => b.weight - a.weight || b.cost.series - a.cost.series || byHash(a.target, b.target),
+    (a, b) =>
+      b.weight - a.weight || headCostOf(b.load) - headCostOf(a.load) || byHash(a.target, b.target),
   );
 }
 
-function placementReason(
-  state: PlanState,
-  placed: Unowned & { from: string | undefined; isHome: boolean },
-): string {
+interface Placement {
+  readonly from: string | undefined;
+  readonly isEstimated: boolean;
+  readonly isHome: boolean;
+}
+
+/** Why a target of some load goes where it goes. Those of one size come one after the other, and get one text. */
+function placementReasons(state: PlanState): (load: Load, how: Placement) => string {
+  let last: { load: Load; how: Placement; reason: string } | undefined;
+  return (load, how) => {
+    const isSame =
+      last !== undefined &&
+      isSameSize(last.load, load) &&
+      last.how.from === how.from &&
+      last.how.isEstimated === how.isEstimated &&
+      last.how.isHome === how.isHome;
+    if (!isSame) last = { load, how, reason: placementReason(state, load, how) };
+    return last!.reason;
+  };
+}
+
+function isSameSize(a: Load, b: Load): boolean {
+  return (
+    a.series === b.series &&
+    a.rawSeries === b.rawSeries &&
+    a.samplesPerSecond === b.samplesPerSecond &&
+    a.newSeriesPerHour === b.newSeriesPerHour
+  );
+}
+
+function placementReason(state: PlanState, load: Load, how: Placement): string {
   const { limits } = state.options;
-  const size = sizeText(placed.load, limits);
-  if (placed.isHome) return `${size}, where the leading group has it`;
-  if (isOversized(placed.cost, limits))
+  const size = sizeText(load, limits);
+  if (how.isHome) return `${size}, where the leading group has it`;
+  if (isTooBig(load, limits))
     return `${size} are more than a shard's limit: alone on an empty shard`;
-  if (placed.from !== undefined) return `${placed.from} does not answer; ${size}`;
-  const how = placed.target.load === undefined ? " (its job's median: it does not answer)" : "";
+  if (how.from !== undefined) return `${how.from} does not answer; ${size}`;
+  const note = how.isEstimated ? " (its job's median: it does not answer)" : "";
   const rule = state.packs ? "the first shard with room" : "the shard with the most room";
-  return `${size}${how}, ${rule}`;
+  return `${size}${note}, ${rule}`;
 }
 
 /**

@@ -1,8 +1,10 @@
 import { formatDuration } from "../base/units.ts";
 import { add, costOf, fits, isOversized, type Limits, type Load, NO_LOAD } from "./load.ts";
 import { shardsToFollow } from "./plan-follow.ts";
-import { byHash, type PlanState, type Wanted, type WorkingShard } from "./plan-state.ts";
+import { byHash } from "./listed-assignments.ts";
+import type { PlanState, Wanted } from "./plan-state.ts";
 import { count } from "./plan-text.ts";
+import type { WorkingShard } from "./working-shard.ts";
 
 /**
  * How many shards there are to be. Up: exactly as many as the targets without room fill, each new shard taking at least

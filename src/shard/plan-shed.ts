@@ -9,14 +9,10 @@ import {
   NO_LOAD,
   utilisation,
 } from "./load.ts";
+import { byHash } from "./listed-assignments.ts";
 import { findPlace } from "./plan-place.ts";
-import {
-  byHash,
-  type PlanState,
-  type Wanted,
-  type WorkingAssignment,
-  type WorkingShard,
-} from "./plan-state.ts";
+import type { PlanState, Wanted } from "./plan-state.ts";
+import type { WorkingAssignment, WorkingShard } from "./working-shard.ts";
 
 /** How far a shard whose head is at `headAt` × its limit is to be emptied: Kvass's bands. The fullest band first. */
 const SHED_BANDS: readonly { readonly headAt: number; readonly shrinkTo: number }[] = [

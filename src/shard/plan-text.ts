@@ -32,6 +32,17 @@ export function printPlan(plan: Plan): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** A plan as JSON shows it: a list may hold what a shard reported, of which only this much is planned. */
+export function shownPlan(plan: Plan): Plan {
+  const shards = plan.shards.map(({ id, assignments }) => ({
+    id,
+    assignments: assignments.map(({ hash, state, assignedAtMs, load }) => {
+      return { hash, state, assignedAtMs, load };
+    }),
+  }));
+  return { ...plan, shards };
+}
+
 /** `assign http://a/metrics (job m) to shard-0: reason`. */
 export function printDecision(decision: Decision): string {
   const { kind, url, job, from, to, reason } = decision;

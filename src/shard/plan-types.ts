@@ -21,6 +21,8 @@ export type AssignmentState = "normal" | "in_transfer";
 /** One target as discovery knows it. */
 export interface ObservedTarget {
   readonly hash: string;
+  /** Stands for the hash in `Observed.hashCount`'s sense. */
+  readonly number?: number;
   readonly job: string;
   /** For people: what decisions call the target. */
   readonly url: string;
@@ -33,6 +35,8 @@ export interface ObservedTarget {
 /** One target as a shard reports it. */
 export interface ObservedAssignment {
   readonly hash: string;
+  /** Stands for the hash in `Observed.hashCount`'s sense. */
+  readonly number?: number;
   readonly job: string;
   readonly url: string;
   readonly state: AssignmentState;
@@ -77,6 +81,11 @@ export interface Observed {
   readonly heldJobs: ReadonlySet<string>;
   /** All shards, by ordinal. */
   readonly shards: readonly ObservedShard[];
+  /**
+   * When set, every target and assignment has a `number` below it, the same for equal hashes and for no others. It says
+   * nothing more than the hashes do, but finds a target without a look-up by text: 100,000 of those take 100 ms.
+   */
+  readonly hashCount?: number | undefined;
   /** How many shards the driver was last asked for: the base of every scale decision. */
   readonly desiredShards: number;
   /** When more or fewer shards were last asked for, ms; undefined when that is not known. */

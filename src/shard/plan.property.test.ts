@@ -129,6 +129,10 @@ function stableOwners(made: Plan): Map<string, string[]> {
   return owners;
 }
 
+function textWithoutNumbers(made: Plan): string {
+  return JSON.stringify(made, (key, value: unknown) => (key === "number" ? undefined : value));
+}
+
 function assertWithinLimits(observed: Observed, made: Plan, limits: Limits): void {
   for (const { id, assignments } of made.shards) {
     const shard = observed.shards.find((each) => each.id === id)!;
@@ -151,6 +155,22 @@ function assertNothingForDrained(observed: Observed, made: Plan): void {
     for (const { hash } of assignments)
       assert.ok(had.has(hash), `${id} is drained and got ${hash}`);
   }
+}
+
+/** The same state, with a number for each hash. */
+function numbered(observed: Observed): Observed {
+  const numbers = new Map<string, number>();
+  const withNumber = <T extends { readonly hash: string }>(one: T): T & { number: number } => {
+    const number = numbers.get(one.hash) ?? numbers.size;
+    numbers.set(one.hash, number);
+    return { ...one, number };
+  };
+  const targets = observed.targets.map(withNumber);
+  const shards = observed.shards.map((shard) => ({
+    ...shard,
+    assignments: shard.assignments.map(withNumber),
+  }));
+  return { ...observed, targets, shards, hashCount: numbers.size };
 }
 
 /** The same state, told in another order. */
@@ -185,9 +205,16 @@ test("no plan makes two stable owners, overfills a shard or asks for shards with
           assert.equal(assignments.length, 0);
       }
       const text = JSON.stringify(made);
-      assert.equal(JSON.stringify(plan(observed, options, NOW_MS)), text, "another plan");
+      const again = structuredClone(observed);
+      for (const same of [observed, again])
+        assert.equal(JSON.stringify(plan(same, options, NOW_MS)), text, "another plan");
       const turned = JSON.stringify(plan(permuted(observed), options, NOW_MS));
       assert.equal(turned, text, "the plan depends on the order of its input");
+      assert.equal(
+        textWithoutNumbers(plan(numbered(observed), options, NOW_MS)),
+        text,
+        "the plan depends on numbers",
+      );
     }),
     { numRuns: 1500 },
   );

@@ -1,3 +1,4 @@
+import { byHash } from "./listed-assignments.ts";
 import { isTooBig } from "./load.ts";
 import { rebalance } from "./plan-balance.ts";
 import { drainByHand, drainSurplus, markSpare } from "./plan-drain.ts";
@@ -6,7 +7,7 @@ import { settleMoves } from "./plan-moves.ts";
 import { placeUnowned } from "./plan-place.ts";
 import { planScale } from "./plan-scale.ts";
 import { shed } from "./plan-shed.ts";
-import { byHash, PlanState, type Wanted } from "./plan-state.ts";
+import { PlanState, type Wanted } from "./plan-state.ts";
 import { limitText, sizeText } from "./plan-text.ts";
 import type { Observed, Plan, PlanOptions } from "./plan-types.ts";
 

@@ -1,4 +1,5 @@
-import { addCost, headCostOf, type Limits, type Load, NO_LOAD, utilisation } from "./load.ts";
+import { listedAssignments } from "./listed-assignments.ts";
+import { addCost, headCostOf, type Limits, type Load, utilisation } from "./load.ts";
 import type { ObservedShard, ShardState } from "./plan-types.ts";
 
 /** What one shard carried at the end of a cycle: for metrics, history and people. */
@@ -24,14 +25,12 @@ export function figuresOf(
   rest: Pick<ShardFigures, "group" | "limits" | "hasConfig">,
 ): ShardFigures {
   const used = carriedBy(shard);
-  let leaving = 0;
-  for (const { state } of shard.assignments) if (state === "in_transfer") leaving++;
   return {
     ...rest,
     id: shard.id,
     state: shard.state,
     targets: shard.assignments.length,
-    leaving,
+    leaving: listedAssignments(shard.assignments).leaving.length,
     used,
     utilisation: utilisation(used, rest.limits),
   };
@@ -42,12 +41,11 @@ export function figuresOf(
  * than the targets: what former ones left is there too. A shard without targets counts as empty, as the planner has it.
  */
 export function carriedBy(shard: ObservedShard, without = ""): Load {
-  const sum = { ...NO_LOAD };
-  let left = 0;
-  for (const { hash, load } of shard.assignments) {
-    if (hash === without) left = headCostOf(load);
-    else addCost(sum, load, 1);
-  }
-  const head = shard.assignments.length === 0 ? 0 : shard.headSeries - left;
+  const { byHash, sum: known, unsized } = listedAssignments(shard.assignments);
+  const sum = { ...known };
+  for (const place of unsized) addCost(sum, byHash[place]!.load, 1);
+  const left = without === "" ? undefined : byHash.find(({ hash }) => hash === without)?.load;
+  if (left !== undefined) addCost(sum, left, -1);
+  const head = byHash.length === 0 ? 0 : shard.headSeries - (left ? headCostOf(left) : 0);
   return { ...sum, series: Math.max(sum.series, head) };
 }

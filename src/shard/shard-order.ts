@@ -14,7 +14,21 @@ export class ShardOrder<T extends { readonly ordinal: number }> {
 
   /** The figure of `shard` has changed. Nothing happens for one that is not among them. */
   moved(shard: T): void {
-    if (this.remove(shard)) this.#insert(shard);
+    const shards = this.#shards;
+    const figures = this.#figures;
+    let place = shards.indexOf(shard);
+    if (place < 0) return;
+    const figure = this.#figureOf(shard);
+    while (place + 1 < shards.length && this.#isBefore(place + 1, figure, shard)) {
+      shards[place] = shards[place + 1]!;
+      figures[place] = figures[++place]!;
+    }
+    while (place > 0 && !this.#isBefore(place - 1, figure, shard)) {
+      shards[place] = shards[place - 1]!;
+      figures[place] = figures[--place]!;
+    }
+    shards[place] = shard;
+    figures[place] = figure;
   }
 
   remove(shard: T): boolean {
@@ -36,12 +50,16 @@ export class ShardOrder<T extends { readonly ordinal: number }> {
     let high = this.#shards.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const other = this.#figures[middle]!;
-      if (other < figure || (other === figure && this.#shards[middle]!.ordinal < shard.ordinal))
-        low = middle + 1;
+      if (this.#isBefore(middle, figure, shard)) low = middle + 1;
       else high = middle;
     }
     this.#shards.splice(low, 0, shard);
     this.#figures.splice(low, 0, figure);
+  }
+
+  /** Whether the one at `place` comes before `shard`, which has `figure`. */
+  #isBefore(place: number, figure: number, shard: T): boolean {
+    const other = this.#figures[place]!;
+    return other < figure || (other === figure && this.#shards[place]!.ordinal < shard.ordinal);
   }
 }

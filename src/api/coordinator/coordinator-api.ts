@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { AppError } from "../../base/errors.ts";
 import type { Registry } from "../../base/metrics.ts";
 import { printConfig } from "../../config/print.ts";
-import { printPlan } from "../../shard/plan-text.ts";
+import { printPlan, shownPlan } from "../../shard/plan-text.ts";
 import { viewTargets } from "../../shard/target-view.ts";
 import { timeText } from "../../shard/wire.ts";
 import { envelope, parametersOf } from "../server.ts";
@@ -34,7 +34,7 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
       throw new AppError("unavailable", "cannot show the plan: not all shards have answered yet");
     if (parametersOf(request).get("format") === "text")
       return reply.type("text/plain; charset=utf-8").send(printPlan(plan));
-    return envelope({ time: timeText(planTimeMs), ...plan, text: printPlan(plan) });
+    return envelope({ time: timeText(planTimeMs), ...shownPlan(plan), text: printPlan(plan) });
   });
   app.get("/api/v1/decisions", async (request) => {
     const parameters = parametersOf(request);

@@ -34,6 +34,8 @@ export class FakeFleet {
   readonly targets = new Map<string, FleetTarget>();
   readonly shards: FleetShard[] = [];
   reference: Observed["reference"];
+  /** To be set when all targets have numbers. */
+  hashCount: Observed["hashCount"];
   drainShards: ReadonlySet<string> = new Set();
   /** Moves begun since the start. */
   moves = 0;
@@ -65,6 +67,7 @@ export class FakeFleet {
     for (const shard of this.shards) if (!shard.isDown) shard.lastSeenMs = this.nowMs;
     return {
       targets: [...this.targets.values()],
+      ...(this.hashCount !== undefined && { hashCount: this.hashCount }),
       heldJobs: new Set(),
       shards: this.shards.map(({ id, ordinal, isDown, ...shard }) => {
         const assignments = [...shard.assignments.values()];
@@ -96,8 +99,10 @@ export class FakeFleet {
         const known = shard.assignments.get(hash);
         const target = this.targets.get(hash);
         const before = known?.assignedAtMs === assignedAtMs ? known.scrapes : 0;
+        const number = known?.number ?? target?.number;
         return {
           hash,
+          ...(number !== undefined && { number }),
           job: target?.job ?? known?.job ?? "",
           url: target?.url ?? known?.url ?? "",
           state,
@@ -181,6 +186,7 @@ export function fleetTarget(
   };
   return {
     hash,
+    number,
     job,
     url: `http://10.${number >> 16}.${(number >> 8) & 255}.${number & 255}:9100/metrics`,
     explored: "measured",
