@@ -382,3 +382,52 @@ test("changedJobs names jobs whose discovery differs", () => {
   const after = config(job("same", ["a"]), job("other", ["b"]), job("new", []));
   assert.deepEqual(changedJobs(before, after), ["other", "new"]);
 });
+
+test("what may lack jobs is not carried out, and shards are looked at meanwhile", async () => {
+  const world = worldOf([100, 100], 2);
+  await world.turn(world.coordinator(), 4);
+  const before = world.shards.map(({ list, configHash }) => ({ list, configHash }));
+  const pushes = world.shards.map((shard) => shard.pushes);
+  // A coordinator that does not know the targets' job any more.
+  const { jobs } = world;
+  world.jobs = [];
+  const config = { ...CONFIG, hash: "config-2" };
+  let reason = "m is not known yet";
+  const asked: string[][] = [];
+  world.withholds = (onShards) => {
+    asked.push([...onShards()]);
+    return reason;
+  };
+  const successor = world.coordinator({}, config);
+  await world.turn(successor, 40);
+  assert.deepEqual(asked[0], ["m"]);
+  assert.deepEqual(
+    world.shards.map(({ list, configHash }) => ({ list, configHash })),
+    before,
+  );
+  const { shards, plan } = successor.view();
+  assert.equal(plan, undefined);
+  assert.deepEqual(
+    shards.map(({ state, error }) => `${state}: ${error}`),
+    ["refused: m is not known yet", "refused: m is not known yet"],
+  );
+  reason = "";
+  world.jobs = jobs;
+  await world.turn(successor, 2);
+  assert.deepEqual(
+    world.shards.map(({ configHash }) => configHash),
+    ["config-2", "config-2"],
+  );
+  assert.deepEqual([...world.owners().values()], [1, 1]);
+  assert.deepEqual(
+    world.shards.map((shard) => shard.pushes),
+    pushes,
+  );
+});
+
+test("a configuration that lacks nothing is carried out in the first cycle", async () => {
+  const world = worldOf([100]);
+  world.withholds = () => "";
+  await world.coordinator().cycle();
+  assert.equal(world.shards[0]!.configHash, CONFIG.hash);
+});

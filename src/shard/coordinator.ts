@@ -63,6 +63,11 @@ export interface CoordinatorDependencies {
   readonly leadership: Leadership;
   readonly connect: (url: string) => ShardControl;
   readonly explore: (target: Target, signal: AbortSignal) => Promise<Load>;
+  /**
+   * Why nothing is to be changed yet on shards that scrape these jobs, because the configuration may lack some of them; ""
+   * when it is to be carried out. Default: it always is.
+   */
+  readonly withholds?: (jobs: () => ReadonlySet<string>) => string;
   /** Default: the planner itself. Another may watch it. */
   readonly plan?: typeof plan;
   readonly log: DecisionLog;
@@ -120,6 +125,8 @@ export class Coordinator {
   /** The epoch of the term that the records belong to, and when it began. */
   #epoch: number | undefined;
   #termStartMs = 0;
+  /** Why the shards are only looked at; "" when they are given what there is. */
+  #withheld: string;
   #wake: () => void = () => {};
   #isWoken = false;
   #loop: Promise<void> | undefined;
@@ -132,6 +139,7 @@ export class Coordinator {
     this.#config = config;
     this.options = options;
     this.#deps = dependencies;
+    this.#withheld = dependencies.withholds === undefined ? "" : "it is about to start";
     this.log = dependencies.log;
     this.#hold = new DiscoveryHold(options.holdMs);
     this.#metrics = new CoordinatorMetrics(dependencies.registry);
@@ -214,13 +222,17 @@ export class Coordinator {
     const { epoch } = leadership;
     if (epoch !== this.#epoch) this.#beginTerm(epoch);
     if (epoch === undefined) return;
-    await this.#observeShards({ config: this.#config, epoch, now: () => clock.now() });
+    const observation = { config: this.#config, epoch, now: () => clock.now() };
+    await this.#observeShards({ ...observation, withheld: this.#withheld });
+    if (this.#readWithheld() && this.#withheld === "")
+      await this.#observeShards({ ...observation, withheld: "" });
     const outdatedBy = Math.max(...this.#shards().map((record) => record.outdatedBy ?? 0), 0);
     if (outdatedBy > epoch) {
       leadership.outdated(outdatedBy);
       return;
     }
     this.#jobs = this.#deps.discovery.jobs();
+    if (this.#withheld !== "") return;
     const { shared, shardsOf } = this.#observe();
     // A shard not yet seen may have targets: planning without it would give them out twice.
     const isAllSeen = this.#groups.every((group) => group.isAllSeen);
@@ -266,6 +278,21 @@ export class Coordinator {
     await this.#apply(epoch, nowMs);
     this.#metrics.shards(figures, options.limits);
     this.#metrics.cycle(made, { seconds: (clock.monotonic() - startedMs) / 1000, nowMs });
+  }
+
+  /** Asks anew whether the configuration may be carried out; answers whether that has changed. */
+  #readWithheld(): boolean {
+    const { withholds, logger } = this.#deps;
+    if (withholds === undefined) return false;
+    const reason = withholds(() => {
+      const specs = this.#shards().flatMap((record) => [...record.specs.values()]);
+      return new Set(specs.map(({ target }) => target.job));
+    });
+    if (reason === this.#withheld) return false;
+    if (reason !== "") logger.warn("leaving all shards as they are", { reason });
+    else logger.info("the configuration is carried out");
+    this.#withheld = reason;
+    return true;
   }
 
   #figures(shardsOf: (group: GroupRecord) => Pick<Observed, "shards">): ShardFigures[] {

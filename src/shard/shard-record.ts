@@ -18,6 +18,8 @@ export interface FirstContact {
 /** Under whose orders a shard is asked, and when. */
 export interface Observation {
   readonly config: PushedConfig;
+  /** Why a shard that runs another configuration is not offered this one; "" when it is. */
+  readonly withheld: string;
   readonly epoch: number;
   readonly now: () => number;
 }
@@ -63,7 +65,7 @@ export class ShardRecord {
   }
 
   /** Reads the shard's state, bringing the configuration to it first when it runs another. Never rejects. */
-  async observe({ config, epoch, now }: Observation): Promise<void> {
+  async observe({ config, withheld, epoch, now }: Observation): Promise<void> {
     const control = this.#reach();
     if (control === undefined) {
       this.#unreachable(this.instance.error ?? "it is not up", now());
@@ -72,8 +74,8 @@ export class ShardRecord {
     try {
       // The head is read before the statuses: a scrape in between then counts once, by its target, not twice.
       let runtime = await control.runtime(epoch);
-      let refusal = "";
-      if (runtime.configHash !== config.hash) {
+      let refusal = withheld;
+      if (runtime.configHash !== config.hash && withheld === "") {
         refusal = await offer(control, config, epoch);
         runtime = await control.runtime(epoch);
       }

@@ -35,6 +35,8 @@ export class FakeWorld {
     sleep: async () => {},
   };
   readonly groups: readonly FakeGroup[];
+  /** Why its coordinators withhold the configuration, from the jobs on shards. */
+  withholds: ((jobs: () => ReadonlySet<string>) => string) | undefined;
   /** The epoch that new coordinators lead under; undefined: they stand by. */
   epoch: number | undefined = 1;
 
@@ -82,6 +84,7 @@ export class FakeWorld {
           if (load === undefined) throw new AppError("unavailable", "connection refused");
           return load;
         },
+        ...(this.withholds && { withholds: (jobs) => this.withholds!(jobs) }),
         log: new DecisionLog(1000),
         clock: this.clock,
         random: seededRandom(1),
