@@ -44,6 +44,7 @@ export const COORDINATOR_ROLE_FLAGS = {
   ...tables.COORDINATOR_WEB_FLAGS,
   ...tables.LIFECYCLE_FLAGS,
   ...tables.KUBERNETES_FLAGS,
+  ...tables.OPERATOR_FLAGS,
   ...tables.ADMIN_FLAGS,
   ...tables.STATIC_SHARD_FLAGS,
   ...tables.LEADER_FLAGS,

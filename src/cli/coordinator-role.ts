@@ -9,10 +9,13 @@ import type { Registry } from "../base/metrics.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
+import { withJobs } from "../config/added-jobs.ts";
 import { loadConfig } from "../config/load.ts";
 import { applyOverrides } from "../config/overrides.ts";
 import type { Config } from "../config/types.ts";
 import { DiscoveryManager } from "../discovery/manager.ts";
+import { MonitorGate } from "../monitors/monitor-gate.ts";
+import type { MonitorSource } from "../monitors/monitor-source.ts";
 import { changedJobs, toPushedConfig } from "../shard/config-push.ts";
 import { connectShard } from "../shard/control.ts";
 import { adaptKvass } from "../shard/kvass-peer.ts";
@@ -74,6 +77,8 @@ export interface CoordinatorRoleOptions {
   readonly decisionLog: string;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** Where further jobs come from. */
+  readonly monitors?: MonitorSource | undefined;
   /** POST /-/quit. */
   readonly quit: () => void;
   /** Reads from shards and plans, and changes nothing. */
@@ -136,8 +141,10 @@ export function coordinatorOptionsOf(
 }
 
 export function createCoordinatorRole(options: CoordinatorRoleOptions): CoordinatorRole {
-  const { flags, logger, registry, fleet, leadership, isDryRun = false } = options;
-  let { config } = options;
+  const { flags, logger, registry, fleet, leadership, monitors, isDryRun = false } = options;
+  /** As the file says, and with the jobs that come from elsewhere. */
+  let base = options.config;
+  let config = base;
   const { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy } = flags;
   const overrides = { scrapeProxy, serviceAccountPath, kubernetesUrl, kubernetesProxy };
   const used = (read: Config): Config => applyOverrides(read, overrides);
@@ -168,10 +175,19 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
       ? undefined
       : new DecisionFile({ path: options.decisionLog, logger });
   const log = new DecisionLog(DECISION_CAPACITY, decisionFile);
+  const coordinatorOptions = coordinatorOptionsOf(flags);
+  const gate =
+    monitors &&
+    new MonitorGate({
+      knowledge: () => monitors.knowledge,
+      configured: () => new Set(config.scrapeConfigs.map(({ jobName }) => jobName)),
+      holdMs: coordinatorOptions.holdMs,
+      clock,
+    });
   const coordinator = new Coordinator(
     toPushedConfig(config),
     // Whoever only looks does no harm without the shards that do not answer at once.
-    { ...coordinatorOptionsOf(flags), ...(isDryRun && { startWaitMs: 0, isDryRun }) },
+    { ...coordinatorOptions, ...(isDryRun && { startWaitMs: 0, isDryRun }) },
     {
       discovery,
       fleet,
@@ -182,6 +198,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
         return isDryRun ? readOnlyControl(control) : control;
       },
       explore: (target, signal) => explorer.explore(target, signal),
+      ...(gate && { withholds: (jobs) => gate.reason(jobs) }),
       log,
       clock,
       random: systemRandom,
@@ -202,15 +219,30 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     successTime.set(Math.floor(clock.now() / 1000));
   };
   loaded();
+  /** Carries out another configuration. Jobs in `meant` were changed by somebody who means it. */
+  const apply = (next: Config, meant: Iterable<string>): void => {
+    config = next;
+    const changedHere = used(next);
+    discovery.setConfig(changedHere);
+    explorer.setConfig(changedHere);
+    coordinator.setConfig(toPushedConfig(next), meant);
+  };
+  const merged = (): Config => withJobs(base, monitors?.jobs() ?? []);
+  let areMonitorsKnown = false;
+  monitors?.onChange(() => {
+    const next = merged();
+    // What a coordinator that starts finds is no change that anybody has made.
+    const meant = areMonitorsKnown ? changedJobs(config, next) : [];
+    areMonitorsKnown ||= monitors.knowledge === "known";
+    if (next.source === config.source) coordinator.wake();
+    else apply(next, meant);
+  });
   const reload = async (): Promise<void> => {
     try {
-      const next: Config = await loadConfig(flags.configFile);
-      const changed = changedJobs(config, next);
-      config = next;
-      const changedHere = used(next);
-      discovery.setConfig(changedHere);
-      explorer.setConfig(changedHere);
-      coordinator.setConfig(toPushedConfig(next), changed);
+      base = await loadConfig(flags.configFile);
+      const next = merged();
+      apply(next, changedJobs(config, next));
+      monitors?.setConfig(base);
       loaded();
       logger.info("configuration reloaded", { file: flags.configFile });
     } catch (error) {
@@ -231,6 +263,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   registerCoordinatorApi(server.app, {
     coordinator,
     config: () => config,
+    conditions: () => monitors?.conditions() ?? [],
     flags: options.shownFlags,
     externalHost: externalHost(options.externalUrl),
     registry,
@@ -257,11 +290,15 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   const autoReload = new AutoReload({
     intervalMs: flags.autoReloadInterval,
     read: async () => toPushedConfig(await loadConfig(flags.configFile)).hash,
-    current: () => toPushedConfig(config).hash,
+    current: () => toPushedConfig(base).hash,
     reload,
     clock,
   });
-  const sources = [explorerService, discoveryService];
+  const sources = [
+    explorerService,
+    discoveryService,
+    ...(monitors === undefined ? [] : [monitors]),
+  ];
   return {
     services: [logService, server, fleet, ...sources, leadership, coordinator, autoReload],
     sources,

@@ -20,7 +20,12 @@ import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
 import { dryRun, NOT_IN_CHARGE } from "./dry-run.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
-import { connectKubernetes, createKubernetesFleet, createLeaseStore } from "./kubernetes-fleet.ts";
+import {
+  connectKubernetes,
+  createKubernetesFleet,
+  createLeaseStore,
+  createMonitorSource,
+} from "./kubernetes-fleet.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
@@ -33,8 +38,9 @@ export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const registry = new Registry();
   registerProcessMetrics(registry);
   const isOnKubernetes = readShardType(flags) === "k8s";
-  const client =
-    isOnKubernetes || flags.leaderLease !== "" ? await connectKubernetes(flags) : undefined;
+  const needsKubernetes =
+    isOnKubernetes || flags.leaderLease !== "" || flags.operatorPrometheus !== "";
+  const client = needsKubernetes ? await connectKubernetes(flags) : undefined;
   const leadership =
     flags.dryRun === "off" ? leadershipOf(flags, { logger, client }) : NOT_IN_CHARGE;
   let role: CoordinatorRole | undefined;
@@ -49,9 +55,10 @@ export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
         })
       : await createStaticFleet(flags);
   const config = await loadConfig(flags.configFile);
+  const monitors = createMonitorSource(flags, { config, client, logger, registry });
   if (flags.dryRun !== "off") {
     try {
-      await dryRun({ flags, config, fleet });
+      await dryRun({ flags, config, fleet, monitors });
     } finally {
       await client?.close();
     }
@@ -66,6 +73,7 @@ export async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
     fleet,
     leadership,
     decisionLog: flags.decisionLog,
+    monitors,
     logger,
     registry,
     quit: () => abort.abort(),

@@ -2,6 +2,7 @@ import { systemClock } from "../base/clock.ts";
 import { Registry } from "../base/metrics.ts";
 import { runServices, type Service } from "../base/service.ts";
 import type { Config } from "../config/types.ts";
+import type { MonitorSource } from "../monitors/monitor-source.ts";
 import { lookUntilComplete } from "../shard/dry-run.ts";
 import type { GroupView } from "../shard/coordinator.ts";
 import type { ShardFleet } from "../shard/driver.ts";
@@ -32,6 +33,7 @@ export async function dryRun(options: {
   readonly flags: DryRunFlags;
   readonly config: Config;
   readonly fleet: ShardFleet & Service;
+  readonly monitors?: MonitorSource | undefined;
 }): Promise<void> {
   const { flags, fleet } = options;
   // What a coordinator says of its daily work would stand around the plan.
@@ -53,6 +55,7 @@ export async function dryRun(options: {
   const look: Service = {
     name: "dry run",
     start: async () => {
+      await options.monitors?.settled(abort.signal);
       for (const what of await lookUntilComplete(role.coordinator, { clock: systemClock }))
         logger.warn("planned without knowing everything", { missing: what });
       text = printGroups(role.coordinator.view().groups, flags.dryRun);

@@ -461,7 +461,18 @@ export const KUBERNETES_FLAGS = {
     {
       name: "kubeconfig",
       value: "path",
-      help: "Cluster and user for --shard.type=k8s and the Lease. Empty: the cluster that this process is a pod of.",
+      help: "Cluster and user for --shard.type=k8s, the Lease and --operator.prometheus. Empty: the cluster that this process is a pod of.",
+    },
+    "",
+  ),
+} as const;
+
+export const OPERATOR_FLAGS = {
+  operatorPrometheus: textFlag(
+    {
+      name: "operator.prometheus",
+      value: "namespace/name",
+      help: "A Prometheus object of the Prometheus operator: the ServiceMonitors, PodMonitors, Probes and ScrapeConfigs that it selects are scraped beside --config.file's jobs. Empty: none.",
     },
     "",
   ),

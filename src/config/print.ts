@@ -8,7 +8,16 @@ import { writeYaml } from "./yaml-writer.ts";
  * of `scrape_config_files` are not in it, as in Prometheus. It is read anew from `config.source`, so call it once a load.
  */
 export function printConfig(config: Config): string {
-  const { values } = decodeConfig(config.source, { path: "config", baseFolder: config.baseFolder });
+  const { values } = decodeConfig(config.shownSource ?? config.source, {
+    path: "config",
+    baseFolder: config.baseFolder,
+  });
   const printed = root.print(values);
   return printed instanceof Map ? writeYaml(printed) : "";
+}
+
+/** The `global` section alone, as text of a configuration. It has no secrets. */
+export function printGlobal(config: Config): string {
+  const { values } = decodeConfig(config.source, { path: "config", baseFolder: config.baseFolder });
+  return writeYaml(new Map([["global", root.fields.global.kind.print(values.global)]]));
 }

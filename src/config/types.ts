@@ -12,6 +12,8 @@ export interface Config {
   readonly alerting: AlertingConfig;
   /** The file's text as read, for pushing it on and for hashing. */
   readonly source: string;
+  /** What is shown instead of `source`, where that has values that only the shards may see. */
+  readonly shownSource?: string;
   /** Absolute folder that relative paths in the file start from. */
   readonly baseFolder: string;
 }

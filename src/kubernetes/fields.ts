@@ -28,10 +28,47 @@ export class Fields {
     throw this.problem(`has a ${key} that is not true or false`);
   }
 
+  /** Undefined when absent or null. */
+  optionalFlag(key: string): boolean | undefined {
+    return this.has(key) ? this.flag(key) : undefined;
+  }
+
+  /** Undefined when absent or null. */
+  number(key: string): number | undefined {
+    const value = this.#get(key);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === "number") return value;
+    throw this.problem(`has a ${key} that is not a number`);
+  }
+
+  /** Whether there is anything but null at `key`. */
+  has(key: string): boolean {
+    const value = this.#get(key);
+    return value !== undefined && value !== null;
+  }
+
+  /** What stands at `key`, of whatever type. */
+  raw(key: string): unknown {
+    return this.#get(key);
+  }
+
+  keys(): readonly string[] {
+    return Object.keys(this.#value);
+  }
+
   texts(key: string): readonly string[] {
     const value = this.#list(key);
     if (value.every((one): one is string => typeof one === "string")) return value;
     throw this.problem(`has a ${key} that is not a list of texts`);
+  }
+
+  /** A mapping of free names to texts; undefined when absent or null. */
+  textMap(key: string): Readonly<Record<string, string>> | undefined {
+    const map = this.optionalChild(key);
+    if (map === undefined) return undefined;
+    const texts = Object.create(null) as Record<string, string>;
+    for (const name of map.keys()) texts[name] = map.text(name);
+    return texts;
   }
 
   children(key: string): readonly Fields[] {

@@ -26,7 +26,7 @@ export interface ListWatchOptions<T> extends Selection {
   /** Whether two versions of an object are one for the consumer, who is then not told. Default: never. */
   readonly isSame?: (before: T, after: T) => boolean;
   /** Called for every list or watch that fails. */
-  readonly onFailure?: () => void;
+  readonly onFailure?: (error: unknown) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -121,7 +121,7 @@ export class ListWatch<T> {
         const backoffMs =
           Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS) * (0.5 + random.next());
         failures++;
-        this.#options.onFailure?.();
+        this.#options.onFailure?.(error);
         this.#setTrouble(messageOf(error));
         logger.warn("cannot follow Kubernetes objects", { resource: describeType(type), error });
         await this.#pause(Math.max(asked, backoffMs), signal);

@@ -55,6 +55,8 @@ export const SERVICES = core("services", "Service");
 export const ENDPOINTS = core("endpoints", "Endpoints");
 export const NODES = core("nodes", "Node", false);
 export const NAMESPACES = core("namespaces", "Namespace", false);
+export const SECRETS = core("secrets", "Secret");
+export const CONFIG_MAPS = core("configmaps", "ConfigMap");
 export const PERSISTENT_VOLUME_CLAIMS = core("persistentvolumeclaims", "PersistentVolumeClaim");
 export const ENDPOINT_SLICES = grouped("discovery.k8s.io/v1", "endpointslices", "EndpointSlice");
 export const INGRESSES = grouped("networking.k8s.io/v1", "ingresses", "Ingress");
@@ -62,6 +64,19 @@ export const STATEFUL_SETS = grouped("apps/v1", "statefulsets", "StatefulSet");
 export const REPLICA_SETS = grouped("apps/v1", "replicasets", "ReplicaSet");
 export const JOBS = grouped("batch/v1", "jobs", "Job");
 export const LEASES = grouped("coordination.k8s.io/v1", "leases", "Lease");
+export const PROMETHEUSES = grouped("monitoring.coreos.com/v1", "prometheuses", "Prometheus");
+export const SERVICE_MONITORS = grouped(
+  "monitoring.coreos.com/v1",
+  "servicemonitors",
+  "ServiceMonitor",
+);
+export const POD_MONITORS = grouped("monitoring.coreos.com/v1", "podmonitors", "PodMonitor");
+export const PROBES = grouped("monitoring.coreos.com/v1", "probes", "Probe");
+export const SCRAPE_CONFIGS = grouped(
+  "monitoring.coreos.com/v1alpha1",
+  "scrapeconfigs",
+  "ScrapeConfig",
+);
 
 export function apiVersionOf(type: ResourceType): string {
   return type.group === "" ? type.version : `${type.group}/${type.version}`;

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { type Document, isMap, isPair, isScalar, isSeq, Pair, YAMLMap, YAMLSeq } from "yaml";
 import { AppError, messageOf } from "../base/errors.ts";
 import { expandFiles } from "../config/glob.ts";
-import { keyOf, parseTree, printTree, textOf } from "./config-tree.ts";
+import { keyOf, parseTree, printTree, textOf } from "../config/yaml-tree.ts";
 import { movedFile } from "../config/service-account.ts";
 import {
   ABSENT_PREFIX,

@@ -6,7 +6,7 @@ const CONDITIONS_MAX = 10_000;
 
 /** `GET /api/v1/conditions`: what stands though somebody may want it otherwise, from the last plan of every group, and what no plan can change. */
 export function conditionsAnswer(
-  { coordinator }: CoordinatorApiOptions,
+  { coordinator, conditions: others }: CoordinatorApiOptions,
   parameters: URLSearchParams,
 ): unknown {
   const wanted = new Set(parameters.getAll("kind").filter((kind) => kind !== ""));
@@ -18,7 +18,7 @@ export function conditionsAnswer(
   const conditions: unknown[] = [];
   const { groups, standing } = coordinator.view();
   const sources = [
-    { replica: "", all: standing },
+    { replica: "", all: [...standing, ...(others?.() ?? [])] },
     ...groups.map(({ name, plan }) => ({ replica: name, all: plan?.conditions ?? [] })),
   ];
   for (const { replica, all } of sources)

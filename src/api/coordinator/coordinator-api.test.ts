@@ -8,6 +8,7 @@ import { Labels } from "../../model/labels.ts";
 import { fakeJob, fakeTarget, FakeWorld } from "../../shard/testdata/fake-shards.ts";
 import { NO_LOAD } from "../../shard/load.ts";
 import type { PlanOptions } from "../../shard/plan-types.ts";
+import type { CoordinatorApiOptions } from "./dependencies.ts";
 import { registerCoordinatorApi } from "./coordinator-api.ts";
 import { createHttpServer } from "../server.ts";
 
@@ -47,7 +48,7 @@ async function serve(
   world: FakeWorld,
   turns: number,
   planOptions: Partial<PlanOptions> = {},
-  adminApi = false,
+  options: Partial<CoordinatorApiOptions> = {},
 ): Promise<FastifyInstance> {
   const coordinator = world.coordinator(planOptions);
   await world.turn(coordinator, turns);
@@ -64,7 +65,8 @@ async function serve(
     flags: { "config.file": "prometheus.yml" },
     externalHost: "me",
     registry,
-    adminApi,
+    adminApi: false,
+    ...options,
   });
   return server.app;
 }
@@ -193,6 +195,16 @@ test("conditions are counted by kind", async () => {
   assert.deepEqual(only["counts"], { unassigned: 2 });
 });
 
+test("conditions of custom resources stand beside the planner's", async () => {
+  const world = new FakeWorld(1);
+  const rejected = { kind: "rejected-resource", resource: "Probe a/b", reason: "no url" };
+  const served = await serve(world, 1, {}, { conditions: () => [rejected] });
+  assert.deepEqual(await get("/api/v1/conditions", served), {
+    counts: { "rejected-resource": 1 },
+    conditions: [{ replica: "", ...rejected }],
+  });
+});
+
 test("samples are rates by job, and by metric when asked for; every configured job is there", async () => {
   assert.deepEqual(await get("/api/v1/samples"), {
     node: { scrapedTotal: 10 / 60, total: 20 / 60, metricsTotal: {} },
@@ -305,7 +317,7 @@ test("draining: off by default, for known shards, and not from a page of another
   assert.match(refused.body, /--web\.enable-admin-api/);
   assert.equal((await get("/api/v1/shards/drain"))["enabled"], false);
   const world = new FakeWorld(2);
-  const open = await serve(world, 2, {}, true);
+  const open = await serve(world, 2, {}, { adminApi: true });
   const post = async (url: string, headers = {}): Promise<number> =>
     (await open.inject({ method: "POST", url, headers: { host: "me:1", ...headers } })).statusCode;
   assert.equal(await post(path, { origin: "http://evil.example" }), 403);

@@ -7,6 +7,8 @@ export interface CoordinatorApiOptions {
   readonly coordinator: Coordinator;
   /** The running configuration. */
   readonly config: () => Config;
+  /** What stands though somebody may want it otherwise, beside what the planner says. */
+  readonly conditions?: () => readonly { readonly kind: string; readonly reason: string }[];
   /** Effective flags by name. */
   readonly flags: Readonly<Record<string, string>>;
   /** `host:port` or host that stands in `globalUrl` for loopback addresses. */

@@ -58,8 +58,13 @@ export function parseTree(text: string, path: string): Document {
 }
 
 /** The tree as text. Long lines stay long: folding them would change block scalars. */
-export function printTree(document: Document): string {
-  return document.toString({ lineWidth: 0, flowCollectionPadding: false, directives: false });
+export function printTree(document: Document, options: { indentSeq?: boolean } = {}): string {
+  return document.toString({
+    lineWidth: 0,
+    flowCollectionPadding: false,
+    directives: false,
+    ...options,
+  });
 }
 
 /** Replaces aliases and merge keys by what they stand for, so that one place can change without the others. */

@@ -1,0 +1,53 @@
+import { isMap, isSeq, YAMLMap } from "yaml";
+import { AppError } from "../base/errors.ts";
+import type { Config, ScrapeConfig } from "./types.ts";
+import { keyOf, parseTree, printTree } from "./yaml-tree.ts";
+
+/** Scrape jobs that come from elsewhere than prometheus.yml. */
+export interface AddedJobs {
+  /** Items of a `scrape_configs` list that begin at the left edge. */
+  readonly text: string;
+  /** The same without what may not be shown. */
+  readonly shownText: string;
+  /** The items as parsed under the `global` section of the configuration they are added to. */
+  readonly configs: readonly ScrapeConfig[];
+}
+
+const KEY = "scrape_configs";
+
+/** `base` with further jobs, in its text as well, which is what shards are given. */
+export function withJobs(base: Config, added: readonly AddedJobs[]): Config {
+  if (added.every(({ text }) => text === "")) return base;
+  const head = openList(base.source);
+  const join = (pick: (jobs: AddedJobs) => string): string => head + added.map(pick).join("");
+  return {
+    ...base,
+    scrapeConfigs: [...base.scrapeConfigs, ...added.flatMap(({ configs }) => configs)],
+    source: join(({ text }) => text),
+    shownSource: join(({ shownText }) => shownText),
+  };
+}
+
+/** The text with its list of jobs as the last thing in it, so that items may follow. */
+function openList(source: string): string {
+  const document = parseTree(source, "the configuration");
+  document.contents ??= new YAMLMap();
+  const root = document.contents;
+  if (!isMap(root)) throw new AppError("bad-data", "the configuration is not a map at the top");
+  const jobs = root.get(KEY, true);
+  root.items = root.items.filter((pair) => keyOf(pair) !== KEY);
+  // A map without keys would be printed in braces, which nothing can follow.
+  const rest = root.items.length === 0 ? "" : blockText(printTree(document));
+  if (!isSeq(jobs) || jobs.items.length === 0) return `${rest}${KEY}:\n`;
+  jobs.flow = false;
+  const list = new YAMLMap();
+  list.set(KEY, jobs);
+  document.contents = list;
+  document.commentBefore = null;
+  document.comment = null;
+  return rest + blockText(printTree(document, { indentSeq: false }));
+}
+
+function blockText(text: string): string {
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
