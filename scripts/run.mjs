@@ -120,6 +120,7 @@ const needsApp = new Set([
   "faults",
   "kubernetes",
   "thanos",
+  "kvass",
 ]);
 
 const node = withLock(() => {

@@ -29,6 +29,8 @@ export interface SidecarApiOptions {
   readonly onContact: () => void;
   /** Takes, or in file mode compares, what the coordinator offers. */
   readonly offerConfig: (pushed: PushedConfig, epoch: number | undefined) => Promise<void>;
+  /** The name under which a Kvass coordinator knows what runs here; undefined when none is in charge. */
+  readonly kvassConfigHash: (() => Promise<string>) | undefined;
   /** The original configuration with its secrets hidden. */
   readonly configText: () => string;
   /** Sets the emergency switch; resolves when it is on disk. */
@@ -47,9 +49,12 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   });
   app.get("/api/v1/shard/runtimeinfo", async (request) => {
     options.onContact();
-    await shard.heed(epochOf(request));
+    const epoch = epochOf(request);
+    await shard.heed(epoch);
+    // Kvass's coordinator has no epoch.
+    const kvassHash = epoch === undefined ? await options.kvassConfigHash?.() : undefined;
     await refresh(options);
-    return envelope(encodeRuntime(runtimeOf(options)));
+    return envelope(encodeRuntime(runtimeOf(options, kvassHash)));
   });
   const statuses = async (): Promise<unknown> => {
     await engine.refresh();
@@ -82,7 +87,9 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   );
   app.post("/api/v1/status/extra_config", async (request) => {
     await shard.heed(epochOf(request));
-    await options.stopScraping(reasonOf(jsonOf(request.body)));
+    const reason = reasonOf(jsonOf(request.body));
+    // A Kvass coordinator says it in every cycle.
+    if (reason !== engine.stopReason) await options.stopScraping(reason);
     await engine.settled();
     return envelope(undefined);
   });
@@ -107,7 +114,10 @@ async function refresh({ engine, process }: SidecarApiOptions): Promise<void> {
 }
 
 /** A configuration that Prometheus does not run is not reported, so that the coordinator offers it again. */
-function runtimeOf({ shard, engine, process }: SidecarApiOptions): ShardRuntime {
+function runtimeOf(
+  { shard, engine, process }: SidecarApiOptions,
+  kvassHash: string | undefined,
+): ShardRuntime {
   const runtime = shard.runtime();
   const report = process?.();
   let lastGoodScrapeMs = 0;
@@ -115,6 +125,7 @@ function runtimeOf({ shard, engine, process }: SidecarApiOptions): ShardRuntime 
     if (health === "up") lastGoodScrapeMs = Math.max(lastGoodScrapeMs, lastScrapeMs);
   return {
     ...runtime,
+    ...(kvassHash !== undefined && { configHash: kvassHash }),
     ...(engine.error !== undefined && { configHash: "" }),
     rssBytes: runtime.rssBytes + (report?.rssBytes ?? 0),
     isStopped: engine.stopReason !== "",

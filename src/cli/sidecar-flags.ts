@@ -70,6 +70,14 @@ export const SIDECAR_FLAGS = {
     },
     "",
   ),
+  kvassCoordinator: textFlag(
+    {
+      name: "kvass.coordinator-url",
+      value: "url",
+      help: "The API of a Kvass coordinator that is to drive this sidecar, such as http://kvass-coordinator:9090: its name for its configuration, which shards have to report, is read there.",
+    },
+    "",
+  ),
   outputFile: textFlag(
     {
       name: "config.output-file",

@@ -13,7 +13,6 @@ import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard
 import { ShardService } from "../shard/shard-service.ts";
 import type { PushedConfig } from "../shard/wire.ts";
 import { ConfigFile } from "../sidecar/config-file.ts";
-import { importKvassState } from "../sidecar/kvass-state.ts";
 import { PrometheusClient } from "../sidecar/prometheus-client.ts";
 import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import { PrometheusProcess } from "../sidecar/prometheus-process.ts";
@@ -24,6 +23,7 @@ import { shardExternalLabels } from "./external-labels.ts";
 import { withoutOwnVariables } from "./child-command.ts";
 import type { FlagValues } from "./flags.ts";
 import { createDelivery } from "./sidecar-delivery.ts";
+import { createKvassParts } from "./sidecar-kvass.ts";
 import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { defaultTsdbFolder, findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
@@ -134,6 +134,22 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     corsOrigin: () => false,
     bodyMaxBytes: BODY_MAX_BYTES,
   });
+  const takeConfig = async (pushed: PushedConfig, epoch?: number): Promise<void> => {
+    await (configFile === undefined ? shard.setConfig(pushed, epoch) : configFile.offer(pushed));
+    await kvass.state.takeOver();
+  };
+  /** Kvass takes relative paths from where its sidecar runs. */
+  const kvassBaseFolder = process.cwd();
+  const kvass = createKvassParts(flags.kvassCoordinator, {
+    folder,
+    shard,
+    async offer(rawContent) {
+      await takeConfig({ rawContent, baseFolder: kvassBaseFolder, hash: "" });
+      await engine.settled();
+    },
+    clock,
+    logger,
+  });
   const orphanWatch = new OrphanWatch({ graceMs: flags.orphanGrace, clock, logger, abort });
   registerSidecarApi(http.app, {
     shard,
@@ -141,49 +157,38 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     onContact: () => orphanWatch.contact(),
     engine,
     client,
-    async offerConfig(pushed: PushedConfig, epoch: number | undefined) {
+    async offerConfig(pushed, epoch) {
       await shard.heed(epoch);
-      await (configFile === undefined ? shard.setConfig(pushed, epoch) : configFile.offer(pushed));
-      await importTargets();
+      if (pushed.hash !== "") return takeConfig(pushed, epoch);
+      if (kvass.coordinator === undefined)
+        logger.warn(
+          "a Kvass coordinator sends its configuration, but gives no targets unless --kvass.coordinator-url says where it is",
+        );
+      return takeConfig({ ...pushed, baseFolder: kvassBaseFolder }, epoch);
     },
+    kvassConfigHash: kvass.coordinator && (() => kvass.coordinator!.configHash()),
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     async stopScraping(reason) {
       await writeSharedFile(stopFile, reason);
       engine.stopScraping(reason);
     },
   });
-  /** What a Kvass sidecar left in the folder, until there is a configuration to read it with. */
-  let kvassState: string | undefined;
-  const importTargets = async (): Promise<void> => {
-    const { config } = shard;
-    if (kvassState === undefined || config === undefined) return;
-    const text = kvassState;
-    kvassState = undefined;
-    try {
-      const targets = importKvassState(text, { config, nowMs: clock.now() });
-      await shard.setTargets(targets);
-      logger.info("took over Kvass's targets", { targets: targets.length });
-    } catch (error) {
-      // The coordinator gives the targets out again.
-      logger.error("cannot take over Kvass's targets", { error });
-    }
-  };
   const startUp: Service = {
     name: "configuration",
     async start() {
       await engine.start();
       engine.stopScraping((await readSharedFile(stopFile)) ?? "");
-      if ((await readSharedFile(join(folder, "shard", "targets.json"))) === undefined)
-        kvassState =
-          (await readSharedFile(join(folder, "kvass-shard.json"))) ??
-          (await readSharedFile(join(folder, "targets.json")));
+      await kvass.state.find();
       await shard.start();
       await configFile?.load();
-      await importTargets();
+      await kvass.state.takeOver();
       // Its Prometheus starts on files that are complete; that nobody reads them yet is no trouble.
       if (prometheus !== undefined) await engine.settled().catch(() => {});
     },
-    stop: async () => shard.stop(),
+    async stop() {
+      await kvass.coordinator?.stop();
+      await shard.stop();
+    },
   };
   const announcement: Service = {
     name: "announcement",

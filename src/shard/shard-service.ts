@@ -5,9 +5,11 @@ import { AppError, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
+import type { Target } from "../model/target.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
 import type { TargetStatus as ScrapeStatus } from "../scrape/scrape-loop.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
+import { TargetCompleter } from "./bare-target.ts";
 import { Fence } from "./fence.ts";
 import type { Load } from "./load.ts";
 import { LoadAverage } from "./load-average.ts";
@@ -61,6 +63,7 @@ export class ShardService {
   #entries = new Map<string, Entry>();
   #pushed: PushedConfig | undefined;
   #config: Config | undefined;
+  #completer: TargetCompleter | undefined;
   #idleSinceMs: number | undefined;
   /** Changes of targets and configuration happen one after the other. */
   #queue: Promise<void> = Promise.resolve();
@@ -85,8 +88,7 @@ export class ShardService {
       const targets = await readJson(join(folder, TARGETS_FILE));
       if (config === undefined) return;
       const pushed = decodeConfig(config);
-      this.#config = parsePushed(pushed);
-      this.#pushed = pushed;
+      this.#run(pushed, parsePushed(pushed));
       if (targets !== undefined) this.#replace(decodeAssignment(targets));
     } catch (error) {
       // The coordinator brings a good one; until then nothing can be scraped.
@@ -129,8 +131,7 @@ export class ShardService {
       await this.#fence.pass(epoch);
       const config = parsePushed(pushed);
       await this.#persist(CONFIG_FILE, pushed);
-      this.#config = config;
-      this.#pushed = pushed;
+      this.#run(pushed, config);
       this.#apply(new Set());
     });
   }
@@ -163,7 +164,11 @@ export class ShardService {
   }
 
   assignment(): AssignedTarget[] {
-    return [...this.#entries.values()].map((entry) => ({ ...entry.assigned, load: loadOf(entry) }));
+    return [...this.#entries.values()].map((entry) => {
+      const { assigned } = entry;
+      const target = this.#completer?.complete(assigned.target) ?? assigned.target;
+      return { ...assigned, target, load: loadOf(entry) };
+    });
   }
 
   /** Takes note of scrapes that ended since the last look. */
@@ -207,9 +212,27 @@ export class ShardService {
     else this.#idleSinceMs ??= this.#options.clock.now();
   }
 
+  #run(pushed: PushedConfig, config: Config): void {
+    this.#config = config;
+    this.#pushed = pushed;
+    this.#completer = new TargetCompleter(config);
+  }
+
   #apply(handedOver: ReadonlySet<string>): void {
-    if (this.#config === undefined) return;
-    const targets = [...this.#entries.values()].map(({ assigned }) => assigned.target);
+    const completer = this.#completer;
+    if (this.#config === undefined || completer === undefined) return;
+    const targets: Target[] = [];
+    const unknown: AssignedTarget[] = [];
+    for (const { assigned } of this.#entries.values()) {
+      const target = completer.complete(assigned.target);
+      if (target === undefined) unknown.push(assigned);
+      else targets.push(target);
+    }
+    if (unknown.length > 0)
+      this.#options.logger.warn("cannot scrape targets whose job or address is none", {
+        targets: unknown.length,
+        first: `${unknown[0]!.target.job} ${unknown[0]!.target.labels.get("instance")}`,
+      });
     this.#options.engine.apply({ config: this.#config, targets, handedOver });
   }
 

@@ -1,6 +1,7 @@
 import { AppError } from "../base/errors.ts";
 import { Labels } from "../model/labels.ts";
 import type { Target, TargetHealth } from "../model/target.ts";
+import { isBare } from "./bare-target.ts";
 import type { Load } from "./load.ts";
 import type { AssignmentState } from "./plan-types.ts";
 
@@ -12,6 +13,7 @@ import type { AssignmentState } from "./plan-types.ts";
 
 /** One entry of a shard's target list. */
 export interface AssignedTarget {
+  /** May be bare (bare-target.ts). */
   readonly target: Target;
   readonly state: AssignmentState;
   readonly assignedAtMs: number;
@@ -97,10 +99,12 @@ export function encodeAssignment(list: readonly AssignedTarget[]): unknown {
     const entry = {
       hash: target.hash,
       labels: target.allLabels,
-      discoveredLabels: target.discoveredLabels,
-      url: target.url,
-      intervalMs: target.intervalMs,
-      timeoutMs: target.timeoutMs,
+      ...(!isBare(target) && {
+        discoveredLabels: target.discoveredLabels,
+        url: target.url,
+        intervalMs: target.intervalMs,
+        timeoutMs: target.timeoutMs,
+      }),
       ...encodeLoad(load),
       TargetState: state === "normal" ? "" : state,
       assignedAtMs,
@@ -129,6 +133,8 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
   if (!/^\d{1,20}$/.test(hash)) throw wrong(`${path}.hash`, "a 64-bit number as decimal text");
   const allLabels = labelsOf(entry["labels"], `${path}.labels`);
   const hidden = [...allLabels].flatMap(([name]) => (name.startsWith("__") ? [name] : []));
+  // A Kvass coordinator leaves the rest to the sidecar: the target is bare then.
+  const { url = "", intervalMs = 0, timeoutMs = 0 } = entry;
   return {
     target: {
       hash,
@@ -136,9 +142,9 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
       allLabels,
       labels: allLabels.without(hidden),
       discoveredLabels: labelsOf(entry["discoveredLabels"] ?? {}, `${path}.discoveredLabels`),
-      url: textOf(entry["url"], `${path}.url`),
-      intervalMs: numberOf(entry["intervalMs"], `${path}.intervalMs`),
-      timeoutMs: numberOf(entry["timeoutMs"], `${path}.timeoutMs`),
+      url: textOf(url, `${path}.url`),
+      intervalMs: numberOf(intervalMs, `${path}.intervalMs`),
+      timeoutMs: numberOf(timeoutMs, `${path}.timeoutMs`),
     },
     state: stateOf(entry["TargetState"]),
     assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${path}.assignedAtMs`),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { parseConfig } from "../config/load.ts";
 import { importKvassState } from "./kvass-state.ts";
@@ -44,6 +45,24 @@ describe("importKvassState", () => {
     assert.deepEqual(
       old.map((each) => [each.target.job, each.target.url, each.state]),
       [["other", "http://a:1/metrics", "normal"]],
+    );
+  });
+
+  it("finds every target of a file that a real Kvass has written under our coordinator", () => {
+    const file = new URL("testdata/kvass/state.json", import.meta.url);
+    const recorded = JSON.parse(readFileSync(file, "utf8")) as Record<string, string> & {
+      hashes: string[];
+    };
+    const own = parseConfig(recorded["config"]!, { path: "p", baseFolder: "/" });
+    const found = importKvassState(recorded["state"]!, { config: own, nowMs: 5 });
+    assert.deepEqual(found.map(({ target }) => target.hash).sort(), recorded.hashes);
+    assert.ok(found.every(({ load }) => load.series === 28 && load.rawSeries === 30));
+    assert.deepEqual(
+      [...new Set(found.map(({ target }) => target.url.replace(/\d+(?=\/)/, "PORT")))],
+      [
+        "http://127.0.0.1:PORT/metrics",
+        "http://127.0.0.1:PORT/probe?module=default&module=second&x=1",
+      ],
     );
   });
 

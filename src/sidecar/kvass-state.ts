@@ -1,5 +1,6 @@
 import { AppError } from "../base/errors.ts";
 import type { Config } from "../config/types.ts";
+import { labelsFromKvass } from "../model/kvass-labels.ts";
 import { TargetBuilder } from "../model/target-build.ts";
 import type { Target } from "../model/target.ts";
 
@@ -16,9 +17,6 @@ export interface KvassTarget {
     readonly newSeriesPerHour: number;
   };
 }
-
-/** Kvass writes label names outside the old alphabet with this before them. */
-const INVALID_PREFIX = "__invalid_label_";
 
 /**
  * The targets in Kvass's `kvass-shard.json` (`{"Targets": {job: […]}}`) or its older `targets.json` (the map alone), so
@@ -63,14 +61,9 @@ export function importKvassState(
 }
 
 function labelsOf(value: unknown): Record<string, string> {
-  const labels = Object.create(null) as Record<string, string>;
   if (typeof value !== "object" || value === null)
     throw new AppError("bad-data", "cannot read Kvass's state: a target has no labels");
-  for (const [name, text] of Object.entries(value)) {
-    const bare = name.startsWith(INVALID_PREFIX) ? name.slice(INVALID_PREFIX.length) : name;
-    labels[bare] = String(text);
-  }
-  return labels;
+  return labelsFromKvass(Object.entries(value).map(([name, text]) => [name, String(text)]));
 }
 
 function countOf(entry: unknown, name: string): number {

@@ -34,17 +34,25 @@ export interface RawRequest {
 /** Where the neighbour is: a URL, or a function for one that comes and goes (undefined while it does not run). */
 export type PrometheusUrl = string | (() => string | undefined);
 
-/** The neighbour Prometheus over HTTP. Every call rejects with AppError within its deadline. */
+/** Whose API it is, in messages. */
+export interface Peer {
+  readonly name: string;
+  /** The flag that says where it is. */
+  readonly flag: string;
+}
+
+const PROMETHEUS: Peer = { name: "Prometheus", flag: "--prometheus.url" };
+
+/** The neighbour Prometheus, or one with an API like its, over HTTP. Every call rejects with AppError within its deadline. */
 export class PrometheusClient {
   readonly #http: HttpClient;
+  readonly #peer: Peer;
   readonly #url: () => string | undefined;
 
-  constructor(url: PrometheusUrl, userAgent: string) {
+  constructor(url: PrometheusUrl, userAgent: string, peer = PROMETHEUS) {
+    this.#peer = peer;
     if (typeof url === "string" && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
-      throw new AppError(
-        "bad-data",
-        "cannot use --prometheus.url: it must be an http or https URL",
-      );
+      throw new AppError("bad-data", `cannot use ${peer.flag}: it must be an http or https URL`);
     const fixed = typeof url === "string" ? url.replace(/\/+$/, "") : undefined;
     this.#url = typeof url === "string" ? () => fixed : url;
     this.#http = createHttpClient(PLAIN, { userAgent });
@@ -59,7 +67,7 @@ export class PrometheusClient {
   async request({ path, signal, ...rest }: RawRequest): Promise<HttpResponse> {
     const base = this.#url();
     if (base === undefined)
-      throw new AppError("unavailable", "cannot reach Prometheus: it does not run");
+      throw new AppError("unavailable", `cannot reach ${this.#peer.name}: it does not run`);
     try {
       return await this.#http.request({
         ...rest,
@@ -69,7 +77,7 @@ export class PrometheusClient {
     } catch (error) {
       const { code } = AppError.from(error, "unavailable");
       const reason = messageOf(error).replaceAll(base, this.#shown);
-      throw new AppError(code, `cannot reach Prometheus at ${this.#shown}: ${reason}`);
+      throw new AppError(code, `cannot reach ${this.#peer.name} at ${this.#shown}: ${reason}`);
     }
   }
 
@@ -119,7 +127,7 @@ export class PrometheusClient {
   /** The base URL as messages show it, without user information. */
   get #shown(): string {
     const parsed = URL.parse(this.#url() ?? "");
-    if (parsed === null) return "Prometheus";
+    if (parsed === null) return this.#peer.name;
     parsed.username = parsed.password = "";
     return parsed.href.replace(/\/+$/, "");
   }
