@@ -106,6 +106,25 @@ export const STORAGE_FLAGS = {
   ),
 } as const;
 
+/** How a database keeps what it is given. */
+export const DATABASE_FLAGS = {
+  maxExemplars: numberFlag(
+    {
+      name: "storage.exemplars.exemplars-limit",
+      help: "Most exemplars kept in memory, of all series; storage.exemplars.max_exemplars in the configuration goes before. 0: none.",
+    },
+    { fallback: 100_000, min: 0, max: 100_000_000 },
+  ),
+  walSync: choiceFlag(
+    {
+      name: "storage.tsdb.wal-sync",
+      value: "when",
+      help: "When the log is forced to the disk: none (as Prometheus: a power loss costs what the system had not written), interval (every second) or commit (before a scrape counts as stored).",
+    },
+    { fallback: "none", choices: ["none", "interval", "commit"] },
+  ),
+} as const;
+
 export const QUERY_FLAGS = {
   lookbackDelta: durationFlag(
     {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
-import { LOG_FLAGS, SCRAPE_FLAGS } from "./flag-tables.ts";
+import { DATABASE_FLAGS, LOG_FLAGS, SCRAPE_FLAGS } from "./flag-tables.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
@@ -103,6 +103,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--storage.tsdb.path=${shard.folder}`,
       `--storage.tsdb.retention.time=${retentionTime}ms`,
       `--storage.tsdb.retention.size=${retentionSize}B`,
+      ...flagArguments(DATABASE_FLAGS, flags),
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",

@@ -8,6 +8,7 @@ import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { applyOverrides, type Overrides } from "../config/overrides.ts";
 import { printConfig } from "../config/print.ts";
+import type { Config } from "../config/types.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
 import { ScrapeManager } from "../scrape/scrape-manager.ts";
@@ -27,11 +28,17 @@ import { loggerOf, runUntilSignal } from "./run-role.ts";
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 
-/** `engine`, given each configuration as it is scraped here. */
-function withOverrides(engine: ScrapeEngine, overrides: Overrides): ScrapeEngine {
+/** `engine`, given each configuration as it is scraped here, after `follow` has seen it. */
+function withOverrides(
+  engine: ScrapeEngine,
+  overrides: Overrides,
+  follow: (config: Config) => void,
+): ScrapeEngine {
   return {
-    apply: (update) =>
-      engine.apply({ ...update, config: applyOverrides(update.config, overrides) }),
+    apply: (update) => {
+      follow(update.config);
+      return engine.apply({ ...update, config: applyOverrides(update.config, overrides) });
+    },
     status: () => engine.status(),
     stop: () => engine.stop(),
   };
@@ -53,6 +60,8 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     registry,
     retentionMs: flags.retentionTime,
     retentionBytes: flags.retentionSize,
+    maxExemplars: flags.maxExemplars,
+    walSync: flags.walSync,
   });
   const { head } = database;
   const scrape = new ScrapeManager({
@@ -87,7 +96,9 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const shard = new ShardService({
     id: flags.shardId,
     folder: join(folder, "shard"),
-    engine: withOverrides(scrape, flags),
+    engine: withOverrides(scrape, flags, ({ storage }) =>
+      head.setMaxExemplars(Math.max(0, storage.maxExemplars ?? flags.maxExemplars)),
+    ),
     headSeries: () => head.stats().seriesCount,
     // Nobody else has its samples: they are wanted until they expire.
     dataUntilMs: () => Math.max(0, database.maxTimeMs + flags.retentionTime),

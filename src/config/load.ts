@@ -10,6 +10,7 @@ import { toGlobal, type GlobalValues } from "./global.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
 import { toRelabelConfigs } from "./relabel.ts";
+import { toStorage } from "./server.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
 import type { Config } from "./types.ts";
@@ -55,6 +56,7 @@ export function parseConfig(text: string, options: ParseOptions): Config {
     ruleFiles: values.rule_files,
     scrapeConfigs: jobs.map(toScrapeConfig),
     alerting: { alertRelabelConfigs: toRelabelConfigs(values.alerting.alert_relabel_configs) },
+    storage: toStorage(values.storage),
     source: text,
     baseFolder: options.baseFolder,
   };

@@ -5,6 +5,7 @@ import { field, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { headers } from "./remote.ts";
 import type { NameValidation } from "../model/relabel.ts";
+import type { StorageConfig } from "./types.ts";
 import { bool, duration, float, int, oneOf, size, text, urlText } from "./scalars.ts";
 
 /** Sections about the server itself: `runtime`, `storage`, `tracing` and `otlp`. */
@@ -67,6 +68,13 @@ export function fillStorage(values: typeof storage.defaults): typeof storage.def
       outofordertimewindow: written.out_of_order_time_window,
       retention: written.retention ?? { ...retention.defaults, time: DEFAULT_RETENTION_MS },
     },
+  };
+}
+
+export function toStorage(values: typeof storage.defaults): StorageConfig {
+  return {
+    outOfOrderTimeWindowMs: values.tsdb?.out_of_order_time_window ?? 0,
+    maxExemplars: values.exemplars?.max_exemplars,
   };
 }
 

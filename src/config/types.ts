@@ -10,12 +10,21 @@ export interface Config {
   readonly ruleFiles: readonly string[];
   readonly scrapeConfigs: readonly ScrapeConfig[];
   readonly alerting: AlertingConfig;
+  readonly storage: StorageConfig;
   /** The file's text as read, for pushing it on and for hashing. */
   readonly source: string;
   /** What is shown instead of `source`, where that has values that only the shards may see. */
   readonly shownSource?: string;
   /** Absolute folder that relative paths in the file start from. */
   readonly baseFolder: string;
+}
+
+/** What of `storage` a running database follows. */
+export interface StorageConfig {
+  /** Samples may be so much older than the newest one of all; 0: each series in order. */
+  readonly outOfOrderTimeWindowMs: number;
+  /** Undefined where the file does not say. */
+  readonly maxExemplars: number | undefined;
 }
 
 export interface GlobalConfig {

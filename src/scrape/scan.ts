@@ -8,8 +8,9 @@ import {
   writeNormalNaN,
 } from "../exposition/float-bytes.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
-import { decodePairs } from "../exposition/series.ts";
+import { decodePairs, decodeSeries } from "../exposition/series.ts";
 import type { Labels } from "../model/labels.ts";
+import type { AppendExemplar } from "../storage/appender.ts";
 import { LineTable, REF_DROPPED, REF_DUPLICATE, REF_REFUSED, SeriesIndex } from "./line-table.ts";
 import type { Labeler } from "./sample-labels.ts";
 
@@ -82,6 +83,16 @@ interface Fresh {
   readonly labels: Labels;
 }
 
+interface ScannedExemplar {
+  /** Of its sample. */
+  readonly line: number;
+  /** Its labels in the body. */
+  readonly start: number;
+  readonly end: number;
+  readonly value: number;
+  readonly timeMs: number | undefined;
+}
+
 interface ScanOptions {
   readonly body: Uint8Array;
   readonly length: number;
@@ -104,6 +115,7 @@ export class Scan {
   /** Whether the sample being read is the one that fails the scrape: it counts as scraped, not as added. */
   #failing = false;
   readonly #fresh: Fresh[] = [];
+  readonly #exemplars: ScannedExemplar[] = [];
   #indexed = false;
   /** Lines of the previous body that may be matched: none when it was forgotten. */
   readonly #previousCount: number;
@@ -209,6 +221,21 @@ export class Scan {
     into.count = n;
   }
 
+  /** The exemplars of the samples that are to be stored; those without a time have their sample's. */
+  exemplars(timeMs: number): AppendExemplar[] {
+    const { next, hasTimestamp, timestamps } = this.#scratch;
+    const found: AppendExemplar[] = [];
+    for (const { line, start, end, value, timeMs: ownMs } of this.#exemplars) {
+      let ref = next.refs[line]!;
+      if (ref <= REF_DUPLICATE) ref = next.refs[REF_DUPLICATE - ref]!;
+      if (ref < 0) continue;
+      const labels = decodeSeries(this.#parser.text, { start, end, kind: 0 });
+      const sampleMs = hasTimestamp[line] === 1 ? timestamps[line]! : timeMs;
+      found.push({ ref, exemplar: { labels, value, timeMs: ownMs ?? sampleMs } });
+    }
+    return found;
+  }
+
   /** The refs of series that the previous body had and this one has not. */
   stale(): Iterable<number> {
     const previous = this.#previous;
@@ -253,6 +280,7 @@ export class Scan {
       const parsed = columns.count;
       this.#scratch.reserve(this.#count + parsed);
       let found = -1;
+      if (columns.exemplarCount > 0) this.#takeExemplars();
       for (let i = 0; i < parsed; i++) found = this.#take(i);
       next.count = this.#count;
       this.#position = parser.position;
@@ -268,6 +296,19 @@ export class Scan {
         batch *= 2;
       }
     }
+  }
+
+  /** The exemplars of the samples just parsed, which will be the next lines. */
+  #takeExemplars(): void {
+    const { columns } = this.#scratch;
+    for (let e = 0; e < columns.exemplarCount; e++)
+      this.#exemplars.push({
+        line: this.#count + columns.exemplarSample[e]!,
+        start: columns.exemplarLabelsStart[e]!,
+        end: columns.exemplarLabelsEnd[e]!,
+        value: columns.exemplarValues[e]!,
+        timeMs: columns.exemplarHasTimestamp[e] === 1 ? columns.exemplarTimestamps[e]! : undefined,
+      });
   }
 
   /** Takes parsed sample `i`; the line of the previous body with the same series, or -1. */

@@ -78,6 +78,30 @@ async function scrape(
   return { storage, outcomes };
 }
 
+test("exemplars of OpenMetrics go along, at their own time or that of their sample", async () => {
+  let n = 0;
+  const { url } = await serve((_request, response) => {
+    n++;
+    response.setHeader("content-type", "application/openmetrics-text; version=1.0.0");
+    response.end(
+      `# TYPE h histogram\nh_bucket{le="1"} ${n} # {trace_id="a\\"${n}",span="ü"} 0.5 7.25\n` +
+        `h_bucket{le="+Inf"} ${n}\nh_count ${n}\n# TYPE c counter\n` +
+        `c_total{x="1"} ${n} 0.001 # {} 2\nc_total{x="2"} ${n} # {trace_id="t"} ${n}\n# EOF\n`,
+    );
+  });
+  const { storage } = await scrape(url, { times: 2 });
+  const series = (name: string, rest: string): string =>
+    `{__name__="${name}", instance="i", job="job", ${rest}}`;
+  assert.deepEqual(storage.exemplars, [
+    `${series("h_bucket", 'le="1.0"')}: {span="ü", trace_id="a\\"1"} 0.5 @7250`,
+    `${series("c_total", 'x="1"')}: {} 2 @1`,
+    `${series("c_total", 'x="2"')}: {trace_id="t"} 1 @1000`,
+    `${series("h_bucket", 'le="1.0"')}: {span="ü", trace_id="a\\"2"} 0.5 @7250`,
+    `${series("c_total", 'x="1"')}: {} 2 @1`,
+    `${series("c_total", 'x="2"')}: {trace_id="t"} 2 @1001`,
+  ]);
+});
+
 test("plain and gzip bodies give the same samples, over one connection", async () => {
   const text = Array.from({ length: 2000 }, (_, i) => `m{i="${i}"} ${i}\n`).join("");
   const connections = new Set<unknown>();

@@ -10,7 +10,7 @@ import { hashTarget } from "../model/target-hash.ts";
 import type { Target } from "../model/target.ts";
 import {
   type Appendable,
-  type AppendColumns,
+  type AppendBatch,
   type AppendResult,
   NOTHING_APPENDED,
 } from "../storage/appender.ts";
@@ -92,6 +92,7 @@ export function configOf(...scrapeConfigs: ScrapeConfig[]): Config {
     ruleFiles: [],
     scrapeConfigs,
     alerting: { alertRelabelConfigs: [] },
+    storage: { outOfOrderTimeWindowMs: 0, maxExemplars: undefined },
     source: "",
     baseFolder: "/",
   };
@@ -195,6 +196,8 @@ export interface StoredSample {
 /** A storage that remembers what it was given; like the real one it refuses samples that are not newer. */
 export class FakeStorage implements Appendable {
   readonly batches: StoredSample[][] = [];
+  /** Exemplars of all batches, as `series: {labels} value @time`. */
+  readonly exemplars: string[] = [];
   readonly refs = new Map<string, number>();
   seriesMax = Infinity;
   resolveCount = 0;
@@ -221,7 +224,7 @@ export class FakeStorage implements Appendable {
     this.refs.delete(series);
   }
 
-  append(columns: AppendColumns): Promise<AppendResult> {
+  append(columns: AppendBatch): Promise<AppendResult> {
     if (this.failWith !== undefined) return Promise.reject(this.failWith);
     const result = { ...NOTHING_APPENDED };
     const words = new Uint32Array(columns.values.buffer);
@@ -245,6 +248,10 @@ export class FakeStorage implements Appendable {
       batch.push({ series, timeMs, value: isStaleWords(words, i) ? "stale" : columns.values[i]! });
     }
     this.batches.push(batch);
+    for (const { ref, exemplar } of columns.exemplars ?? []) {
+      const { labels, value, timeMs } = exemplar;
+      this.exemplars.push(`${this.#names[ref]!}: ${labels.toString()} ${value} @${timeMs}`);
+    }
     return Promise.resolve(result);
   }
 

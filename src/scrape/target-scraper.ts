@@ -7,7 +7,7 @@ import { acceptHeader, selectParser } from "../exposition/accept.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
-import type { Appendable } from "../storage/appender.ts";
+import type { Appendable, AppendExemplar } from "../storage/appender.ts";
 import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
 import { LineCache } from "./line-cache.ts";
@@ -145,7 +145,11 @@ export class TargetScraper {
     if (error !== undefined) this.#countFailure(error);
     const columns = this.#context.columns.acquire();
     try {
-      this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
+      const exemplars = this.#fill(
+        columns,
+        timeMs,
+        error === undefined ? scanned?.scan : undefined,
+      );
       // Whole nanoseconds, as Prometheus measures.
       const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [
@@ -166,7 +170,10 @@ export class TargetScraper {
       this.#remember(error === undefined ? scanned?.scan : undefined, body);
       metrics.duplicate.inc(result.duplicate);
       metrics.outOfBounds.inc(result.outOfBounds);
-      await this.#append(columns, { duplicate: result.duplicate, outOfBounds: result.outOfBounds });
+      await this.#append(columns, exemplars, {
+        duplicate: result.duplicate,
+        outOfBounds: result.outOfBounds,
+      });
     } catch (thrown) {
       metrics.commitsFailed.inc();
       error ??= new AppError("unavailable", `cannot store the scrape: ${messageOf(thrown)}`);
@@ -251,11 +258,14 @@ export class TargetScraper {
     }
   }
 
-  /** The samples of a good scan and the markers for what it lacks; without a scan, markers for everything. */
-  #fill(columns: SampleColumns, timeMs: number, scan: Scan | undefined): void {
+  /**
+   * The samples of a good scan and the markers for what it lacks; without a scan, markers for everything. Answers the
+   * exemplars.
+   */
+  #fill(columns: SampleColumns, timeMs: number, scan: Scan | undefined): readonly AppendExemplar[] {
     if (scan === undefined) {
       this.#cache.forEachTracked((ref) => pushStale(columns, ref, timeMs));
-      return;
+      return [];
     }
     let refused = 0;
     let reason = "";
@@ -279,6 +289,7 @@ export class TargetScraper {
     }
     scan.emit(columns, timeMs);
     for (const ref of scan.stale()) pushStale(columns, ref, timeMs);
+    return scan.exemplars(timeMs);
   }
 
   /** Keeps what the next scrape compares with. Called before waiting, for other targets share the scratch memory. */
@@ -316,10 +327,13 @@ export class TargetScraper {
 
   async #append(
     columns: SampleColumns,
+    exemplars: readonly AppendExemplar[],
     seen: { duplicate: number; outOfBounds: number },
   ): Promise<void> {
     const { appendable, metrics, logger } = this.#context;
-    let result = await appendable.append(columns);
+    const { refs, times, values, count } = columns;
+    const batch = exemplars.length === 0 ? columns : { refs, times, values, count, exemplars };
+    let result = await appendable.append(batch);
     if (result.unknownRef > 0) {
       this.#resolveAgain(columns);
       result = await appendable.append(columns);
@@ -331,6 +345,7 @@ export class TargetScraper {
       if (count > 0) logger.warn(message, { target: this.#target.url, num_dropped: count });
     };
     warn("Error on ingesting out-of-order samples", result.outOfOrder);
+    warn("Error on ingesting out-of-order exemplars", result.refusedExemplars);
     warn(
       "Error on ingesting samples with different value but same timestamp",
       result.duplicate + seen.duplicate,

@@ -43,7 +43,22 @@ export class AppendTally {
   ): void {
     this.refusedCount++;
     this.result[COUNT_OF[reason]]++;
+    this.#list(part, index, reason, message);
+  }
+
+  #list(
+    part: Refusal["part"],
+    index: number,
+    reason: RefusalReason,
+    message: string | undefined,
+  ): void {
     this.#refused?.push({ part, index, reason, ...(message === undefined ? {} : { message }) });
+  }
+
+  /** Exemplars that are refused do not stand in the way of samples. */
+  refuseExemplar(reason: RefusalReason, index: number, message?: string): void {
+    this.result.refusedExemplars++;
+    this.#list("exemplar", index, reason, message);
   }
 
   /** None of the batch is stored. */

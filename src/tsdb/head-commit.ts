@@ -2,9 +2,12 @@ import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Labels } from "../model/labels.ts";
 import type { AppendBatch, AppendResult, HistogramColumns } from "../storage/appender.ts";
+import { encodeExemplarRecord } from "../wal/exemplar-record.ts";
 import { encodeHistogramRecords } from "../wal/histogram-record.ts";
+import { encodeMetadataRecord } from "../wal/metadata-record.ts";
 import { encodeSamples, encodeSeries } from "../wal/record.ts";
 import { RecordGroup, type WalWriter } from "../wal/writer.ts";
+import { type AppendExtras, applyExtras, NO_EXTRAS, pickExtras } from "./append-extras.ts";
 import { AppendTally } from "./append-tally.ts";
 import type { HeadMetrics } from "./head-metrics.ts";
 import { APPENDED, CHUNK_RANGE_MS, type HeadStore, STALE_HISTOGRAM } from "./head-store.ts";
@@ -27,6 +30,7 @@ interface Logged {
   readonly picked: Uint32Array;
   readonly pickedCount: number;
   readonly histograms: readonly PickedHistogram[];
+  readonly extras: AppendExtras;
   readonly tally: AppendTally;
 }
 
@@ -125,18 +129,22 @@ export class HeadCommitter {
     }
     if (batch.histograms !== undefined)
       this.#pickHistograms(batch.histograms, { into: histograms, tally, minTimeMs });
-    if (batch.isWhole === true && tally.refusedCount > 0) {
+    const isRejected = batch.isWhole === true && tally.refusedCount > 0;
+    if (isRejected) {
       tally.rejectAll();
       pickedCount = 0;
       histograms = [];
     }
+    const extras = isRejected ? NO_EXTRAS : pickExtras(batch, this.#parts, tally);
     const group = this.#group;
+    encodeMetadataRecord(group, extras.metadata);
     if (pickedCount > 0) {
       encodeSamples(group.buffer, batch, { indices: picked, count: pickedCount });
       group.end();
     }
     encodeHistogramRecords(group, histograms);
-    return { job, picked, pickedCount, histograms, tally };
+    encodeExemplarRecord(group, extras.exemplars);
+    return { job, picked, pickedCount, histograms, extras, tally };
   }
 
   #pickHistograms(
@@ -171,7 +179,7 @@ export class HeadCommitter {
     return Math.max(clock.now() - retentionMs, store.maxTimeMs - chunkRangeMs / 2, lowestTimeMs());
   }
 
-  #apply({ job, picked, pickedCount, histograms, tally }: Logged): AppendResult {
+  #apply({ job, picked, pickedCount, histograms, extras, tally }: Logged): AppendResult {
     const { refs, times, values } = job.batch;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     const { store, metrics, wal, segmentMaxTimes } = this.#parts;
@@ -196,9 +204,11 @@ export class HeadCommitter {
       tally.add(outcome, sample.part, sample.index);
     }
     segmentMaxTimes.set(segment, maxTimeMs);
+    applyExtras(extras, this.#parts, tally);
     const { result } = tally;
     metrics.appended.inc(stored);
     metrics.appendedHistograms.inc(storedHistograms);
+    metrics.exemplars.inc(result.appendedExemplars);
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.outOfBounds.inc(result.outOfBounds);
     return result;

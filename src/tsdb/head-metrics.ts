@@ -6,6 +6,7 @@ import type { HeadStore } from "./head-store.ts";
 export interface HeadMetrics {
   readonly appended: Counter;
   readonly appendedHistograms: Counter;
+  readonly exemplars: Counter;
   readonly outOfOrder: Counter;
   readonly outOfBounds: Counter;
   readonly seriesCreated: Counter;
@@ -29,6 +30,17 @@ export function registerHeadMetrics(
     registry.collect({ name, help, type: "gauge" }, {}, value);
   read("prometheus_tsdb_head_series", "Series in the head.", () => store.series.count);
   read("prometheus_tsdb_head_chunks", "Chunks in the head.", () => store.chunkCount);
+  read("prometheus_tsdb_exemplar_exemplars_in_storage", "Exemplars in storage.", () => {
+    return store.exemplars.count;
+  });
+  read(
+    "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+    "Series with exemplars in storage.",
+    () => store.exemplars.seriesCount,
+  );
+  read("prometheus_tsdb_exemplar_max_exemplars", "The limit of exemplars in storage.", () => {
+    return store.exemplars.limit;
+  });
   read("prometheus_tsdb_head_min_time", "Time of the oldest sample of the head in ms.", () =>
     Number.isFinite(store.minTimeMs) ? store.minTimeMs : 0,
   );
@@ -50,6 +62,10 @@ export function registerHeadMetrics(
       "prometheus_tsdb_head_samples_appended_total",
       "Samples appended to the head.",
       { type: "histogram" },
+    ),
+    exemplars: registry.counter(
+      "prometheus_tsdb_exemplar_exemplars_appended_total",
+      "Exemplars appended.",
     ),
     outOfOrder: registry.counter(
       "prometheus_tsdb_out_of_order_samples_total",

@@ -4,7 +4,9 @@ import { MemPostings } from "../index/mem-postings.ts";
 import type { HistogramAppender } from "../chunk/histogram-appender.ts";
 import { formatSeries, type Labels } from "../model/labels.ts";
 import { ENCODING_XOR } from "../storage/queryable.ts";
+import type { MetricMetadata } from "../model/metadata.ts";
 import { ChunkLog } from "./chunk-log.ts";
+import { ExemplarStore } from "./exemplar-store.ts";
 import { OpenChunks } from "./open-chunks.ts";
 import { encodingOf, type HistogramSample, OpenHistograms, plannedEnd } from "./open-histograms.ts";
 import {
@@ -56,6 +58,9 @@ export class HeadStore {
   readonly open = new OpenChunks();
   readonly histograms: OpenHistograms;
   readonly log = new ChunkLog();
+  readonly exemplars: ExemplarStore;
+  /** What series say of themselves, by ref. */
+  readonly metadata = new Map<number, MetricMetadata>();
   readonly #chunkSamples: number;
   readonly #chunkRangeMs: number;
   /** No more series than this; 0 for no limit. A replay runs without: what was once accepted is kept. */
@@ -67,7 +72,7 @@ export class HeadStore {
   #minTimeMs = Infinity;
   #maxTimeMs = -Infinity;
 
-  constructor(options: { chunkSamples: number; chunkRangeMs: number }) {
+  constructor(options: { chunkSamples: number; chunkRangeMs: number; maxExemplars?: number }) {
     assert(
       options.chunkSamples >= 4 && options.chunkSamples <= 8000,
       "chunkSamples must be within 4 and 8000",
@@ -78,6 +83,7 @@ export class HeadStore {
     );
     this.#chunkSamples = options.chunkSamples;
     this.#chunkRangeMs = options.chunkRangeMs;
+    this.exemplars = new ExemplarStore(options.maxExemplars ?? 0);
     this.histograms = new OpenHistograms((timeMs) => rangeEnd(timeMs, options.chunkRangeMs));
   }
 
@@ -257,6 +263,7 @@ export class HeadStore {
         this.#openSampleCount -= this.#openSamplesOf(page, base, ref);
         this.#release(page, base, ref);
       }
+      this.metadata.delete(ref);
       gone.push(ref);
     });
     if (gone.length > 0) this.series.remove(Int32Array.from(gone));

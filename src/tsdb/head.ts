@@ -4,6 +4,8 @@ import { AppError, assert } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { Labels } from "../model/labels.ts";
+import type { MetricMetadata } from "../model/metadata.ts";
+import type { ExemplarRequest, SeriesExemplars } from "../storage/exemplars.ts";
 import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
 import type {
   LabelRequest,
@@ -35,6 +37,8 @@ export interface HeadOptions {
   readonly retentionMs: number;
   /** No more series than this; 0 (default) for no limit. */
   readonly maxSeries?: number;
+  /** No more exemplars than this, of all series; 0 (default) for none. */
+  readonly maxExemplars?: number;
   /** Samples a chunk should have. Default 120, as Prometheus. */
   readonly chunkSamples?: number;
   /** Chunks do not cross a multiple of this. Default 2 h, Prometheus's `min-block-duration`; at most 12 h. */
@@ -81,6 +85,7 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const store = new HeadStore({
       chunkSamples: options.chunkSamples ?? 120,
       chunkRangeMs: options.chunkRangeMs ?? CHUNK_RANGE_MS,
+      maxExemplars: options.maxExemplars ?? 0,
     });
     const { clock, logger } = options;
     const folder = join(options.folder, "wal");
@@ -220,6 +225,21 @@ export class Head implements Queryable, Appendable {
 
   async labelValues(name: string, request: LabelRequest): Promise<LabelResult> {
     return this.#inRange(request) ? this.#reader.labelValues(name, request) : NOTHING;
+  }
+
+  /** The exemplars of the head, which are all there are. */
+  exemplars(request: ExemplarRequest): SeriesExemplars[] {
+    return this.#store.exemplars.select(request);
+  }
+
+  /** Keeps the newest `limit` exemplars from now on. */
+  setMaxExemplars(limit: number): void {
+    this.#store.exemplars.limit = limit;
+  }
+
+  /** What a series has said of itself; undefined when it has not. */
+  metadata(ref: number): MetricMetadata | undefined {
+    return this.#store.metadata.get(ref);
   }
 
   stats(): HeadStats {

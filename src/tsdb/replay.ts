@@ -4,10 +4,20 @@ import type { Logger } from "../base/logger.ts";
 import { Labels } from "../model/labels.ts";
 import { rewriteDamagedSegment, truncateFile } from "../wal/checkpoint.ts";
 import {
+  decodeExemplarRecord,
+  type LoggedExemplar,
+  RECORD_EXEMPLARS,
+} from "../wal/exemplar-record.ts";
+import {
   decodeHistogramRecord,
   isHistogramRecord,
   type LoggedHistogram,
 } from "../wal/histogram-record.ts";
+import {
+  decodeMetadataRecord,
+  type LoggedMetadata,
+  RECORD_METADATA,
+} from "../wal/metadata-record.ts";
 import { readSegment, type SegmentReport } from "../wal/reader.ts";
 import {
   decodeSamples,
@@ -19,6 +29,7 @@ import {
 } from "../wal/record.ts";
 import { listCheckpoints, listSegments, type SegmentFile } from "../wal/segment.ts";
 import { APPENDED, type AppendOutcome, type HeadStore, UNKNOWN_REF } from "./head-store.ts";
+import { HeadReader } from "./select.ts";
 import { REF_MAX } from "./series-table.ts";
 
 export interface ReplayProgress {
@@ -146,11 +157,13 @@ class Replay {
   unknownCount = 0;
   maxTimeMs = -Infinity;
   readonly #store: HeadStore;
+  readonly #reader: HeadReader;
   readonly #minTimeMs: number;
   readonly #columns = new SampleColumns();
 
   constructor(store: HeadStore, minTimeMs: number) {
     this.#store = store;
+    this.#reader = new HeadReader(store);
     this.#minTimeMs = minTimeMs;
   }
 
@@ -160,6 +173,8 @@ class Replay {
     else if (type === RECORD_SAMPLES) this.#samples(record);
     else if (isHistogramRecord(type!))
       decodeHistogramRecord(record, (sample) => this.#histogram(sample));
+    else if (type === RECORD_EXEMPLARS) decodeExemplarRecord(record, (one) => this.#exemplar(one));
+    else if (type === RECORD_METADATA) decodeMetadataRecord(record, (one) => this.#metadata(one));
   }
 
   #series(ref: number, flat: string[]): void {
@@ -199,6 +214,18 @@ class Replay {
     const ref = this.result.aliases.get(sample.ref) ?? sample.ref;
     const outcome = ref > REF_MAX ? UNKNOWN_REF : this.#store.appendHistogram(ref, sample);
     this.#count(outcome, ref);
+  }
+
+  #exemplar({ ref, exemplar }: LoggedExemplar): void {
+    if (exemplar.timeMs < this.#minTimeMs) return;
+    const known = this.result.aliases.get(ref) ?? ref;
+    if (this.#store.series.has(known))
+      this.#store.exemplars.add(this.#reader.labels(known), exemplar);
+  }
+
+  #metadata({ ref, metadata }: LoggedMetadata): void {
+    const known = this.result.aliases.get(ref) ?? ref;
+    if (this.#store.series.has(known)) this.#store.metadata.set(known, metadata);
   }
 
   #count(outcome: AppendOutcome, ref: number): void {

@@ -69,6 +69,12 @@ export class ByteBuffer {
     this.putUvarint(value >= 0 ? value * 2 : -value * 2 - 1);
   }
 
+  putFloat64(value: number): void {
+    this.reserve(8);
+    this.view.setFloat64(this.length, value);
+    this.length += 8;
+  }
+
   /** The UTF-8 bytes of `text` with their count as uvarint in front. */
   putText(text: string): void {
     const size = Buffer.byteLength(text);

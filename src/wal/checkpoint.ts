@@ -1,11 +1,19 @@
 import { copyFile, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { MetricMetadata } from "../model/metadata.ts";
+import {
+  decodeExemplarRecord,
+  encodeExemplarRecord,
+  type LoggedExemplar,
+  RECORD_EXEMPLARS,
+} from "./exemplar-record.ts";
 import {
   decodeHistogramRecord,
   encodeHistogramRecords,
   isHistogramRecord,
   type LoggedHistogram,
 } from "./histogram-record.ts";
+import { decodeMetadataRecord, encodeMetadataRecord, RECORD_METADATA } from "./metadata-record.ts";
 import { readSegment, type SegmentReport } from "./reader.ts";
 import {
   decodeSamples,
@@ -59,6 +67,8 @@ export async function writeCheckpoint(
       await writer.write(copier.group);
       copier.group.clear();
     }
+    copier.finish();
+    await writer.write(copier.group);
   } finally {
     await writer.close();
   }
@@ -72,6 +82,7 @@ class Copier {
   readonly #filter: CheckpointFilter;
   readonly #columns = new SampleColumns();
   readonly #seen = new Set<number>();
+  readonly #metadata = new Map<number, MetricMetadata>();
   #refs = new Int32Array(1024);
   #indices = new Uint32Array(1024);
 
@@ -84,6 +95,12 @@ class Copier {
     if (type === RECORD_SERIES) this.#series(record);
     else if (type === RECORD_SAMPLES) this.#samples(record);
     else if (isHistogramRecord(type!)) this.#histograms(record);
+    else if (type === RECORD_EXEMPLARS) this.#exemplars(record);
+    else if (type === RECORD_METADATA)
+      decodeMetadataRecord(record, ({ ref, metadata }) => {
+        const mapped = this.#filter.mapRef(ref);
+        if (mapped >= 0) this.#metadata.set(mapped, metadata);
+      });
     else {
       this.group.buffer.putBytes(record.bytes, record.start, record.end);
       this.group.end();
@@ -102,6 +119,24 @@ class Copier {
       buffer.putBytes(record.bytes, range.start + 8, range.end);
     });
     if (kept > 0) this.group.end();
+  }
+
+  /** Adds what each series said last. */
+  finish(): void {
+    encodeMetadataRecord(
+      this.group,
+      Array.from(this.#metadata, ([ref, metadata]) => ({ ref, metadata })),
+    );
+  }
+
+  #exemplars(record: RecordBytes): void {
+    const kept: LoggedExemplar[] = [];
+    decodeExemplarRecord(record, ({ ref, exemplar }) => {
+      const mapped = this.#filter.mapRef(ref);
+      if (mapped >= 0 && exemplar.timeMs >= this.#filter.minTimeMs)
+        kept.push({ ref: mapped, exemplar });
+    });
+    encodeExemplarRecord(this.group, kept);
   }
 
   #histograms(record: RecordBytes): void {
