@@ -94,7 +94,7 @@ export interface CoordinatorView {
   readonly exploration: (hash: string) => Exploration | undefined;
 }
 
-export type GroupView = Pick<GroupRecord, "name" | "shards" | "plan">;
+export type GroupView = Pick<GroupRecord, "name" | "shards" | "plan" | "observed">;
 
 export class Coordinator {
   readonly name = "coordinator";
@@ -246,14 +246,15 @@ export class Coordinator {
     const options = this.options.plan;
     const planGroup = this.#deps.plan ?? plan;
     const example: Observed = { ...shared, ...shardsOf(leading) };
+    leading.observed = example;
     leading.plan = planGroup(example, options, nowMs);
     // Without followers nobody reads it, and it is as long as the list of targets.
     const reference = others.length === 0 ? undefined : referenceOf(leading.plan, example);
     for (const group of others) {
       // Every group has as many shards as the leading one, or more while its own failures need it.
       const minShards = Math.max(options.minShards, leading.plan.scale);
-      const observed = { ...shared, ...shardsOf(group), ...(reference && { reference }) };
-      group.plan = planGroup(observed, { ...options, minShards }, nowMs);
+      group.observed = { ...shared, ...shardsOf(group), ...(reference && { reference }) };
+      group.plan = planGroup(group.observed, { ...options, minShards }, nowMs);
     }
     this.#plan = leading.plan;
     this.#planTimeMs = nowMs;

@@ -2,7 +2,7 @@ import type { Logger } from "../base/logger.ts";
 import { isSameScrape, type Target } from "../model/target.ts";
 import type { ShardControl } from "./control.ts";
 import type { ReplicaGroup, ShardDriver } from "./driver.ts";
-import type { Plan, PlannedShard } from "./plan-types.ts";
+import type { Observed, Plan, PlannedShard } from "./plan-types.ts";
 import { type Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget } from "./wire.ts";
 
@@ -18,6 +18,8 @@ export class GroupRecord {
   readonly name: string;
   driver: ShardDriver;
   plan: Plan | undefined;
+  /** What the plan was made from. */
+  observed: Observed | undefined;
   /** When this coordinator last asked for more or fewer shards. */
   lastScaleUpMs: number | undefined;
   lastScaleDownMs: number | undefined;

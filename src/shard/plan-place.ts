@@ -4,6 +4,7 @@ import {
   headCostOf,
   isOversized,
   isTooBig,
+  type Limits,
   type Load,
   scaleLimits,
   utilisation,
@@ -105,6 +106,18 @@ function placementReason(state: PlanState, load: Load, how: Placement): string {
 }
 
 /**
+ * Whether `shard` may be given `cost`: it takes targets, and has room within all limits. What no shard's limit allows
+ * (`isAlone`: `isOversized(cost, limits)`) needs one that has nothing.
+ */
+export function takes(
+  shard: WorkingShard,
+  cost: Load,
+  { limits, isAlone }: { readonly limits: Limits; readonly isAlone: boolean },
+): boolean {
+  return shard.takesTargets && (isAlone ? shard.count === 0 : fits(shard.used, cost, limits));
+}
+
+/**
  * The shard for `cost`: the emptiest one, or the first by ordinal when targets are packed, so that the last ones become
  * empty. Shards below the target utilisation come first, then all within their limits, then those that are not needed
  * otherwise. What no shard's limit allows goes to a shard that has nothing.
@@ -116,17 +129,15 @@ export function findPlace(
 ): WorkingShard | undefined {
   const { limits, targetUtilisation } = state.options;
   const shards = state.packs ? state.shards : state.takers.ascending;
-  if (isOversized(cost, limits))
-    return state.shards.find((shard) => shard.takesTargets && shard.count === 0);
+  const demand = { limits, isAlone: isOversized(cost, limits) };
+  if (demand.isAlone) return state.shards.find((shard) => takes(shard, cost, demand));
   const preferred = scaleLimits(limits, targetUtilisation);
   let second: WorkingShard | undefined;
   let third: WorkingShard | undefined;
   for (const shard of shards) {
-    if (shard === except || !shard.takesTargets) continue;
-    const { used } = shard;
-    if (!fits(used, cost, limits)) continue;
+    if (shard === except || !takes(shard, cost, demand)) continue;
     if (state.spare.has(shard)) third ??= shard;
-    else if (fits(used, cost, preferred)) return shard;
+    else if (fits(shard.used, cost, preferred)) return shard;
     else second ??= shard;
   }
   return second ?? third;

@@ -22,15 +22,9 @@ import type { Observed, Plan, PlanOptions } from "./plan-types.ts";
  * or a target has no place, nothing else moves.
  */
 export function plan(observed: Observed, options: PlanOptions, nowMs: number): Plan {
-  const state = new PlanState(observed, options, nowMs);
-  const isFollowing = observed.reference !== undefined;
-  removeGone(state);
-  settleMoves(state);
-  markSpare(state);
-  const wanted = isFollowing ? [] : shed(state);
-  const isCalm = state.movesBegun === 0;
-  wanted.push(...drainByHand(state), ...placeUnowned(state));
-  if (isFollowing) align(state);
+  const { state, wanted, isCalm } = untilPlacing(observed, options, nowMs);
+  wanted.push(...placeUnowned(state));
+  if (observed.reference !== undefined) align(state);
   else if (wanted.length === 0 && isCalm) {
     drainSurplus(state);
     rebalance(state);
@@ -43,6 +37,25 @@ export function plan(observed: Observed, options: PlanOptions, nowMs: number): P
     decisions: state.decisions,
     conditions: state.conditions,
   };
+}
+
+/**
+ * The steps before targets without an owner are placed: what findPlace then sees. `wanted` are targets that should leave
+ * their shards and found no room; `isCalm` when none had to leave an overloaded one.
+ */
+export function untilPlacing(
+  observed: Observed,
+  options: PlanOptions,
+  nowMs: number,
+): { readonly state: PlanState; readonly wanted: Wanted[]; readonly isCalm: boolean } {
+  const state = new PlanState(observed, options, nowMs);
+  removeGone(state);
+  settleMoves(state);
+  markSpare(state);
+  const wanted = observed.reference === undefined ? shed(state) : [];
+  const isCalm = state.movesBegun === 0;
+  wanted.push(...drainByHand(state));
+  return { state, wanted, isCalm };
 }
 
 function removeGone(state: PlanState): void {

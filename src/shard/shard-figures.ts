@@ -1,5 +1,5 @@
 import { listedAssignments } from "./listed-assignments.ts";
-import { addCost, headCostOf, type Limits, type Load, utilisation } from "./load.ts";
+import { addCost, type Limits, type Load, utilisation } from "./load.ts";
 import type { ObservedShard, ShardState } from "./plan-types.ts";
 
 /** What one shard carried at the end of a cycle: for metrics, history and people. */
@@ -37,15 +37,13 @@ export function figuresOf(
 }
 
 /**
- * What a shard's targets take up, or would without the one named `without`. The head counts as it is when it holds more
- * than the targets: what former ones left is there too. A shard without targets counts as empty, as the planner has it.
+ * What a shard's targets take up. The head counts as it is when it holds more than the targets: what former ones left is
+ * there too. A shard without targets counts as empty, as the planner has it.
  */
-export function carriedBy(shard: ObservedShard, without = ""): Load {
+export function carriedBy(shard: ObservedShard): Load {
   const { byHash, sum: known, unsized } = listedAssignments(shard.assignments);
   const sum = { ...known };
   for (const place of unsized) addCost(sum, byHash[place]!.load, 1);
-  const left = without === "" ? undefined : byHash.find(({ hash }) => hash === without)?.load;
-  if (left !== undefined) addCost(sum, left, -1);
-  const head = byHash.length === 0 ? 0 : shard.headSeries - (left ? headCostOf(left) : 0);
+  const head = byHash.length === 0 ? 0 : shard.headSeries;
   return { ...sum, series: Math.max(sum.series, head) };
 }

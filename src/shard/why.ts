@@ -1,20 +1,11 @@
 import type { Target } from "../model/target.ts";
+import { type Candidate, candidatesFor } from "./candidates.ts";
 import type { CoordinatorView } from "./coordinator.ts";
 import type { DecisionLog, LoggedDecision } from "./decision-log.ts";
-import {
-  add,
-  costOf,
-  fits,
-  isOversized,
-  type Limits,
-  type Load,
-  medianLoad,
-  NO_LOAD,
-  utilisation,
-} from "./load.ts";
-import type { Decision, ObservedShard, PlanOptions, ShardState } from "./plan-types.ts";
+import { costOf, type Load, NO_LOAD } from "./load.ts";
+import { PlanState } from "./plan-state.ts";
+import type { Decision, PlanOptions } from "./plan-types.ts";
 import { type Move, movesOf, moveText } from "./move.ts";
-import { carriedBy } from "./shard-figures.ts";
 import { type TargetView, viewOneTarget } from "./target-view.ts";
 
 /**
@@ -35,7 +26,12 @@ export interface Why {
   readonly cost: Load;
   /** Nobody has measured it: it weighs its job's median. */
   readonly isEstimated: boolean;
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly GroupCandidate[];
+}
+
+export interface GroupCandidate extends Candidate {
+  /** "" when there is one group. */
+  readonly group: string;
 }
 
 /** Where a replica group has the target. */
@@ -56,24 +52,6 @@ export interface Home {
  */
 export type Situation = "measuring" | "unassigned" | "scraped" | "moving";
 
-/** A shard, seen as a place for the target. */
-export interface Candidate {
-  readonly group: string;
-  readonly shard: string;
-  readonly state: ShardState;
-  readonly targets: number;
-  /** What it carries without this target. */
-  readonly used: Load;
-  readonly limits: Limits;
-  /** Its fullest dimension without this target and with it; 1 is at the limit. */
-  readonly utilisation: number;
-  readonly utilisationWith: number;
-  readonly isOwner: boolean;
-  /** Whether it could be given the target now. */
-  readonly isFit: boolean;
-  readonly verdict: string;
-}
-
 export function explainTarget(
   { view, log, options }: { view: CoordinatorView; log: DecisionLog; options: PlanOptions },
   target: Target,
@@ -86,11 +64,12 @@ export function explainTarget(
     );
   const exploration = view.exploration(target.hash);
   const isEstimated = seen.scrapers.length === 0 && exploration?.load === undefined;
-  const cost = costOf(isEstimated ? medianOf(view, target.job) : seen.load);
+  const cost = costOf(isEstimated ? estimateOf(view, target, options) : seen.load);
   const isPending = (exploration?.explored ?? "pending") === "pending";
   const homes = view.groups.map(({ name }) => homeOf(name, { seen, options, isPending }));
   const decisions = log.about(target.hash);
-  const wanted = { hash: target.hash, cost, limits: options.limits };
+  const { hash } = target;
+  const nowMs = view.planTimeMs;
   return {
     view: seen,
     homes,
@@ -99,8 +78,13 @@ export function explainTarget(
     decisions,
     cost,
     isEstimated,
-    candidates: view.groups.flatMap(({ name, shards }) =>
-      shards.map((record) => ({ group: name, ...candidateOf(record.observed(), wanted) })),
+    candidates: view.groups.flatMap(({ name, observed }) =>
+      observed === undefined
+        ? []
+        : candidatesFor({ hash, cost }, { observed, options, nowMs }).map((candidate) => ({
+            group: name,
+            ...candidate,
+          })),
     ),
   };
 }
@@ -128,13 +112,13 @@ function homeOf(
   };
 }
 
-function medianOf(view: CoordinatorView, job: string): Load {
-  const measured = view.shards.flatMap(({ statuses, specs }) =>
-    [...statuses].flatMap(([hash, { load, goodScrapes }]) =>
-      goodScrapes > 0 && specs.get(hash)?.target.job === job ? [load] : [],
-    ),
-  );
-  return medianLoad(measured) ?? NO_LOAD;
+/** What the planner takes it to cost while nobody has measured it. */
+function estimateOf(view: CoordinatorView, target: Target, options: PlanOptions): Load {
+  const { observed } = view;
+  if (observed === undefined) return NO_LOAD;
+  const { hash, job, url } = target;
+  const state = new PlanState({ ...observed, shards: [] }, options, view.planTimeMs);
+  return state.loadOf({ hash, job, url, explored: "failed", load: undefined });
 }
 
 function summarise(
@@ -163,58 +147,4 @@ function summarise(
         : `${where}${shard} scrapes it: ${placed.reason}.`;
     }
   }
-}
-
-function candidateOf(
-  shard: ObservedShard,
-  wanted: { hash: string; cost: Load; limits: Limits },
-): Omit<Candidate, "group"> {
-  const { hash, cost, limits } = wanted;
-  const isOwner = shard.assignments.some((assignment) => assignment.hash === hash);
-  const used = carriedBy(shard, hash);
-  const verdict = verdictOf(shard, { ...wanted, used, isOwner });
-  return {
-    shard: shard.id,
-    state: shard.state,
-    targets: shard.assignments.length,
-    used,
-    limits,
-    utilisation: utilisation(used, limits),
-    utilisationWith: utilisation(add(used, cost), limits),
-    isOwner,
-    isFit: verdict.isFit,
-    verdict: verdict.text,
-  };
-}
-
-function verdictOf(
-  shard: ObservedShard,
-  wanted: { used: Load; cost: Load; limits: Limits; isOwner: boolean },
-): { isFit: boolean; text: string } {
-  const { used, cost, limits, isOwner } = wanted;
-  const no = (text: string): { isFit: boolean; text: string } => ({ isFit: false, text });
-  if (shard.state === "lost") return no("counts as lost");
-  if (shard.state === "starting") return no("has not come up yet");
-  if (shard.state === "refused")
-    return no("does not take the configuration: its list stays as it is");
-  if (isOwner) return { isFit: true, text: "has it" };
-  if (isOversized(cost, limits))
-    return shard.assignments.length === 0
-      ? { isFit: true, text: "empty, which a target above the limit needs" }
-      : no("not empty, and the target is above the limit by itself");
-  if (fits(used, cost, limits)) return { isFit: true, text: "has room" };
-  return no(excessText(used, cost, limits));
-}
-
-/** Which limit would be exceeded, with its numbers. */
-function excessText(used: Load, cost: Load, limits: Limits): string {
-  const { maxHeadSeries, maxProcessSeries, maxSamplesPerSecond } = limits;
-  const over = (has: number, more: number, limit: number): boolean =>
-    limit > 0 && has + more > limit;
-  if (over(used.series, cost.series, maxHeadSeries))
-    return `${used.series} + ${cost.series} series exceed ${maxHeadSeries} in the head`;
-  if (over(used.rawSeries, cost.rawSeries, maxProcessSeries))
-    return `${used.rawSeries} + ${cost.rawSeries} series before relabelling exceed ${maxProcessSeries}`;
-  const [has, more] = [used.samplesPerSecond, cost.samplesPerSecond].map(Math.round);
-  return `${has} + ${more} samples/s exceed ${maxSamplesPerSecond}`;
 }

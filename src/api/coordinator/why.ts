@@ -7,7 +7,7 @@ import { findDroppingRule } from "../../shard/drop-reason.ts";
 import { findTargets, nearTargets } from "../../shard/target-search.ts";
 import { encodeLoad, timeText } from "../../shard/wire.ts";
 import { type Move, moveText } from "../../shard/move.ts";
-import { type Candidate, explainTarget, type Situation } from "../../shard/why.ts";
+import { explainTarget, type GroupCandidate, type Situation } from "../../shard/why.ts";
 import { envelope, parametersOf } from "../server.ts";
 import type {
   CandidateAnswer,
@@ -124,7 +124,7 @@ function renderDecision({ id, timeMs, kind, from, to, reason }: LoggedDecision):
   return { id, time: timeText(timeMs), kind, from, to, reason };
 }
 
-function renderCandidate(candidate: Candidate): CandidateAnswer {
+function renderCandidate(candidate: GroupCandidate): CandidateAnswer {
   const { group, used, isOwner, isFit, ...rest } = candidate;
   return { replica: group, ...rest, used: encodeLoad(used), owner: isOwner, fits: isFit };
 }
