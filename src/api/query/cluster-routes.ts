@@ -9,6 +9,7 @@ import { type CoordinatorClient, isRecord } from "./coordinator-client.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
 import { invalidParameter, limitParameter } from "./parameters.ts";
 import { sendData } from "./send.ts";
+import { tsdbStatus } from "./tsdb-status.ts";
 
 /** Paths answered by the coordinator; the query passes them on so that one address serves everything. */
 const COORDINATOR_PATHS = [
@@ -22,10 +23,6 @@ const COORDINATOR_PATHS = [
   "/api/v1/samples",
   "/api/v1/status/config",
 ];
-
-/** Prometheus's default and largest `limit` of `/api/v1/status/tsdb`. */
-const TSDB_LIMIT = 10;
-const TSDB_LIMIT_MAX = 10_000;
 
 /** What is known of the whole system: targets and shards from the coordinator, metadata and cardinality from all shards. */
 export function registerClusterRoutes(
@@ -64,7 +61,9 @@ export function registerClusterRoutes(
     reply.type("application/json").send(storesAnswer(endpoints())),
   );
   app.get("/api/v1/metadata", async (request, reply) => metadata(request, reply, coordinator));
-  app.get("/api/v1/status/tsdb", async (request, reply) => tsdbStatus(request, reply, coordinator));
+  app.get("/api/v1/status/tsdb", async (request, reply) =>
+    tsdbStatus(request, reply, required(coordinator)),
+  );
 }
 
 /** Thanos's list of stores by what they are. Times of everything and nothing are the ends of int64, as raw JSON text. */
@@ -133,13 +132,13 @@ async function metadata(
     throw invalidParameter("limit_per_metric", "limit_per_metric must be a number");
   const perMetric = Number(perMetricText);
   const metric = parameters.get("metric") ?? "";
-  const { data, warnings } = await required(coordinator).fromShards(
+  const { answers, silent } = await required(coordinator).fromShards(
     `/api/v1/metadata${metric === "" ? "" : `?metric=${encodeURIComponent(metric)}`}`,
   );
   const merged = new Map<string, Map<string, unknown>>();
-  for (const shard of data) {
-    if (!isRecord(shard)) continue;
-    for (const [name, entries] of Object.entries(shard)) {
+  for (const { data } of answers) {
+    if (!isRecord(data)) continue;
+    for (const [name, entries] of Object.entries(data)) {
       let known = merged.get(name);
       if (known === undefined) merged.set(name, (known = new Map()));
       for (const entry of Array.isArray(entries) ? entries : [])
@@ -152,79 +151,5 @@ async function metadata(
     const entries = [...merged.get(name)!.values()];
     result[name] = perMetric > 0 ? entries.slice(0, perMetric) : entries;
   }
-  return sendData(request, reply, result, { warnings });
-}
-
-const CARDINALITY_LISTS = [
-  "seriesCountByMetricName",
-  "labelValueCountByLabelName",
-  "memoryInBytesByLabelName",
-  "seriesCountByLabelValuePair",
-] as const;
-
-async function tsdbStatus(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  coordinator: CoordinatorClient | undefined,
-): Promise<FastifyReply> {
-  const text = parametersOf(request).get("limit") ?? "";
-  const limit = text === "" ? TSDB_LIMIT : Number(text);
-  if (!/^\d*$/.test(text) || limit < 1)
-    throw invalidParameter("limit", "limit must be a positive number");
-  if (limit > TSDB_LIMIT_MAX)
-    throw invalidParameter("limit", `limit must not exceed ${TSDB_LIMIT_MAX}`);
-  // Every shard is asked for its longest lists, so that an entry spread thinly over many shards is still counted whole.
-  const { data, warnings } = await required(coordinator).fromShards(
-    `/api/v1/status/tsdb?limit=${TSDB_LIMIT_MAX}`,
-  );
-  const shards = data.filter(isRecord);
-  const heads = shards.map((shard) => shard["headStats"]).filter(isRecord);
-  const total = (name: string): number =>
-    heads.reduce((sum, head) => sum + numberOf(head[name]), 0);
-  const filled = heads.filter((head) => numberOf(head["numSeries"]) > 0);
-  const headStats = {
-    numSeries: total("numSeries"),
-    numLabelPairs: total("numLabelPairs"),
-    chunkCount: total("chunkCount"),
-    minTime: Math.min(...filled.map((head) => numberOf(head["minTime"]))),
-    maxTime: Math.max(...filled.map((head) => numberOf(head["maxTime"]))),
-  };
-  const lists: Record<string, unknown> = {};
-  for (const list of CARDINALITY_LISTS) {
-    const sums = new Map<string, number>();
-    for (const shard of shards) {
-      const entries = shard[list];
-      for (const entry of Array.isArray(entries) ? entries.filter(isRecord) : []) {
-        const name = String(entry["name"]);
-        const before = sums.get(name) ?? 0;
-        // The same label value lives on many shards: counts of distinct values do not add up, so the largest stands.
-        sums.set(
-          name,
-          list === "labelValueCountByLabelName"
-            ? Math.max(before, numberOf(entry["value"]))
-            : before + numberOf(entry["value"]),
-        );
-      }
-    }
-    const sorted = [...sums].sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]));
-    lists[list] = sorted.slice(0, limit).map(([name, value]) => ({ name, value }));
-  }
-  if (filled.length > 0) return sendData(request, reply, { headStats, ...lists }, { warnings });
-  // An empty head reports the extremes of int64, which JavaScript numbers cannot hold: as raw JSON text.
-  const empty = JSON.stringify({
-    headStats: { ...headStats, minTime: 0, maxTime: 0 },
-    ...lists,
-  }).replace(
-    '"minTime":0,"maxTime":0',
-    '"minTime":9223372036854775807,"maxTime":-9223372036854775808',
-  );
-  return reply
-    .type("application/json")
-    .send(
-      `{"status":"success","data":${empty}${warnings.length > 0 ? `,"warnings":${JSON.stringify(warnings)}` : ""}}`,
-    );
-}
-
-function numberOf(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+  return sendData(request, reply, result, { warnings: silent.map(({ warning }) => warning) });
 }

@@ -9,9 +9,19 @@ const PEER_BODY_MAX_BYTES = 256 * 1024 * 1024;
 
 export interface ShardAddress {
   readonly id: string;
+  /** The same in all replica groups for the same targets. */
+  readonly ordinal: number;
+  /** Its replica group; "" when there is one. */
+  readonly replica: string;
   /** `host:port` of the shard's HTTP API, undefined while it is down. */
   readonly http: string | undefined;
   readonly grpc: string | undefined;
+}
+
+/** The `data` of one shard's answer. */
+export interface ShardAnswer {
+  readonly shard: ShardAddress;
+  readonly data: unknown;
 }
 
 /** Reads the coordinator's HTTP API, and through it the shards'. */
@@ -45,29 +55,36 @@ export class CoordinatorClient {
   async shards(): Promise<ShardAddress[]> {
     const data = await this.data("/api/v1/shards");
     const list = isRecord(data) && Array.isArray(data["shards"]) ? data["shards"] : [];
-    return list.filter(isRecord).map((shard) => ({
+    return list.filter(isRecord).map((shard, i) => ({
       id: textOf(shard["id"]) ?? "",
+      ordinal: typeof shard["ordinal"] === "number" ? shard["ordinal"] : i,
+      replica: textOf(shard["replica"]) ?? "",
       http: textOf(shard["http"]),
       grpc: textOf(shard["grpc"]),
     }));
   }
 
   /** `GET path` of every reachable shard: the `data` of each that answered, and a warning for each that did not. */
-  async fromShards(path: string): Promise<{ data: unknown[]; warnings: string[] }> {
-    const warnings: string[] = [];
+  async fromShards(path: string): Promise<{
+    readonly answers: readonly ShardAnswer[];
+    readonly silent: readonly { readonly shard: ShardAddress; readonly warning: string }[];
+  }> {
+    const silent: { shard: ShardAddress; warning: string }[] = [];
     const answers = await Promise.all(
       (await this.shards()).map(async (shard) => {
         try {
           if (shard.http === undefined) throw new AppError("unavailable", "it is down");
           const url = `http://${shard.http}${path}`;
-          return [unwrap(await fetchText(this.#agent, url, `shard ${shard.id}`), url)];
+          const data = unwrap(await fetchText(this.#agent, url, `shard ${shard.id}`), url);
+          return [{ shard, data }];
         } catch (error) {
-          warnings.push(`no answer from shard ${shard.id}: ${messageOf(error)}`);
+          const warning = `no answer from shard ${shard.id}: ${messageOf(error)}`;
+          silent.push({ shard, warning });
           return [];
         }
       }),
     );
-    return { data: answers.flat(), warnings };
+    return { answers: answers.flat(), silent };
   }
 
   async close(): Promise<void> {
