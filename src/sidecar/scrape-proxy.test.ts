@@ -299,7 +299,7 @@ describe("ScrapeProxy", () => {
         /^HTTP\/1.1 400/,
       ],
       [`${head}Content-Length: 4\r\n\r\nGET `, /^HTTP\/1.1 400/],
-      [`CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n`, /^$/],
+      [`CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n`, /^HTTP\/1.1 405 /],
       [`GET ${assigned.url} HTTP/1.1\r\nHost : x\r\n\r\n`, /^HTTP\/1.1 400/],
       [`${head}X: ${"a".repeat(20_000)}\r\n\r\n`, /^HTTP\/1.1 431/],
       // Two questions at once are answered one after the other.

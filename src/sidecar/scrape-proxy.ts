@@ -1,5 +1,3 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { once } from "node:events";
 import type { Clock } from "../base/clock.ts";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -9,6 +7,8 @@ import { type Random, randomInt } from "../base/random.ts";
 import type { Service } from "../base/service.ts";
 import type { HttpClientConfig } from "../config/types.ts";
 import type { HttpClient, HttpResponse } from "../http/client.ts";
+import type { PlainHead } from "../http/plain-head.ts";
+import { type PlainReply, PlainServer } from "../http/plain-server.ts";
 import { BodyPool } from "../scrape/buffers.ts";
 import { BodyCollector, isPacking } from "../scrape/read-body.ts";
 import { ScanScratch } from "../scrape/scan.ts";
@@ -56,7 +56,7 @@ export class ScrapeProxy implements Service {
   readonly #options: ScrapeProxyOptions;
   readonly #bodies = new BodyPool();
   readonly #targets: ProxyTargets;
-  readonly #server: Server;
+  readonly #server: PlainServer;
   readonly #outcomes: Readonly<Record<"passed" | "failed" | "refused", Counter>>;
   #stopReason = "";
   #lastScrapeMs = 0;
@@ -72,10 +72,11 @@ export class ScrapeProxy implements Service {
       },
       { createClient, clock, logger },
     );
-    this.#server = createServer(
-      { headersTimeout: HEAD_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
-      (request, response) => void this.#serve(request, response),
-    );
+    this.#server = new PlainServer({
+      headTimeoutMs: HEAD_TIMEOUT_MS,
+      idleTimeoutMs: KEEP_ALIVE_MS,
+      onRequest: (head, reply) => void this.#serve(head, reply),
+    });
     const outcome = (name: string): Counter =>
       registry.counter("shoal_sidecar_proxy_requests_total", "Scrapes through the proxy.", {
         outcome: name,
@@ -89,10 +90,8 @@ export class ScrapeProxy implements Service {
 
   async start(): Promise<void> {
     const { listen, logger } = this.#options;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject).listen(listen, resolve);
     try {
-      await promise;
+      await this.#server.listen(listen);
     } catch (error) {
       const where = `${listen.host}:${listen.port}`;
       if (systemCode(error) !== "EADDRINUSE")
@@ -103,25 +102,16 @@ export class ScrapeProxy implements Service {
         `cannot listen on ${where}: the port is in use by ${owner}; stop it or choose another --web.proxy-addr`,
       );
     }
-    this.#server.off("error", reject);
     logger.info("scrape proxy is listening", this.address());
   }
 
   async stop(): Promise<void> {
-    if (this.#server.listening) {
-      const closed = once(this.#server, "close");
-      this.#server.close();
-      this.#server.closeAllConnections();
-      await closed;
-    }
+    await this.#server.close();
     await this.#targets.close();
   }
 
   address(): { host: string; port: number } {
-    const address = this.#server.address();
-    if (address === null || typeof address === "string")
-      throw new Error("BUG: the scrape proxy's address is asked for before it listens");
-    return { host: address.address, port: address.port };
+    return this.#server.address();
   }
 
   apply(update: ScrapeUpdate): void {
@@ -148,29 +138,26 @@ export class ScrapeProxy implements Service {
   }
 
   /** Never rejects. */
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.method !== "GET") {
-      this.#refuse(response, 405, "the proxy serves GET requests only");
+  async #serve(head: PlainHead, reply: PlainReply): Promise<void> {
+    if (head.method !== "GET") {
+      // What follows a CONNECT is no request.
+      this.#refuse(reply, 405, "the proxy serves GET requests only", true);
       return;
     }
-    if (hasBody(request)) {
-      this.#refuse(response.setHeader("Connection", "close"), 400, "a scrape has no body");
-      return;
-    }
-    const found = this.#targets.find(request.url ?? "", request.headers.host);
+    const found = this.#targets.find(head.target, head.headers.get("host"));
     if (found.kind === "refused") {
-      this.#refuse(response, 403, found.reason);
+      this.#refuse(reply, 403, found.reason);
       return;
     }
     const { clock } = this.#options;
     const { target } = found;
     const startedMs = (this.#lastScrapeMs = clock.now());
     if (this.#stopReason !== "") {
-      this.#refuse(response, 503, this.#stopReason);
+      this.#refuse(reply, 503, this.#stopReason);
       return;
     }
     const started = clock.monotonic();
-    const result = await this.#scrape(target, request, response);
+    const result = await this.#scrape(target, head, reply);
     const { error, body } = result;
     this.#outcomes[error === undefined ? "passed" : "failed"].inc();
     if (error !== undefined)
@@ -181,13 +168,12 @@ export class ScrapeProxy implements Service {
   /** Asks the target and answers the request; resolves when the answer has been sent, as far as it could be. */
   async #scrape(
     target: ProxiedTarget,
-    request: IncomingMessage,
-    response: ServerResponse,
+    head: PlainHead,
+    reply: PlainReply,
   ): Promise<{ error: AppError | undefined; body: PassedBody | undefined }> {
     const abort = new AbortController();
     // The agent has given up: nobody needs the target's answer any more.
-    const onClose = (): void => abort.abort(new Error("the scraper gave up"));
-    response.once("close", onClose);
+    reply.onGone(() => abort.abort(new Error("the scraper gave up")));
     const { config, job } = target;
     const sink = new BodyCollector({
       pool: this.#bodies,
@@ -197,43 +183,36 @@ export class ScrapeProxy implements Service {
     try {
       const answer = await job.client.request({
         url: target.target.url,
-        headers: forwardedHeaders(request),
+        headers: forwardedHeaders(head),
         timeoutMs: target.target.timeoutMs,
         signal: abort.signal,
         sink,
       });
-      response.off("close", onClose);
       if (answer.status !== 200) {
-        await passRefusal(answer, response);
+        await passRefusal(answer, reply);
         const error = `server returned HTTP status ${answer.status} ${answer.statusText}`.trimEnd();
         return { error: new AppError("unavailable", error), body: undefined };
       }
-      return { error: undefined, body: await passBody(answer, sink, response) };
+      return { error: undefined, body: await passBody(answer, sink, reply) };
     } catch (thrown) {
-      response.off("close", onClose);
       sink.discard();
       const error = AppError.from(thrown, "unavailable");
-      answerText(response, error.code === "timeout" ? 504 : 502, error.message);
+      await answerText(reply, error.code === "timeout" ? 504 : 502, error.message);
       return { error, body: undefined };
     }
   }
 
-  #refuse(response: ServerResponse, status: number, reason: string): void {
+  #refuse(reply: PlainReply, status: number, reason: string, closes = false): void {
     this.#outcomes.refused.inc();
-    answerText(response, status, reason);
+    void answerText(reply, status, reason, closes);
   }
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers["content-length"];
-  return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
-}
-
-function forwardedHeaders({ headers }: IncomingMessage): Record<string, string> {
+function forwardedHeaders({ headers }: PlainHead): Record<string, string> {
   const forwarded: Record<string, string> = {};
   for (const name of FORWARDED_HEADERS) {
-    const value = headers[name];
-    if (typeof value === "string") forwarded[name] = value;
+    const value = headers.get(name);
+    if (value !== undefined) forwarded[name] = value;
   }
   return forwarded;
 }
@@ -242,7 +221,7 @@ function forwardedHeaders({ headers }: IncomingMessage): Record<string, string> 
 async function passBody(
   answer: HttpResponse,
   sink: BodyCollector,
-  response: ServerResponse,
+  reply: PlainReply,
 ): Promise<PassedBody> {
   // Nothing is left here unless the client knows no sinks.
   let isFirst = true;
@@ -254,24 +233,16 @@ async function passBody(
   const { bytes, length } = sink.take();
   const contentType = answer.headers.get("content-type");
   const encoding = answer.headers.get("content-encoding")?.toLowerCase();
-  const headers = ["Content-Length", String(length)];
+  const headers: string[] = [];
   if (contentType !== undefined) headers.push("Content-Type", contentType);
   if (encoding !== undefined) headers.push("Content-Encoding", encoding);
-  await new Promise<void>((resolve) => {
-    if (response.closed) {
-      resolve();
-      return;
-    }
-    // Comes after the last byte, and when the agent goes away before.
-    response.once("close", resolve);
-    response.writeHead(200, headers).end(bytes.subarray(0, length));
-  });
+  await reply.send({ status: 200, headers, body: bytes.subarray(0, length) });
   const packing = encoding !== undefined && isPacking(encoding) ? encoding : undefined;
   return { bytes, length, contentType, packing };
 }
 
 /** The target's own status, so that the agent can say what is wrong. */
-async function passRefusal(answer: HttpResponse, response: ServerResponse): Promise<void> {
+async function passRefusal(answer: HttpResponse, reply: PlainReply): Promise<void> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   try {
@@ -286,18 +257,23 @@ async function passRefusal(answer: HttpResponse, response: ServerResponse): Prom
   const isPlain = answer.headers.get("content-encoding") === undefined;
   // 1xx never comes here; a redirect that the job does not follow must not be followed by the agent either.
   const status = answer.status >= 300 && answer.status < 400 ? 502 : answer.status;
-  answerText(
-    response,
+  await answerText(
+    reply,
     status,
     isPlain ? Buffer.concat(pieces).toString("utf8") : `the target answered ${answer.status}`,
   );
 }
 
-function answerText(response: ServerResponse, status: number, text: string): void {
-  if (response.closed || response.headersSent) return;
-  response.writeHead(status, {
-    "Content-Type": "text/plain; charset=utf-8",
-    "X-Content-Type-Options": "nosniff",
+function answerText(
+  reply: PlainReply,
+  status: number,
+  text: string,
+  closes = false,
+): Promise<void> {
+  return reply.send({
+    status,
+    headers: ["Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options", "nosniff"],
+    body: Buffer.from(`${text}\n`),
+    closes,
   });
-  response.end(`${text}\n`);
 }
