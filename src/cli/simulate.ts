@@ -15,6 +15,7 @@ import { SyntheticTargets } from "../simulate/synthetic-targets.ts";
 import { DumpClones, readTargetsDump } from "../simulate/targets-dump.ts";
 import { coordinatorOptionsOf } from "./coordinator-role.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
+import { ProgressBar } from "./progress-bar.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
 
 type SimulateValues = FlagValues<typeof SIMULATE_FLAGS>;
@@ -163,30 +164,5 @@ async function writeChart(path: string, svg: string): Promise<void> {
     await writeFile(path, svg);
   } catch (error) {
     throw new AppError("unavailable", `cannot write ${path}: ${messageOf(error)}`);
-  }
-}
-
-const BAR_WIDTH = 40;
-
-/** A bar that is redrawn in place on a terminal, and nothing elsewhere. */
-class ProgressBar {
-  readonly #stream: NodeJS.WriteStream;
-  #shown = -1;
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-  }
-
-  show(share: number): void {
-    const percent = Math.floor(share * 100);
-    if (!this.#stream.isTTY || percent === this.#shown) return;
-    this.#shown = percent;
-    const full = Math.round(share * BAR_WIDTH);
-    const bar = "█".repeat(full) + "░".repeat(BAR_WIDTH - full);
-    this.#stream.write(`\r${bar} ${String(percent).padStart(3)}%`);
-  }
-
-  clear(): void {
-    if (this.#stream.isTTY && this.#shown >= 0) this.#stream.write("\r\x1b[K");
   }
 }

@@ -38,6 +38,37 @@ function lines(text: string): string[] {
   return text.trimEnd().split("\n").sort();
 }
 
+describe("shoal tsdb create-blocks-from openmetrics", () => {
+  test("makes the blocks that promtool makes", { skip: skipWithoutParts() }, async () => {
+    const input = join(root, "input.om");
+    const samples = Array.from({ length: 400 }, (_, i) => `a_total{x="1"} ${i} ${1.7e9 + 60 * i}`);
+    await writeFile(input, `# TYPE a counter\n${samples.join("\n")}\n# EOF\n`);
+    const promtool = (...args: string[]): string =>
+      execFileSync(partPath("promtool")!, ["tsdb", ...args], { encoding: "utf8" });
+    promtool("create-blocks-from", "openmetrics", "--label=c=d", input, join(root, "theirs"));
+    shoal("create-blocks-from", "openmetrics", "--label=c=d", input, join(root, "ours"));
+    const found = ["theirs", "ours"].map((name) => {
+      const path = join(root, name);
+      const blocks = promtool("list", path).split("\n").slice(1);
+      // Names and sizes differ: ours have no sections that nobody reads.
+      return [blocks.map((line) => line.split(/ +/).slice(1, 7)), shoal("dump", path).stdout];
+    });
+    assert.equal(found[0]![0]!.length, 5);
+    assert.deepEqual(found[1], found[0]);
+  });
+
+  test("tells what is wrong with its arguments", () => {
+    const refused = (...args: string[]): string =>
+      shoal("create-blocks-from", "openmetrics", ...args).stderr;
+    assert.match(refused("none.om"), /cannot read none.om: ENOENT/);
+    assert.match(refused("--label", "=2", "x"), /cannot set label "=2": give it as name=value/);
+    assert.match(
+      refused("x", "y", "--max-block-duration=1h"),
+      /cannot make blocks shorter than two hours/,
+    );
+  });
+});
+
 describe("shoal tsdb", { skip }, () => {
   test("prints what promtool prints", { skip: skipWithoutParts() }, async () => {
     const folder = await goldenFolder("same");
@@ -50,6 +81,14 @@ describe("shoal tsdb", { skip }, () => {
       assert.deepEqual(lines(shoal(...args, folder).stdout), lines(promtool(...args, folder)));
     const floats = '--match={__name__=~"constant|gaps|jitter|regular_total|special|utf8.*"}';
     assert.deepEqual(shoal("dump", floats, folder).stdout, promtool("dump", floats, folder));
+    // Names in quotes, which promtool prints in a way that nobody can read.
+    const quoted = /^(\{"utf8|utf8)/;
+    const openMetrics = (text: string): string[] =>
+      lines(text).filter((line) => !quoted.test(line));
+    assert.deepEqual(
+      openMetrics(shoal("dump-openmetrics", folder).stdout),
+      openMetrics(promtool("dump-openmetrics", folder)),
+    );
     // promtool leaves out the first histogram of a series; every line that it prints is one of ours.
     const ours = new Set(lines(shoal("dump", folder).stdout));
     assert.equal(ours.size, 786);

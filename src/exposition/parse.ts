@@ -74,6 +74,11 @@ export class ExpositionParser {
     return this.#text;
   }
 
+  /** What the last TYPE line said: an index into METRIC_KINDS. */
+  get kind(): number {
+    return this.#entries.kind;
+  }
+
   /** Goes on at `position`, the start of a line, as if a TYPE line of `kind` stood last before it. */
   seek(position: number, kind: number): void {
     this.#position = position;

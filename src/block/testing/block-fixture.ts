@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
-import { decodeXor, encodeXor, xorSampleCount } from "../../chunk/xor.ts";
-import { symbolBytes } from "../../index/writer.ts";
-import { compareLabels, type Labels } from "../../model/labels.ts";
+import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
+import type { Labels } from "../../model/labels.ts";
 import type { Matcher } from "../../model/matcher.ts";
 import type { Queryable, SelectRequest, Series } from "../../storage/queryable.ts";
+import { type FloatBlockOptions, writeFloatBlock } from "../float-block.ts";
 import { newUlid } from "../ulid.ts";
-import { BlockWriter, type BlockWriterOptions } from "../writer.ts";
 
 export type Sample = readonly [timeMs: number, value: number];
 
@@ -15,45 +14,15 @@ export type Sample = readonly [timeMs: number, value: number];
 export async function writeTestBlock(
   parent: string,
   rows: readonly { labels: Labels; samples: readonly Sample[] }[],
-  options: Partial<BlockWriterOptions> & {
-    chunkSamples?: number;
-    level?: number;
-    minTime?: number;
-    maxTime?: number;
-  } = {},
+  options: Partial<FloatBlockOptions> = {},
 ): Promise<string> {
-  const { chunkSamples = 120, level = 1, minTime, maxTime, ...rest } = options;
-  const ulid = rest.ulid ?? newUlid({ clock: systemClock, random: systemRandom });
-  const writer = await BlockWriter.create({ parent, ...rest, ulid });
-  const texts = symbolBytes(rows.flatMap(({ labels }) => [...labels].flat()));
-  const places = new Map(texts.map((bytes, i) => [Buffer.from(bytes).toString(), i]));
-  await writer.addSymbols(texts);
-  let low = Infinity;
-  let high = -Infinity;
-  for (const { labels, samples } of [...rows].sort((a, b) => compareLabels(a.labels, b.labels))) {
-    const times = Float64Array.from(samples, ([t]) => t);
-    const values = Float64Array.from(samples, ([, v]) => v);
-    for (let start = 0; start < times.length; start += chunkSamples) {
-      const end = Math.min(start + chunkSamples, times.length);
-      await writer.addChunk({
-        encoding: 1,
-        data: encodeXor(times, values, { start, end }),
-        minTimeMs: times[start]!,
-        maxTimeMs: times[end - 1]!,
-      });
-    }
-    low = Math.min(low, times[0]!);
-    high = Math.max(high, times.at(-1)!);
-    await writer.endSeries({
-      symbols: Uint32Array.from([...labels].flat(), (text) => places.get(text)!),
-      labelCount: labels.count,
-    });
-  }
-  return writer.finish({
-    minTime: minTime ?? low,
-    maxTime: maxTime ?? high + 1,
-    compaction: { level, sources: [ulid] },
-  });
+  const { ulid = newUlid({ clock: systemClock, random: systemRandom }) } = options;
+  const series = rows.map(({ labels, samples }) => ({
+    labels,
+    times: Float64Array.from(samples, ([t]) => t),
+    values: Float64Array.from(samples, ([, v]) => v),
+  }));
+  return writeFloatBlock(series, { ...options, parent, ulid });
 }
 
 /** All series that match. */
