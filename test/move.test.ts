@@ -1,34 +1,14 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
+import { startGrowingExporter } from "./support/growing-exporter.ts";
 import { apiData, sleep, startShoal, temporaryFolder, until } from "./support/processes.ts";
 
 /** A target that moves between living shards is answered for at every moment, once. */
 
-interface Exporter {
-  readonly server: Server;
-  readonly address: string;
-}
-
-async function startExporter(series: () => number): Promise<Exporter> {
-  const server = createServer((_request, response) => {
-    response.setHeader("Content-Type", "text/plain; version=0.0.4");
-    const lines = Array.from({ length: series() }, (_, i) => `grown{i="${i}"} 1`);
-    response.end(`# TYPE grown gauge\n${lines.join("\n")}\n`);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  return { server, address: `127.0.0.1:${address.port}` };
-}
-
 test("targets that outgrow a shard move without a gap and without being counted twice", async () => {
-  let series = 30;
-  const exporters = [await startExporter(() => series), await startExporter(() => series)];
+  const exporters = [await startGrowingExporter(30), await startGrowingExporter(30)];
   const folder = temporaryFolder("move");
   const configFile = join(folder, "prometheus.yml");
   const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
@@ -62,7 +42,7 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
         ? true
         : undefined,
     );
-    series = 60;
+    for (const exporter of exporters) exporter.series = 60;
     const seen: number[] = [];
     await until("each has its own shard", async () => {
       seen.push(await value("count(up)"));
@@ -85,10 +65,7 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
     assert.deepEqual(kinds, ["assign", "assign", "scale-up", "move", "moved"]);
   } finally {
     await up.stop();
-    for (const { server } of exporters) {
-      server.closeAllConnections();
-      server.close();
-    }
+    for (const exporter of exporters) exporter.close();
     rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startGrowingExporter } from "./support/growing-exporter.ts";
+import { apiData, sleep, startShoal, temporaryFolder } from "./support/processes.ts";
+
+const INTERVAL_MS = 60_000;
+/** How late a scrape may start. */
+const LATE_MS = 2_000;
+
+test("a target that is scraped once a minute moves without a missed scrape", async () => {
+  const exporters = [await startGrowingExporter(30), await startGrowingExporter(30)];
+  const folder = temporaryFolder("slow-move");
+  const configFile = join(folder, "prometheus.yml");
+  const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
+  writeFileSync(
+    configFile,
+    `global: {scrape_interval: 1m}
+scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
+`,
+  );
+  const up = await startShoal({
+    args: [
+      "up",
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      "--coordinator.interval=5s",
+      "--shard.max-series=100",
+    ],
+  });
+  const targetsPerShard = async (): Promise<string> =>
+    (await apiData<{ shards: { targets: number }[] }>(`${up.url}/api/v1/shards`)).shards
+      .map(({ targets }) => targets)
+      .join();
+  const reach = async (targets: string): Promise<void> => {
+    const startedMs = Date.now();
+    while ((await targetsPerShard()) !== targets) {
+      assert.ok(Date.now() - startedMs < 5 * INTERVAL_MS, `never ${targets}`);
+      await sleep(1_000);
+    }
+  };
+  try {
+    await reach("2");
+    // The first one to explore may come sooner than the interval; from here on they are regular.
+    await sleep(INTERVAL_MS + LATE_MS);
+    const fromMs = Date.now();
+    for (const exporter of exporters) exporter.series = 60;
+    await reach("1,1");
+    await sleep(2 * INTERVAL_MS + LATE_MS);
+    const toMs = Date.now();
+    const figures = exporters.map(({ scrapes }) => {
+      const first = scrapes.findLastIndex((at) => at <= fromMs);
+      const seen = scrapes.slice(first).filter((at) => at <= toMs);
+      const gaps = seen.slice(1).map((at, i) => at - seen[i]!);
+      const expected = Math.round((seen.at(-1)! - seen[0]!) / INTERVAL_MS) + 1;
+      return { longestGapMs: Math.max(...gaps), twice: seen.length - expected };
+    });
+    console.log(JSON.stringify(figures));
+    for (const { longestGapMs, twice } of figures) {
+      assert.ok(longestGapMs <= INTERVAL_MS + LATE_MS, `${longestGapMs} ms without a scrape`);
+      assert.ok(twice <= 5, `${twice} intervals were scraped twice`);
+    }
+    const moved = figures.filter(({ twice }) => twice > 0);
+    assert.equal(moved.length, 1, "one of the two moved, under both owners for a while");
+  } finally {
+    await up.stop();
+    for (const exporter of exporters) exporter.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
