@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["storage"],
   ["http", "index", "wal", "promql"],
   ["kubernetes"],
-  ["block", "discovery", "scrape", "monitors"],
+  ["block", "discovery", "scrape", "monitors", "remote"],
   ["tsdb", "bucket", "compact"],
   ["shard", "sidecar", "store", "query", "frontend", "receive", "rule"],
   ["api", "simulate"],

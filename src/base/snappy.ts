@@ -122,8 +122,15 @@ function writeCopy(
   return at;
 }
 
-/** Undoes `compressSnappy`. Throws `corrupt`, or `resource-exhausted` before allocating more than `maxBytes`. */
-export function decompressSnappy(input: Uint8Array, maxBytes: number): Uint8Array {
+/**
+ * Undoes `compressSnappy`. Throws `corrupt`, or `resource-exhausted` before allocating more than `maxBytes`. The result
+ * is a view of `memory` where that is given and large enough.
+ */
+export function decompressSnappy(
+  input: Uint8Array,
+  maxBytes: number,
+  memory?: Uint8Array,
+): Uint8Array {
   let size = 0;
   let at = 0;
   for (let scale = 1; ; scale *= 128) {
@@ -135,7 +142,8 @@ export function decompressSnappy(input: Uint8Array, maxBytes: number): Uint8Arra
   if (size > maxBytes) throw tooLarge(size, maxBytes);
   // No element of 3 bytes yields more than 64: a small input cannot claim a large output.
   if (size > input.length * 64) throw corrupt("it claims more bytes than it can hold");
-  const output = new Uint8Array(size);
+  const output =
+    memory !== undefined && memory.length >= size ? memory.subarray(0, size) : new Uint8Array(size);
   const written = expand(input, at, output);
   if (written !== size) throw corrupt(`it holds ${written} bytes, not the ${size} it claims`);
   return output;

@@ -8,6 +8,7 @@ import {
   warnOfIdleFlags,
 } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
+import { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
 
@@ -64,6 +65,7 @@ export const SHARD_FLAGS = {
   ...tables.REPLICA_FLAGS,
   ...tables.STORAGE_FLAGS,
   ...tables.DATABASE_FLAGS,
+  ...WRITE_RECEIVER_FLAGS,
   ...tables.SCRAPE_FLAGS,
   ...tables.ORPHAN_FLAGS,
   ...tables.LOG_FLAGS,

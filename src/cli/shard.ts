@@ -24,6 +24,7 @@ import { HeapTrim } from "./heap-trim.ts";
 import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
+import { registerShardRemote } from "./shard-remote.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
@@ -122,6 +123,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     onContact: () => orphanWatch.contact(),
   });
+  registerShardRemote(flags, { app: http.app, database, clock, logger, registry });
   const databaseService: Service = {
     name: "database",
     start: async () => {},

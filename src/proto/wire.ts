@@ -17,6 +17,9 @@ const TWO_28 = 2 ** 28;
 const TWO_32 = 2 ** 32;
 const FIRST_CAPACITY = 1024;
 
+const scratch = new Float64Array(1);
+const scratchWords = new Int32Array(scratch.buffer);
+
 /**
  * Writes a message from its end to its start, so that the length of a nested message is known when its header is
  * due and nothing is measured or moved. Callers write fields in reverse order: what is written last comes first.
@@ -88,6 +91,20 @@ export class ProtoWriter {
     if (value === 0) return;
     this.varint(value);
     this.varint((field << 3) | WIRE_VARINT);
+  }
+
+  /** Eight bytes by their halves: the bits of a double. */
+  fixed64(field: number, low: number, high: number): void {
+    if (this.#start < 20) this.#reserve(20);
+    const at = (this.#start -= 8);
+    this.#bytes.writeInt32LE(low, at);
+    this.#bytes.writeInt32LE(high, at + 4);
+    this.varint((field << 3) | WIRE_FIXED64);
+  }
+
+  double(field: number, value: number): void {
+    scratch[0] = value;
+    this.fixed64(field, scratchWords[0]!, scratchWords[1]!);
   }
 
   /** Left out when false. */

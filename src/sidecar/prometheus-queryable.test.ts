@@ -17,7 +17,7 @@ import { ProtoWriter } from "../proto/wire.ts";
 import type { SelectRequest, Series } from "../storage/queryable.ts";
 import { PrometheusClient } from "./prometheus-client.ts";
 import { PrometheusQueryable } from "./prometheus-queryable.ts";
-import { frame, writeLabels } from "./remote-read.fixture.ts";
+import { frame, writeLabels } from "../remote/read-answer.fixture.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -21,7 +21,7 @@ import {
   READ_HEADERS,
   SAMPLES_MAX_BYTES,
   STREAMED_TYPE,
-} from "./remote-read.ts";
+} from "../remote/read-answer.ts";
 
 const ERROR_MAX_BYTES = 4_096;
 

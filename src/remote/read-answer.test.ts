@@ -12,8 +12,8 @@ import {
   decodeReadResponse,
   encodeReadRequest,
   FRAME_MAX_BYTES,
-} from "./remote-read.ts";
-import { frame, varint, writeLabels } from "./remote-read.fixture.ts";
+} from "./read-answer.ts";
+import { frame, varint, writeLabels } from "./read-answer.fixture.ts";
 
 async function* piecesOf(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
   let at = 0;

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { test } from "node:test";
+import { silentLogger } from "../base/logger.ts";
+import { Registry } from "../base/metrics.ts";
+import type { WriteReceiver } from "../remote/write-receiver.ts";
+import { registerRemoteWriteApi } from "./remote-write-api.ts";
+import { createHttpServer } from "./server.ts";
+
+async function withServer(
+  receiver: Pick<WriteReceiver, "receive"> | undefined,
+  act: (url: string) => Promise<void>,
+): Promise<void> {
+  const server = createHttpServer({
+    listen: "127.0.0.1:0",
+    logger: silentLogger,
+    registry: new Registry(),
+    ready: () => true,
+  });
+  registerRemoteWriteApi(server.app, {
+    receiver: receiver as WriteReceiver | undefined,
+    maxBodyBytes: 100,
+    maxRequests: 2,
+  });
+  await server.start?.();
+  try {
+    await act(`http://127.0.0.1:${server.address().port}/api/v1/write`);
+  } finally {
+    await server.stop?.();
+  }
+}
+
+const post = (url: string, size = 1): Promise<Response> =>
+  fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf" },
+    body: new Uint8Array(size),
+  });
+
+const done = { status: 204, text: "", written: undefined };
+
+test("without the flag, the way in is not there", async () => {
+  await withServer(undefined, async (url) => {
+    const response = await post(url);
+    assert.equal(response.status, 404);
+    assert.match(await response.text(), /--web.enable-remote-write-receiver/);
+  });
+});
+
+test("a body beyond the limit is refused", async () => {
+  await withServer({ receive: async () => done }, async (url) => {
+    assert.equal((await post(url, 100)).status, 204);
+    assert.equal((await post(url, 101)).status, 413);
+  });
+});
+
+test("requests beyond the limit are told to come again, and a broken off one frees its place", async () => {
+  const waiting: (() => void)[] = [];
+  const receive = (): Promise<typeof done> =>
+    new Promise((resolve) => waiting.push(() => resolve(done)));
+  await withServer({ receive }, async (url) => {
+    const [first, second] = [post(url), post(url)];
+    while (waiting.length < 2) await new Promise(setImmediate);
+    const refused = await post(url);
+    assert.equal(refused.status, 503);
+    assert.equal(refused.headers.get("retry-after"), "1");
+    for (const end of waiting.splice(0)) end();
+    assert.deepEqual([(await first).status, (await second).status], [204, 204]);
+    // Two senders that go away in the middle of their bodies.
+    await Promise.all(
+      [0, 1].map(
+        () =>
+          new Promise<void>((resolve) => {
+            const half = request(url, { method: "POST", headers: { "content-length": 50 } });
+            half.on("error", () => resolve());
+            half.write(new Uint8Array(10), () => setTimeout(() => half.destroy(), 50));
+          }),
+      ),
+    );
+    const third = post(url);
+    while (waiting.length < 1) await new Promise(setImmediate);
+    waiting.splice(0).forEach((end) => end());
+    assert.equal((await third).status, 204);
+  });
+});

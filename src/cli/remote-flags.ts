@@ -1,0 +1,51 @@
+import { AppError } from "../base/errors.ts";
+import { MAX_DECODED_BYTES, MAX_SERIES, WRITE_V1, WRITE_V2 } from "../remote/write-receiver.ts";
+import { listFlag, numberFlag, sizeFlag, switchFlag } from "./flags.ts";
+
+/** Prometheus's flags of remote write and remote read, and limits of our own beside them. */
+export const WRITE_RECEIVER_FLAGS = {
+  enableWriteReceiver: switchFlag({
+    name: "web.enable-remote-write-receiver",
+    help: "Take samples by remote write at /api/v1/write.",
+  }),
+  acceptedMessages: {
+    ...listFlag({
+      name: "web.remote-write-receiver.accepted-protobuf-messages",
+      value: "name",
+      help: "Messages that are taken. May be repeated.",
+    }),
+    fallback: [WRITE_V1, WRITE_V2],
+    parse(text: string): readonly string[] {
+      const names = text.split(",").filter((name) => name !== "");
+      const unknown = names.find((name) => name !== WRITE_V1 && name !== WRITE_V2);
+      if (unknown !== undefined)
+        throw new AppError("bad-data", `${unknown} is neither ${WRITE_V1} nor ${WRITE_V2}`);
+      return names;
+    },
+  },
+  writeMaxBodySize: sizeFlag(
+    {
+      name: "web.remote-write-receiver.max-body-size",
+      help: "Largest write request as sent; larger ones are refused with 413.",
+    },
+    "32MB",
+  ),
+  writeMaxDecodedSize: sizeFlag(
+    {
+      name: "web.remote-write-receiver.max-decoded-size",
+      help: "Largest write request when unpacked.",
+    },
+    `${MAX_DECODED_BYTES}B`,
+  ),
+  writeMaxSeries: numberFlag(
+    { name: "web.remote-write-receiver.max-series", help: "Most series in one write request." },
+    { fallback: MAX_SERIES, min: 1 },
+  ),
+  writeMaxRequests: numberFlag(
+    {
+      name: "web.remote-write-receiver.max-requests",
+      help: "Write requests served at the same time; senders of further ones are told to come again.",
+    },
+    { fallback: 64, min: 1 },
+  ),
+} as const;

@@ -1,0 +1,42 @@
+import type { FastifyInstance } from "fastify";
+import { registerRemoteWriteApi } from "../api/remote-write-api.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Registry } from "../base/metrics.ts";
+import { type WriteMessage, WriteReceiver } from "../remote/write-receiver.ts";
+import type { Appendable } from "../storage/appender.ts";
+import type { FlagValues } from "./flags.ts";
+import type { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
+
+export interface ShardRemoteParts {
+  readonly app: FastifyInstance;
+  readonly database: Appendable;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+/** Prometheus's remote protocols on a shard, as its flags say. */
+export function registerShardRemote(
+  flags: FlagValues<typeof WRITE_RECEIVER_FLAGS>,
+  parts: ShardRemoteParts,
+): void {
+  const { app, database, clock, logger, registry } = parts;
+  const receiver = flags.enableWriteReceiver
+    ? new WriteReceiver({
+        appendable: database,
+        clock,
+        logger,
+        registry,
+        // The flag has let no other names pass.
+        accepted: flags.acceptedMessages as readonly WriteMessage[],
+        maxDecodedBytes: flags.writeMaxDecodedSize,
+        maxSeries: flags.writeMaxSeries,
+      })
+    : undefined;
+  registerRemoteWriteApi(app, {
+    receiver,
+    maxBodyBytes: flags.writeMaxBodySize,
+    maxRequests: flags.writeMaxRequests,
+  });
+}

@@ -1,0 +1,306 @@
+import type { Clock } from "../base/clock.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Counter, Registry } from "../base/metrics.ts";
+import { decompressSnappy } from "../base/snappy.ts";
+import { formatSeries } from "../model/labels.ts";
+import type { Appendable, AppendResult, Refusal, RefusalReason } from "../storage/appender.ts";
+import { SeriesRefs } from "./series-refs.ts";
+import { PROBLEMS_MAX, WriteColumns } from "./write-columns.ts";
+import type { WriteDecoder } from "./write-decoder.ts";
+import { WriteDecoderV1 } from "./write-v1.ts";
+import { WriteDecoderV2 } from "./write-v2.ts";
+
+/** The message types of remote write, as a request's media type names them. */
+export const WRITE_V1 = "prometheus.WriteRequest";
+export const WRITE_V2 = "io.prometheus.write.v2.Request";
+export type WriteMessage = typeof WRITE_V1 | typeof WRITE_V2;
+
+export interface WriteReceiverOptions {
+  readonly appendable: Appendable;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  /** Messages that are taken. Default both. */
+  readonly accepted?: readonly WriteMessage[];
+  /** A request larger than this when unpacked is refused, before memory is given to it. Default 32 MiB, as Prometheus. */
+  readonly maxDecodedBytes?: number;
+  /** Default 100,000. Prometheus sends 2,000 at most unless told otherwise. */
+  readonly maxSeries?: number;
+}
+
+export const MAX_DECODED_BYTES = 32 * 1024 * 1024;
+export const MAX_SERIES = 100_000;
+/** Samples further ahead of the clock are refused, as Prometheus does. */
+export const MAX_AHEAD_MS = 10 * 60_000;
+/** Columns that wait for the next request. */
+const FREE_COLUMNS_MAX = 8;
+
+export interface WriteAnswer {
+  /** The HTTP status. */
+  readonly status: number;
+  /** For people: what was refused and why. "" when all is well. */
+  readonly text: string;
+  /** What was stored; told to senders of 2.0. */
+  readonly written: { samples: number; histograms: number; exemplars: number } | undefined;
+}
+
+/**
+ * The receiving side of Prometheus's remote write, 1.0 and 2.0. As there, a request of 1.0 is stored as a whole or not at
+ * all (series with bad labels aside), and of one of 2.0 all that can be is stored and the rest is told.
+ */
+export class WriteReceiver {
+  readonly #options: WriteReceiverOptions;
+  readonly #invalid: Counter;
+  readonly #free: WriteColumns[] = [];
+  /** Requests under way keep the one they began with. */
+  #table = new SeriesRefs();
+
+  constructor(options: WriteReceiverOptions) {
+    this.#options = options;
+    this.#invalid = options.registry.counter(
+      "prometheus_api_remote_write_invalid_labels_samples_total",
+      "Total number of samples in remote write requests that were rejected because of invalid labels.",
+    );
+  }
+
+  /** Stores what a request holds. Rejects with what the storage rejects with; bad requests resolve. */
+  async receive(request: {
+    readonly contentType: string | undefined;
+    readonly contentEncoding: string | undefined;
+    readonly body: Uint8Array;
+  }): Promise<WriteAnswer> {
+    let message: WriteMessage;
+    try {
+      message = messageTypeOf(request.contentType);
+      if (!(this.#options.accepted ?? [WRITE_V1, WRITE_V2]).includes(message))
+        throw new AppError(
+          "bad-data",
+          `${message} is not accepted by this server: see --web.remote-write-receiver.accepted-protobuf-messages`,
+        );
+      const encoding = request.contentEncoding ?? "";
+      if (encoding !== "" && encoding !== "snappy")
+        throw new AppError(
+          "bad-data",
+          `the content encoding ${JSON.stringify(encoding)} is not accepted by this server, only snappy`,
+        );
+    } catch (error) {
+      return refusal(415, messageOf(error));
+    }
+    const columns = this.#free.pop() ?? new WriteColumns();
+    try {
+      return await this.#store(request.body, message, columns);
+    } finally {
+      if (this.#free.length < FREE_COLUMNS_MAX) this.#free.push(columns);
+    }
+  }
+
+  async #store(
+    body: Uint8Array,
+    message: WriteMessage,
+    columns: WriteColumns,
+  ): Promise<WriteAnswer> {
+    const isWhole = message === WRITE_V1;
+    let early: string[];
+    let bytes: Uint8Array;
+    let decoder: WriteDecoder;
+    try {
+      bytes = decompressSnappy(
+        body,
+        this.#options.maxDecodedBytes ?? MAX_DECODED_BYTES,
+        columns.memory,
+      );
+      columns.keep(bytes);
+      decoder = this.#decode(bytes, message, columns);
+      early = this.#dropFuture(columns, decoder);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      // Too large, too many series, or broken: as Prometheus, a status that no sender tries again.
+      if (error.code === "resource-exhausted" || error.code === "corrupt")
+        return refusal(400, error.message);
+      throw error;
+    }
+    if (isWhole && early.length > 0) return refusal(400, early[0]!);
+    let result = await this.#options.appendable.append(columns.batch({ isWhole }));
+    if (result.unknownRef > 0) {
+      this.#table = new SeriesRefs();
+      decoder = this.#decode(bytes, message, columns);
+      result = await this.#appendForgotten(result, { columns, decoder, isWhole });
+    }
+    if (columns.problemSamples > 0) this.#invalid.inc(columns.problemSamples);
+    return isWhole
+      ? this.#answerV1(columns, decoder, result)
+      : answerV2({ columns, decoder, result, early });
+  }
+
+  /** Reads `bytes` into `columns`; gives what can name their series. */
+  #decode(bytes: Uint8Array, message: WriteMessage, columns: WriteColumns): WriteDecoder {
+    if (this.#table.isFull) this.#table = new SeriesRefs();
+    const table = this.#table;
+    const { appendable, maxSeries = MAX_SERIES } = this.#options;
+    const Decoder = message === WRITE_V1 ? WriteDecoderV1 : WriteDecoderV2;
+    const decoder = new Decoder(bytes, {
+      columns,
+      table,
+      maxSeries,
+      resolve(labels) {
+        try {
+          return appendable.resolve(labels);
+        } catch (error) {
+          // The storage is full, not the request too large: it may be sent again.
+          throw error instanceof AppError && error.code === "resource-exhausted"
+            ? new AppError("unavailable", error.message, { cause: error })
+            : error;
+        }
+      },
+    });
+    decoder.decode();
+    return decoder;
+  }
+
+  /** Takes out samples that lie too far ahead of the clock, and says which. */
+  #dropFuture(columns: WriteColumns, decoder: WriteDecoder): string[] {
+    const limitMs = this.#options.clock.now() + MAX_AHEAD_MS;
+    const { times, count, histogramTimes } = columns;
+    let isClean = true;
+    for (let i = 0; i < count; i++) if (times[i]! > limitMs) isClean = false;
+    for (const t of histogramTimes) if (t > limitMs) isClean = false;
+    // Fast path: nobody's clock is wrong.
+    if (isClean) return [];
+    const refused: string[] = [];
+    const judge = (t: number, series: number): boolean => {
+      if (t <= limitMs) return true;
+      refused.push(sampleText({ decoder, series, timeMs: t }, "out-of-bounds"));
+      return false;
+    };
+    columns.filter({
+      sample: (i) => judge(columns.times[i]!, columns.seriesOf[i]!),
+      histogram: (i) => judge(columns.histogramTimes[i]!, columns.histogramSeriesOf[i]!),
+    });
+    return refused;
+  }
+
+  /**
+   * The storage had forgotten series of the table, and all have been resolved anew. Appends the samples that had no
+   * series: all of them when the batch was to be taken as a whole.
+   */
+  async #appendForgotten(
+    before: AppendResult,
+    request: { columns: WriteColumns; decoder: WriteDecoder; isWhole: boolean },
+  ): Promise<AppendResult> {
+    const { columns, decoder, isWhole } = request;
+    this.#dropFuture(columns, decoder);
+    if (isWhole) return this.#options.appendable.append(columns.batch({ isWhole }));
+    const wanted = (part: Refusal["part"]): Set<number> =>
+      new Set(
+        before.refused
+          .filter((refusal) => refusal.part === part && refusal.reason === "unknown-ref")
+          .map(({ index }) => index),
+      );
+    const samples = wanted("float");
+    const histograms = wanted("histogram");
+    const batch = columns.only(samples, histograms);
+    const after = await this.#options.appendable.append(batch);
+    return {
+      ...after,
+      appended: before.appended + after.appended,
+      appendedHistograms: before.appendedHistograms + after.appendedHistograms,
+      appendedExemplars: before.appendedExemplars + after.appendedExemplars,
+      refused: before.refused.filter(({ reason }) => reason !== "unknown-ref"),
+    };
+  }
+
+  #answerV1(columns: WriteColumns, decoder: WriteDecoder, result: AppendResult): WriteAnswer {
+    for (const { message } of columns.problems)
+      this.#options.logger.warn("Series of a remote write request are left out", {
+        error: message,
+      });
+    const refused = result.refused.find(({ part }) => part !== "exemplar");
+    // What only the request itself contradicts is dropped in silence, as Prometheus does.
+    if (refused === undefined || result.appended + result.appendedHistograms > 0) return DONE;
+    return refusal(400, refusalText(columns, decoder, refused));
+  }
+}
+
+const DONE: WriteAnswer = { status: 204, text: "", written: undefined };
+
+function refusal(status: number, text: string): WriteAnswer {
+  return { status, text, written: undefined };
+}
+
+function answerV2(outcome: {
+  columns: WriteColumns;
+  decoder: WriteDecoder;
+  result: AppendResult;
+  early: readonly string[];
+}): WriteAnswer {
+  const { columns, decoder, result, early } = outcome;
+  const refused = result.refused.filter(({ part }) => part !== "exemplar");
+  const count = columns.problemCount + early.length + refused.length;
+  const texts = [
+    ...columns.problems.map(({ message }) => message),
+    ...early.slice(0, PROBLEMS_MAX),
+    ...refused.slice(0, PROBLEMS_MAX).map((one) => refusalText(columns, decoder, one)),
+  ].slice(0, PROBLEMS_MAX);
+  if (count > texts.length) texts.push(`and ${count - texts.length} more`);
+  return {
+    status: count === 0 ? 204 : 400,
+    text: texts.join("\n"),
+    written: {
+      samples: result.appended,
+      histograms: result.appendedHistograms,
+      exemplars: result.appendedExemplars,
+    },
+  };
+}
+
+/** Prometheus's words for each reason. */
+const REASONS: Readonly<Record<RefusalReason, string>> = {
+  "out-of-order": "out of order sample",
+  duplicate: "duplicate sample for timestamp",
+  "too-old": "too old sample",
+  "out-of-bounds": "out of bounds",
+  "unknown-ref": "the storage has just forgotten the series",
+  invalid: "invalid sample",
+};
+
+interface SamplePlace {
+  readonly decoder: WriteDecoder;
+  readonly series: number;
+  readonly timeMs: number;
+}
+
+function sampleText(sample: SamplePlace, reason: RefusalReason, message?: string): string {
+  const { decoder, series, timeMs } = sample;
+  const name = formatSeries(decoder.labelsOf(series));
+  return `cannot store the sample of ${name} at ${timeMs}: ${message ?? REASONS[reason]}`;
+}
+
+function refusalText(columns: WriteColumns, decoder: WriteDecoder, refused: Refusal): string {
+  const { index, part, reason, message } = refused;
+  const isFloat = part === "float";
+  const series = isFloat ? columns.seriesOf[index]! : columns.histogramSeriesOf[index]!;
+  const timeMs = isFloat ? columns.times[index]! : columns.histogramTimes[index]!;
+  return sampleText({ decoder, series, timeMs }, reason, message);
+}
+
+/** Throws `bad-data` for a media type that is none of remote write's. Without any, it is a client of 1.0. */
+export function messageTypeOf(contentType = ""): WriteMessage {
+  if (contentType.trim() === "") return WRITE_V1;
+  const [media, ...parameters] = contentType.trim().split(";");
+  const refuse = (why: string): AppError =>
+    new AppError(
+      "bad-data",
+      `cannot read a write request of type ${JSON.stringify(contentType)}: ${why}`,
+    );
+  if (media !== "application/x-protobuf") throw refuse("it is not application/x-protobuf");
+  for (const parameter of parameters) {
+    const [name, value, ...rest] = parameter.trim().split("=");
+    if (value === undefined || rest.length > 0)
+      throw refuse(`${parameter} is not a name and a value`);
+    if (name !== "proto") continue;
+    if (value === WRITE_V1 || value === WRITE_V2) return value;
+    throw refuse(`the message ${value} is unknown`);
+  }
+  return WRITE_V1;
+}
