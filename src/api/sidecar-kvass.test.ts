@@ -168,8 +168,8 @@ test("a real Kvass coordinator's words make our sidecar scrape what it gives", a
   const [probe] = await groups("with parameters");
   const { labels } = probe!;
   assert.deepEqual(
-    [labels["__shoal_hash"], labels["__metrics_path__"], labels["__param_module"]],
-    [hashes.find((hash) => hash === labels["__shoal_hash"]), "/probe", "default"],
+    [labels["__meta_shoal_hash"], labels["__metrics_path__"], labels["__param_module"]],
+    [hashes.find((hash) => hash === labels["__meta_shoal_hash"]), "/probe", "default"],
   );
   const plain = await groups("plain");
   assert.ok(plain.every((group) => group.labels["zone"] === "Zürich"));

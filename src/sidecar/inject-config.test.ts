@@ -24,19 +24,17 @@ function inject(text: string): string {
 function replaced(job: string): string {
   return `    relabel_configs:
       - source_labels:
-          - __shoal_absent_job
+          - __meta_shoal_absent_job
         regex: absent
         target_label: job
         replacement: ""
         action: replace
       - source_labels:
-          - __shoal_absent___metrics_path__
+          - __meta_shoal_absent___metrics_path__
         regex: absent
         target_label: __metrics_path__
         replacement: ""
         action: replace
-      - regex: __shoal_.+
-        action: labeldrop
     file_sd_configs:
       - files:
           - /store/targets/${targetsFileName(job)}

@@ -9,7 +9,6 @@ import {
   ABSENT_PREFIX,
   ABSENT_TARGET_LABELS,
   ABSENT_VALUE,
-  OWN_PREFIX,
   targetsFileName,
 } from "./target-files.ts";
 
@@ -201,17 +200,16 @@ function isReplaced(key: string): boolean {
 
 /**
  * Prometheus gives a target that lacks `job` or `__metrics_path__` the job's default. Where relabelling has removed one
- * the target must stay without, so its file says so; the sidecar's own labels then go.
+ * the target must stay without, so its file says so.
  */
 function ownRules(): unknown[] {
-  const removals = ABSENT_TARGET_LABELS.map((label) => ({
+  return ABSENT_TARGET_LABELS.map((label) => ({
     source_labels: [`${ABSENT_PREFIX}${label}`],
     regex: ABSENT_VALUE,
     target_label: label,
     replacement: "",
     action: "replace",
   }));
-  return [...removals, { regex: `${OWN_PREFIX}.+`, action: "labeldrop" }];
 }
 
 /** Maps whose keys are the operator's own names, never settings. */

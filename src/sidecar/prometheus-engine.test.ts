@@ -234,7 +234,7 @@ describe("PrometheusEngine", () => {
       "/api/v1/status/tsdb": { headStats: { numSeries: 7 } },
       "/api/v1/targets": {
         activeTargets: ["1", "2", "3"].map((hash) => ({
-          discoveredLabels: { __shoal_hash: hash },
+          discoveredLabels: { __meta_shoal_hash: hash },
           labels: { job: "a", hash },
           health: hash === "2" ? "down" : "up",
           lastError: hash === "2" ? "refused" : "",

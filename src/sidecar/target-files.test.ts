@@ -32,8 +32,8 @@ describe("printTargets", () => {
     assert.equal(
       text,
       `[
-{"targets":["b:1"],"labels":{"__shoal_absent_job":"absent","__shoal_absent___metrics_path__":"absent","__shoal_hash":"11"}},
-{"targets":["a:1"],"labels":{"__metrics_path__":"/m","__param_x":"1","__proto__":"p","job":"j","__shoal_hash":"12"}}
+{"targets":["b:1"],"labels":{"__meta_shoal_absent_job":"absent","__meta_shoal_absent___metrics_path__":"absent","__meta_shoal_hash":"11"}},
+{"targets":["a:1"],"labels":{"__metrics_path__":"/m","__param_x":"1","__proto__":"p","job":"j","__meta_shoal_hash":"12"}}
 ]
 `,
     );

@@ -6,11 +6,14 @@ import type { Target } from "../model/target.ts";
  * final labels, so that Prometheus computes the same labels and URL as the coordinator did.
  */
 
-/** Labels of the sidecar itself; they are dropped before a target is scraped. */
-export const OWN_PREFIX = "__shoal_";
+/**
+ * Labels of the sidecar itself. Prometheus takes labels of this prefix off by itself after relabelling; a rule that drops
+ * others would take them off the discovered labels too in some versions (2.42 is one).
+ */
+const OWN_PREFIX = "__meta_shoal_";
 /** The target's hash, by which Prometheus's answers are told apart. */
 export const HASH_LABEL = `${OWN_PREFIX}hash`;
-/** `__shoal_absent_job="absent"`: relabelling has removed the label, so the job's default must not come back. */
+/** `__meta_shoal_absent_job="absent"`: relabelling has removed the label, so the job's default must not come back. */
 export const ABSENT_PREFIX = `${OWN_PREFIX}absent_`;
 export const ABSENT_VALUE = "absent";
 /** What Prometheus fills in when a target lacks it, and a target can do without. */
