@@ -105,11 +105,12 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       maxConcurrency: flags.maxConcurrency,
       maxSamples: flags.maxSamples,
     }),
-    queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), partialResponse }) =>
+    queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) =>
       new FanoutQueryable({
         endpoints,
         clock,
-        partialResponse: (partialResponse ?? flags.partialResponse) ? "warn" : "abort",
+        partialResponse: (wanted.partialResponse ?? flags.partialResponse) ? "warn" : "abort",
+        ...(wanted.storeMatchers !== undefined && { storeMatchers: wanted.storeMatchers }),
         ...(dedup && { dedup: { replicaLabels, func: flags.dedupFunc } }),
       }),
     clock,

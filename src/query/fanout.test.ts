@@ -298,6 +298,36 @@ describe("FanoutQueryable over EndpointSet", () => {
     assert.equal(asked, 4);
   });
 
+  it("asks only stores whose address fits, one of several selectors being enough", async (context) => {
+    const a = await serve(context, new MemoryQueryable([series({ at: "a" })]));
+    const b = await serve(context, new MemoryQueryable([series({ at: "b" })]));
+    const endpoints = await endpointSet(context, [a.address, b.address, "127.0.0.1:1"]);
+    const f = async (
+      storeMatchers: FanoutOptions["storeMatchers"],
+      want: readonly string[],
+      isWhole = true,
+    ): Promise<void> => {
+      const found = await collect(
+        new FanoutQueryable({ endpoints, ...(storeMatchers && { storeMatchers }) }),
+      );
+      assert.deepEqual(
+        found.series.map(({ labels }) => labels.get("at")),
+        want,
+      );
+      // A store that was not meant is not missing.
+      assert.equal(found.warnings.length === 0, isWhole, found.warnings.join());
+    };
+    const at = (operator: "=" | "=~", value: string) =>
+      createMatcher("__address__", operator, value);
+    await f(undefined, ["a", "b"], false);
+    await f([[at("=", b.address)]], ["b"]);
+    await f([[at("=", a.address)], [at("=", b.address)]], ["a", "b"]);
+    await f([[at("=", a.address), createMatcher("cluster", "=", "eu")]], ["a"]);
+    await f([[at("=~", "127.*")]], ["a", "b"], false);
+    await f([[at("=", a.address), at("=", b.address)]], []);
+    await f([[at("=", "elsewhere:1")]], []);
+  });
+
   it("asks a store without samples, which says no time range", async (context) => {
     const empty = await serve(context, new MemoryQueryable([]), {
       minTimeMs: () => Infinity,

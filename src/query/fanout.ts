@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
+import type { Matcher } from "../model/matcher.ts";
 import { isCounterFunction, joinShards, type ReplicaChoice } from "../storage/dedup.ts";
 import { dedupSelect } from "../storage/dedup-select.ts";
 import { joinChunks, mergeSelect, mergeTexts } from "../storage/merge.ts";
@@ -25,6 +26,8 @@ export interface FanoutOptions {
   readonly partialResponse?: PartialResponse;
   /** Makes one series of those that differ in replica labels only. Default: series are given as the stores have them. */
   readonly dedup?: Dedup;
+  /** Asks only stores whose address fits one of these selectors (Thanos's `storeMatch[]`). Default: all. */
+  readonly storeMatchers?: readonly (readonly Matcher[])[];
   /** Longest wait for the next data of one store. Default 15,000; 0 means no limit. */
   readonly storeTimeoutMs?: number;
   readonly clock?: Clock;
@@ -141,7 +144,7 @@ export class FanoutQueryable implements Queryable {
     if (listed.length === 0) round.noStores();
     const stores: AskedStore[] = [];
     for (const endpoint of listed) {
-      if (!endpoint.mayHave(request)) continue;
+      if (!this.#isMeant(endpoint) || !endpoint.mayHave(request)) continue;
       round.ask(endpoint);
       if (endpoint.healthy || endpoint.strict)
         stores.push({
@@ -160,6 +163,16 @@ export class FanoutQueryable implements Queryable {
         });
     }
     return stores;
+  }
+
+  /** Matchers of labels other than `__address__` ask for nothing that an address has: they fit, as in Thanos. */
+  #isMeant({ address }: Endpoint): boolean {
+    const { storeMatchers } = this.#options;
+    return (
+      storeMatchers?.some((matchers) =>
+        matchers.every((matcher) => matcher.name !== "__address__" || matcher.matches(address)),
+      ) ?? true
+    );
   }
 
   /** Turns the failure of one store into a note at the end, or under `abort` into the failure of all. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { Matcher } from "../../model/matcher.ts";
 import type { Engine } from "../../promql/engine.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { Queryable } from "../../storage/queryable.ts";
@@ -12,6 +13,8 @@ export interface ReadOptions {
   readonly replicaLabels?: readonly string[];
   /** Give what there is, with warnings, when not all stores answer. */
   readonly partialResponse?: boolean;
+  /** Ask only stores whose `__address__` fits one of these selectors. */
+  readonly storeMatchers?: readonly (readonly Matcher[])[];
 }
 
 /** What the HTTP API v1 of the query role stands on. */

@@ -1,6 +1,8 @@
-import { AppError } from "../../base/errors.ts";
+import { AppError, messageOf } from "../../base/errors.ts";
 import { parseDuration } from "../../base/units.ts";
 import { parseFloatText } from "../../base/float.ts";
+import type { Matcher } from "../../model/matcher.ts";
+import { parseSelector } from "../../promql/parser.ts";
 import type { ReadOptions } from "./dependencies.ts";
 
 /** Reading of the HTTP API's parameters, with Prometheus's forms and messages. Times and durations become ms. */
@@ -88,16 +90,26 @@ export function booleanParameter(parameters: URLSearchParams, name: string): boo
   );
 }
 
-/** Thanos's parameters for replicas and silent stores: `dedup`, `replicaLabels[]`, `partial_response`. */
+/** Thanos's parameters for replicas and stores: `dedup`, `replicaLabels[]`, `partial_response`, `storeMatch[]`. */
 export function readOptions(parameters: URLSearchParams): ReadOptions {
   const dedup = booleanParameter(parameters, "dedup");
   const replicaLabels = parameters.getAll("replicaLabels[]").filter((name) => name !== "");
   const partialResponse = booleanParameter(parameters, "partial_response");
+  const storeMatchers = parameters.getAll("storeMatch[]").map(storeSelector);
   return {
     ...(dedup !== undefined && { dedup }),
     ...(replicaLabels.length > 0 && { replicaLabels }),
     ...(partialResponse !== undefined && { partialResponse }),
+    ...(storeMatchers.length > 0 && { storeMatchers }),
   };
+}
+
+function storeSelector(text: string): readonly Matcher[] {
+  try {
+    return parseSelector(text);
+  } catch (error) {
+    throw invalidParameter("storeMatch[]", messageOf(error));
+  }
 }
 
 /** A limit of result entries; 0 means none. */

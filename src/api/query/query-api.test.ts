@@ -25,6 +25,7 @@ import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
 import { createHttpServer, type HttpServer } from "../server.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { ReadOptions } from "./dependencies.ts";
+import { formatMatcher } from "../../model/matcher.ts";
 import { registerQueryApi } from "./query-api.ts";
 
 const START_SECONDS = 1_700_000_000;
@@ -334,6 +335,27 @@ test("replicas and silent stores are treated as the request says, in Thanos's wo
         error: `invalid parameter "dedup": strconv.ParseBool: parsing "yes": invalid syntax`,
       },
     });
+  }
+});
+
+test("storeMatch[] chooses stores, in Thanos's form; a wrong one is refused", async () => {
+  for (const path of [
+    "query?query=huge",
+    `query_range?query=huge&${RANGE}`,
+    "labels?match[]=huge",
+  ]) {
+    lastOptions = undefined;
+    const chosen = `storeMatch[]=${encodeURIComponent('{__address__=~"10.*", cluster="eu"}')}`;
+    assert.equal((await get(url, `${path}&${chosen}&storeMatch[]={__address__="b"}`)).status, 200);
+    assert.deepEqual(
+      lastOptions!.storeMatchers?.map((matchers) => matchers.map(formatMatcher).join()),
+      ['__address__=~"10.*",cluster="eu"', '__address__="b"'],
+    );
+    const { status, body } = await get(url, `${path}&storeMatch[]={`);
+    assert.equal(status, 400);
+    const { errorType, error } = body as { errorType: string; error: string };
+    assert.equal(errorType, "bad_data");
+    assert.match(error, /^invalid parameter "storeMatch\[\]": 1:2: parse error: /);
   }
 });
 
