@@ -82,6 +82,9 @@ measure("build 100k targets, 8 rules, hash and URL", () => {
     metricsPath: "/metrics",
     scheme: "http",
     params: {},
+    convertClassicHistogramsToNhcb: false,
+    alwaysScrapeClassicHistograms: false,
+    scrapeNativeHistograms: false,
     relabelConfigs: rules,
     metricNameValidationScheme: "utf8",
   });

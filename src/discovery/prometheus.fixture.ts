@@ -51,7 +51,9 @@ class OurDiscovery {
       this.found = sorted(
         builder
           .build(discovery?.groups ?? [])
-          .dropped.map(({ discoveredLabels }) => Object.fromEntries(discoveredLabels)),
+          .dropped.map(({ discoveredLabels }) =>
+            withoutSwitches(Object.fromEntries(discoveredLabels)),
+          ),
       );
     });
     this.#manager.apply(scrapeConfigs);
@@ -149,8 +151,8 @@ function goldenFile({ golden }: ComparisonOptions): string {
   return join(import.meta.dirname, "testdata", golden);
 }
 
-/** What Prometheus adds from the job since 3.10 or so; no mechanism gives them. */
-const JOB_DEFAULTS = new Set([
+/** What the job adds in Prometheus 3.13 and later, and in no earlier one; no mechanism gives them. */
+const SWITCHES = new Set([
   "__always_scrape_classic_histograms__",
   "__convert_classic_histograms_to_nhcb__",
   "__scrape_native_histograms__",
@@ -163,12 +165,12 @@ async function theirDiscovery(url: string): Promise<readonly LabelMap[]> {
     data: { droppedTargets: { discoveredLabels: LabelMap }[] };
   };
   return sorted(
-    data.droppedTargets.map(({ discoveredLabels }) =>
-      Object.fromEntries(
-        Object.entries(discoveredLabels).filter(([name]) => !JOB_DEFAULTS.has(name)),
-      ),
-    ),
+    data.droppedTargets.map(({ discoveredLabels }) => withoutSwitches(discoveredLabels)),
   );
+}
+
+export function withoutSwitches(labels: LabelMap): LabelMap {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !SWITCHES.has(name)));
 }
 
 function sorted(list: readonly LabelMap[]): readonly LabelMap[] {

@@ -12,6 +12,9 @@ const JOB: TargetOptions = {
   metricsPath: "/metrics",
   scheme: "http",
   params: {},
+  convertClassicHistogramsToNhcb: false,
+  alwaysScrapeClassicHistograms: false,
+  scrapeNativeHistograms: false,
   relabelConfigs: [],
   metricNameValidationScheme: "utf8",
 };
@@ -41,7 +44,7 @@ test("a target gets the job's defaults, an instance, and its identity", () => {
   assert.equal(target.labels.toString(), '{instance="127.0.0.1:9091", job="test"}');
   assert.equal(
     target.allLabels.toString(),
-    '{__address__="127.0.0.1:9091", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_timeout__="10s", instance="127.0.0.1:9091", job="test"}',
+    '{__address__="127.0.0.1:9091", __always_scrape_classic_histograms__="false", __convert_classic_histograms_to_nhcb__="false", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_native_histograms__="false", __scrape_timeout__="10s", instance="127.0.0.1:9091", job="test"}',
   );
   assert.equal(target.discoveredLabels.get("__meta_filepath"), "f.json");
   assert.equal(target.discoveredLabels.has("instance"), false);
@@ -122,6 +125,30 @@ test("intervals of their own", () => {
   assert.deepEqual([target.intervalMs, target.timeoutMs], [5_400_000, 5000]);
 });
 
+test("the job's switches for histograms are labels, which relabelling may change", () => {
+  const switches = ({ allLabels }: Target): string[] =>
+    [...allLabels].flatMap(([name, value]) =>
+      name.includes("histograms") ? [`${name}=${value}`] : [],
+    );
+  const job = { scrapeNativeHistograms: true, alwaysScrapeClassicHistograms: true };
+  const address = { __address__: "h:1" };
+  assert.deepEqual(switches(built(address, job)), [
+    "__always_scrape_classic_histograms__=true",
+    "__convert_classic_histograms_to_nhcb__=false",
+    "__scrape_native_histograms__=true",
+  ]);
+  const own = rule({ targetLabel: "__scrape_native_histograms__", replacement: "F" });
+  const none = rule({ regex: "__always_.*", action: "labeldrop" });
+  const changed = built(address, { ...job, relabelConfigs: [own, none] });
+  assert.deepEqual(switches(changed), [
+    "__convert_classic_histograms_to_nhcb__=false",
+    "__scrape_native_histograms__=F",
+  ]);
+  assert.equal(changed.labels.toString(), '{instance="h:1", job="test"}');
+  // As interval and timeout: a target that is scraped otherwise is another one.
+  assert.notEqual(changed.hash, built(address, job).hash);
+});
+
 test("what cannot be a target says why", () => {
   const f = (labels: Record<string, string>, want: string): void =>
     assert.deepEqual(buildTarget({ labels: { __address__: "h:1", ...labels } }, JOB), {
@@ -146,6 +173,12 @@ test("what cannot be a target says why", () => {
     { __scrape_interval__: "5s" },
     'scrape timeout cannot be greater than scrape interval ("10s" > "5s")',
   );
+  for (const [name, what] of [
+    ["__convert_classic_histograms_to_nhcb__", "convert classic histograms to nhcb"],
+    ["__always_scrape_classic_histograms__", "always scrape classic histograms"],
+    ["__scrape_native_histograms__", "scrape native histograms"],
+  ] as const)
+    f({ [name]: "yes" }, `error parsing ${what}: strconv.ParseBool: parsing "yes": invalid syntax`);
   const lone = buildTarget({ labels: { __address__: "h:1", a: "\ud800" } }, JOB);
   assert.ok(lone.kind === "error" && lone.message.startsWith('invalid label value for "a": '));
 });
@@ -161,7 +194,7 @@ test("a dropped target keeps the labels it was found with", () => {
   assert.equal(result.kind, "dropped");
   assert.equal(
     result.kind === "dropped" && result.target.discoveredLabels.toString(),
-    '{__address__="h:1", __meta_x="y", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_timeout__="10s", job="test"}',
+    '{__address__="h:1", __always_scrape_classic_histograms__="false", __convert_classic_histograms_to_nhcb__="false", __meta_x="y", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_native_histograms__="false", __scrape_timeout__="10s", job="test"}',
   );
 });
 

@@ -16,6 +16,12 @@ const METRICS_PATH = "__metrics_path__";
 const SCRAPE_INTERVAL = "__scrape_interval__";
 const SCRAPE_TIMEOUT = "__scrape_timeout__";
 const PARAM_PREFIX = "__param_";
+/** A job's switches for histograms, which relabelling may set for one target; since Prometheus 3.13. */
+const HISTOGRAM_SWITCHES = [
+  ["__convert_classic_histograms_to_nhcb__", "convert classic histograms to nhcb"],
+  ["__always_scrape_classic_histograms__", "always scrape classic histograms"],
+  ["__scrape_native_histograms__", "scrape native histograms"],
+] as const;
 const META_PREFIX = "__meta_";
 
 /** What of a scrape job shapes its targets; `ScrapeConfig` has it all. */
@@ -26,9 +32,15 @@ export interface TargetOptions {
   readonly metricsPath: string;
   readonly scheme: string;
   readonly params: Readonly<Record<string, readonly string[]>>;
+  readonly convertClassicHistogramsToNhcb: boolean;
+  readonly alwaysScrapeClassicHistograms: boolean;
+  readonly scrapeNativeHistograms: boolean;
   readonly relabelConfigs: readonly RelabelConfig[];
   readonly metricNameValidationScheme: NameValidation;
 }
+
+/** As Go reads them. */
+const IS_BOOLEAN = /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/;
 
 export type TargetResult =
   | { readonly kind: "target"; readonly target: Target }
@@ -74,6 +86,8 @@ export class TargetBuilder {
       };
     const times = this.#checkTarget();
     if (typeof times === "string") return { kind: "error", message: times };
+    const wrongSwitch = this.#wrongSwitch();
+    if (wrongSwitch !== undefined) return { kind: "error", message: wrongSwitch };
     builder.deleteWhere((name) => name.startsWith(META_PREFIX));
     if (builder.get("instance") === "") builder.set("instance", builder.get(ADDRESS));
     const allLabels = builder.labels();
@@ -131,6 +145,16 @@ export class TargetBuilder {
     return { intervalMs, timeoutMs };
   }
 
+  /** What is wrong with a switch for histograms; one that relabelling removed is as the job has it. */
+  #wrongSwitch(): string | undefined {
+    for (const [name, what] of HISTOGRAM_SWITCHES) {
+      const value = this.#builder.get(name);
+      if (value !== "" && !IS_BOOLEAN.test(value))
+        return `error parsing ${what}: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`;
+    }
+    return undefined;
+  }
+
   /** Fills the builder with the labels before relabelling: the target's, else its group's, else the job's. */
   #discover(targetLabels: DiscoveredLabels, groupLabels: DiscoveredLabels): void {
     const builder = this.#builder;
@@ -166,6 +190,9 @@ function defaultLabels(options: TargetOptions): Labels {
     [SCRAPE_TIMEOUT, formatDuration(options.scrapeTimeoutMs)],
     [METRICS_PATH, options.metricsPath],
     [SCHEME, options.scheme],
+    [HISTOGRAM_SWITCHES[0][0], String(options.convertClassicHistogramsToNhcb)],
+    [HISTOGRAM_SWITCHES[1][0], String(options.alwaysScrapeClassicHistograms)],
+    [HISTOGRAM_SWITCHES[2][0], String(options.scrapeNativeHistograms)],
   ];
   for (const [name, values] of Object.entries(options.params))
     if (values.length > 0) pairs.push([PARAM_PREFIX + name, values[0]!]);

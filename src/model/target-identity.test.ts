@@ -10,6 +10,9 @@ const JOB: TargetOptions = {
   metricsPath: "/metrics",
   scheme: "http",
   params: { token: ["configured", "second"], module: ["m"] },
+  convertClassicHistogramsToNhcb: false,
+  alwaysScrapeClassicHistograms: false,
+  scrapeNativeHistograms: false,
   relabelConfigs: [],
   metricNameValidationScheme: "utf8",
 };

@@ -87,6 +87,9 @@ function assigned(labels: Record<string, string> = {}): AssignedTarget {
     metricsPath: "/metrics",
     scheme: "http",
     params: {},
+    convertClassicHistogramsToNhcb: false,
+    alwaysScrapeClassicHistograms: false,
+    scrapeNativeHistograms: false,
     relabelConfigs: [],
   } as never);
   assert.ok(result.kind === "target");

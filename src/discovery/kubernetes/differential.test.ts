@@ -12,6 +12,7 @@ import { silentLogger } from "../../base/logger.ts";
 import { Registry } from "../../base/metrics.ts";
 import { parseConfig } from "../../config/load.ts";
 import { DiscoveryManager, type DiscoverySnapshot } from "../manager.ts";
+import { withoutSwitches } from "../prometheus.fixture.ts";
 import { JobTargetBuilder } from "../targets.ts";
 import { changePods, changeServices, fillCluster } from "./cluster.fixture.ts";
 
@@ -100,14 +101,14 @@ test("the real Prometheus discovers the same", { skip: skipWithoutParts() }, asy
       scrapeConfigs.flatMap((job) =>
         new JobTargetBuilder(job)
           .build(snapshot.get(job.jobName)?.groups ?? [])
-          .dropped.map((target) => Object.fromEntries(target.discoveredLabels)),
+          .dropped.map((target) => withoutSwitches(Object.fromEntries(target.discoveredLabels))),
       ),
     );
   const theirs = async (): Promise<string> => {
     const { droppedTargets } = await apiData<{ droppedTargets: Dropped[] }>(
       `${prometheus.url}/api/v1/targets?state=dropped`,
     );
-    return asText(droppedTargets.map((target) => target.discoveredLabels));
+    return asText(droppedTargets.map((target) => withoutSwitches(target.discoveredLabels)));
   };
   /** Waits until both say the same, and something that `holds` is satisfied with. */
   const same = async (what: string, holds: (text: string) => boolean): Promise<string> => {

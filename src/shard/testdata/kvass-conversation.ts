@@ -1,6 +1,8 @@
 import { parseConfig } from "../../config/load.ts";
 import type { JobStatistics } from "../../scrape/job-statistics.ts";
 import { buildTarget } from "../../model/target-build.ts";
+import type { Target } from "../../model/target.ts";
+import { hashTarget } from "../../model/target-hash.ts";
 import type { ShardControl } from "../control.ts";
 import { NO_LOAD } from "../load.ts";
 import type { AssignedTarget, ShardRuntime, TargetStatus } from "../wire.ts";
@@ -72,6 +74,20 @@ function assignments(config: string, addresses: readonly string[]): AssignedTarg
     const result = buildTarget({ labels: { __address__: addresses[i]!, zone: "Zürich" } }, job);
     if (result.kind !== "target") throw new Error("BUG: the recorded configuration is good");
     const load = { ...NO_LOAD, series: 1, rawSeries: 2 };
-    return { target: result.target, state: "normal", assignedAtMs: 1_700_000_000_000, load };
+    return {
+      target: asRecorded(result.target),
+      state: "normal",
+      assignedAtMs: 1_700_000_000_000,
+      load,
+    };
   });
+}
+
+/** A target as it was when the conversation was recorded: without its job's switches for histograms. */
+function asRecorded(target: Target): Target {
+  const isSwitch = (name: string): boolean => name.endsWith("histograms__") || /_nhcb_/.test(name);
+  const allLabels = target.allLabels.without(
+    [...target.allLabels].flatMap(([name]) => (isSwitch(name) ? [name] : [])),
+  );
+  return { ...target, allLabels, hash: hashTarget(allLabels, target.url) };
 }
