@@ -14,7 +14,12 @@ import type { Leadership } from "../shard/leadership.ts";
 import { KubernetesLeaseStore } from "../shard/lease-kubernetes.ts";
 import { StatefulSetDrivers } from "../shard/statefulset-drivers.ts";
 import { USER_AGENT } from "./coordinator-role.ts";
-import type { KUBERNETES_FLAGS, LEADER_FLAGS, OPERATOR_FLAGS } from "./flag-tables.ts";
+import type {
+  COORDINATOR_FLAGS,
+  KUBERNETES_FLAGS,
+  LEADER_FLAGS,
+  OPERATOR_FLAGS,
+} from "./flag-tables.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** The API is asked again soon; a coordinator that waits longer loses its lease meanwhile. */
@@ -68,7 +73,7 @@ export function createKubernetesFleet(
 
 /** `--operator.prometheus`: the jobs of custom resources, or undefined without it. */
 export function createMonitorSource(
-  flags: KubernetesValues & FlagValues<typeof OPERATOR_FLAGS>,
+  flags: KubernetesValues & FlagValues<typeof OPERATOR_FLAGS & typeof COORDINATOR_FLAGS>,
   parts: {
     readonly config: Config;
     readonly client: KubeClient | undefined;
@@ -89,6 +94,7 @@ export function createMonitorSource(
     client,
     prometheus: { namespace, name },
     kubeconfigFile: flags.kubeconfig === "" ? "" : resolve(flags.kubeconfig),
+    holdMs: flags.sdHoldTime,
     clock: systemClock,
     random: systemRandom,
   });

@@ -90,3 +90,11 @@ test("without added jobs the configuration is the very same", () => {
   const base = parseConfig("scrape_configs: [{job_name: a}]\n", OPTIONS);
   assert.equal(withJobs(base, []), base);
 });
+
+test("no job is there twice", () => {
+  const { scrapeConfigs } = merged("scrape_configs: [{job_name: added/2}]\n");
+  assert.deepEqual(
+    scrapeConfigs.map(({ jobName }) => jobName),
+    ["added/2"],
+  );
+});

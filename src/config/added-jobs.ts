@@ -15,8 +15,13 @@ export interface AddedJobs {
 
 const KEY = "scrape_configs";
 
-/** `base` with further jobs, in its text as well, which is what shards are given. */
-export function withJobs(base: Config, added: readonly AddedJobs[]): Config {
+/**
+ * `base` with further jobs, in its text as well, which is what shards are given. Those that are called like one of its own
+ * are left out, with what came with them.
+ */
+export function withJobs(base: Config, others: readonly AddedJobs[]): Config {
+  const names = new Set(base.scrapeConfigs.map(({ jobName }) => jobName));
+  const added = others.filter(({ configs }) => configs.every(({ jobName }) => !names.has(jobName)));
   if (added.every(({ text }) => text === "")) return base;
   const head = openList(base.source);
   const join = (pick: (jobs: AddedJobs) => string): string => head + added.map(pick).join("");

@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import type { KubeClient } from "../kubernetes/client.ts";
 import { isKubeStatus } from "../kubernetes/kube-error.ts";
 import { ListWatch } from "../kubernetes/list-watch.ts";
-import type { KubeObject, ResourceType } from "../kubernetes/resources.ts";
+import { describeType, type KubeObject, type ResourceType } from "../kubernetes/resources.ts";
 
 /** What is kept of an object. */
 export interface Followed {
@@ -27,6 +27,8 @@ export type Knowledge = "known" | "refused" | "unknown";
 
 export interface FollowOptions {
   readonly client: KubeClient;
+  /** How long a list that suddenly lacks most of the objects must stand before it is believed. */
+  readonly holdMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -34,9 +36,13 @@ export interface FollowOptions {
   readonly onChange: () => void;
 }
 
+/** A list that lacks more than this share of what was there before must say so for the hold time. */
+const SUSPICIOUS_SHARE = 0.5;
+
 /**
  * The objects of one type. What was listed once stands through every outage; where the scope changes, the objects of the
- * former one stand until the new one is listed.
+ * former one stand until the new one is listed. An object that is deleted is gone at once; what a new list lacks is not, when
+ * it is most of them: a server may fail by answering with too little.
  */
 export class FollowedObjects {
   readonly type: ResourceType;
@@ -45,6 +51,10 @@ export class FollowedObjects {
   #watch: ListWatch<Followed> | undefined;
   #stopping = new AbortController();
   #former: readonly Followed[] = [];
+  /** Deleted since others last ran: by a list, if the end of that list follows. */
+  #lost: Followed[] = [];
+  /** Lost in a list that is not believed yet, by key. */
+  #held = new Map<string, Followed>();
   #knowledge: Knowledge = "unknown";
   #trouble: string | undefined;
 
@@ -65,8 +75,9 @@ export class FollowedObjects {
   /** In order of namespace and name. */
   objects(): Followed[] {
     const watch = this.#watch;
-    const current = watch?.isListed === true ? [...watch.entries()].map(([, one]) => one) : [];
-    return (watch?.isListed === true ? current : [...this.#former]).sort((a, b) =>
+    const isListed = watch?.isListed === true;
+    const current = new Map(isListed ? [...this.#held, ...watch.entries()] : []);
+    return [...(isListed ? current.values() : this.#former)].sort((a, b) =>
       keyOf(a) < keyOf(b) ? -1 : 1,
     );
   }
@@ -77,7 +88,8 @@ export class FollowedObjects {
     this.#stopping.abort();
     this.#stopping = new AbortController();
     this.#scope = scope;
-    const { onChange, ...options } = this.#options;
+    this.#held.clear();
+    const { onChange, holdMs: _, ...options } = this.#options;
     const watch = new ListWatch<Followed>({
       ...options,
       type: this.type,
@@ -89,9 +101,14 @@ export class FollowedObjects {
     });
     watch.subscribe({
       changed: onChange,
-      deleted: onChange,
+      deleted: (_key, object) => {
+        this.#lost.push(object);
+        queueMicrotask(() => (this.#lost = []));
+        onChange();
+      },
       listed: () => {
         this.#knowledge = "known";
+        this.#holdLost(watch.size);
         onChange();
       },
       troubled: (trouble) => {
@@ -110,6 +127,24 @@ export class FollowedObjects {
     this.#former = [];
     this.#knowledge = "unknown";
     this.#trouble = undefined;
+  }
+
+  /** Keeps for a while what a list of `count` objects lacks, when that is most of what there was. */
+  #holdLost(count: number): void {
+    const lost = this.#lost;
+    if (lost.length <= (count + lost.length) * SUSPICIOUS_SHARE) return;
+    const { clock, logger, holdMs, onChange } = this.#options;
+    logger.warn("a list suddenly lacks most of the objects; they stand for the hold time", {
+      resource: describeType(this.type),
+      listed: count,
+      missing: lost.length,
+    });
+    const held = new Map(lost.map((object) => [keyOf(object), object]));
+    for (const [key, object] of held) this.#held.set(key, object);
+    clock.after(holdMs, () => {
+      for (const [key, object] of held) if (this.#held.get(key) === object) this.#held.delete(key);
+      onChange();
+    });
   }
 
   #fail(watch: ListWatch<Followed>, error: unknown): void {

@@ -18,6 +18,7 @@ const QUICK: Clock = {
   after: (delayMs, callback) => systemClock.after(delayMs / 100, callback),
   sleep: (delayMs, signal) => systemClock.sleep(delayMs / 100, signal),
 };
+const HOLD_MS = 60_000;
 const BASE = parseConfig("scrape_configs: [{job_name: own}]\n", {
   path: "prometheus.yml",
   baseFolder: "/etc",
@@ -44,6 +45,7 @@ class World {
       client,
       prometheus: { namespace: "monitoring", name: "k8s" },
       kubeconfigFile: "",
+      holdMs: HOLD_MS,
       clock: QUICK,
       random: seededRandom(1),
       logger: createLogger({
@@ -343,4 +345,32 @@ test("a Secret whose value does not fit is said without its value", async (t) =>
   await world.until("it is rejected", () => world.problems.length === 1);
   assert.match(world.problems[0]!, /has a ca that is not a certificate in PEM/);
   assert.doesNotMatch(world.log + world.problems.join(), /s3cret/);
+});
+
+test("a list that suddenly lacks most resources is not believed for the hold time; deletions are, at once", async (t) => {
+  const world = await World.start(t, ALL, (fake) => {
+    for (const name of ["a", "b", "c"]) monitor(fake, name);
+  });
+  await world.until("all are there", () => world.jobs.length === 3);
+  // The server loses them and its history, so that nobody is told of a deletion.
+  world.fake.fail({ times: 3, matches: ({ verb }) => verb === "watch", action: "cut" });
+  world.fake.dropWatches();
+  for (const name of ["a", "b"]) world.fake.remove("servicemonitors", name, "shop");
+  world.fake.compact();
+  await world.until("the list is doubted", () => /lacks most of the objects/.test(world.log));
+  const doubtedMs = performance.now();
+  assert.equal(world.jobs.length, 3);
+  monitor(world.fake, "a", { path: "/again" });
+  await world.until(
+    "one is there again",
+    () => world.source.jobs()[0]?.configs[0]?.metricsPath === "/again",
+  );
+  assert.equal(world.jobs.length, 3);
+  await world.until("the other is given up", () => world.jobs.length === 2);
+  assert.ok(performance.now() - doubtedMs > HOLD_MS / 100 - 50, "too early");
+  assert.deepEqual(world.jobs, [job("a"), job("c")]);
+  const deletedMs = performance.now();
+  for (const name of ["a", "c"]) world.fake.remove("servicemonitors", name, "shop");
+  await world.until("they are gone", () => world.jobs.length === 0);
+  assert.ok(performance.now() - deletedMs < HOLD_MS / 100, "deletions are held");
 });

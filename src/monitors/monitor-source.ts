@@ -42,6 +42,8 @@ export interface MonitorSourceOptions {
   readonly prometheus: { readonly namespace: string; readonly name: string };
   /** For `kubernetes_sd_configs`; "" for the cluster that the coordinator runs in. */
   readonly kubeconfigFile: string;
+  /** How long a list that suddenly lacks most resources must stand before it is believed. */
+  readonly holdMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
