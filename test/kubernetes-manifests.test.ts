@@ -20,6 +20,7 @@ const VARIANTS: readonly (readonly [folder: string, components?: readonly string
   ["embedded"],
   ["replica-groups"],
   ["demo", ["delete-pvc", "cluster-discovery"]],
+  ["embedded", ["cluster-discovery", "monitors"]],
 ];
 
 test("every variant of the manifests is accepted", async (context) => {
@@ -78,6 +79,26 @@ test("claims may be deleted only in the component for it", () => {
   assert.deepEqual([verbs(component), flag(component)], [true, true]);
 });
 
+test("custom resources are scraped only with the component for it, and Secrets read only where they are granted", () => {
+  const grants = (objects: readonly Manifest[]): boolean =>
+    JSON.stringify(objects).includes("monitoring.coreos.com");
+  const flags = (objects: readonly Manifest[]): string[] =>
+    pick(objects, "Deployment", "shoal-coordinator")[
+      "spec"
+    ].template.spec.containers[0].args.filter((flag: string) => flag.startsWith("--operator."));
+  const plain = readManifests("prometheus");
+  assert.deepEqual([grants(plain), flags(plain)], [false, []]);
+  const component = readManifests("prometheus", ["monitors"]);
+  assert.equal(grants(component), true);
+  assert.deepEqual(flags(component), ["--operator.prometheus=monitoring/k8s"]);
+  const secrets = pick(component, "ClusterRole", "shoal-monitor-secrets");
+  assert.deepEqual(secrets["rules"], [
+    { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: ["get"] },
+  ]);
+  const bindings = component.filter(({ kind }) => kind.endsWith("RoleBinding"));
+  assert.ok(bindings.every(({ roleRef }) => roleRef.name !== "shoal-monitor-secrets"));
+});
+
 const CHART = join(MANIFESTS, "../helm/shoal");
 const HELM = process.env["SHOAL_HELM"] ?? "helm";
 const hasHelm = spawnSync(HELM, ["version"]).status === 0;
@@ -95,6 +116,7 @@ test("the chart renders objects that are accepted", { skip: withoutHelm }, async
       "engine=embedded,demo.enabled=true,query.ingress.enabled=true,rbac.clusterDiscovery=true",
       "coordinator.deletePvc=true,query.ingress.hosts={a.example}",
       "shards.groups[0].name=a,shards.groups[1].name=b,shards.persistence.enabled=false",
+      "monitors.prometheus=monitoring/k8s,monitors.secretNamespaces={shop,web}",
     ],
   ];
   const cluster = await startChartCluster(context);
@@ -106,6 +128,14 @@ test("the chart renders objects that are accepted", { skip: withoutHelm }, async
     await accepts(cluster, objects);
     const groups = objects.filter(({ kind }) => kind === "StatefulSet");
     assert.equal(groups.length, values.length === 0 ? 1 : 2);
+    const secrets = objects.filter(
+      ({ kind, roleRef }) => kind === "RoleBinding" && /-monitor-secrets$/.test(roleRef.name),
+    );
+    assert.equal(secrets.length, values.length === 0 ? 0 : 2);
+    assert.equal(
+      rendered.stdout.includes("--operator.prometheus=monitoring/k8s"),
+      values.length > 0,
+    );
   }
 });
 
@@ -115,6 +145,7 @@ test("the chart refuses values it does not know", { skip: withoutHelm }, () => {
   f("engine=thanos", /'\/engine'|engine: engine must be one of/);
   f("limit=1", /additional properties 'limit' not allowed|Additional property limit/);
   f("coordinator.replicas=0", /replicas/);
+  f("monitors.prometheus=k8s", /prometheus/);
 });
 
 async function startChartCluster(context: TestContext): Promise<Cluster> {

@@ -1,18 +1,26 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 
+export interface RecordedRequest {
+  readonly timeMs: number;
+  readonly url: string;
+  /** "" without the header. */
+  readonly authorization: string;
+}
+
 /** An exporter that remembers who asked it what, and when. */
 export interface RecordingExporter {
   /** `host:port`. */
   readonly address: string;
-  readonly requests: readonly { readonly timeMs: number; readonly url: string }[];
+  readonly requests: readonly RecordedRequest[];
   readonly close: () => void;
 }
 
 export async function startRecordingExporter(body = "one 1\n"): Promise<RecordingExporter> {
-  const requests: { timeMs: number; url: string }[] = [];
+  const requests: RecordedRequest[] = [];
   const server: Server = createServer((request, response) => {
-    requests.push({ timeMs: performance.now(), url: request.url ?? "" });
+    const { url = "", headers } = request;
+    requests.push({ timeMs: performance.now(), url, authorization: headers.authorization ?? "" });
     response.setHeader("Content-Type", "text/plain; version=0.0.4");
     response.end(body);
   });
