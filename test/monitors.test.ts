@@ -273,11 +273,9 @@ test("custom resources are scraped as the operator's Prometheus would, and go on
         const { shards } = await apiData<{ shards: { error: string }[] }>(
           `${system.coordinator.url}/api/v1/shards`,
         );
-        return shards[0]?.error.includes("have not been read") === true
-          ? shards[0].error
-          : undefined;
+        return shards[0]?.error.includes("have been read") === true ? shards[0].error : undefined;
       });
-      assert.match(error, /the custom resources of 4 jobs that are scraped/);
+      assert.match(error, /4 jobs that are scraped are not configured/);
       // Longer than the hold time, which is for APIs that answer.
       await sleep(8_000);
       for (const { requests } of [web, side, probed, outside]) {

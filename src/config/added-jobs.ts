@@ -1,4 +1,4 @@
-import { isMap, isSeq, YAMLMap } from "yaml";
+import { Document, isMap, isSeq, YAMLMap, type YAMLSeq } from "yaml";
 import { AppError } from "../base/errors.ts";
 import type { Config, ScrapeConfig } from "./types.ts";
 import { keyOf, parseTree, printTree } from "./yaml-tree.ts";
@@ -43,14 +43,26 @@ function openList(source: string): string {
   root.items = root.items.filter((pair) => keyOf(pair) !== KEY);
   // A map without keys would be printed in braces, which nothing can follow.
   const rest = root.items.length === 0 ? "" : blockText(printTree(document));
-  if (!isSeq(jobs) || jobs.items.length === 0) return `${rest}${KEY}:\n`;
-  jobs.flow = false;
-  const list = new YAMLMap();
-  list.set(KEY, jobs);
-  document.contents = list;
-  document.commentBefore = null;
-  document.comment = null;
-  return rest + blockText(printTree(document, { indentSeq: false }));
+  const items = isSeq(jobs) && jobs.items.length > 0 ? listText(jobs) : "";
+  return `${rest}${KEY}:\n${items}`;
+}
+
+/** A list of jobs as `AddedJobs` has it; `what` names the text in messages. Throws `bad-data`. */
+export function listItems(source: string, what: string): string {
+  const { contents: list } = parseTree(source, what);
+  if (list === null) return "";
+  if (!isSeq(list)) throw new AppError("bad-data", `cannot read ${what}: it is not a list of jobs`);
+  if (list.items.length === 0) return "";
+  return listText(list);
+}
+
+/** The items of a list of jobs, at the left edge. */
+function listText(list: YAMLSeq): string {
+  list.flow = false;
+  const document = new Document(new YAMLMap());
+  document.set(KEY, list);
+  const text = blockText(printTree(document, { indentSeq: false }));
+  return text.slice(text.indexOf("\n") + 1);
 }
 
 function blockText(text: string): string {

@@ -20,23 +20,22 @@ class World {
   }
 }
 
-test("shards that scrape nothing of custom resources are not waited for", () => {
+test("shards that scrape nothing that is not configured are not waited for", () => {
   const world = new World();
   assert.equal(world.isHeld(), false);
   assert.equal(world.isHeld("node", "serviceMonitor/a/known/0"), false);
-  assert.equal(world.isHeld("gone", "serviceMonitor", "probes/a/b/c/d"), false);
 });
 
 test("an API that says nothing never takes targets away", () => {
   const world = new World();
-  for (const job of ["serviceMonitor/a/x/0", "podMonitor/a/x/1", "probe/a/x", "scrapeConfig/a/x"]) {
+  for (const job of ["serviceMonitor/a/x/0", "podMonitor/a/x/1", "probe/a/x", "additional"]) {
     assert.equal(world.isHeld(job), true);
     world.nowMs += 1e9;
     assert.equal(world.isHeld(job), true);
   }
   assert.match(
     world.gate.reason(() => new Set(["probe/a/x"])),
-    /1 jobs .* \(probe\/a\/x\)/,
+    /1 jobs that are scraped are not configured \(probe\/a\/x\)/,
   );
   world.knowledge = "known";
   assert.equal(world.isHeld("probe/a/x"), false);

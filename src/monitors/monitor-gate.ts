@@ -1,9 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Knowledge } from "./followed.ts";
 
-/** How the names of a monitor's jobs begin. */
-const JOB_NAME = /^(?:serviceMonitor|podMonitor|probe|scrapeConfig)\/[^/]+\/[^/]+(?:\/\d+)?$/;
-
 export interface MonitorGateOptions {
   readonly knowledge: () => Knowledge;
   /** Names of the jobs that are configured now. */
@@ -37,13 +34,13 @@ export class MonitorGate {
     else this.#refusedSinceMs = undefined;
     if (known === "known") return "";
     const names = configured();
-    const missing = [...jobs()].filter((job) => JOB_NAME.test(job) && !names.has(job));
+    const missing = [...jobs()].filter((job) => !names.has(job));
     if (missing.length === 0) return "";
     const sinceMs = this.#refusedSinceMs;
     if (sinceMs !== undefined && clock.now() - sinceMs >= holdMs) {
       this.#isOpen = true;
       return "";
     }
-    return `the custom resources of ${missing.length} jobs that are scraped (${missing[0]}) have not been read`;
+    return `${missing.length} jobs that are scraped are not configured (${missing[0]}), and not all custom resources have been read`;
   }
 }

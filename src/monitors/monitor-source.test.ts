@@ -6,7 +6,9 @@ import { systemClock, type Clock } from "../base/clock.ts";
 import { createLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { seededRandom } from "../base/random.ts";
+import { withJobs } from "../config/added-jobs.ts";
 import { parseConfig } from "../config/load.ts";
+import { printConfig } from "../config/print.ts";
 import { plainHttpClient } from "../config/plain-http-client.ts";
 import { createHttpClient } from "../http/client.ts";
 import { KubeClient } from "../kubernetes/client.ts";
@@ -251,7 +253,7 @@ for (const [status, text] of [
     });
     await world.until("the others are there", () => world.jobs.join() === job("a"));
     await world.until("it is named", () => world.problems.some((problem) => text.test(problem)));
-    assert.equal(world.source.knowledge, "refused");
+    await world.until("it is a definite answer", () => world.source.knowledge === "refused");
     world.fake.healFaults();
     await world.until("it is there", () => world.jobs.length === 2);
     assert.deepEqual(world.problems, []);
@@ -373,4 +375,42 @@ test("a list that suddenly lacks most resources is not believed for the hold tim
   for (const name of ["a", "c"]) world.fake.remove("servicemonitors", name, "shop");
   await world.until("they are gone", () => world.jobs.length === 0);
   assert.ok(performance.now() - deletedMs < HOLD_MS / 100, "deletions are held");
+});
+
+test("additionalScrapeConfigs are jobs as they stand in their Secret", async (t) => {
+  const put = (fake: FakeKubernetes, text: string): void =>
+    void fake.put("secrets", {
+      metadata: { namespace: "monitoring", name: "more" },
+      data: { "jobs.yaml": Buffer.from(text).toString("base64") },
+    });
+  const additionalScrapeConfigs = { name: "more", key: "jobs.yaml" };
+  const world = await World.start(t, { additionalScrapeConfigs }, (fake) =>
+    put(
+      fake,
+      `# two
+- job_name: x
+  basic_auth: {username: u, password: s3cret}
+- {job_name: y, static_configs: [{targets: ["a:1"]}]}
+`,
+    ),
+  );
+  await world.until("they are there", () => world.jobs.join() === "x,y");
+  const [jobs] = world.source.jobs();
+  const merged = withJobs(BASE, world.source.jobs());
+  assert.equal(jobs!.configs[0]!.httpClient.basicAuth!.password.reveal(), "s3cret");
+  assert.doesNotMatch(printConfig(merged), /s3cret/);
+  put(world.fake, "- job_name: x\n  scheme: [s3cret]\n");
+  await world.until("they are rejected", () => world.problems.length === 1);
+  assert.match(world.problems[0]!, /^additionalScrapeConfigs monitoring\/k8s: /);
+  assert.doesNotMatch(world.problems[0]!, /s3cret/);
+  assert.equal(world.source.jobs()[0], jobs);
+  put(world.fake, "job_name: x\n");
+  await world.until("they are no list", () => /not a list of jobs/.test(world.problems.join()));
+  put(world.fake, "- job_name: own\n");
+  await world.until("the name is taken", () => /has a job own/.test(world.problems.join()));
+  put(world.fake, "[]");
+  await world.until("there are none", () => world.jobs.length === 0);
+  world.fake.remove("secrets", "more", "monitoring");
+  world.prometheus({ additionalScrapeConfigs: { ...additionalScrapeConfigs, optional: true } });
+  await world.until("nothing is wrong", () => world.problems.length === 0);
 });

@@ -19,11 +19,11 @@ import {
   type ResourceType,
 } from "../kubernetes/resources.ts";
 import { type Followed, FollowedObjects, keyOf, type Knowledge } from "./followed.ts";
-import { isEmptySelector, matchesSelector } from "./label-selector.ts";
 import { PrometheusSettings } from "./prometheus-settings.ts";
 import { References } from "./references.ts";
+import { needsNamespaces, selectResources } from "./selection.ts";
 import { type Outcome, TranslatedResources, type TranslationBase } from "./translated.ts";
-import { MONITOR_KINDS, type MonitorKind } from "./translation.ts";
+import { ADDITIONAL, MONITOR_KINDS, type MonitorKind } from "./translation.ts";
 
 /** Changes that come together are taken up together. */
 const BUILD_DELAY_MS = 500;
@@ -80,6 +80,8 @@ export class MonitorSource implements Service {
   #seen: Followed | undefined;
   /** Of the last Prometheus object that could be read. */
   #settings: PrometheusSettings | undefined;
+  /** Its `additionalScrapeConfigs`, as a resource of its own. */
+  #additional: Followed | undefined;
   #base: TranslationBase | undefined;
   #settingsProblem: string | undefined;
   #jobs: readonly AddedJobs[] = [];
@@ -203,12 +205,20 @@ export class MonitorSource implements Service {
       return;
     }
     this.#follow(base.settings);
-    if (this.#needsNamespaces(base.settings) && this.#namespaces.knowledge !== "known") {
+    if (needsNamespaces(base.settings) && this.#namespaces.knowledge !== "known") {
       // Which resources are meant is not known; those of before stand.
       this.#learn(this.#knowledgeOf(false), this.#jobs);
       return;
     }
-    const selected = this.#select(base.settings);
+    const selected = selectResources(base.settings, {
+      of: (kind) => this.#monitors[kind].objects(),
+      namespaces: () => this.#namespaces.objects(),
+    });
+    if (this.#additional !== undefined)
+      selected.set(`${ADDITIONAL} ${keyOf(this.#additional)}`, {
+        kind: ADDITIONAL,
+        object: this.#additional,
+      });
     let made = this.#translated.translate(selected, base);
     // What a resource names shows while it is translated; a second time it may name more.
     while (made.unread.size > 0 && !signal.aborted) {
@@ -230,6 +240,8 @@ export class MonitorSource implements Service {
       this.#seen = object;
       try {
         this.#settings = new PrometheusSettings(object);
+        const { additional: spec } = this.#settings;
+        this.#additional = spec === undefined ? undefined : { ...object, spec };
         this.#base = undefined;
         this.#complain(undefined);
         this.#warnOfIgnored(this.#settings);
@@ -280,27 +292,8 @@ export class MonitorSource implements Service {
       const namespace = namespaces === undefined ? settings.namespace : undefined;
       this.#monitors[kind].follow({ namespace });
     }
-    if (this.#needsNamespaces(settings)) this.#namespaces.follow({ namespace: undefined });
+    if (needsNamespaces(settings)) this.#namespaces.follow({ namespace: undefined });
     else this.#namespaces.stop();
-  }
-
-  #select(
-    settings: PrometheusSettings,
-  ): Map<string, { readonly kind: MonitorKind; readonly object: Followed }> {
-    const labelsOf = new Map(this.#namespaces.objects().map(({ name, labels }) => [name, labels]));
-    const selected = new Map<string, { readonly kind: MonitorKind; readonly object: Followed }>();
-    for (const kind of settings.kinds) {
-      const { objects, namespaces } = settings.selections[kind];
-      for (const object of this.#monitors[kind].objects()) {
-        if (!matchesSelector(objects!, object.labels)) continue;
-        if (namespaces !== undefined && !isEmptySelector(namespaces)) {
-          const labels = labelsOf.get(object.namespace);
-          if (labels === undefined || !matchesSelector(namespaces, labels)) continue;
-        }
-        selected.set(`${kind} ${keyOf(object)}`, { kind, object });
-      }
-    }
-    return selected;
   }
 
   #take(outcomes: ReadonlyMap<string, Outcome>): void {
@@ -339,17 +332,10 @@ export class MonitorSource implements Service {
       this.#prometheus,
       ...(base?.settings.kinds ?? []).map((kind) => this.#monitors[kind]),
     ];
-    if (base !== undefined && this.#needsNamespaces(base.settings)) needed.push(this.#namespaces);
+    if (base !== undefined && needsNamespaces(base.settings)) needed.push(this.#namespaces);
     const answers = new Set(needed.map(({ knowledge }) => knowledge));
     if (answers.has("unknown")) return "unknown";
     return answers.has("refused") || hasRejected || base === undefined ? "refused" : "known";
-  }
-
-  #needsNamespaces({ kinds, selections }: PrometheusSettings): boolean {
-    return kinds.some((kind) => {
-      const { namespaces } = selections[kind];
-      return namespaces !== undefined && !isEmptySelector(namespaces);
-    });
   }
 
   #logProblems(problems: ReadonlyMap<string, string>, good: ReadonlyMap<string, unknown>): void {

@@ -5,7 +5,7 @@ import { authorization, textOf, tlsConfig } from "./http-options.ts";
 import type { JobMap } from "./job.ts";
 import { type LabelSelector, readSelector } from "./label-selector.ts";
 import { userRules } from "./relabelings.ts";
-import { MONITOR_KINDS, type MonitorKind, type Translation } from "./translation.ts";
+import { ADDITIONAL, MONITOR_KINDS, type MonitorKind, type Translation } from "./translation.ts";
 
 /** Which resources of one kind are taken, and from which namespaces. */
 export interface KindSelection {
@@ -42,7 +42,6 @@ const DEFAULT_INTERVAL = "30s";
 const LEFT_TO_PROMETHEUS_YML = [
   "additionalAlertManagerConfigs",
   "additionalAlertRelabelConfigs",
-  "additionalScrapeConfigs",
   "alerting",
   "apiserverConfig",
   "externalLabels",
@@ -68,6 +67,8 @@ export class PrometheusSettings {
   readonly overridesHonorTimestamps: boolean;
   readonly ignoresNamespaceSelectors: boolean;
   readonly deniesFiles: boolean;
+  /** `additionalScrapeConfigs`: where further jobs stand; undefined for nowhere. */
+  readonly additional: unknown;
   /** Set fields that have no effect here. */
   readonly ignored: readonly string[];
   readonly #spec: Fields;
@@ -99,6 +100,7 @@ export class PrometheusSettings {
     this.overridesHonorTimestamps = spec.flag("overrideHonorTimestamps");
     this.ignoresNamespaceSelectors = spec.flag("ignoreNamespaceSelectors");
     this.deniesFiles = spec.child("arbitraryFSAccessThroughSMs").flag("deny");
+    this.additional = spec.has(ADDITIONAL) ? spec.raw(ADDITIONAL) : undefined;
     this.ignored = LEFT_TO_PROMETHEUS_YML.filter((key) => spec.has(key));
     this.#version = versionOf(spec.text("version"));
     const classes = spec.children("scrapeClasses");

@@ -1,5 +1,5 @@
 import { AppError } from "../base/errors.ts";
-import type { AddedJobs } from "../config/added-jobs.ts";
+import { type AddedJobs, listItems } from "../config/added-jobs.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { parseConfig } from "../config/load.ts";
 import type { ScrapeConfig } from "../config/types.ts";
@@ -26,33 +26,40 @@ export function translate(kind: MonitorKind, spec: unknown, at: Translation): Mo
   }
 }
 
-/**
- * Checks jobs as prometheus.yml's are checked, under its `global` section (`printGlobal`). What is wrong is said without
- * any value of a Secret.
- */
-export function checkJobs(
-  jobs: readonly MonitorJob[],
-  under: { readonly global: string; readonly baseFolder: string },
-): AddedJobs {
+/** What jobs are checked under. */
+interface CheckedUnder {
+  /** The `global` section of prometheus.yml as text (`printGlobal`). */
+  readonly global: string;
+  readonly baseFolder: string;
+}
+
+/** Checks jobs as prometheus.yml's are checked. What is wrong is said without any value of a Secret. */
+export function checkJobs(jobs: readonly MonitorJob[], under: CheckedUnder): AddedJobs {
   const text = jobsText(jobs, "revealed");
   const shownText = jobsText(jobs, "hidden");
-  const parse = (items: string): readonly ScrapeConfig[] =>
-    items === ""
-      ? []
-      : parseConfig(`${under.global}scrape_configs:\n${items}`, {
-          path: "its job",
-          baseFolder: under.baseFolder,
-        }).scrapeConfigs;
+  parseJobs(shownText, under);
   try {
-    parse(shownText);
+    return { text, shownText, configs: parseJobs(text, under) };
+  } catch {
+    throw new AppError("bad-data", "a value of one of its Secrets cannot be used where it stands");
+  }
+}
+
+/** The jobs of `additionalScrapeConfigs`, which are written as in prometheus.yml. */
+export function additionalJobs(source: string, under: CheckedUnder): AddedJobs {
+  const text = listItems(source, "the list of jobs");
+  // Passwords and the like are known by their keys here.
+  return { text, shownText: text, configs: parseJobs(text, under) };
+}
+
+function parseJobs(items: string, { global, baseFolder }: CheckedUnder): readonly ScrapeConfig[] {
+  if (items === "") return [];
+  try {
+    const source = `${global}scrape_configs:\n${items}`;
+    return parseConfig(source, { path: "its job", baseFolder }).scrapeConfigs;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     // Where it stands in a text that nobody wrote helps nobody.
     throw new AppError("bad-data", error.problems.map(({ message }) => message).join("; "));
-  }
-  try {
-    return { text, shownText, configs: parse(text) };
-  } catch {
-    throw new AppError("bad-data", "a value of one of its Secrets cannot be used where it stands");
   }
 }

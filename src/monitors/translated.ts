@@ -1,10 +1,11 @@
 import { messageOf } from "../base/errors.ts";
 import type { AddedJobs } from "../config/added-jobs.ts";
+import { Fields } from "../kubernetes/fields.ts";
 import type { Followed } from "./followed.ts";
 import type { PrometheusSettings } from "./prometheus-settings.ts";
 import type { LookupUse, References } from "./references.ts";
-import { checkJobs, translate } from "./translate.ts";
-import type { MonitorKind } from "./translation.ts";
+import { additionalJobs, checkJobs, translate } from "./translate.ts";
+import { ADDITIONAL, secretOf, type ResourceKind, type Translation } from "./translation.ts";
 
 /** What resources are translated under. Another one, and all are translated anew. */
 export interface TranslationBase {
@@ -41,7 +42,7 @@ export class TranslatedResources {
 
   /** By `kind namespace/name`, in the order given; `unread` are the objects to read before all is known. */
   translate(
-    resources: ReadonlyMap<string, { readonly kind: MonitorKind; readonly object: Followed }>,
+    resources: ReadonlyMap<string, { readonly kind: ResourceKind; readonly object: Followed }>,
     base: TranslationBase,
   ): { readonly outcomes: ReadonlyMap<string, Outcome>; readonly unread: ReadonlySet<string> } {
     const entries = new Map<string, Entry>();
@@ -65,18 +66,22 @@ export class TranslatedResources {
     return new Set([...this.#entries.values()].flatMap(({ used }) => [...used.keys()]));
   }
 
-  #translate(kind: MonitorKind, object: Followed, base: TranslationBase): Entry {
+  #translate(kind: ResourceKind, object: Followed, base: TranslationBase): Entry {
     const { lookup, used } = this.#references.startUse();
     const { namespace, name, spec } = object;
     const { settings, kubeconfigFile, takenNames } = base;
+    const at: Translation = { settings, namespace, name, lookup, kubeconfigFile };
     let outcome: Outcome;
     try {
-      const jobs = translate(kind, spec, { settings, namespace, name, lookup, kubeconfigFile });
-      const taken = jobs.find(({ job_name: one }) => takenNames.has(one));
+      const jobs =
+        kind === ADDITIONAL
+          ? additional(new Fields(spec, ADDITIONAL), at, base)
+          : checkJobs(translate(kind, spec, at), base);
+      const taken = jobs.configs.find(({ jobName }) => takenNames.has(jobName));
       outcome =
         taken === undefined
-          ? { kind: "good", jobs: checkJobs(jobs, base) }
-          : { kind: "rejected", reason: `prometheus.yml has a job ${taken.job_name}` };
+          ? { kind: "good", jobs }
+          : { kind: "rejected", reason: `prometheus.yml has a job ${taken.jobName}` };
     } catch (error) {
       outcome = { kind: "rejected", reason: messageOf(error) };
     }
@@ -84,4 +89,16 @@ export class TranslatedResources {
       if (contents?.kind === "unknown") outcome = { kind: "waiting", reason: contents.reason };
     return { object, base, used, outcome };
   }
+}
+
+/** What the Secret of `additionalScrapeConfigs` says; nothing when it is optional and not there. */
+function additional(selector: Fields, at: Translation, base: TranslationBase): AddedJobs {
+  let text: string;
+  try {
+    text = secretOf(selector, at).reveal();
+  } catch (error) {
+    if (!selector.flag("optional")) throw error;
+    text = "";
+  }
+  return additionalJobs(text, base);
 }

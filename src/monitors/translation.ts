@@ -5,6 +5,10 @@ import type { PrometheusSettings } from "./prometheus-settings.ts";
 export const MONITOR_KINDS = ["ServiceMonitor", "PodMonitor", "Probe", "ScrapeConfig"] as const;
 export type MonitorKind = (typeof MONITOR_KINDS)[number];
 
+/** Jobs that the Prometheus object takes from a Secret as they stand there. */
+export const ADDITIONAL = "additionalScrapeConfigs";
+export type ResourceKind = MonitorKind | typeof ADDITIONAL;
+
 /** One key of a Secret or ConfigMap that a custom resource names. */
 export interface Reference {
   readonly kind: "Secret" | "ConfigMap";
