@@ -159,6 +159,11 @@ export function keyOf({ namespace, name }: Pick<Followed, "namespace" | "name">)
 }
 
 function project(object: KubeObject): Followed {
-  const { namespace = "", name = "", labels = {} } = object.metadata;
-  return { namespace, name, labels, spec: "spec" in object ? (object.spec ?? {}) : {} };
+  const { namespace = "", name = "", labels } = object.metadata;
+  return {
+    namespace,
+    name,
+    labels: labels ?? {},
+    spec: "spec" in object ? (object.spec ?? {}) : {},
+  };
 }

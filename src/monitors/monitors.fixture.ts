@@ -22,6 +22,7 @@ export interface FixtureObject extends KubeObject {
 /** A file of `testdata/`: a Prometheus object, Secrets and ConfigMaps, and the resources to translate. */
 export interface Fixture {
   readonly name: string;
+  readonly prometheus: FixtureObject;
   readonly settings: PrometheusSettings;
   /** In the order of the operator's configuration. */
   readonly monitors: readonly { readonly kind: MonitorKind; readonly object: FixtureObject }[];
@@ -53,6 +54,7 @@ export function readFixture(name: string): Fixture {
   );
   return {
     name,
+    prometheus,
     settings,
     monitors,
     golden: readFileSync(join(FOLDER, `${name}.golden.yml`), "utf8"),

@@ -170,6 +170,8 @@ export interface Condition {
   job?: string;
   url?: string;
   from?: string;
+  /** Of a condition about a custom resource: its kind and name. */
+  resource?: string;
   reason: string;
 }
 

@@ -14,6 +14,8 @@ const LISTS: readonly { kind: string; title: string }[] = [
   { kind: "hold", title: "Jobs whose discovery is not believed" },
   { kind: "drain", title: "Shards being emptied" },
   { kind: "wait", title: "Changes that wait" },
+  { kind: "unread-resource", title: "Custom resources that cannot be read" },
+  { kind: "rejected-resource", title: "Custom resources that are rejected" },
   { kind: "together", title: "Replicas that one failure takes together" },
 ];
 
@@ -44,7 +46,7 @@ export function StandingConditions({ onWhy }: { onWhy: (hash: string) => void })
             <Stack gap={6}>
               {entries.map((entry) => (
                 <ConditionRow
-                  key={`${entry.hash ?? entry.job ?? entry.from} ${entry.reason}`}
+                  key={`${entry.hash ?? entry.job ?? entry.from ?? entry.resource} ${entry.reason}`}
                   condition={entry}
                   onWhy={onWhy}
                 />
@@ -69,12 +71,12 @@ function ConditionRow({
   condition: Condition;
   onWhy: (hash: string) => void;
 }) {
-  const { hash, url, job, from, reason } = condition;
+  const { hash, url, job, from, resource, reason } = condition;
   return (
     <div>
       {hash === undefined ? (
         <Text size="sm" fw={600}>
-          {job ?? from}
+          {job ?? from ?? resource}
         </Text>
       ) : (
         <UnstyledButton
