@@ -129,7 +129,7 @@ test("the chart renders objects that are accepted", { skip: withoutHelm }, async
     const groups = objects.filter(({ kind }) => kind === "StatefulSet");
     assert.equal(groups.length, values.length === 0 ? 1 : 2);
     const secrets = objects.filter(
-      ({ kind, roleRef }) => kind === "RoleBinding" && /-monitor-secrets$/.test(roleRef.name),
+      ({ kind, roleRef }) => kind === "RoleBinding" && roleRef.name.endsWith("-monitor-secrets"),
     );
     assert.equal(secrets.length, values.length === 0 ? 0 : 2);
     assert.equal(
