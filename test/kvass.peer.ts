@@ -232,6 +232,29 @@ describe("beside a real Kvass", () => {
         120_000,
       );
 
+      // The emergency switch reaches its sidecars too.
+      const stop = async (stopScrapeReason: string): Promise<void> => {
+        const response = await fetch(`${coordinator.url}/api/v1/status/extra_config`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ stopScrapeReason }),
+        });
+        assert.equal(response.status, 200, await response.text());
+      };
+      await stop("too much");
+      await until("nothing is scraped, and it is said why", async () => {
+        const all = await targetsAt(coordinator.url);
+        return all.every(({ health, lastError }) => health === "down" && lastError === "too much")
+          ? true
+          : undefined;
+      });
+      await stop("");
+      await until("all is scraped again", async () =>
+        (await targetsAt(coordinator.url)).every(({ health }) => health === "up")
+          ? true
+          : undefined,
+      );
+
       // A move: the first shard is emptied into the second.
       const drained = await fetch(
         `${coordinator.url}/api/v1/shards/drain?shard=shard-0&drain=true`,

@@ -55,7 +55,7 @@ async function answer(request: IncomingMessage): Promise<unknown> {
         startedAtMs: 1,
         grpcAddress: "",
         epoch: 0,
-        isStopped: false,
+        stopReason: "",
       });
     case "/api/v1/shard/targets/status":
       return encodeStatus(new Map(shard.list.map((entry) => [entry.target.hash, statusOf(entry)])));

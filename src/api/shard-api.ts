@@ -6,9 +6,11 @@ import { encodeStatistics } from "../shard/statistics.ts";
 import {
   decodeAssignment,
   decodeConfig,
+  decodeStop,
   encodeAssignment,
   encodeRuntime,
   encodeStatus,
+  encodeStop,
   parseJson,
 } from "../shard/wire.ts";
 import type { Head } from "../tsdb/head.ts";
@@ -59,6 +61,11 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
     await shard.setConfig(decodeConfig(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
+  app.get("/api/v1/status/extra_config", async () => envelope(encodeStop(shard.stopReason)));
+  app.post("/api/v1/status/extra_config", async (request) => {
+    await shard.stopScraping(decodeStop(bodyOf(request.body)), epochOf(request));
+    return envelope(undefined);
+  });
   app.get("/api/v1/metadata", async (request) => {
     const metric = parametersOf(request).get("metric") ?? "";
     const all = scrape.metadata();
@@ -81,7 +88,10 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
 function bodyOf(body: unknown): unknown {
   if (typeof body === "string") return parseJson(body);
   if (Buffer.isBuffer(body)) return parseJson(body.toString("utf8"));
-  throw new AppError("bad-data", "cannot read the body: it must be JSON");
+  throw new AppError(
+    "bad-data",
+    "cannot read the body: it must be JSON (Content-Type: application/json)",
+  );
 }
 
 function tsdbStatus(head: Head, limit: number): unknown {

@@ -7,9 +7,11 @@ import type { ShardService } from "../shard/shard-service.ts";
 import {
   decodeAssignment,
   decodeConfig,
+  decodeStop,
   encodeAssignment,
   encodeRuntime,
   encodeStatus,
+  encodeStop,
   parseJson,
 } from "../shard/wire.ts";
 import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-client.ts";
@@ -20,7 +22,10 @@ import { envelope, parametersOf } from "./server.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
 export interface SidecarApiOptions {
-  readonly shard: Pick<ShardService, "heed" | "runtime" | "statuses" | "assignment" | "setTargets">;
+  readonly shard: Pick<
+    ShardService,
+    "heed" | "runtime" | "statuses" | "assignment" | "setTargets" | "stopReason" | "stopScraping"
+  >;
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
   /** How the sidecar's own Prometheus runs; undefined when others run it. */
@@ -33,8 +38,6 @@ export interface SidecarApiOptions {
   readonly kvassConfigHash: (() => Promise<string>) | undefined;
   /** The original configuration with its secrets hidden. */
   readonly configText: () => string;
-  /** Sets the emergency switch; resolves when it is on disk. */
-  readonly stopScraping: (reason: string) => Promise<void>;
 }
 
 export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOptions): void {
@@ -82,14 +85,9 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
     await engine.settled();
     return envelope(undefined);
   });
-  app.get("/api/v1/status/extra_config", async () =>
-    envelope({ json: JSON.stringify({ stopScrapeReason: engine.stopReason }) }),
-  );
+  app.get("/api/v1/status/extra_config", async () => envelope(encodeStop(shard.stopReason)));
   app.post("/api/v1/status/extra_config", async (request) => {
-    await shard.heed(epochOf(request));
-    const reason = reasonOf(jsonOf(request.body));
-    // A Kvass coordinator says it in every cycle.
-    if (reason !== engine.stopReason) await options.stopScraping(reason);
+    await shard.stopScraping(decodeStop(jsonOf(request.body)), epochOf(request));
     await engine.settled();
     return envelope(undefined);
   });
@@ -128,20 +126,11 @@ function runtimeOf(
     ...(kvassHash !== undefined && { configHash: kvassHash }),
     ...(engine.error !== undefined && { configHash: "" }),
     rssBytes: runtime.rssBytes + (report?.rssBytes ?? 0),
-    isStopped: engine.stopReason !== "",
     prometheusState: engine.error?.code === "bad-data" ? "reload-failed" : "ready",
     prometheusRestarts: Math.max(engine.restarts, report?.restarts ?? 0),
     prometheusOutOfMemory: report?.outOfMemory ?? 0,
     lastGoodScrapeMs,
   };
-}
-
-function reasonOf(body: unknown): string {
-  const reason =
-    typeof body === "object" && body !== null ? Reflect.get(body, "stopScrapeReason") : undefined;
-  if (typeof reason !== "string")
-    throw new AppError("bad-data", "cannot read stopScrapeReason: it must be text");
-  return reason;
 }
 
 /** What may be posted through to Prometheus: questions, nothing that changes it. */
@@ -234,5 +223,8 @@ function rawBody(body: unknown): string | Uint8Array {
 function jsonOf(body: unknown): unknown {
   if (typeof body === "string") return parseJson(body);
   if (Buffer.isBuffer(body)) return parseJson(body.toString("utf8"));
-  throw new AppError("bad-data", "cannot read the body: it must be JSON");
+  throw new AppError(
+    "bad-data",
+    "cannot read the body: it must be JSON (Content-Type: application/json)",
+  );
 }

@@ -107,7 +107,6 @@ async function start(context: TestContext): Promise<Sidecar> {
     offerConfig: ({ rawContent }) => take(rawContent),
     kvassConfigHash: () => kvass.configHash(),
     configText: () => "",
-    stopScraping: async (reason) => engine.stopScraping(reason),
   });
   await engine.start();
   await shard.start();

@@ -57,7 +57,7 @@ export const LIFECYCLE_FLAGS = {
 export const ADMIN_FLAGS = {
   enableAdminApi: switchFlag({
     name: "web.enable-admin-api",
-    help: "Allow changing the system by HTTP: draining shards with POST /api/v1/shards/drain.",
+    help: "Allow changing the system by HTTP: draining shards with POST /api/v1/shards/drain, stopping all scrapes with POST /api/v1/status/extra_config.",
   }),
 } as const;
 

@@ -42,6 +42,7 @@ function withOverrides(
     },
     status: () => engine.status(),
     stop: () => engine.stop(),
+    stopScraping: (reason) => engine.stopScraping(reason),
   };
 }
 

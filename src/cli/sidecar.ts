@@ -17,7 +17,6 @@ import { PrometheusClient } from "../sidecar/prometheus-client.ts";
 import { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import { PrometheusProcess } from "../sidecar/prometheus-process.ts";
 import { PrometheusQueryable } from "../sidecar/prometheus-queryable.ts";
-import { readSharedFile, writeSharedFile } from "../sidecar/shared-file.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { shardExternalLabels } from "./external-labels.ts";
 import { withoutOwnVariables } from "./child-command.ts";
@@ -43,7 +42,6 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
   registerProcessMetrics(registry);
   const clock = systemClock;
   const folder = resolve(flags.storePath);
-  const stopFile = join(folder, "stop-scraping.txt");
   const outputFile = resolve(flags.outputFile);
   const abort = new AbortController();
   const prometheus: PrometheusProcess | undefined =
@@ -168,16 +166,11 @@ export async function runSidecar(flags: FlagValues<typeof SIDECAR_FLAGS>): Promi
     },
     kvassConfigHash: kvass.coordinator && (() => kvass.coordinator!.configHash()),
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
-    async stopScraping(reason) {
-      await writeSharedFile(stopFile, reason);
-      engine.stopScraping(reason);
-    },
   });
   const startUp: Service = {
     name: "configuration",
     async start() {
       await engine.start();
-      engine.stopScraping((await readSharedFile(stopFile)) ?? "");
       await kvass.state.find();
       await shard.start();
       await configFile?.load();

@@ -525,3 +525,48 @@ function dropRule(name: string): RelabelConfig {
     action: "drop",
   };
 }
+
+test("while scraping is stopped no target is asked, and every scrape fails with the reason", async () => {
+  const rig = new Rig();
+  let asked = 0;
+  rig.answer = () => {
+    asked++;
+    return { body: rig.body };
+  };
+  rig.apply(scrapeConfig());
+  await rig.tick();
+  rig.manager.stopScraping("too much");
+  await rig.tick();
+  assert.equal(asked, 1);
+  const [status] = rig.manager.status();
+  assert.deepEqual([status!.health, status!.lastError], ["down", "too much"]);
+  assert.equal(rig.storage.lastReport("up"), 0);
+  assert.match(rig.storage.lastSamples().join(), /__name__="a".* stale/i);
+  // New targets, new jobs and new rules do not get around it.
+  const other = targetOf("http://127.0.0.1:9101/metrics");
+  rig.apply(scrapeConfig({ sampleLimit: 5 }), [targetOf(URL), other]);
+  await rig.tick();
+  assert.equal(asked, 1);
+  assert.deepEqual(
+    rig.manager.status().map(({ lastError }) => lastError),
+    ["too much", "too much"],
+  );
+  rig.manager.stopScraping("");
+  await rig.tick();
+  assert.equal(asked, 3);
+  assert.ok(rig.manager.status().every(({ health }) => health === "up"));
+  await rig.manager.stop();
+});
+
+test("a target limit holds again when scraping goes on", async () => {
+  const rig = new Rig();
+  const targets = [targetOf(URL), targetOf("http://127.0.0.1:9101/metrics")];
+  rig.manager.stopScraping("too much");
+  rig.apply(scrapeConfig({ targetLimit: 1 }), targets);
+  await rig.tick();
+  assert.equal(rig.manager.status()[0]!.lastError, "too much");
+  rig.manager.stopScraping("");
+  await rig.tick();
+  assert.match(rig.manager.status()[0]!.lastError, /^target_limit exceeded/);
+  await rig.manager.stop();
+});

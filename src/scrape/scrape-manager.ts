@@ -52,6 +52,7 @@ export class ScrapeManager implements Service {
   /** Pools of jobs that are gone, while they still owe staleness markers. */
   readonly #leaving = new Set<ScrapePool>();
   #stopped = false;
+  #stopReason = "";
 
   constructor(options: ScrapeManagerOptions) {
     const { registry, userAgent, keepAlive = true } = options;
@@ -103,11 +104,17 @@ export class ScrapeManager implements Service {
     for (const config of update.config.scrapeConfigs) {
       let pool = this.#pools.get(config.jobName);
       if (pool === undefined) {
-        pool = new ScrapePool(this.#context, config);
+        pool = new ScrapePool(this.#context, config, this.#stopReason);
         this.#pools.set(config.jobName, pool);
       }
       pool.apply({ config, targets: byJob.get(config.jobName) ?? [], handedOver });
     }
+  }
+
+  /** The emergency switch: while there is a reason no target is asked, and every scrape fails with it. */
+  stopScraping(reason: string): void {
+    this.#stopReason = reason;
+    for (const pool of this.#pools.values()) pool.stopScraping(reason);
   }
 
   /** All targets scraped, by job in the configuration's order. */

@@ -36,15 +36,19 @@ export class ScrapePool {
   #settings: PoolSettings;
   #fingerprint: string;
   #clientFingerprint: string;
+  #stopReason: string;
+  /** Why every scrape fails though nobody wants it to: `target_limit`. */
+  #limitError: string | undefined;
 
-  constructor(context: PoolContext, config: ScrapeConfig) {
+  constructor(context: PoolContext, config: ScrapeConfig, stopReason = "") {
     this.#context = context;
+    this.#stopReason = stopReason;
     this.#fingerprint = scrapeFingerprint(config);
     this.#clientFingerprint = configFingerprint(config.httpClient);
     this.#settings = {
       config,
       client: context.createClient(config.httpClient),
-      forcedError: undefined,
+      forcedError: stopReason || undefined,
     };
     context.scrape.metrics.pools.inc();
     context.registry.collect(
@@ -92,6 +96,16 @@ export class ScrapePool {
       }
       this.#add(hash, target);
     }
+  }
+
+  /** While there is a reason every scrape fails with it, and no target is asked. */
+  stopScraping(reason: string): void {
+    this.#stopReason = reason;
+    const forcedError = reason || this.#limitError;
+    if (forcedError === this.#settings.forcedError) return;
+    this.#settings = { ...this.#settings, forcedError };
+    for (const { loop } of this.#members.values())
+      loop.reconfigure({ target: loop.status().target, settings: this.#settings });
   }
 
   /** Ends the pool: its targets are gone. */
@@ -144,11 +158,12 @@ export class ScrapePool {
     const fingerprint = scrapeFingerprint(config);
     const { scrape } = this.#context;
     let { client } = this.#settings;
-    const forcedError =
+    this.#limitError =
       config.targetLimit > 0 && targetCount > config.targetLimit
         ? `target_limit exceeded (number of targets: ${targetCount}, limit: ${config.targetLimit})`
         : undefined;
-    if (forcedError !== undefined) scrape.metrics.targetLimit.inc();
+    if (this.#limitError !== undefined) scrape.metrics.targetLimit.inc();
+    const forcedError = this.#stopReason || this.#limitError;
     const rulesChanged = fingerprint !== this.#fingerprint;
     if (!rulesChanged && forcedError === this.#settings.forcedError) return false;
     if (rulesChanged) scrape.metrics.reloads.inc();

@@ -40,7 +40,7 @@ export interface ScrapeContext {
 export interface PoolSettings {
   readonly config: ScrapeConfig;
   readonly client: HttpClient;
-  /** When set, no target is asked and every scrape fails with this text (`target_limit`). */
+  /** When set, no target is asked and every scrape fails with this text (`target_limit`, the emergency switch). */
   readonly forcedError: string | undefined;
 }
 

@@ -13,6 +13,8 @@ import {
   printJson,
   type PushedConfig,
   type ShardRuntime,
+  type StopOrder,
+  stopReasonOf,
   type TargetStatus,
 } from "./wire.ts";
 
@@ -32,6 +34,10 @@ export interface ShardControl {
   pushTargets(list: readonly AssignedTarget[], epoch: number): Promise<void>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
   pushConfig(config: PushedConfig, epoch: number): Promise<void>;
+  /** Why it scrapes nothing, asked for by itself: Kvass does not tell with `runtime`. */
+  stopReason(): Promise<string>;
+  /** Gives the shard an order to stop, or to go on. */
+  pushStop(order: StopOrder, epoch: number): Promise<void>;
   close(): void;
 }
 
@@ -67,6 +73,11 @@ export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): S
     },
     async pushConfig(config, epoch) {
       await call("/api/v1/status/config/", { body: config, epoch });
+    },
+    stopReason: async () => stopReasonOf(await call("/api/v1/status/extra_config/")),
+    async pushStop({ reason, sinceMs }, epoch) {
+      const body = { stopScrapeReason: reason, sinceMs };
+      await call("/api/v1/status/extra_config/", { body, epoch });
     },
     close: () => agent.destroy(),
   };

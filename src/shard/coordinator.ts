@@ -1,3 +1,4 @@
+import { AppError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
@@ -21,7 +22,8 @@ import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
 import { ReplicaSpread } from "./replicas-together.ts";
 import type { Observation, ShardRecord } from "./shard-record.ts";
-import type { AssignedTarget, PushedConfig } from "./wire.ts";
+import { StopSwitch } from "./stop-switch.ts";
+import type { AssignedTarget, PushedConfig, StopOrder } from "./wire.ts";
 
 /**
  * Observe → plan → apply, in a loop, while this process leads. The coordinator keeps no state of its own on disk: who
@@ -127,6 +129,7 @@ export class Coordinator {
   #termStartMs = 0;
   /** Why the shards are only looked at; "" when they are given what there is. */
   #withheld: string;
+  readonly #stop: StopSwitch;
   #wake: () => void = () => {};
   #isWoken = false;
   #loop: Promise<void> | undefined;
@@ -142,6 +145,7 @@ export class Coordinator {
     this.#withheld = dependencies.withholds === undefined ? "" : "it is about to start";
     this.log = dependencies.log;
     this.#hold = new DiscoveryHold(options.holdMs);
+    this.#stop = new StopSwitch(dependencies.logger);
     this.#metrics = new CoordinatorMetrics(dependencies.registry);
     this.#spread = new ReplicaSpread(dependencies);
     this.#explorer = new Explorer(options.explorer, {
@@ -184,6 +188,24 @@ export class Coordinator {
     this.drain(this.log.drained());
   }
 
+  /** The operator's emergency switch for all shards; "" scrapes again. Resolves when those that answer know. */
+  async stopScraping(reason: string): Promise<void> {
+    const { clock, leadership } = this.#deps;
+    if (leadership.epoch === undefined)
+      throw new AppError("unavailable", "this coordinator does not lead");
+    this.#stop.set(reason, clock.now());
+    const kind = reason === "" ? "resume" : "stop";
+    const said = reason === "" ? "the operator lets all shards scrape again" : reason;
+    this.#record([{ kind, reason: said }], clock.now());
+    await this.#stop.enforce(this.#shards(), leadership.epoch);
+    this.wake();
+  }
+
+  /** The last order of the emergency switch, and the shards that do not know it yet. */
+  stopState(): { readonly order: StopOrder | undefined; readonly pending: readonly string[] } {
+    return { order: this.#stop.order, pending: this.#stop.pending(this.#shards()) };
+  }
+
   get draining(): ReadonlySet<string> {
     return this.#draining;
   }
@@ -199,7 +221,7 @@ export class Coordinator {
       jobs: this.#jobs,
       shards: this.#shards(),
       groups: this.#groups,
-      standing: this.#standing,
+      standing: [...this.#stop.conditions(this.#shards()), ...this.#standing],
       plan: this.#plan,
       planTimeMs: this.#planTimeMs,
       observed: this.#observed,
@@ -231,6 +253,7 @@ export class Coordinator {
       leadership.outdated(outdatedBy);
       return;
     }
+    if (this.options.isDryRun !== true) await this.#stop.enforce(this.#shards(), epoch);
     this.#jobs = this.#deps.discovery.jobs();
     if (this.#withheld !== "") return;
     const { shared, shardsOf } = this.#observe();
@@ -405,7 +428,7 @@ export class Coordinator {
     );
     for (const record of this.#suspects())
       for (const [hash, { target }] of witnessesOf(record)) unowned.set(hash, target);
-    this.#explorer.update(unowned);
+    this.#explorer.update(this.#stop.allowsTests(this.#shards()) ? unowned : new Map());
     const nowMs = this.#deps.clock.now();
     return {
       shared: { targets, heldJobs: this.#hold.heldJobs(this.#jobs, counts, nowMs) },

@@ -23,6 +23,7 @@ export function readOnlyControl(control: ShardControl): ShardControl {
       offered = config;
     },
     pushTargets: async () => {},
+    pushStop: async () => {},
   };
 }
 

@@ -17,6 +17,8 @@ interface Sidecar {
   configHash: string;
   /** With a file of its own it takes no configuration. */
   hasFile: boolean;
+  /** It forgets this when it restarts. */
+  stop: string;
   /** hash → TargetState. */
   targets: Map<string, string>;
 }
@@ -29,7 +31,13 @@ async function start(context: TestContext, discovered: readonly Target[] = []): 
     const answer = (data?: string): void => {
       response.end(`{"status":"success"${data === undefined ? "" : `,"data":${data}`}}`);
     };
-    if (request.method === "POST") sidecar.posts.push({ path, body });
+    if (path === "/api/v1/status/extra_config/" && request.method === "POST")
+      sidecar.stop = (JSON.parse(body) as { stopScrapeReason: string }).stopScrapeReason;
+    else if (request.method === "POST") sidecar.posts.push({ path, body });
+    if (path === "/api/v1/status/extra_config/") {
+      answer(`{"json":${JSON.stringify(JSON.stringify({ stopScrapeReason: sidecar.stop }))}}`);
+      return;
+    }
     if (path === "/api/v1/shard/runtimeinfo/")
       answer(`{"headSeries":3,"processSeries":4,"ConfigHash":"${sidecar.configHash}"}`);
     else if (path === "/api/v1/shard/targets/status/") {
@@ -74,6 +82,7 @@ async function start(context: TestContext, discovered: readonly Target[] = []): 
     posts: [],
     configHash: "1241054366830102733",
     hasFile: false,
+    stop: "",
     targets: new Map(),
   };
   return sidecar;
@@ -143,6 +152,24 @@ describe("a Kvass sidecar as a shard", () => {
       (await control.assignment()).map(({ target }) => target),
       [entry.target],
     );
+  });
+
+  it("is told to stop, again after it has forgotten, and found stopped by a later coordinator", async (context) => {
+    const sidecar = await start(context);
+    const { control } = sidecar;
+    const told = async (one = control): Promise<unknown[]> => {
+      const { stopReason, stopOrder } = await one.runtime(1);
+      return [stopReason, stopOrder?.reason, stopOrder?.sinceMs];
+    };
+    assert.deepEqual(await told(), ["", undefined, undefined]);
+    await control.pushStop({ reason: "too much", sinceMs: 9 }, 1);
+    assert.equal(sidecar.stop, "too much");
+    assert.deepEqual(await told(), ["too much", "too much", 9]);
+    assert.deepEqual(await told(sidecar.again()), ["too much", "too much", 1]);
+    sidecar.stop = "";
+    assert.deepEqual(await told(), ["", undefined, undefined], "so it is told again");
+    await control.pushStop({ reason: "", sinceMs: 10 }, 1);
+    assert.deepEqual(await told(), ["", "", 10]);
   });
 
   it("is known by what discovery has found after a restart of the coordinator", async (context) => {

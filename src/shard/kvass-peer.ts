@@ -1,10 +1,11 @@
 import type { Target } from "../model/target.ts";
 import type { ShardControl } from "./control.ts";
-import type { AssignedTarget } from "./wire.ts";
+import type { AssignedTarget, StopOrder } from "./wire.ts";
 
 /**
  * A Kvass sidecar (v0.3.2) behind the same interface as a shard of ours. It gives no id, names a configuration by a hash
- * of its own, does not tell labels, and forgets when it was given a target; all of this is remembered here:
+ * of its own, does not tell labels, and forgets when it was given a target or told to stop; all of this is remembered
+ * here:
  *
  *     pushConfig(ours) ─► it runs something whose hash is X ─► from then on X is reported as ours
  *     pushTargets(list) ─► its statuses are those of this list
@@ -20,6 +21,7 @@ export function adaptKvass(
   let isKvass = false;
   let pushedHash = "";
   let learned: { readonly ours: string; readonly theirs: string } | undefined;
+  let ordered: StopOrder | undefined;
   let given: ReadonlyMap<string, AssignedTarget> = new Map();
   return {
     ...control,
@@ -30,7 +32,16 @@ export function adaptKvass(
       if (pushedHash !== "") learned = { ours: pushedHash, theirs: runtime.configHash };
       pushedHash = "";
       const isKnown = learned !== undefined && learned.theirs === runtime.configHash;
-      return { ...runtime, configHash: isKnown ? learned!.ours : "" };
+      const stopReason = await control.stopReason();
+      // One that was stopped by others counts as told so at the beginning of time: every order is later.
+      const found = stopReason === "" ? undefined : { reason: stopReason, sinceMs: 1 };
+      const stopOrder = ordered?.reason === stopReason ? ordered : found;
+      return {
+        ...runtime,
+        configHash: isKnown ? learned!.ours : "",
+        stopReason,
+        stopOrder,
+      };
     },
     async status() {
       const statuses = await control.status();
@@ -57,6 +68,10 @@ export function adaptKvass(
     async pushTargets(list, epoch) {
       await control.pushTargets(list, epoch);
       given = new Map(list.map((entry) => [entry.target.hash, entry]));
+    },
+    async pushStop(order, epoch) {
+      await control.pushStop(order, epoch);
+      ordered = order;
     },
     async pushConfig(config, epoch) {
       await control.pushConfig(config, epoch);

@@ -17,10 +17,11 @@ function asKvassReads(body: string): unknown {
   if (body === "") return "";
   const document = parseJson(body) as {
     readonly rawContent?: string;
+    readonly stopScrapeReason?: string;
     readonly Targets?: Record<string, Record<string, unknown>[]>;
   };
-  const { rawContent, Targets } = document;
-  if (Targets === undefined) return { rawContent };
+  const { rawContent, stopScrapeReason, Targets } = document;
+  if (Targets === undefined) return { rawContent, stopScrapeReason };
   return Object.entries(Targets).map(([job, targets]) => [
     job,
     targets.map(({ hash, labels, series, totalSeries, TargetState }) => {
@@ -80,5 +81,6 @@ test("what a real Kvass sidecar was told and has told is said and understood", a
     [plain, probe].map((hash) => told.moving.get(hash!)?.state),
     ["in_transfer", "normal"],
   );
+  assert.deepEqual([told.stopped.stopReason, told.idle.stopReason], ["too much", ""]);
   assert.ok(told.idle.idleSinceMs! > 1_700_000_000_000);
 });

@@ -167,6 +167,8 @@ export type DecisionKind =
   | "unassigned" // no place now
   | "drain" // a shard is emptied
   | "undrain" // a shard may have targets again
+  | "stop" // the operator's emergency switch: nothing is scraped
+  | "resume" // all is scraped again
   | "wait" // a change of scale is due, and something has to happen first
   | "together" // replicas of one shard share a node or a zone
   | "scale-up"

@@ -3,7 +3,13 @@ import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts
 import type { ShardControl } from "./control.ts";
 import type { ShardInstance } from "./driver.ts";
 import type { ObservedAssignment, ObservedShard, ShardState } from "./plan-types.ts";
-import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "./wire.ts";
+import type {
+  AssignedTarget,
+  PushedConfig,
+  ShardRuntime,
+  StopOrder,
+  TargetStatus,
+} from "./wire.ts";
 
 /** A target counts as overdue after this many of its intervals, but not before `OVERDUE_MIN_MS`. */
 const OVERDUE_INTERVALS = 3;
@@ -36,6 +42,8 @@ export class ShardRecord {
   state: ShardState = "starting";
   error = "";
   lastSeenMs = 0;
+  /** It did so when it was last asked. */
+  answers = false;
   /** A later coordinator than ours has been there, under this epoch. */
   outdatedBy: number | undefined;
   runtime: ShardRuntime | undefined;
@@ -84,6 +92,7 @@ export class ShardRecord {
       this.runtime = runtime;
       this.statuses = statuses;
       this.lastSeenMs = now();
+      this.answers = true;
       this.outdatedBy = undefined;
       this.state = runtime.configHash === config.hash ? "ready" : "refused";
       this.error = this.state === "ready" ? "" : refusal;
@@ -113,6 +122,15 @@ export class ShardRecord {
     }
     this.specs = byHash(list);
     this.#assignments = this.#assignments.filter(({ hash }) => this.specs.has(hash));
+  }
+
+  /** Rejects when the shard does not take it. */
+  async pushStop(order: StopOrder, epoch: number): Promise<void> {
+    const control = this.#reach();
+    if (control === undefined || this.runtime === undefined)
+      throw new AppError("unavailable", `${this.instance.id} is not up`);
+    await control.pushStop(order, epoch);
+    this.runtime = { ...this.runtime, stopReason: order.reason, stopOrder: order };
   }
 
   /** All of its targets fail, and somebody else has reached one of them: the shard is what is wrong. */
@@ -157,6 +175,7 @@ export class ShardRecord {
     const isOverdue = nowMs - sinceMs > waitMs;
     this.state = this.lastSeenMs === 0 && !isOverdue ? "starting" : "lost";
     this.error = error;
+    this.answers = false;
     // One that was dead before this coordinator began is as lost as one that died since.
     this.#uselessSinceMs = this.lastSeenMs === 0 && isOverdue ? sinceMs : undefined;
   }
@@ -184,7 +203,7 @@ export class ShardRecord {
       if (health !== "down") isFailing = false;
     }
     this.#assignments = assignments;
-    const isStopped = this.runtime?.isStopped ?? false;
+    const isStopped = (this.runtime?.stopReason ?? "") !== "";
     if (this.statuses.size === 0 || isStopped) {
       this.failingSinceMs = undefined;
       return;

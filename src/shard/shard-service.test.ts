@@ -22,6 +22,7 @@ const CONFIG: PushedConfig = {
 class FakeEngine {
   readonly updates: ScrapeUpdate[] = [];
   results: TargetStatus[] = [];
+  stopReason = "";
   apply(update: ScrapeUpdate): void {
     this.updates.push(update);
   }
@@ -29,6 +30,9 @@ class FakeEngine {
     return this.results;
   }
   async stop(): Promise<void> {}
+  stopScraping(reason: string): void {
+    this.stopReason = reason;
+  }
   get urls(): string[] {
     return this.updates.at(-1)!.targets.map((target) => target.url);
   }
@@ -179,4 +183,23 @@ test("it is idle from the moment it has no targets", async () => {
   nowMs = 3000;
   await shard.setTargets([]);
   assert.equal(shard.runtime().idleSinceMs, 2000);
+});
+
+test("the emergency switch outlives a restart; a coordinator's order comes before what was said here", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  assert.deepEqual([shard.runtime().stopReason, shard.runtime().stopOrder], ["", undefined]);
+  await shard.stopScraping({ reason: "by hand", sinceMs: undefined });
+  assert.equal(engine.stopReason, "by hand");
+  await shard.stopScraping({ reason: "all", sinceMs: 7 }, 3);
+  assert.equal(engine.stopReason, "all");
+  await assert.rejects(shard.stopScraping({ reason: "", sinceMs: 8 }, 2), { code: "outdated" });
+  engine.stopReason = "";
+  const again = await startShard();
+  assert.equal(engine.stopReason, "all");
+  assert.deepEqual(again.runtime().stopOrder, { reason: "all", sinceMs: 7 });
+  await again.stopScraping({ reason: "", sinceMs: 9 }, 3);
+  assert.equal(engine.stopReason, "by hand", "that it is over for all does not undo it");
+  await again.stopScraping({ reason: "", sinceMs: undefined });
+  assert.equal(engine.stopReason, "");
 });

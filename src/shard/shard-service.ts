@@ -20,11 +20,12 @@ import {
   encodeAssignment,
   type PushedConfig,
   type ShardRuntime,
+  type StopOrder,
   type TargetStatus,
 } from "./wire.ts";
 
 /** The scraping engine under a shard. */
-export type ScrapeEngine = Pick<ScrapeManager, "apply" | "status" | "stop">;
+export type ScrapeEngine = Pick<ScrapeManager, "apply" | "status" | "stop" | "stopScraping">;
 
 export interface ShardServiceOptions {
   readonly id: string;
@@ -50,7 +51,14 @@ interface Entry {
 
 const CONFIG_FILE = "config.json";
 const TARGETS_FILE = "targets.json";
+const STOP_FILE = "stop.json";
 const EPOCH_FILE = "epoch";
+
+/** The emergency switch: as the coordinator has set it for all shards, and as somebody has set it here. */
+interface Stop {
+  readonly order: StopOrder | undefined;
+  readonly ownReason: string;
+}
 
 /**
  * The shard's part of the bargain: it scrapes the targets it was last given with the configuration it was last given, and
@@ -65,6 +73,7 @@ export class ShardService {
   #config: Config | undefined;
   #completer: TargetCompleter | undefined;
   #idleSinceMs: number | undefined;
+  #stop: Stop = { order: undefined, ownReason: "" };
   /** Changes of targets and configuration happen one after the other. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -84,6 +93,7 @@ export class ShardService {
     await this.#fence.open();
     this.#idleSinceMs = clock.now();
     try {
+      this.#readStop(await readJson(join(folder, STOP_FILE)));
       const config = await readJson(join(folder, CONFIG_FILE));
       const targets = await readJson(join(folder, TARGETS_FILE));
       if (config === undefined) return;
@@ -136,6 +146,38 @@ export class ShardService {
     });
   }
 
+  /**
+   * The emergency switch: while there is a reason nothing is scraped; "" scrapes again. With a time it is a coordinator's
+   * order for all shards, without one it is for this shard alone. Rejects as above.
+   */
+  stopScraping(
+    said: { readonly reason: string; readonly sinceMs: number | undefined },
+    epoch?: number,
+  ): Promise<void> {
+    return this.#enqueue(async () => {
+      await this.#fence.pass(epoch);
+      const { reason, sinceMs } = said;
+      const { order, ownReason } = this.#stop;
+      // Kvass's coordinator says the same in every cycle.
+      if (sinceMs === undefined ? reason === ownReason : sinceMs === order?.sinceMs) return;
+      const stop: Stop =
+        sinceMs === undefined
+          ? { order, ownReason: reason }
+          : { order: { reason, sinceMs }, ownReason };
+      await this.#persist(STOP_FILE, stop);
+      this.#stop = stop;
+      this.#options.engine.stopScraping(this.stopReason);
+      this.#options.logger.warn(this.stopReason === "" ? "scraping goes on" : "scraping stops", {
+        reason: this.stopReason,
+      });
+    });
+  }
+
+  /** Why nothing is scraped; "" while everything is. */
+  get stopReason(): string {
+    return (this.#stop.order?.reason ?? "") || this.#stop.ownReason;
+  }
+
   runtime(): ShardRuntime {
     const { id, headSeries, grpcAddress, startedAtMs } = this.#options;
     this.#countScrapes();
@@ -154,7 +196,8 @@ export class ShardService {
       epoch: this.#fence.epoch,
       dataUntilMs:
         this.#idleSinceMs === undefined ? undefined : this.#options.dataUntilMs(this.#idleSinceMs),
-      isStopped: false,
+      stopReason: this.stopReason,
+      stopOrder: this.#stop.order,
     };
   }
 
@@ -234,6 +277,13 @@ export class ShardService {
         first: `${unknown[0]!.target.job} ${unknown[0]!.target.labels.get("instance")}`,
       });
     this.#options.engine.apply({ config: this.#config, targets, handedOver });
+  }
+
+  #readStop(kept: unknown): void {
+    if (kept === undefined) return;
+    const { order, ownReason } = kept as Partial<Stop>;
+    this.#stop = { order, ownReason: ownReason ?? "" };
+    this.#options.engine.stopScraping(this.stopReason);
   }
 
   async #persist(file: string, value: unknown): Promise<void> {

@@ -118,7 +118,8 @@ test("statuses and runtime survive the wire", () => {
     grpcAddress: "127.0.0.1:1",
     epoch: 1_790_000_000_000,
     dataUntilMs: 1_700_000_600_000,
-    isStopped: true,
+    stopReason: "too much",
+    stopOrder: { reason: "too much", sinceMs: 5 },
   };
   assert.deepEqual(decodeRuntime(throughJson(encodeRuntime(runtime))), runtime);
   const busy = { ...runtime, idleSinceMs: undefined };

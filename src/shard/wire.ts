@@ -58,8 +58,10 @@ export interface ShardRuntime {
    * samples, undefined when it does not know.
    */
   readonly dataUntilMs?: number | undefined;
-  /** Scraping is switched off by hand (`stopScrapeReason`). */
-  readonly isStopped: boolean;
+  /** Why scraping is switched off by hand (`stopScrapeReason`); "" when it is not. */
+  readonly stopReason: string;
+  /** What the shard remembers of a coordinator's order; undefined when none has come. */
+  readonly stopOrder?: StopOrder | undefined;
   /** A sidecar's: how the Prometheus beside it is. */
   readonly prometheusState?: "ready" | "reload-failed" | undefined;
   /** A sidecar's: how often Prometheus has started again. */
@@ -68,6 +70,14 @@ export interface ShardRuntime {
   readonly prometheusOutOfMemory?: number | undefined;
   /** A sidecar's: start of the last scrape that went well, ms; 0 for none. */
   readonly lastGoodScrapeMs?: number | undefined;
+}
+
+/** What a coordinator has last said about the emergency switch of all shards. */
+export interface StopOrder {
+  /** While there is one nothing is scraped; "" scrapes again. */
+  readonly reason: string;
+  /** When it was said, ms: of two orders the later one counts. */
+  readonly sinceMs: number;
 }
 
 /** The request header that carries the coordinator's epoch; a Kvass sidecar ignores it. */
@@ -217,9 +227,45 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     grpcAddress: text("grpcAddress"),
     epoch: number("epoch"),
     ...(typeof body["dataUntilMs"] === "number" && { dataUntilMs: number("dataUntilMs") }),
-    isStopped: body["isStopped"] === true,
+    stopReason: text("stopReason"),
+    ...(body["stopOrder"] !== undefined && { stopOrder: stopOrderOf(body["stopOrder"]) }),
     ...prometheusOf(body),
   };
+}
+
+function stopOrderOf(value: unknown): StopOrder {
+  const { reason, sinceMs } = recordOf(value, "stopOrder");
+  return {
+    reason: textOf(reason, "stopOrder.reason"),
+    sinceMs: numberOf(sinceMs, "stopOrder.sinceMs"),
+  };
+}
+
+/** Longest text of a reason to stop. */
+export const STOP_REASON_MAX_CHARACTERS = 1_000;
+
+/** The body of `POST …/extra_config`: a coordinator's order, or without a time one for this shard alone. */
+export function decodeStop(value: unknown): { reason: string; sinceMs: number | undefined } {
+  const { stopScrapeReason, sinceMs } = recordOf(value, "body");
+  const reason = textOf(stopScrapeReason, "stopScrapeReason");
+  if (reason.length > STOP_REASON_MAX_CHARACTERS)
+    throw wrong("stopScrapeReason", `text of at most ${STOP_REASON_MAX_CHARACTERS} characters`);
+  return {
+    reason,
+    sinceMs: sinceMs === undefined ? undefined : numberOf(sinceMs, "sinceMs"),
+  };
+}
+
+/** The answer of `GET …/extra_config`: Kvass has JSON inside of JSON there. */
+export function encodeStop(reason: string): { readonly json: string } {
+  return { json: JSON.stringify({ stopScrapeReason: reason }) };
+}
+
+/** The reason in such an answer; "" when there is none. */
+export function stopReasonOf(answer: unknown): string {
+  const { json } = recordOf(answer, "extra_config");
+  const { stopScrapeReason = "" } = recordOf(parseJson(textOf(json, "json")), "json");
+  return textOf(stopScrapeReason, "stopScrapeReason");
 }
 
 /** What only a sidecar tells. */

@@ -148,6 +148,9 @@ export class SimShard {
         ordered(epoch, () => {
           this.#configHash = config.hash;
         }),
+      // Nobody pulls the emergency switch in a simulation.
+      stopReason: () => answer(() => ""),
+      pushStop: (_order, epoch) => ordered(epoch, () => {}),
       close: () => {},
     };
   }
@@ -268,7 +271,7 @@ export class SimShard {
       startedAtMs: this.#startedMs,
       grpcAddress: "",
       epoch: this.#latestEpoch,
-      isStopped: false,
+      stopReason: "",
     };
   }
 

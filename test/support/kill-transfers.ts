@@ -331,6 +331,8 @@ class Life {
       statistics: (wanted) => alive(() => control.statistics(wanted)),
       pushConfig: (config, epoch) => alive(() => control.pushConfig(config, epoch)),
       pushTargets: (list, epoch) => alive(() => this.#push(url, control, { list, epoch })),
+      stopReason: () => alive(() => control.stopReason()),
+      pushStop: (order, epoch) => alive(() => control.pushStop(order, epoch)),
       close: () => control.close(),
     };
   }

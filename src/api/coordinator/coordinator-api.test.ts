@@ -332,3 +332,43 @@ test("draining: off by default, for known shards, and not from a page of another
   assert.equal(await post("/api/v1/shards/drain?shard=shard-0&drain=false"), 200);
   assert.deepEqual((await get("/api/v1/shards/drain", open))["shards"], []);
 });
+
+test("stopping all scrapes: guarded as draining is, in Kvass's words, and told of", async () => {
+  const path = "/api/v1/status/extra_config";
+  const refused = await app.inject({ method: "POST", url: path, body: {} });
+  assert.equal(refused.statusCode, 403);
+  assert.match(refused.body, /--web\.enable-admin-api/);
+  const world = new FakeWorld(2);
+  const open = await serve(world, 2, {}, { adminApi: true });
+  const post = async (body: string, type = "application/json", headers = {}): Promise<number> =>
+    (
+      await open.inject({
+        method: "POST",
+        url: path,
+        body,
+        headers: { host: "me:1", "content-type": type, ...headers },
+      })
+    ).statusCode;
+  const said = '{"stopScrapeReason":"too much"}';
+  assert.equal(await post(said, undefined, { origin: "http://evil.example" }), 403);
+  assert.equal(await post('{"stopScrapeReason":7}'), 400);
+  assert.equal(await post(JSON.stringify({ stopScrapeReason: "x".repeat(1001) })), 400);
+  assert.equal(await post("{"), 400);
+  assert.equal(await post(said, "application/x-www-form-urlencoded"), 400, "curl -d");
+  assert.deepEqual(
+    world.shards.map(({ stopOrder }) => stopOrder),
+    [undefined, undefined],
+  );
+  assert.equal(await post(said), 200);
+  const state = await get(path, open);
+  assert.equal(state["json"], said);
+  assert.deepEqual(state["pending"], []);
+  const { counts } = await get("/api/v1/conditions", open);
+  assert.deepEqual(counts, { stop: 1 });
+  assert.deepEqual(
+    world.shards.map(({ stopOrder }) => stopOrder?.reason),
+    ["too much", "too much"],
+  );
+  assert.equal(await post("stopScrapeReason=", "application/x-www-form-urlencoded"), 200);
+  assert.equal((await get(path, open))["json"], '{"stopScrapeReason":""}');
+});

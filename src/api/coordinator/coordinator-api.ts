@@ -12,6 +12,7 @@ import { registerDrain } from "./drain.ts";
 import { numberParameter } from "./parameters.ts";
 import { samplesAnswer } from "./samples.ts";
 import { shardsAnswer } from "./shards.ts";
+import { registerStop } from "./stop.ts";
 import { targetsAnswer } from "./targets.ts";
 import { registerWhy } from "./why.ts";
 
@@ -53,6 +54,7 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
   );
   registerWhy(app, options);
   registerDrain(app, options);
+  registerStop(app, options);
   app.get("/api/v1/samples", async (request) => samplesAnswer(options, parametersOf(request)));
   app.get("/api/v1/status/flags", async () => envelope(options.flags));
   app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));

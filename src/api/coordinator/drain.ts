@@ -6,7 +6,8 @@ import type { CoordinatorApiOptions } from "./dependencies.ts";
 import { oneOf } from "./parameters.ts";
 
 /** Why a request that changes the system is refused, and what to do. */
-export const ADMIN_OFF = "the admin API is off: start with --web.enable-admin-api to drain shards";
+export const ADMIN_OFF =
+  "the admin API is off: start with --web.enable-admin-api to drain shards or to stop scraping";
 
 /**
  * `POST /api/v1/shards/drain?shard=shard-1&drain=true`: the shard gets no targets and its own move away, until

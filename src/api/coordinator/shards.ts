@@ -56,6 +56,7 @@ export function shardsAnswer(
       zone: instance.zone ?? "",
       lastSeen: timeText(lastSeenMs),
       error,
+      stopReason: runtime?.stopReason ?? "",
       ...(historyMs !== undefined && {
         history: coordinator.history.read(instance.id, {
           fromMs: view.planTimeMs - historyMs,

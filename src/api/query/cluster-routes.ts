@@ -3,6 +3,7 @@ import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import { ADMIN_OFF } from "../coordinator/drain.ts";
+import { STOP_PATH, stopReasonIn } from "../coordinator/stop.ts";
 import { checkSameOrigin } from "../same-origin.ts";
 import { envelope, parametersOf } from "../server.ts";
 import { type CoordinatorClient, isRecord } from "./coordinator-client.ts";
@@ -39,7 +40,7 @@ export function registerClusterRoutes(
     });
   }
 
-  registerDrain(app, { coordinator, adminApi });
+  registerAdmin(app, { coordinator, adminApi });
 
   app.get("/api/v1/scrape_pools", async (request, reply) => {
     const targets = await required(coordinator).data("/api/v1/targets?state=any");
@@ -91,24 +92,33 @@ function int64Text(value: number): string {
   return String(Math.trunc(value));
 }
 
-/** Draining is passed on when this process allows it too: its address may be more public than the coordinator's. */
-function registerDrain(
+/** Changes are passed on when this process allows them too: its address may be more public than the coordinator's. */
+function registerAdmin(
   app: FastifyInstance,
   { coordinator, adminApi }: Pick<QueryApiDependencies, "coordinator" | "adminApi">,
 ): void {
-  const path = "/api/v1/shards/drain";
-  app.get(path, async (_request, reply) => {
+  const drain = "/api/v1/shards/drain";
+  app.get(drain, async (_request, reply) => {
     if (!adminApi) return reply.send(envelope({ enabled: false, reason: ADMIN_OFF, shards: [] }));
-    const answer = await required(coordinator).get(path);
+    const answer = await required(coordinator).get(drain);
     return reply.code(answer.status).type("application/json").send(answer.body);
   });
-  app.post(path, async (request, reply) => {
-    checkSameOrigin(request);
-    if (!adminApi) throw new AppError("forbidden", ADMIN_OFF);
-    const query = parametersOf(request).toString();
-    const answer = await required(coordinator).post(`${path}?${query}`);
+  // What holds anybody may know.
+  app.get(STOP_PATH, async (_request, reply) => {
+    const answer = await required(coordinator).get(STOP_PATH);
     return reply.code(answer.status).type("application/json").send(answer.body);
   });
+  const parameters: Record<string, (request: FastifyRequest) => URLSearchParams> = {
+    [drain]: parametersOf,
+    [STOP_PATH]: (request) => new URLSearchParams({ stopScrapeReason: stopReasonIn(request) }),
+  };
+  for (const [path, read] of Object.entries(parameters))
+    app.post(path, async (request, reply) => {
+      checkSameOrigin(request);
+      if (!adminApi) throw new AppError("forbidden", ADMIN_OFF);
+      const answer = await required(coordinator).post(`${path}?${read(request).toString()}`);
+      return reply.code(answer.status).type("application/json").send(answer.body);
+    });
 }
 
 function required(coordinator: CoordinatorClient | undefined): CoordinatorClient {

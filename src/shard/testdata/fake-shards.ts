@@ -17,7 +17,13 @@ import type { Leadership } from "../leadership.ts";
 import type { Load } from "../load.ts";
 import { DEFAULT_PLAN_OPTIONS, type PlanOptions } from "../plan-types.ts";
 import { addStatistics } from "../statistics.ts";
-import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../wire.ts";
+import type {
+  AssignedTarget,
+  PushedConfig,
+  ShardRuntime,
+  StopOrder,
+  TargetStatus,
+} from "../wire.ts";
 
 /** A world without processes and sockets for the coordinator's tests: time is turned by hand, targets have set loads. */
 export class FakeWorld {
@@ -178,6 +184,9 @@ export class FakeShard {
   /** Answers `bad-data` to configurations with this hash. */
   refuses = "";
   configHash = "";
+  stopOrder: StopOrder | undefined;
+  /** Somebody has stopped it alone. */
+  ownStopReason = "";
   pushes = 0;
   /** The machine it is on. */
   node = "";
@@ -248,6 +257,12 @@ export class FakeShard {
           this.configHash = config.hash;
         });
       },
+      stopReason: () => answer(() => ""),
+      pushStop: (order, epoch) =>
+        answer(() => {
+          heed(epoch);
+          this.stopOrder = order;
+        }),
       close: () => {},
     };
   }
@@ -287,7 +302,8 @@ export class FakeShard {
       startedAtMs: 0,
       grpcAddress: "",
       epoch: this.epoch,
-      isStopped: false,
+      stopReason: (this.stopOrder?.reason ?? "") || this.ownStopReason,
+      stopOrder: this.stopOrder,
     };
   }
 

@@ -29,6 +29,7 @@ export interface KvassTold {
   readonly scraped: ReadonlyMap<string, TargetStatus>;
   readonly statistics: ReadonlyMap<string, JobStatistics>;
   readonly moving: ReadonlyMap<string, TargetStatus>;
+  readonly stopped: ShardRuntime;
   readonly idle: ShardRuntime;
 }
 
@@ -63,9 +64,12 @@ export async function converse(
   const statistics = await control.statistics({ job: "", withMetrics: true });
   await control.pushTargets([{ ...moved, state: "in_transfer" }, kept], 1);
   const moving = await control.status();
+  await control.pushStop({ reason: "too much", sinceMs: 7 }, 1);
+  const stopped = await control.runtime(1);
+  await control.pushStop({ reason: "", sinceMs: 8 }, 1);
   await control.pushTargets([], 1);
   const idle = await control.runtime(1);
-  return { list, first, configured, scraped, statistics, moving, idle };
+  return { list, first, configured, scraped, statistics, moving, stopped, idle };
 }
 
 function assignments(config: string, addresses: readonly string[]): AssignedTarget[] {

@@ -9,6 +9,7 @@ const SHOWN = 20;
 
 /** Kinds that want somebody's attention, the most urgent first, and how they are called as a list. */
 const LISTS: readonly { kind: string; title: string }[] = [
+  { kind: "stop", title: "Scraping is stopped" },
   { kind: "unassigned", title: "Targets without a shard" },
   { kind: "too-big", title: "Targets larger than a shard" },
   { kind: "hold", title: "Jobs whose discovery is not believed" },
@@ -76,7 +77,7 @@ function ConditionRow({
     <div>
       {hash === undefined ? (
         <Text size="sm" fw={600}>
-          {job ?? from ?? resource}
+          {job ?? from ?? resource ?? "All shards"}
         </Text>
       ) : (
         <UnstyledButton

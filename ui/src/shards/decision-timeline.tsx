@@ -26,6 +26,8 @@ const KINDS: Record<string, { title: string; colour: string; icon: ReactNode }> 
   together: { title: "Together", colour: "yellow", icon: <IconQuestionMark size={13} /> },
   drain: { title: "Drained", colour: "yellow", icon: <IconDroplet size={13} /> },
   undrain: { title: "In use again", colour: "teal", icon: <IconDroplet size={13} /> },
+  stop: { title: "Scraping stopped", colour: "red", icon: <IconMinus size={13} /> },
+  resume: { title: "Scraping again", colour: "teal", icon: <IconPlus size={13} /> },
   "scale-up": { title: "Scaling up", colour: "grape", icon: <IconPlus size={13} /> },
   "scale-down": { title: "Scaling down", colour: "grape", icon: <IconMinus size={13} /> },
 };

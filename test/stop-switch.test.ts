@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { apiData, startShoal, temporaryFolder, until } from "./support/processes.ts";
+import { startRecordingExporter } from "./support/recording-exporter.ts";
+import { value } from "./support/sidecar-shards.ts";
+
+interface Known {
+  readonly health: string;
+  readonly lastError: string;
+}
+
+test("the emergency switch stops all shards, outlives a restart of everything, and lets go", async () => {
+  const exporters = await Promise.all([1, 2, 3].map(() => startRecordingExporter()));
+  const folder = temporaryFolder("stop");
+  const configFile = join(folder, "prometheus.yml");
+  const list = exporters.map(({ address }) => `"${address}"`).join(", ");
+  writeFileSync(
+    configFile,
+    `global: {scrape_interval: 1s}
+scrape_configs: [{job_name: work, static_configs: [{targets: [${list}]}]}]
+`,
+  );
+  const start = () =>
+    startShoal({
+      args: [
+        "up",
+        `--config.file=${configFile}`,
+        `--storage.tsdb.path=${join(folder, "data")}`,
+        "--coordinator.interval=1s",
+        "--shard.min-shard=2",
+        "--web.enable-admin-api",
+      ],
+    });
+  let up = await start();
+  try {
+    const targets = async (): Promise<Known[]> =>
+      (await apiData<{ activeTargets: Known[] }>(`${up.url}/api/v1/targets?state=active`))
+        .activeTargets;
+    const stop = async (stopScrapeReason: string): Promise<void> => {
+      const response = await fetch(`${up.url}/api/v1/status/extra_config`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ stopScrapeReason }),
+      });
+      assert.equal(response.status, 200, await response.text());
+    };
+    const isStopped = async (): Promise<true | undefined> => {
+      const all = await targets();
+      const isDone = all.every(
+        ({ health, lastError }) => health === "down" && lastError === "too much",
+      );
+      return (all.length === 3 && isDone) || undefined;
+    };
+    const asked = (): number => exporters.reduce((sum, { requests }) => sum + requests.length, 0);
+    await until("all are up", async () =>
+      (await value(up.url, "count(up == 1)")) === 3 ? true : undefined,
+    );
+    await stop("too much");
+    await until("nothing is scraped, and it is said why", isStopped);
+    await until("up says so, and the series have ended", async () =>
+      (await value(up.url, "count(up == 0)")) === 3 && Number.isNaN(await value(up.url, "one"))
+        ? true
+        : undefined,
+    );
+    const conditions = await apiData<{ conditions: { kind: string; reason: string }[] }>(
+      `${up.url}/api/v1/conditions`,
+    );
+    assert.match(
+      conditions.conditions.find(({ kind }) => kind === "stop")?.reason ?? "",
+      /^nothing is scraped since .*: too much$/,
+    );
+    const before = asked();
+    await up.stop();
+    up = await start();
+    await until("it is so after a restart", isStopped);
+    assert.equal(asked(), before, "nobody was asked meanwhile");
+    await stop("");
+    await until("all are up again", async () =>
+      (await value(up.url, "count(up == 1)")) === 3 ? true : undefined,
+    );
+    assert.ok(asked() > before);
+  } finally {
+    await up.stop();
+    for (const { close } of exporters) close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
