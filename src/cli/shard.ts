@@ -98,9 +98,10 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const shard = new ShardService({
     id: flags.shardId,
     folder: join(folder, "shard"),
-    engine: withOverrides(scrape, flags, ({ storage }) =>
-      head.setMaxExemplars(Math.max(0, storage.maxExemplars ?? flags.maxExemplars)),
-    ),
+    engine: withOverrides(scrape, flags, ({ storage }) => {
+      head.setMaxExemplars(Math.max(0, storage.maxExemplars ?? flags.maxExemplars));
+      head.setOutOfOrderTimeWindow(storage.outOfOrderTimeWindowMs);
+    }),
     headSeries: () => head.stats().seriesCount,
     // Nobody else has its samples: they are wanted until they expire.
     dataUntilMs: () => Math.max(0, database.maxTimeMs + flags.retentionTime),

@@ -25,6 +25,8 @@ export interface CutOptions {
   readonly minTimeMs: number;
   /** ms, exclusive. */
   readonly maxTimeMs: number;
+  /** Where its samples come from, when that is not the plain head: for `meta.json`. */
+  readonly hints?: readonly string[];
   readonly segmentMaxBytes?: number;
   readonly signal?: AbortSignal;
   /** Called at each step; for tests of crashes. */
@@ -33,6 +35,14 @@ export interface CutOptions {
 
 const PAGE_MASK = PAGE_SERIES - 1;
 
+/** Where a cut takes its chunks from. */
+export interface CutSource {
+  /** The series that may have some, ascending. */
+  readonly refs: readonly number[];
+  /** The chunks of a series that overlap the range, in order of time and without overlap. */
+  chunksOf(ref: number, range: { minTimeMs: number; maxTimeMs: number }): readonly Chunk[];
+}
+
 /**
  * Writes what a head has in a time range to a block; the block's folder, or undefined when there is nothing.
  *
@@ -40,9 +50,14 @@ const PAGE_MASK = PAGE_SERIES - 1;
  * touches no text. All of it happens in short pieces between which appends and queries go on; what they change lies
  * outside the range. The store must not be truncated meanwhile.
  */
-export async function cutBlock(store: HeadStore, options: CutOptions): Promise<string | undefined> {
+export async function cutBlock(
+  store: HeadStore,
+  options: CutOptions,
+  source: CutSource = inOrder(store, options.minTimeMs),
+): Promise<string | undefined> {
   const breather = new Breather(options.clock);
-  const refs = await findSeries(store, options, breather);
+  const chunksOf = (ref: number): Chunk[] => withinRange(source.chunksOf(ref, options), options);
+  const refs = await findSeries(source.refs, chunksOf, breather);
   if (refs.length === 0) return undefined;
   const order = await rankPairs(store, refs, breather);
   const sorted = await sortWithRests(refs, (a, b) => order.compare(a, b), breather);
@@ -51,7 +66,7 @@ export async function cutBlock(store: HeadStore, options: CutOptions): Promise<s
     await writer.addSymbols(order.symbols.map((symbol) => store.postings.symbols.bytes(symbol)));
     let symbols = new Uint32Array(64);
     for (const ref of sorted) {
-      for (const chunk of chunksOf(store, ref, options)) {
+      for (const chunk of chunksOf(ref)) {
         const wait = writer.addChunk(chunk);
         if (wait !== undefined) await wait;
       }
@@ -72,7 +87,11 @@ export async function cutBlock(store: HeadStore, options: CutOptions): Promise<s
     return await writer.finish({
       minTime: options.minTimeMs,
       maxTime: options.maxTimeMs,
-      compaction: { level: 1, sources: [options.ulid] },
+      compaction: {
+        level: 1,
+        sources: [options.ulid],
+        ...(options.hints === undefined ? {} : { hints: options.hints }),
+      },
     });
   } catch (error) {
     await writer.abandon().catch(() => {});
@@ -80,61 +99,69 @@ export async function cutBlock(store: HeadStore, options: CutOptions): Promise<s
   }
 }
 
-/** The refs of the series that have samples in the range. */
-async function findSeries(
-  store: HeadStore,
-  range: { minTimeMs: number; maxTimeMs: number },
-  breather: Breather,
-): Promise<Int32Array<ArrayBuffer>> {
-  const candidates = new Int32Array(store.series.count);
-  let count = 0;
+/** The samples that came in order. */
+function inOrder(store: HeadStore, minTimeMs: number): CutSource {
+  const refs: number[] = [];
   store.series.forEach((ref, page, base) => {
-    if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= range.minTimeMs) candidates[count++] = ref;
+    if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= minTimeMs) refs.push(ref);
   });
-  let found = 0;
-  for (let i = 0; i < count; i++) {
-    const ref = candidates[i]!;
-    if (chunksOf(store, ref, range).length > 0) candidates[found++] = ref;
-    if (breather.isDue()) await breather.rest();
-  }
-  return candidates.slice(0, found);
+  return { refs, chunksOf: (ref, range) => chunksInOrder(store, ref, range) };
 }
 
-/** The chunks of a series within the range, oldest first; one that reaches out of it is cut. */
-function chunksOf(
+/** Those of `candidates` that have samples in the range. */
+async function findSeries(
+  candidates: readonly number[],
+  chunksOf: (ref: number) => readonly Chunk[],
+  breather: Breather,
+): Promise<Int32Array<ArrayBuffer>> {
+  const refs = Int32Array.from(candidates);
+  let found = 0;
+  for (const ref of candidates) {
+    if (chunksOf(ref).length > 0) refs[found++] = ref;
+    if (breather.isDue()) await breather.rest();
+  }
+  return refs.slice(0, found);
+}
+
+/** Chunks that reach out of the range are cut. */
+function withinRange(
+  chunks: readonly Chunk[],
+  { minTimeMs, maxTimeMs }: { minTimeMs: number; maxTimeMs: number },
+): Chunk[] {
+  return chunks.flatMap((chunk) =>
+    chunk.minTimeMs >= minTimeMs && chunk.maxTimeMs < maxTimeMs
+      ? chunk
+      : withoutDeleted(chunk, [
+          { minTime: -Infinity, maxTime: minTimeMs - 1 },
+          { minTime: maxTimeMs, maxTime: Infinity },
+        ]),
+  );
+}
+
+/** The chunks of a series that overlap the range, oldest first. */
+function chunksInOrder(
   store: HeadStore,
   ref: number,
-  range: { minTimeMs: number; maxTimeMs: number },
+  { minTimeMs, maxTimeMs }: { minTimeMs: number; maxTimeMs: number },
 ): Chunk[] {
   const { series, log, open, histograms } = store;
-  const { minTimeMs, maxTimeMs } = range;
   const page = series.pageOf(ref)!;
   const base = (ref & PAGE_MASK) * LINE_WORDS;
   const half = base >> 1;
   const chunks: Chunk[] = [];
-  const take = (chunk: Chunk): void => {
-    if (chunk.minTimeMs >= minTimeMs && chunk.maxTimeMs < maxTimeMs) chunks.push(chunk);
-    else {
-      const pieces = withoutDeleted(chunk, [
-        { minTime: -Infinity, maxTime: minTimeMs - 1 },
-        { minTime: maxTimeMs, maxTime: Infinity },
-      ]);
-      chunks.push(...[...pieces].reverse());
-    }
-  };
   const startMs = page.floats[half + CHUNK_START]!;
   const lastTimeMs = page.floats[half + (LAST_TIME >> 1)]!;
   if (page.words[base + FIRST_BLOCK] !== 0 && startMs < maxTimeMs && lastTimeMs >= minTimeMs) {
-    if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) take(histograms.toChunk(ref));
+    if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) chunks.push(histograms.toChunk(ref));
     else {
       const data = new Uint8Array(open.encodedSize(page, base));
       open.copyTo(page, base, data, 0);
-      take({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
+      chunks.push({ encoding: ENCODING_XOR, minTimeMs: startMs, maxTimeMs: lastTimeMs, data });
     }
   }
   let stored = log.get(page.floats[half + LAST_CHUNK]!);
   while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {
-    if (stored.minTimeMs < maxTimeMs) take(toChunk(stored));
+    if (stored.minTimeMs < maxTimeMs) chunks.push(toChunk(stored));
     stored = log.get(stored.previous);
   }
   return chunks.reverse();

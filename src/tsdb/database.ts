@@ -167,10 +167,8 @@ export class Database implements Queryable, Appendable {
       const sources: AsyncIterable<SeriesBatch>[] = this.#blocks.blocks
         .filter((block) => block.overlaps(request))
         .map((block) => this.#readBlock(block, request));
-      if (request.maxTimeMs >= lowestTimeMs)
-        sources.push(
-          this.head.select({ ...request, minTimeMs: Math.max(request.minTimeMs, lowestTimeMs) }),
-        );
+      if (request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request))
+        sources.push(this.head.select(request, lowestTimeMs));
       yield* mergeSelect(sources, { limit: request.limit ?? 0 });
     } finally {
       this.#readers.delete(reading.promise);
@@ -285,9 +283,11 @@ export class Database implements Queryable, Appendable {
   async #cutHead(): Promise<void> {
     const { clock, logger, onStep } = this.#options;
     const rangeMs = this.#rangeMs;
+    let hasCut = false;
     for (let round = 0; round < ROUND_STEPS_MAX && !this.#closed; round++) {
       const { minTimeMs, maxTimeMs } = this.head.stats();
-      if (!(maxTimeMs - minTimeMs > CUT_SPAN_RANGES * rangeMs)) return;
+      if (!(maxTimeMs - minTimeMs > CUT_SPAN_RANGES * rangeMs)) break;
+      hasCut = true;
       const endMs = Math.floor(minTimeMs / rangeMs) * rangeMs + rangeMs;
       const startedMs = clock.monotonic();
       const ulid = newUlid({ clock, random: this.#random });
@@ -316,6 +316,30 @@ export class Database implements Queryable, Appendable {
       await this.head.truncateBefore(endMs);
       onStep?.("after-truncation");
     }
+    // As Prometheus: what came out of order goes to blocks when the rest does.
+    if (hasCut && !this.#closed) await this.#cutOutOfOrder();
+  }
+
+  async #cutOutOfOrder(): Promise<void> {
+    const { clock, logger, onStep } = this.#options;
+    if (!this.head.hasOutOfOrder({ minTimeMs: -Infinity, maxTimeMs: Infinity })) return;
+    const { folders, finish } = await this.head.cutOutOfOrder({
+      rangeMs: this.#rangeMs,
+      newUlid: () => newUlid({ clock, random: this.#random }),
+      signal: this.#abort.signal,
+      ...(onStep === undefined ? {} : { onStep }),
+    });
+    for (const folder of folders) {
+      const { meta } = await this.#blocks.load(folder);
+      logger.info("wrote a block of samples that came out of order", {
+        block: meta.ulid,
+        min_time: meta.minTime,
+        max_time: meta.maxTime,
+        samples: meta.stats.numSamples,
+      });
+    }
+    await this.#waitForReaders();
+    await finish();
   }
 
   /** Selects that began before the new block was there take its samples from the head. */
@@ -334,7 +358,12 @@ export class Database implements Queryable, Appendable {
     const maxMs = this.#options.maxBlockMs ?? Math.min(31 * DAY_MS, retentionMs / 10);
     const ranges = compactionRanges(this.#rangeMs, maxMs);
     for (let round = 0; round < ROUND_STEPS_MAX && !this.#closed; round++) {
-      const plan = planCompaction(this.blocks(), ranges);
+      // Merged with others a block would no longer say that the head still has samples of its time.
+      const { lowestTimeMs } = this.head;
+      const settled = this.blocks().filter(
+        (meta) => !isOutOfOrder(meta) || meta.maxTime <= lowestTimeMs,
+      );
+      const plan = planCompaction(settled, ranges);
       if (plan === undefined) return;
       const inputs = plan.blocks.map(({ ulid }) =>
         this.#blocks.blocks.find(({ meta }) => meta.ulid === ulid)!,

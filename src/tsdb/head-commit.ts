@@ -10,7 +10,15 @@ import { RecordGroup, type WalWriter } from "../wal/writer.ts";
 import { type AppendExtras, applyExtras, NO_EXTRAS, pickExtras } from "./append-extras.ts";
 import { AppendTally } from "./append-tally.ts";
 import type { HeadMetrics } from "./head-metrics.ts";
-import { APPENDED, CHUNK_RANGE_MS, type HeadStore, STALE_HISTOGRAM } from "./head-store.ts";
+import {
+  APPENDED,
+  CHUNK_RANGE_MS,
+  type HeadStore,
+  OUT_OF_ORDER,
+  STALE_HISTOGRAM,
+} from "./head-store.ts";
+import { LateBatch } from "./late-batch.ts";
+import type { OutOfOrderLog } from "./out-of-order-log.ts";
 import { type PickedHistogram, pickHistogram, staleMarker } from "./histogram-batch.ts";
 
 /** One append that waits for its place in the log. */
@@ -31,6 +39,7 @@ interface Logged {
   readonly pickedCount: number;
   readonly histograms: readonly PickedHistogram[];
   readonly extras: AppendExtras;
+  readonly late: LateBatch;
   readonly tally: AppendTally;
 }
 
@@ -54,6 +63,9 @@ interface CommitterParts {
   readonly labelsOf: (ref: number) => Labels;
   /** Older samples are out of bounds. */
   readonly lowestTimeMs: () => number;
+  readonly lateLog: OutOfOrderLog;
+  /** How much older than the newest sample of all one may be that is out of order; 0: none may be. */
+  readonly lateWindowMs: () => number;
 }
 
 /** Logs appends, many with one write, and then makes them seen. */
@@ -63,6 +75,7 @@ export class HeadCommitter {
   readonly #options: CommitOptions;
   readonly #parts: CommitterParts;
   readonly #group = new RecordGroup();
+  readonly #lateGroup = new RecordGroup();
   /** One for each append of a group, used again by the next group. */
   readonly #picks: Uint32Array[] = [];
 
@@ -81,6 +94,8 @@ export class HeadCommitter {
     this.#logSeries();
     const logged = jobs.map((job, i) => this.#logSamples(job, i));
     if (group.ends.length > 0) {
+      // First the log of what is out of order: it names no series, so what is left of a failure means nothing.
+      await this.#writeLate(logged.map(({ late }) => late));
       await wal.write(group);
       if (this.#options.walSync === "commit") await wal.sync();
       metrics.walBytes.inc(group.buffer.length);
@@ -88,8 +103,35 @@ export class HeadCommitter {
     }
     this.unlogged.splice(0, unloggedCount);
     // The log has it all; no await from here on, so that a query sees the whole of each append.
-    for (const entry of logged) entry.job.resolve(this.#apply(entry));
+    const unresolved = logged.filter((entry) => {
+      this.#apply(entry);
+      if (entry.late.isEmpty) entry.job.resolve(entry.tally.result);
+      return !entry.late.isEmpty;
+    });
+    if (unresolved.length > 0) await this.#commitLatest(unresolved);
     if (this.#picks.length > PICKS_MAX) this.#picks.length = PICKS_MAX;
+  }
+
+  /** What turned out to be out of order within its own batch, or its group, is logged and made seen after the rest. */
+  async #commitLatest(entries: readonly Logged[]): Promise<void> {
+    await this.#writeLate(entries.map(({ late }) => late));
+    for (const { job, late, tally } of entries) {
+      this.#applyLate(late, tally);
+      job.resolve(tally.result);
+    }
+  }
+
+  async #writeLate(batches: readonly LateBatch[]): Promise<void> {
+    const group = this.#lateGroup;
+    group.clear();
+    for (const batch of batches) batch.encode(group);
+    if (group.ends.length === 0) return;
+    await this.#parts.lateLog.write(group);
+    if (this.#options.walSync === "commit") await this.#parts.lateLog.sync();
+  }
+
+  #applyLate(late: LateBatch, tally: AppendTally): void {
+    this.#parts.metrics.appendedLate.inc(late.insertInto(this.#parts.store.outOfOrder, tally));
   }
 
   #logSeries(): void {
@@ -111,12 +153,13 @@ export class HeadCommitter {
       this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
     const tally = new AppendTally(batch.listRefused === true);
     const minTimeMs = this.#minValidTime();
+    const late = new LateBatch(batch, { store, tally, windowMs: this.#parts.lateWindowMs() });
     let histograms: PickedHistogram[] = [];
     let pickedCount = 0;
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
       if (t < minTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
-        tally.refuse("out-of-bounds", "float", i);
+        if (!late.addFloat(i)) tally.refuse("out-of-bounds", "float", i);
         continue;
       }
       const outcome = store.check(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
@@ -124,16 +167,17 @@ export class HeadCommitter {
       else if (outcome === STALE_HISTOGRAM) {
         const { kind } = store.histograms.get(refs[i]!);
         const marker = staleMarker({ ref: refs[i]!, kind, timeMs: t, index: i });
-        this.#pickHistogram(marker, histograms, tally);
-      } else tally.add(outcome, "float", i);
+        this.#pickHistogram(marker, { into: histograms, tally, late });
+      } else if (outcome !== OUT_OF_ORDER || !late.addFloat(i)) tally.add(outcome, "float", i);
     }
     if (batch.histograms !== undefined)
-      this.#pickHistograms(batch.histograms, { into: histograms, tally, minTimeMs });
+      this.#pickHistograms(batch.histograms, minTimeMs, { into: histograms, tally, late });
     const isRejected = batch.isWhole === true && tally.refusedCount > 0;
     if (isRejected) {
       tally.rejectAll();
       pickedCount = 0;
       histograms = [];
+      late.clear();
     }
     const extras = isRejected ? NO_EXTRAS : pickExtras(batch, this.#parts, tally);
     const group = this.#group;
@@ -143,22 +187,25 @@ export class HeadCommitter {
       group.end();
     }
     encodeHistogramRecords(group, histograms);
+    // As Prometheus: whoever follows the log finds these too; a replay passes over them.
+    late.encode(group);
     encodeExemplarRecord(group, extras.exemplars);
-    return { job, picked, pickedCount, histograms, extras, tally };
+    return { job, picked, pickedCount, histograms, extras, late, tally };
   }
 
   #pickHistograms(
     columns: HistogramColumns,
-    { into, tally, minTimeMs }: { into: PickedHistogram[]; tally: AppendTally; minTimeMs: number },
+    minTimeMs: number,
+    to: { into: PickedHistogram[]; tally: AppendTally; late: LateBatch },
   ): void {
+    const { tally, late } = to;
     for (let i = 0; i < columns.count; i++) {
       const t = columns.times[i]!;
-      if (t < minTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
-        tally.refuse("out-of-bounds", "histogram", i);
-        continue;
-      }
+      const isInTime = t >= minTimeMs && t <= Number.MAX_SAFE_INTEGER && Math.trunc(t) === t;
       try {
-        this.#pickHistogram(pickHistogram(columns, i), into, tally);
+        const picked = pickHistogram(columns, i);
+        if (isInTime) this.#pickHistogram(picked, to);
+        else if (!late.addHistogram(picked)) tally.refuse("out-of-bounds", "histogram", i);
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== "bad-data") throw error;
         tally.refuse("invalid", "histogram", i, error.message);
@@ -166,10 +213,15 @@ export class HeadCommitter {
     }
   }
 
-  #pickHistogram(picked: PickedHistogram, into: PickedHistogram[], tally: AppendTally): void {
+  #pickHistogram(
+    picked: PickedHistogram,
+    to: { into: PickedHistogram[]; tally: AppendTally; late: LateBatch },
+  ): void {
+    const { into, tally, late } = to;
     const outcome = this.#parts.store.checkHistogram(picked.ref, picked);
     if (outcome === APPENDED) into.push(picked);
-    else tally.add(outcome, picked.part, picked.index);
+    else if (outcome !== OUT_OF_ORDER || !late.addHistogram(picked))
+      tally.add(outcome, picked.part, picked.index);
   }
 
   /** As Prometheus: nothing older than half a chunk range before the newest sample. */
@@ -179,11 +231,14 @@ export class HeadCommitter {
     return Math.max(clock.now() - retentionMs, store.maxTimeMs - chunkRangeMs / 2, lowestTimeMs());
   }
 
-  #apply({ job, picked, pickedCount, histograms, extras, tally }: Logged): AppendResult {
+  #apply({ job, picked, pickedCount, histograms, extras, late, tally }: Logged): void {
     const { refs, times, values } = job.batch;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     const { store, metrics, wal, segmentMaxTimes } = this.#parts;
     const segment = wal.segmentIndex;
+    this.#applyLate(late, tally);
+    late.clear();
+    const latest = late;
     let maxTimeMs = segmentMaxTimes.get(segment) ?? -Infinity;
     let stored = 0;
     for (let k = 0; k < pickedCount; k++) {
@@ -193,7 +248,7 @@ export class HeadCommitter {
       // Judged again: another batch of the same write may have been first. A replay of the log judges the same way.
       const outcome = store.append(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
       if (outcome === APPENDED) stored++;
-      else tally.add(outcome, "float", i);
+      else if (outcome !== OUT_OF_ORDER || !latest.addFloat(i)) tally.add(outcome, "float", i);
     }
     tally.result.appended += stored;
     let storedHistograms = 0;
@@ -201,7 +256,8 @@ export class HeadCommitter {
       if (sample.timeMs > maxTimeMs) maxTimeMs = sample.timeMs;
       const outcome = store.appendHistogram(sample.ref, sample);
       if (outcome === APPENDED) storedHistograms++;
-      tally.add(outcome, sample.part, sample.index);
+      if (outcome !== OUT_OF_ORDER || !latest.addHistogram(sample))
+        tally.add(outcome, sample.part, sample.index);
     }
     segmentMaxTimes.set(segment, maxTimeMs);
     applyExtras(extras, this.#parts, tally);
@@ -211,6 +267,6 @@ export class HeadCommitter {
     metrics.exemplars.inc(result.appendedExemplars);
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.outOfBounds.inc(result.outOfBounds);
-    return result;
+    metrics.tooOld.inc(result.tooOld);
   }
 }

@@ -9,6 +9,8 @@ export interface HeadMetrics {
   readonly exemplars: Counter;
   readonly outOfOrder: Counter;
   readonly outOfBounds: Counter;
+  readonly tooOld: Counter;
+  readonly appendedLate: Counter;
   readonly seriesCreated: Counter;
   readonly seriesRemoved: Counter;
   readonly truncations: Counter;
@@ -75,6 +77,16 @@ export function registerHeadMetrics(
     outOfBounds: registry.counter(
       "prometheus_tsdb_out_of_bound_samples_total",
       "Samples refused because they were older than the head accepts.",
+      float,
+    ),
+    tooOld: registry.counter(
+      "prometheus_tsdb_too_old_samples_total",
+      "Samples refused because they were older than the window for samples out of order.",
+      float,
+    ),
+    appendedLate: registry.counter(
+      "prometheus_tsdb_head_out_of_order_samples_appended_total",
+      "Samples out of order appended to the head.",
       float,
     ),
     seriesCreated: registry.counter(

@@ -8,6 +8,7 @@ import type { MetricMetadata } from "../model/metadata.ts";
 import { ChunkLog } from "./chunk-log.ts";
 import { ExemplarStore } from "./exemplar-store.ts";
 import { OpenChunks } from "./open-chunks.ts";
+import { OutOfOrderSamples } from "./out-of-order.ts";
 import { encodingOf, type HistogramSample, OpenHistograms, plannedEnd } from "./open-histograms.ts";
 import {
   CHUNK_SPAN,
@@ -58,6 +59,7 @@ export class HeadStore {
   readonly open = new OpenChunks();
   readonly histograms: OpenHistograms;
   readonly log = new ChunkLog();
+  readonly outOfOrder = new OutOfOrderSamples();
   readonly exemplars: ExemplarStore;
   /** What series say of themselves, by ref. */
   readonly metadata = new Map<number, MetricMetadata>();
@@ -258,6 +260,7 @@ export class HeadStore {
     const gone: number[] = [];
     this.series.forEach((ref, page, base) => {
       if (page.floats[(base >> 1) + (LAST_TIME >> 1)]! >= minTimeMs || keep(ref)) return;
+      if (this.outOfOrder.has(ref)) return;
       if (page.words[base + FIRST_BLOCK] !== 0) {
         this.#openCount--;
         this.#openSampleCount -= this.#openSamplesOf(page, base, ref);

@@ -24,7 +24,9 @@ import { type AppendJob, HeadCommitter, type WalSync } from "./head-commit.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
-import { type ReplayProgress, replayWal } from "./replay.ts";
+import { cutFrozen } from "./out-of-order-cut.ts";
+import { OutOfOrderLog } from "./out-of-order-log.ts";
+import { type ReplayProgress, replayLogs } from "./replay.ts";
 import { HeadReader } from "./select.ts";
 
 export interface HeadOptions {
@@ -37,6 +39,8 @@ export interface HeadOptions {
   readonly retentionMs: number;
   /** No more series than this; 0 (default) for no limit. */
   readonly maxSeries?: number;
+  /** Samples may be so much older than the newest one of all; 0 (default): each series in order. */
+  readonly outOfOrderTimeWindowMs?: number;
   /** No more exemplars than this, of all series; 0 (default) for none. */
   readonly maxExemplars?: number;
   /** Samples a chunk should have. Default 120, as Prometheus. */
@@ -91,10 +95,11 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const folder = join(options.folder, "wal");
     const nowMs = clock.now();
     const started = clock.monotonic();
-    const replay = await replayWal(store, {
-      folder,
-      quarantine: join(options.folder, "quarantine"),
-      minTimeMs: Math.max(nowMs - options.retentionMs, options.lowestTimeMs ?? -Infinity),
+    const oldestMs = nowMs - options.retentionMs;
+    const replay = await replayLogs(store, {
+      folder: options.folder,
+      minTimeMs: Math.max(oldestMs, options.lowestTimeMs ?? -Infinity),
+      minLateTimeMs: oldestMs,
       nowMs,
       logger,
       ...(options.onReplay === undefined ? {} : { onProgress: options.onReplay }),
@@ -106,16 +111,17 @@ export async function openHead(options: HeadOptions): Promise<Head> {
         samples: replay.sampleCount,
         duration_ms: Math.round(durationMs),
       });
-    const wal = await WalWriter.open({
-      folder,
+    const logOptions = {
       segmentBytes: options.walSegmentBytes ?? 128 * 1024 * 1024,
       compression: options.walCompression ?? "none",
-    });
+    } as const;
+    const wal = await WalWriter.open({ folder, ...logOptions });
+    const lateLog = new OutOfOrderLog({ folder: options.folder, ...logOptions });
     const metrics = registerHeadMetrics(options.registry, store, wal);
     metrics.corruptions.inc(replay.corruptionCount);
     metrics.replaySeconds.set(durationMs / 1000);
     const ownLock = options.lock === undefined ? lock : undefined;
-    const head = new Head({ ...options, store, wal, ownLock, metrics, ...replay });
+    const head = new Head({ ...options, store, wal, lateLog, ownLock, metrics, ...replay });
     if (options.isMaintained !== true) head.truncateOnSchedule();
     return head;
   } catch (error) {
@@ -133,6 +139,10 @@ export class Head implements Queryable, Appendable {
   readonly #store: HeadStore;
   readonly #reader: HeadReader;
   readonly #wal: WalWriter;
+  readonly #lateLog: OutOfOrderLog;
+  /** The last segment of that log whose samples are frozen for a cut. */
+  #frozenUpTo = -1;
+  #lateWindowMs: number;
   /** Undefined when the owner holds it. */
   readonly #lock: FolderLock | undefined;
   readonly #metrics: HeadMetrics;
@@ -155,6 +165,7 @@ export class Head implements Queryable, Appendable {
     parts: HeadOptions & {
       store: HeadStore;
       wal: WalWriter;
+      lateLog: OutOfOrderLog;
       ownLock: FolderLock | undefined;
       metrics: HeadMetrics;
       segmentMaxTimes: Map<number, number>;
@@ -166,6 +177,8 @@ export class Head implements Queryable, Appendable {
     this.#store = parts.store;
     this.#reader = new HeadReader(parts.store);
     this.#wal = parts.wal;
+    this.#lateLog = parts.lateLog;
+    this.#lateWindowMs = parts.outOfOrderTimeWindowMs ?? 0;
     this.#lock = parts.ownLock;
     this.#metrics = parts.metrics;
     this.#segmentMaxTimes = parts.segmentMaxTimes;
@@ -174,10 +187,14 @@ export class Head implements Queryable, Appendable {
       ...parts,
       labelsOf: (ref) => this.#reader.labels(ref),
       lowestTimeMs: () => this.#lowestTimeMs,
+      lateWindowMs: () => this.#lateWindowMs,
     });
     this.#lowestTimeMs = parts.lowestTimeMs ?? -Infinity;
     this.#store.maxSeries = parts.maxSeries ?? 0;
-    if (parts.walSync === "interval") this.#every(WAL_SYNC_INTERVAL_MS, () => this.#wal.sync());
+    if (parts.walSync === "interval")
+      this.#every(WAL_SYNC_INTERVAL_MS, async () => {
+        await Promise.all([this.#wal.sync(), this.#lateLog.sync()]);
+      });
   }
 
   resolve(labels: Labels): number {
@@ -215,8 +232,19 @@ export class Head implements Queryable, Appendable {
     });
   }
 
-  select(request: SelectRequest): AsyncIterable<SeriesBatch> {
-    return this.#reader.select(request);
+  /** `inOrderMinTimeMs`: of samples that came in order, leave out those before. */
+  select(request: SelectRequest, inOrderMinTimeMs = -Infinity): AsyncIterable<SeriesBatch> {
+    return this.#reader.select(request, inOrderMinTimeMs);
+  }
+
+  /** Whether samples that came out of order may lie in the range. */
+  hasOutOfOrder(range: { minTimeMs: number; maxTimeMs: number }): boolean {
+    return this.#store.outOfOrder.overlaps(range);
+  }
+
+  /** Samples may be so much older than the newest one of all; 0: each series in order. */
+  setOutOfOrderTimeWindow(windowMs: number): void {
+    this.#lateWindowMs = windowMs;
   }
 
   async labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -291,6 +319,31 @@ export class Head implements Queryable, Appendable {
     return this.#inMaintenance(() => cutBlock(this.#store, { ...task, clock, parent: folder }));
   }
 
+  /**
+   * Writes the samples that came out of order to blocks, one for each range of `rangeMs`, and gives their folders. The head
+   * keeps the samples until `finish`, which forgets them and their log.
+   */
+  cutOutOfOrder(
+    task: Pick<CutOptions, "signal" | "onStep"> & { rangeMs: number; newUlid: () => string },
+  ): Promise<{ folders: readonly string[]; finish: () => Promise<void> }> {
+    const { folder, clock, retentionMs } = this.#options;
+    const { rangeMs, newUlid, ...rest } = task;
+    return this.#inMaintenance(async () => {
+      const { outOfOrder } = this.#store;
+      await this.#inWalTurn(async () => {
+        const upTo = await this.#lateLog.startSegment();
+        if (outOfOrder.freeze()) this.#frozenUpTo = upTo;
+      });
+      const cut = { ...rest, clock, parent: folder, oldestMs: clock.now() - retentionMs };
+      const folders = await cutFrozen(this.#store, { ...cut, rangeMs, newUlid });
+      const finish = async (): Promise<void> => {
+        outOfOrder.dropFrozen();
+        await this.#lateLog.dropUpTo(this.#frozenUpTo);
+      };
+      return { folders, finish };
+    });
+  }
+
   /** Calls `truncate` from time to time until the head is closed. */
   truncateOnSchedule(): void {
     const { retentionMs, truncateIntervalMs } = this.#options;
@@ -306,7 +359,10 @@ export class Head implements Queryable, Appendable {
     await this.#draining;
     await this.#maintenance.catch(() => {});
     try {
-      await this.#inWalTurn(() => this.#wal.close());
+      await this.#inWalTurn(async () => {
+        await this.#lateLog.close();
+        await this.#wal.close();
+      });
     } finally {
       await this.#lock?.release();
     }
@@ -317,7 +373,9 @@ export class Head implements Queryable, Appendable {
   }
 
   #inRange(request: LabelRequest): boolean {
-    return request.minTimeMs <= this.#store.maxTimeMs && request.maxTimeMs >= this.#store.minTimeMs;
+    const { minTimeMs, maxTimeMs, outOfOrder } = this.#store;
+    const inOrder = request.minTimeMs <= maxTimeMs && request.maxTimeMs >= minTimeMs;
+    return inOrder || outOfOrder.overlaps(request);
   }
 
   async #drain(): Promise<void> {

@@ -9,7 +9,7 @@ import { isUlid } from "../block/ulid.ts";
 import { mergeSelect } from "../storage/merge.ts";
 import type { SelectRequest, SeriesBatch } from "../storage/queryable.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
-import { replayWal } from "./replay.ts";
+import { replayLogs } from "./replay.ts";
 import { HeadReader } from "./select.ts";
 
 /** The block folders of a data folder, in order of their names. */
@@ -51,9 +51,8 @@ export class ReadOnlyDatabase {
       ...blocks.filter(({ meta }) => !isOutOfOrder(meta)).map(({ meta }) => meta.maxTime),
     );
     const store = new HeadStore({ chunkSamples: 120, chunkRangeMs: CHUNK_RANGE_MS });
-    await replayWal(store, {
-      folder: join(folder, "wal"),
-      quarantine: "",
+    await replayLogs(store, {
+      folder,
       minTimeMs: cutTimeMs,
       nowMs: options.clock.now(),
       logger: options.logger,
@@ -66,8 +65,7 @@ export class ReadOnlyDatabase {
     const sources: AsyncIterable<SeriesBatch>[] = this.blocks
       .filter((block) => block.overlaps(request))
       .map((block) => block.select(request));
-    const minTimeMs = Math.max(request.minTimeMs, this.#cutTimeMs);
-    if (request.maxTimeMs >= minTimeMs) sources.push(this.#head.select({ ...request, minTimeMs }));
+    sources.push(this.#head.select(request, this.#cutTimeMs));
     return mergeSelect(sources);
   }
 

@@ -2,7 +2,6 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../base/logger.ts";
 import { Labels } from "../model/labels.ts";
-import { rewriteDamagedSegment, truncateFile } from "../wal/checkpoint.ts";
 import {
   decodeExemplarRecord,
   type LoggedExemplar,
@@ -18,7 +17,6 @@ import {
   type LoggedMetadata,
   RECORD_METADATA,
 } from "../wal/metadata-record.ts";
-import { readSegment, type SegmentReport } from "../wal/reader.ts";
 import {
   decodeSamples,
   decodeSeries,
@@ -29,6 +27,8 @@ import {
 } from "../wal/record.ts";
 import { listCheckpoints, listSegments, type SegmentFile } from "../wal/segment.ts";
 import { APPENDED, type AppendOutcome, type HeadStore, UNKNOWN_REF } from "./head-store.ts";
+import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
+import { readLogSegment } from "./read-log.ts";
 import { HeadReader } from "./select.ts";
 import { REF_MAX } from "./series-table.ts";
 
@@ -51,72 +51,60 @@ export interface ReplayResult {
   readonly unlogged: number[];
 }
 
+export interface ReplayOptions {
+  /** The data folder. */
+  readonly folder: string;
+  /** Older samples are skipped. */
+  readonly minTimeMs: number;
+  /** Samples out of order that are older than this are skipped. Default: none. */
+  readonly minLateTimeMs?: number;
+  readonly nowMs: number;
+  readonly logger: Logger;
+  readonly onProgress?: (progress: ReplayProgress) => void;
+  /** Change no file: what is damaged stays, and its readable records count. Default no. */
+  readonly isReadOnly?: boolean;
+}
+
 /**
- * Fills `store` from the write-ahead log in `folder`: the last checkpoint, then the segments after it. A torn end is cut
- * off. A damaged segment is set aside in `quarantine`, its readable records stay, and the loss is reported; samples
- * before `minTimeMs` are skipped.
+ * Fills `store` from the logs in a data folder: of the write-ahead log the last checkpoint and the segments after it,
+ * then the samples out of order. Torn ends are cut off. A damaged segment is set aside in `quarantine`, its readable
+ * records stay, and the loss is reported.
  */
-export async function replayWal(
-  store: HeadStore,
-  options: {
-    folder: string;
-    quarantine: string;
-    minTimeMs: number;
-    nowMs: number;
-    logger: Logger;
-    onProgress?: (progress: ReplayProgress) => void;
-    /** Change no file: what is damaged stays, and its readable records count. Default no. */
-    isReadOnly?: boolean;
-  },
-): Promise<ReplayResult> {
-  const { folder, logger, isReadOnly = false } = options;
+export async function replayLogs(store: HeadStore, options: ReplayOptions): Promise<ReplayResult> {
+  const { logger, isReadOnly = false } = options;
+  const folder = join(options.folder, "wal");
   if (!isReadOnly) await removeLeftovers(folder);
   const checkpoint = (await listCheckpoints(folder)).at(-1);
-  const segments = (await listSegments(folder)).filter(
-    ({ index }) => index > (checkpoint?.index ?? -1),
-  );
-  const files: (SegmentFile & { final: boolean; inCheckpoint: boolean })[] = [];
+  const files: LogFile[] = [];
   if (checkpoint !== undefined)
     for (const file of await listSegments(checkpoint.path))
-      files.push({ ...file, final: false, inCheckpoint: true });
-  for (const file of segments) files.push({ ...file, final: false, inCheckpoint: false });
-  const final = files.at(-1);
-  if (final !== undefined) final.final = true;
-  const replay = new Replay(store, options.minTimeMs);
+      files.push({ ...file, isLast: false, kind: "checkpoint" });
+  for (const file of await listSegments(folder))
+    if (file.index > (checkpoint?.index ?? -1))
+      files.push({ ...file, isLast: false, kind: "segment" });
+  markLast(files);
+  const late: LogFile[] = [];
+  for (const file of await listSegments(join(options.folder, OUT_OF_ORDER_LOG_FOLDER)))
+    late.push({ ...file, isLast: false, kind: "late" });
+  markLast(late);
+  const replay = new Replay(store, options);
   let corruptionCount = 0;
-  for (const [i, file] of files.entries()) {
+  const all = [...files, ...late];
+  for (const [i, file] of all.entries()) {
     replay.maxTimeMs = -Infinity;
-    const report = await readSegment(file.path, (record) => replay.record(record));
-    if (!file.inCheckpoint) replay.result.segmentMaxTimes.set(file.index, replay.maxTimeMs);
-    if (report.damages.length > 0 && isReadOnly)
-      logger.warn("the write-ahead log is damaged", {
-        segment: file.path,
-        offset: report.damages[0]!.offset,
-        reason: report.damages[0]!.reason,
-      });
-    else if (report.damages.length > 0) {
-      if (isTorn(report, file)) {
-        await truncateFile(file.path, report.goodSize);
-        logger.warn("cut off the torn end of the write-ahead log", {
-          segment: file.path,
-          offset: report.goodSize,
-          bytes: report.size - report.goodSize,
-          reason: report.damages[0]!.reason,
-        });
-      } else {
-        corruptionCount += report.damages.length;
-        const { keptAs } = await rewriteDamagedSegment(file, options);
-        logger.error("the write-ahead log is damaged: records are lost", {
-          segment: file.path,
-          damages: report.damages.length,
-          offset: report.damages[0]!.offset,
-          reason: report.damages[0]!.reason,
-          readable_records: report.recordCount,
-          kept_as: keptAs,
-        });
-      }
-    }
-    options.onProgress?.({ segmentCount: i + 1, segmentTotal: files.length });
+    const isLate = file.kind === "late";
+    corruptionCount += await readLogSegment(
+      file,
+      (record) => (isLate ? replay.lateRecord(record) : replay.record(record)),
+      {
+        quarantine: join(options.folder, "quarantine"),
+        nowMs: options.nowMs,
+        logger,
+        isReadOnly,
+      },
+    );
+    if (file.kind === "segment") replay.result.segmentMaxTimes.set(file.index, replay.maxTimeMs);
+    options.onProgress?.({ segmentCount: i + 1, segmentTotal: all.length });
   }
   if (replay.unknownCount > 0)
     logger.warn("skipped samples of series that the write-ahead log does not name", {
@@ -130,9 +118,14 @@ export async function replayWal(
   };
 }
 
-/** Damage with nothing readable after it, in the file written last, is a write that a crash cut short. */
-function isTorn(report: SegmentReport, file: { final: boolean }): boolean {
-  return file.final && report.damages.every((damage) => damage.recordsAfter === 0);
+interface LogFile extends SegmentFile {
+  isLast: boolean;
+  readonly kind: "checkpoint" | "segment" | "late";
+}
+
+function markLast(files: readonly LogFile[]): void {
+  const last = files.at(-1);
+  if (last !== undefined) last.isLast = true;
 }
 
 /** Deletes what a crash left behind: unfinished files, and all that the last checkpoint stands for. */
@@ -159,12 +152,14 @@ class Replay {
   readonly #store: HeadStore;
   readonly #reader: HeadReader;
   readonly #minTimeMs: number;
+  readonly #minLateTimeMs: number;
   readonly #columns = new SampleColumns();
 
-  constructor(store: HeadStore, minTimeMs: number) {
+  constructor(store: HeadStore, options: { minTimeMs: number; minLateTimeMs?: number }) {
     this.#store = store;
     this.#reader = new HeadReader(store);
-    this.#minTimeMs = minTimeMs;
+    this.#minTimeMs = options.minTimeMs;
+    this.#minLateTimeMs = options.minLateTimeMs ?? -Infinity;
   }
 
   record(record: RecordBytes): void {
@@ -175,6 +170,38 @@ class Replay {
       decodeHistogramRecord(record, (sample) => this.#histogram(sample));
     else if (type === RECORD_EXEMPLARS) decodeExemplarRecord(record, (one) => this.#exemplar(one));
     else if (type === RECORD_METADATA) decodeMetadataRecord(record, (one) => this.#metadata(one));
+  }
+
+  /** Of the log of samples out of order. */
+  lateRecord(record: RecordBytes): void {
+    const type = record.bytes[record.start];
+    const { outOfOrder } = this.#store;
+    if (type === RECORD_SAMPLES) {
+      const columns = this.#columns;
+      decodeSamples(record, columns);
+      const { times, words } = columns;
+      for (let i = 0; i < columns.count; i++) {
+        const ref = this.#lateRef(columns.refs[i]!, times[i]!);
+        if (ref < 0) continue;
+        outOfOrder.insert(ref, times[i]!, words[2 * i]!, words[2 * i + 1]!);
+        this.sampleCount++;
+      }
+    } else if (isHistogramRecord(type!))
+      decodeHistogramRecord(record, (sample) => {
+        const ref = this.#lateRef(sample.ref, sample.timeMs);
+        if (ref < 0) return;
+        outOfOrder.insertHistogram(ref, sample);
+        this.sampleCount++;
+      });
+  }
+
+  /** The series of a sample out of order, or -1 when it is not to be kept. */
+  #lateRef(logged: number, timeMs: number): number {
+    if (timeMs < this.#minLateTimeMs) return -1;
+    const ref = this.result.aliases.get(logged) ?? logged;
+    if (ref <= REF_MAX && this.#store.series.has(ref)) return ref;
+    this.#count(UNKNOWN_REF, ref);
+    return -1;
   }
 
   #series(ref: number, flat: string[]): void {

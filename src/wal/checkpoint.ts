@@ -1,5 +1,5 @@
 import { copyFile, mkdir, open, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { MetricMetadata } from "../model/metadata.ts";
 import {
   decodeExemplarRecord,
@@ -24,7 +24,13 @@ import {
   type RecordBytes,
   SampleColumns,
 } from "./record.ts";
-import { listCheckpoints, listSegments, PAGE_BYTES, type SegmentFile } from "./segment.ts";
+import {
+  listCheckpoints,
+  listSegments,
+  PAGE_BYTES,
+  type SegmentFile,
+  segmentName,
+} from "./segment.ts";
 import { RecordGroup, WalWriter } from "./writer.ts";
 
 /** What a checkpoint keeps. */
@@ -175,7 +181,7 @@ class Copier {
 
 /**
  * Writes the readable records of a damaged segment anew in its place. The file as it was found is kept in `quarantine`
- * under a name with the segment's number and the time.
+ * under a name with the log's name, the segment's number and the time.
  */
 export async function rewriteDamagedSegment(
   segment: SegmentFile,
@@ -183,7 +189,8 @@ export async function rewriteDamagedSegment(
 ): Promise<{ keptAs: string; report: SegmentReport }> {
   const { quarantine, nowMs } = options;
   await mkdir(quarantine, { recursive: true });
-  const keptAs = join(quarantine, `wal-${String(segment.index).padStart(8, "0")}-${nowMs}`);
+  const log = basename(dirname(segment.path)) === "wbl" ? "wbl" : "wal";
+  const keptAs = join(quarantine, `${log}-${segmentName(segment.index)}-${nowMs}`);
   await copyFile(segment.path, keptAs);
   const building = `${segment.path}.tmp`;
   await rm(building, { recursive: true, force: true });
