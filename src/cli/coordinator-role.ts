@@ -115,6 +115,7 @@ export function planOptionsOf(flags: FlagValues<typeof PLAN_FLAGS>): PlanOptions
     maxIdleTimeMs: flags.maxIdleTime,
     placement: flags.placement,
     targetUtilisation: flags.targetUtilisation,
+    transferScrapes: flags.moveScrapes,
     maxMoves: flags.maxMoves,
     maxMovesPerCycle: flags.maxMovesPerCycle,
     moveCooldownMs: flags.moveCooldown,

@@ -244,6 +244,13 @@ export const PLAN_FLAGS = {
     },
     { fallback: DEFAULT_PLAN_OPTIONS.maxMovesPerCycle, min: 0 },
   ),
+  moveScrapes: numberFlag(
+    {
+      name: "shard.move-scrapes",
+      help: "How often a target's new shard has to scrape it before the old one lets go.",
+    },
+    { fallback: DEFAULT_PLAN_OPTIONS.transferScrapes, min: 1 },
+  ),
   moveCooldown: durationFlag(
     {
       name: "shard.move-cooldown",

@@ -96,6 +96,7 @@ export function parsePlanState(text: string): {
                 ? "spread"
                 : "auto",
           targetUtilisation: number("target", 85) / 100,
+          transferScrapes: number("move-scrapes", DEFAULT_PLAN_OPTIONS.transferScrapes),
           maxMoves: number("moves", DEFAULT_PLAN_OPTIONS.maxMoves),
           maxMovesPerCycle: number("per-cycle", DEFAULT_PLAN_OPTIONS.maxMovesPerCycle),
           moveCooldownMs: number("rest", 120) * 1000,
