@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { startGrowingExporter } from "./support/growing-exporter.ts";
 import { apiData, sleep, startShoal, temporaryFolder, until } from "./support/processes.ts";
+import { seriesText, startRecordingExporter } from "./support/recording-exporter.ts";
 
 /** A target that moves between living shards is answered for at every moment, once. */
 
 test("targets that outgrow a shard move without a gap and without being counted twice", async () => {
-  const exporters = [await startGrowingExporter(30), await startGrowingExporter(30)];
+  let series = 30;
+  const body = (): string => seriesText("grown", series);
+  const exporters = [await startRecordingExporter(body), await startRecordingExporter(body)];
   const folder = temporaryFolder("move");
   const configFile = join(folder, "prometheus.yml");
   const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
@@ -42,7 +44,7 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
         ? true
         : undefined,
     );
-    for (const exporter of exporters) exporter.series = 60;
+    series = 60;
     const seen: number[] = [];
     await until("each has its own shard", async () => {
       seen.push(await value("count(up)"));

@@ -2,15 +2,17 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { startGrowingExporter } from "./support/growing-exporter.ts";
 import { apiData, sleep, startShoal, temporaryFolder } from "./support/processes.ts";
+import { seriesText, startRecordingExporter } from "./support/recording-exporter.ts";
 
 const INTERVAL_MS = 60_000;
 /** How late a scrape may start. */
 const LATE_MS = 2_000;
 
 test("a target that is scraped once a minute moves without a missed scrape", async () => {
-  const exporters = [await startGrowingExporter(30), await startGrowingExporter(30)];
+  let series = 30;
+  const body = (): string => seriesText("grown", series);
+  const exporters = [await startRecordingExporter(body), await startRecordingExporter(body)];
   const folder = temporaryFolder("slow-move");
   const configFile = join(folder, "prometheus.yml");
   const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
@@ -44,12 +46,13 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
     await reach("2");
     // The first one to explore may come sooner than the interval; from here on they are regular.
     await sleep(INTERVAL_MS + LATE_MS);
-    const fromMs = Date.now();
-    for (const exporter of exporters) exporter.series = 60;
+    const fromMs = performance.now();
+    series = 60;
     await reach("1,1");
     await sleep(2 * INTERVAL_MS + LATE_MS);
-    const toMs = Date.now();
-    const figures = exporters.map(({ scrapes }) => {
+    const toMs = performance.now();
+    const figures = exporters.map(({ requests }) => {
+      const scrapes = requests.map(({ timeMs }) => timeMs);
       const first = scrapes.findLastIndex((at) => at <= fromMs);
       const seen = scrapes.slice(first).filter((at) => at <= toMs);
       const gaps = seen.slice(1).map((at, i) => at - seen[i]!);

@@ -148,8 +148,19 @@ test("a dead shard's targets move after the grace, and come back without a secon
   dead.isDown = true;
   await world.turn(coordinator, 5);
   assert.deepEqual(kinds(coordinator, id), [], "moved within the grace");
+  const { id: deadId } = coordinator.view().shards[1]!.instance;
+  const waiting = viewTargets(coordinator.view()).filter(({ shard }) => shard === deadId);
+  assert.deepEqual(
+    waiting.map(({ health }) => health),
+    ["unknown", "unknown"],
+    "what a dead shard said last does not count",
+  );
+  assert.match(waiting[0]!.lastError, /counts as lost/);
   await world.turn(coordinator, 4);
   assert.deepEqual(kinds(coordinator, id), ["rehome", "rehome"]);
+  await world.turn(coordinator, 2);
+  const rehomed = viewTargets(coordinator.view());
+  assert.ok(rehomed.every(({ shard, health }) => shard !== deadId && health === "up"));
   assert.equal(world.shards[0]!.list.length, 4);
   dead.isDown = false;
   for (let i = 0; i < 12; i++) {

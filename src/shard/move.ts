@@ -1,7 +1,7 @@
 import type { Target } from "../model/target.ts";
 import type { CoordinatorView } from "./coordinator.ts";
 import type { PlanOptions } from "./plan-types.ts";
-import type { Scraper } from "./target-view.ts";
+import { type Scraper, scraperOf } from "./target-view.ts";
 
 /** A move under way and what it waits for. */
 export interface Move {
@@ -50,7 +50,7 @@ export function movesUnderWay(
         if (state !== "in_transfer" || target === undefined) return [];
         const scrapers = shards.flatMap((record) => {
           const status = record.statuses.get(hash);
-          return status === undefined ? [] : [{ group: name, shard: record.instance.id, status }];
+          return status === undefined ? [] : [scraperOf(name, record, status)];
         });
         return movesOf(scrapers, options)
           .filter(({ from }) => from === instance.id)

@@ -1,6 +1,7 @@
 import type { Target, TargetHealth } from "../model/target.ts";
 import type { CoordinatorView } from "./coordinator.ts";
 import { type Load, NO_LOAD } from "./load.ts";
+import type { ShardRecord } from "./shard-record.ts";
 import type { TargetStatus } from "./wire.ts";
 
 /** One active target with how its owner sees it. */
@@ -26,6 +27,8 @@ export interface Scraper {
   readonly group: string;
   readonly shard: string;
   readonly status: TargetStatus;
+  /** Why the shard counts as lost, where it does: what it said of the target is old. */
+  readonly lost: string | undefined;
 }
 
 /** All active targets, jobs by name, targets as discovered; then those that are held though not listed any more. */
@@ -33,13 +36,13 @@ export function viewTargets(view: CoordinatorView): TargetView[] {
   const scrapers = new Map<string, Scraper[]>();
   const unlisted = new Map<string, Target>();
   for (const { name, shards } of view.groups)
-    for (const { instance, statuses, specs } of shards)
-      for (const [hash, status] of statuses) {
-        const entry = { group: name, shard: instance.id, status };
+    for (const record of shards)
+      for (const [hash, status] of record.statuses) {
+        const entry = scraperOf(name, record, status);
         const known = scrapers.get(hash);
         if (known === undefined) scrapers.set(hash, [entry]);
         else known.push(entry);
-        const spec = specs.get(hash);
+        const spec = record.specs.get(hash);
         if (spec !== undefined) unlisted.set(hash, spec.target);
       }
   const views: TargetView[] = [];
@@ -58,12 +61,18 @@ export function viewTargets(view: CoordinatorView): TargetView[] {
 /** One target, seen by all shards. */
 export function viewOneTarget(view: CoordinatorView, target: Target): TargetView {
   const scrapers = view.groups.flatMap(({ name, shards }) =>
-    shards.flatMap(({ instance, statuses }) => {
-      const status = statuses.get(target.hash);
-      return status === undefined ? [] : [{ group: name, shard: instance.id, status }];
+    shards.flatMap((record) => {
+      const status = record.statuses.get(target.hash);
+      return status === undefined ? [] : [scraperOf(name, record, status)];
     }),
   );
   return viewTarget(target, scrapers, view);
+}
+
+/** What `record`'s shard says of a target. */
+export function scraperOf(group: string, record: ShardRecord, status: TargetStatus): Scraper {
+  const { instance, state, error } = record;
+  return { group, shard: instance.id, status, lost: state === "lost" ? error : undefined };
 }
 
 function viewTarget(
@@ -72,8 +81,8 @@ function viewTarget(
   view: CoordinatorView,
 ): TargetView {
   const ranked = [...scrapers].sort((a, b) => rank(a) - rank(b));
-  const status = ranked[0]?.status;
-  if (status === undefined) {
+  const [first] = ranked;
+  if (first === undefined) {
     const explored = view.exploration(target.hash);
     return {
       target,
@@ -88,7 +97,11 @@ function viewTarget(
     };
   }
   const owner = ranked.find((scraper) => scraper.status.state === "normal");
-  const { health, load, lastError, lastScrapeMs, lastScrapeDurationMs } = status;
+  const { status, lost } = first;
+  const { load, lastScrapeMs, lastScrapeDurationMs } = status;
+  const isStale = lost !== undefined && status.health === "up";
+  const health = isStale ? "unknown" : status.health;
+  const lastError = isStale ? `${first.shard} counts as lost: ${lost}` : status.lastError;
   return {
     target,
     shard: owner?.shard,
@@ -102,7 +115,11 @@ function viewTarget(
   };
 }
 
-/** A healthy stable owner first, then a stable one that has scraped, then whoever has. */
-function rank({ status }: Scraper): number {
-  return (status.state === "normal" ? 0 : 1) + (status.scrapes > 0 ? 0 : 2);
+/** A stable owner that has scraped first, then a leaving one, then who has not scraped; lost shards last. */
+function rank({ status, lost }: Scraper): number {
+  return (
+    (status.state === "normal" ? 0 : 1) +
+    (status.scrapes > 0 ? 0 : 2) +
+    (lost === undefined ? 0 : 4)
+  );
 }

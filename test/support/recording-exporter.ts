@@ -16,13 +16,15 @@ export interface RecordingExporter {
   readonly close: () => void;
 }
 
-export async function startRecordingExporter(body = "one 1\n"): Promise<RecordingExporter> {
+export async function startRecordingExporter(
+  body: string | (() => string) = "one 1\n",
+): Promise<RecordingExporter> {
   const requests: RecordedRequest[] = [];
   const server: Server = createServer((request, response) => {
     const { url = "", headers } = request;
     requests.push({ timeMs: performance.now(), url, authorization: headers.authorization ?? "" });
     response.setHeader("Content-Type", "text/plain; version=0.0.4");
-    response.end(body);
+    response.end(typeof body === "string" ? body : body());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -36,4 +38,10 @@ export async function startRecordingExporter(body = "one 1\n"): Promise<Recordin
       server.close();
     },
   };
+}
+
+/** So many series of one metric. */
+export function seriesText(name: string, count: number): string {
+  const lines = Array.from({ length: count }, (_, i) => `${name}{i="${i}"} 1`);
+  return `# TYPE ${name} gauge\n${lines.join("\n")}\n`;
 }
