@@ -10,6 +10,7 @@ import type { Service } from "../base/service.ts";
 import { compileAnchored } from "../model/regex.ts";
 import { Engine } from "../promql/engine.ts";
 import { EndpointSet } from "../query/endpoint-set.ts";
+import { queryExemplars } from "../query/exemplars.ts";
 import { FanoutQueryable } from "../query/fanout.ts";
 import { QUERY_ROLE_FLAGS } from "./commands.ts";
 import { readShards } from "./coordinator-shards.ts";
@@ -112,6 +113,12 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
         partialResponse: (wanted.partialResponse ?? flags.partialResponse) ? "warn" : "abort",
         ...(wanted.storeMatchers !== undefined && { storeMatchers: wanted.storeMatchers }),
         ...(dedup && { dedup: { replicaLabels, func: flags.dedupFunc } }),
+      }),
+    exemplars: (query, { replicaLabels = replicaLabelsOf(), partialResponse }) =>
+      queryExemplars(query, {
+        endpoints: endpoints.endpoints(),
+        replicaLabels,
+        partialResponse: (partialResponse ?? flags.partialResponse) ? "warn" : "abort",
       }),
     clock,
     logger,

@@ -15,6 +15,7 @@ import { ScrapeManager } from "../scrape/scrape-manager.ts";
 import { identifyProcess } from "../base/process-identity.ts";
 import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { type ScrapeEngine, ShardService } from "../shard/shard-service.ts";
+import { createExemplarService } from "../store/exemplar-server.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
@@ -93,7 +94,14 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
       // New samples may arrive at any moment: a querier whose knowledge is seconds old must still ask.
       maxTimeMs: () => Infinity,
       ready: () => isReady,
-    }),
+      exemplars: true,
+    }).concat(
+      createExemplarService({
+        exemplars: (request) => head.exemplars(request),
+        externalLabels,
+        ready: () => isReady,
+      }),
+    ),
   });
   const shard = new ShardService({
     id: flags.shardId,

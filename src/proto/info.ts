@@ -1,4 +1,4 @@
-import { ProtoReader, ProtoWriter } from "./wire.ts";
+import { MAX_INT64, MIN_INT64, ProtoReader, ProtoWriter } from "./wire.ts";
 
 /** Label sets as name, value pairs in the order of the wire. */
 export type LabelSetMessage = readonly (readonly [name: string, value: string])[];
@@ -26,6 +26,7 @@ export interface InfoMessage {
   readonly metricMetadata: boolean;
   readonly targets: boolean;
   readonly query: boolean;
+  readonly exemplars: boolean;
 }
 
 export const EMPTY_INFO: InfoMessage = {
@@ -36,6 +37,7 @@ export const EMPTY_INFO: InfoMessage = {
   metricMetadata: false,
   targets: false,
   query: false,
+  exemplars: false,
 };
 
 export function encodeInfoResponse(info: InfoMessage): Uint8Array {
@@ -44,6 +46,7 @@ export function encodeInfoResponse(info: InfoMessage): Uint8Array {
     if (present) writer.message(field, writer.size);
   };
   mark(8, info.query);
+  if (info.exemplars) writeExemplarsInfo(writer);
   mark(6, info.targets);
   mark(5, info.metricMetadata);
   mark(4, info.rules);
@@ -77,6 +80,9 @@ export function decodeInfoResponse(bytes: Uint8Array): InfoMessage {
       case 0x32:
         info.targets = true;
         break;
+      case 0x3a:
+        info.exemplars = true;
+        break;
       case 0x42:
         info.query = true;
         break;
@@ -84,6 +90,14 @@ export function decodeInfoResponse(bytes: Uint8Array): InfoMessage {
     reader.skip(key);
   }
   return info;
+}
+
+/** They may be of any time. */
+function writeExemplarsInfo(writer: ProtoWriter): void {
+  const before = writer.size;
+  writer.int64(2, MAX_INT64);
+  writer.int64(1, MIN_INT64);
+  writer.message(7, before);
 }
 
 function writeStore(writer: ProtoWriter, store: StoreInfoMessage): void {
@@ -135,7 +149,7 @@ function readTsdb(reader: ProtoReader): StoreInfoMessage["tsdbInfos"][number] {
   return tsdb;
 }
 
-function writeLabelSet(writer: ProtoWriter, field: number, labels: LabelSetMessage): void {
+export function writeLabelSet(writer: ProtoWriter, field: number, labels: LabelSetMessage): void {
   const before = writer.size;
   for (let i = labels.length - 1; i >= 0; i--) {
     const [name, value] = labels[i]!;
@@ -147,7 +161,7 @@ function writeLabelSet(writer: ProtoWriter, field: number, labels: LabelSetMessa
   writer.message(field, before);
 }
 
-function readLabelSet(reader: ProtoReader): LabelSetMessage {
+export function readLabelSet(reader: ProtoReader): LabelSetMessage {
   const labels: [string, string][] = [];
   while (reader.more) {
     const key = reader.key();

@@ -271,6 +271,7 @@ describe("responses agree with protobufjs both ways", () => {
       metricMetadata: flag,
       targets: flag,
       query: flag,
+      exemplars: flag,
     });
     const setOf = (pairs: readonly (readonly [string, string])[]): object =>
       present({ labels: pairs.map(([name, value]) => ({ name, value })) });
@@ -300,6 +301,9 @@ describe("responses agree with protobufjs both ways", () => {
           metric_metadata: info.metricMetadata ? {} : undefined,
           targets: info.targets ? {} : undefined,
           query: info.query ? {} : undefined,
+          exemplars: info.exemplars
+            ? present({ min_time: long(MIN_INT64), max_time: long(MAX_INT64) })
+            : undefined,
         });
         same(peer.decode(bytes), judged);
         equal(decodeInfoResponse(peer.encode(judged)), info);

@@ -256,6 +256,13 @@ export class ProtoReader {
     return highWord * TWO_32 + lowWord;
   }
 
+  double(): number {
+    if (this.end - this.at < 8) throw corrupt("it is cut off");
+    const { bytes, at } = this;
+    this.at = at + 8;
+    return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getFloat64(0, true);
+  }
+
   bool(): boolean {
     return this.int64() !== 0;
   }

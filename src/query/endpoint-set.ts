@@ -158,6 +158,10 @@ export class Endpoint {
     );
   }
 
+  get servesExemplars(): boolean {
+    return this.#info?.exemplars ?? false;
+  }
+
   /** Takes over what the list says of it now; how it is connected to stays. */
   describe(spec: EndpointSpec): void {
     this.#spec = spec;

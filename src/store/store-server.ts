@@ -43,6 +43,8 @@ export interface StoreServiceOptions {
   ready(): boolean;
   /** Thanos's word for what this is: `sidecar`, `store`, `query`, `receive`, `rule`. Default `sidecar`. */
   readonly componentType?: string;
+  /** Whether exemplars are served beside this. Default no. */
+  readonly exemplars?: boolean;
 }
 
 /** Anything queryable as `thanos.Store` and `thanos.info.Info` (docs/format/storeapi.md). */
@@ -256,6 +258,7 @@ function info(options: StoreServiceOptions): Uint8Array {
     metricMetadata: false,
     targets: false,
     query: false,
+    exemplars: options.exemplars ?? false,
   });
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Matcher } from "../../model/matcher.ts";
 import type { Engine } from "../../promql/engine.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
+import type { ExemplarsQuery, ExemplarsResult } from "../../query/exemplars.ts";
 import type { Queryable } from "../../storage/queryable.ts";
 import type { CoordinatorClient } from "./coordinator-client.ts";
 
@@ -22,6 +23,8 @@ export interface QueryApiDependencies {
   readonly engine: Engine;
   /** All series, read as a request wants them. */
   readonly queryable: (options: ReadOptions) => Queryable;
+  /** The exemplars of the series that an expression selects. */
+  readonly exemplars: (query: ExemplarsQuery, options: ReadOptions) => Promise<ExemplarsResult>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where targets, shards and decisions come from; absent when a query runs without a coordinator. */

@@ -20,6 +20,7 @@ import { Registry } from "../../base/metrics.ts";
 import { encodeXor } from "../../chunk/xor.ts";
 import { Labels } from "../../model/labels.ts";
 import { Engine } from "../../promql/engine.ts";
+import { queryExemplars } from "../../query/exemplars.ts";
 import { MemoryQueryable } from "../../storage/memory-queryable.ts";
 import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
 import { createHttpServer, type HttpServer } from "../server.ts";
@@ -103,6 +104,34 @@ function openMetrics(): string {
   return `${text}# EOF\n`;
 }
 
+const EXEMPLARS = [
+  {
+    labels: Labels.fromObject({ __name__: "latency", le: "0.5" }),
+    exemplars: [
+      { labels: Labels.fromObject({ trace_id: "a" }), value: 0.25, timeMs: 1_700_000_000_123 },
+      { labels: Labels.EMPTY, value: Infinity, timeMs: 1_700_000_001_000 },
+    ],
+  },
+];
+
+test("exemplars are shown as Prometheus shows them", async () => {
+  const { body } = await get(url, "query_exemplars?query=latency");
+  assert.deepEqual(body, {
+    status: "success",
+    data: [
+      {
+        seriesLabels: { __name__: "latency", le: "0.5" },
+        exemplars: [
+          { labels: { trace_id: "a" }, value: "0.25", timestamp: 1_700_000_000.123 },
+          { labels: {}, value: "+Inf", timestamp: 1_700_000_001 },
+        ],
+      },
+    ],
+  });
+  const wrong = await get(url, "query_exemplars?query=latency&start=2&end=1");
+  assert.equal(wrong.status, 400);
+});
+
 let server: HttpServer;
 let url: string;
 const source = new MemoryQueryable(fixedSeries());
@@ -123,6 +152,12 @@ before(
       queryable: (options) => {
         lastOptions = options;
         return source;
+      },
+      exemplars: async ({ query }, { replicaLabels = [] }) => {
+        const asked = { query, startMs: 0, endMs: 1 };
+        const options = { endpoints: [], replicaLabels, partialResponse: "warn" } as const;
+        const none = await queryExemplars(asked, options);
+        return query === "latency" ? { ...none, series: EXEMPLARS } : none;
       },
       clock: { ...systemClock, now: () => (START_SECONDS + SAMPLES * STEP_SECONDS) * 1000 },
       logger: silentLogger,

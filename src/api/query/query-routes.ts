@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { AppError, messageOf } from "../../base/errors.ts";
+import { formatSampleValue } from "../../base/float.ts";
 import { parseExpression } from "../../promql/parser.ts";
 import { formatQuery } from "../../promql/prettier.ts";
 import { expressionToJson } from "../../promql/ast-json.ts";
@@ -9,6 +10,8 @@ import {
   durationParameter,
   invalidParameter,
   limitParameter,
+  MAX_TIME_MS,
+  MIN_TIME_MS,
   readOptions,
   requiredTime,
   timeParameter,
@@ -22,7 +25,7 @@ const MAX_POINTS = 11_000;
 /** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
 export function registerQueryRoutes(
   app: FastifyInstance,
-  { engine, queryable, clock }: QueryApiDependencies,
+  { engine, queryable, exemplars, clock }: QueryApiDependencies,
 ): void {
   const methods = ["GET", "POST"];
 
@@ -116,14 +119,29 @@ export function registerQueryRoutes(
     },
   });
 
-  // Exemplars are parsed from scrapes but not kept yet; Grafana probes this with times in milliseconds and must get an empty list.
   app.route({
     method: methods,
     url: "/api/v1/query_exemplars",
     handler: async (request, reply) => {
       const parameters = parametersOf(request);
-      await asParameter("query", () => parseExpression(parameters.get("query") ?? ""));
-      return sendData(request, reply, []);
+      const startMs = timeParameter(parameters, "start", MIN_TIME_MS);
+      const endMs = timeParameter(parameters, "end", MAX_TIME_MS);
+      if (endMs < startMs)
+        throw new AppError("bad-data", "end timestamp must not be before start timestamp");
+      const query = parameters.get("query") ?? "";
+      const signal = clientSignal(request, reply);
+      const { series, warnings, infos } = await asParameter("query", () =>
+        exemplars({ query, startMs, endMs, signal }, readOptions(parameters)),
+      );
+      const data = series.map(({ labels, exemplars: own }) => ({
+        seriesLabels: labels,
+        exemplars: own.map((one) => ({
+          labels: one.labels,
+          value: formatSampleValue(one.value),
+          timestamp: one.timeMs / 1000,
+        })),
+      }));
+      return sendData(request, reply, data, { warnings, infos });
     },
   });
 }

@@ -1,8 +1,8 @@
 /** Runs promqltest scripts: loads their series, evaluates their queries, and compares. */
+import { selectorsOf } from "../selectors.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { FloatHistogram } from "../../model/histogram.ts";
 import { formatSeries, type Labels } from "../../model/labels.ts";
-import type { Matcher } from "../../model/matcher.ts";
 import type { Queryable } from "../../storage/queryable.ts";
 import type { Expression } from "../ast.ts";
 import { printExpression } from "../printer.ts";
@@ -290,29 +290,4 @@ function compareMiddle(
   const [sample] = samples;
   if (sample === undefined) return ["  a scalar was expected at the middle step, but it is empty"];
   return compareResult(command, { kind: "scalar", timeMs, value: sample.value });
-}
-
-function selectorsOf(node: Expression): readonly (readonly Matcher[])[] {
-  switch (node.kind) {
-    case "number":
-    case "string":
-      return [];
-    case "vectorSelector":
-      return [node.matchers];
-    case "matrixSelector":
-      return [node.selector.matchers];
-    case "call":
-      return node.args.flatMap(selectorsOf);
-    case "aggregation":
-      return [node.expression, node.parameter].flatMap((child) =>
-        child === undefined ? [] : selectorsOf(child),
-      );
-    case "binary":
-      return [...selectorsOf(node.left), ...selectorsOf(node.right)];
-    case "unary":
-      return selectorsOf(node.operand);
-    case "subquery":
-    case "parenthesis":
-      return selectorsOf(node.expression);
-  }
 }
