@@ -121,6 +121,7 @@ const needsApp = new Set([
   "kubernetes",
   "thanos",
   "kvass",
+  "vmagent",
 ]);
 
 const node = withLock(() => {

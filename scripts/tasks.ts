@@ -83,9 +83,12 @@ const steps: Record<string, () => Step[]> = {
       environment: { SHOAL_THANOS: thanosPath(root) },
     },
   ],
-  // It names its own Kvass (KVASS_BINARY): nobody keeps one that could be fetched.
+  // These name their own programs (KVASS_BINARY, VMAGENT_BINARY), and are skipped without.
   kvass: () => [
     nodeTests("tests beside a real Kvass", ["test/kvass*.peer.ts"], { concurrency: 1 }),
+  ],
+  vmagent: () => [
+    nodeTests("tests beside a real vmagent", ["test/vmagent*.peer.ts"], { concurrency: 1 }),
   ],
   bench: () => [
     {

@@ -10,6 +10,7 @@ import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
 import { injectConfig, type InjectOptions, SELF_JOB } from "./inject-config.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
+import { reloadAgent } from "./agent-reload.ts";
 import { HealthWatch, type PrometheusHealth } from "./prometheus-health.ts";
 import {
   hasLoadedSince,
@@ -312,7 +313,8 @@ export class PrometheusEngine {
     if (before !== text) await writeSharedFile(outputFile, text);
     this.#live = undefined;
     try {
-      await client.reload();
+      const isAgent = this.#delivery.kind === "proxy" && !this.#delivery.fetchHeadSeries;
+      await (isAgent ? reloadAgent(client, clock) : client.reload());
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "bad-data") throw error;
       this.#refused = { text, error, untilMs: clock.monotonic() + REFUSED_RETRY_MS };

@@ -111,18 +111,18 @@ export class HealthWatch {
     } catch {
       return;
     }
-    const lowestMs = metric(metrics, "prometheus_tsdb_lowest_timestamp_seconds") * 1000;
+    const lowestMs = metricIn(metrics, "prometheus_tsdb_lowest_timestamp_seconds") * 1000;
     // An empty database says the largest time there is.
     this.#lowestTimeMs = lowestMs <= clock.now() ? lowestMs : undefined;
-    const startSeconds = metric(metrics, "process_start_time_seconds");
+    const startSeconds = metricIn(metrics, "process_start_time_seconds");
     if (Number.isNaN(startSeconds)) return;
     if (this.#startSeconds !== undefined && startSeconds !== this.#startSeconds) this.#restarts++;
     this.#startSeconds = startSeconds;
   }
 }
 
-/** NaN when it is not there. */
-function metric(text: string, name: string): number {
+/** A metric without labels; NaN when it is not there. */
+export function metricIn(text: string, name: string): number {
   return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
 }
 

@@ -118,7 +118,7 @@ export async function startShoal(options: ShoalOptions): Promise<RunningProcess>
   return startProgram(process.execPath, args, { url: `http://127.0.0.1:${port}`, folder });
 }
 
-async function startProgram(
+export async function startProgram(
   program: string,
   args: readonly string[],
   options: { url: string; folder?: string; readyPath?: string },
