@@ -7,6 +7,7 @@ import {
   decodeAssignment,
   decodeConfig,
   decodeStop,
+  decodeDraining,
   encodeAssignment,
   encodeRuntime,
   encodeStatus,
@@ -43,6 +44,10 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
   app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
   app.post("/api/v1/shard/targets", async (request) => {
     await shard.setTargets(decodeAssignment(bodyOf(request.body)), epochOf(request));
+    return envelope(undefined);
+  });
+  app.post("/api/v1/shard/drain", async (request) => {
+    await shard.setDraining(decodeDraining(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
   app.get("/api/v1/shard/samples", async (request) => {

@@ -8,6 +8,7 @@ import {
   decodeAssignment,
   decodeConfig,
   decodeStop,
+  decodeDraining,
   encodeAssignment,
   encodeRuntime,
   encodeStatus,
@@ -24,7 +25,14 @@ import { envelope, parametersOf } from "./server.ts";
 export interface SidecarApiOptions {
   readonly shard: Pick<
     ShardService,
-    "heed" | "runtime" | "statuses" | "assignment" | "setTargets" | "stopReason" | "stopScraping"
+    | "heed"
+    | "runtime"
+    | "statuses"
+    | "assignment"
+    | "setTargets"
+    | "setDraining"
+    | "stopReason"
+    | "stopScraping"
   >;
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
@@ -69,6 +77,10 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   app.post("/api/v1/shard/targets", async (request) => {
     await shard.setTargets(decodeAssignment(jsonOf(request.body)), epochOf(request));
     await engine.settled();
+    return envelope(undefined);
+  });
+  app.post("/api/v1/shard/drain", async (request) => {
+    await shard.setDraining(decodeDraining(jsonOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
   app.get("/api/v1/shard/samples", async (request) => {

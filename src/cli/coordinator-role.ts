@@ -284,7 +284,6 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     name: "decision log",
     async start() {
       log.restore((await decisionFile?.open()) ?? []);
-      coordinator.drain(log.drained());
     },
     stop: async () => decisionFile?.close(),
   };

@@ -32,6 +32,8 @@ export interface ShardControl {
   statistics(query: StatisticsQuery): Promise<Map<string, JobStatistics>>;
   /** Replaces the shard's target list. */
   pushTargets(list: readonly AssignedTarget[], epoch: number): Promise<void>;
+  /** The shard keeps the operator's mark that it is to be empty, or that it is not. */
+  setDraining(isDraining: boolean, epoch: number): Promise<void>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
   pushConfig(config: PushedConfig, epoch: number): Promise<void>;
   /** Why it scrapes nothing, asked for by itself: Kvass does not tell with `runtime`. */
@@ -70,6 +72,9 @@ export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): S
     },
     async pushTargets(list, epoch) {
       await call("/api/v1/shard/targets/", { body: encodeAssignment(list), epoch });
+    },
+    async setDraining(draining, epoch) {
+      await call("/api/v1/shard/drain/", { body: { draining }, epoch });
     },
     async pushConfig(config, epoch) {
       await call("/api/v1/status/config/", { body: config, epoch });

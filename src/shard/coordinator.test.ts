@@ -363,10 +363,10 @@ test("a shard that is drained becomes empty, gets nothing, and fills again when 
   const coordinator = world.coordinator();
   await world.turn(coordinator, 6);
   assert.deepEqual(sizes(world), [2, 2]);
-  coordinator.drain(["shard-0"]);
+  await coordinator.setDraining("shard-0", true, "a test");
   await world.turn(coordinator, 20);
   assert.deepEqual(sizes(world), [0, 4]);
-  coordinator.drain([]);
+  await coordinator.setDraining("shard-0", false, "a test");
   await world.turn(coordinator, 40);
   assert.deepEqual(sizes(world), [2, 2]);
 });

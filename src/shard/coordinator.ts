@@ -7,6 +7,7 @@ import type { Target } from "../model/target.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import type { ShardControl } from "./control.ts";
 import type { DecisionLog } from "./decision-log.ts";
+import { DrainMarks } from "./drain-marks.ts";
 import type { ShardFleet } from "./driver.ts";
 import { GroupRecord } from "./group-record.ts";
 import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts";
@@ -110,13 +111,12 @@ export class Coordinator {
   readonly #hold: DiscoveryHold;
   readonly #metrics: CoordinatorMetrics;
   readonly #spread: ReplicaSpread;
+  readonly #marks: DrainMarks;
   readonly #abort = new AbortController();
   #config: PushedConfig;
   #groups: readonly GroupRecord[] = [];
   #standing: readonly Decision[] = [];
   #jobs: readonly JobTargets[] = [];
-  /** Ids of shards that the operator wants to be empty. */
-  #draining: ReadonlySet<string> = new Set();
   #listed: { jobs: readonly JobTargets[]; byHash: ReadonlyMap<string, Target> } = {
     jobs: [],
     byHash: new Map(),
@@ -148,6 +148,7 @@ export class Coordinator {
     this.#stop = new StopSwitch(dependencies.logger);
     this.#metrics = new CoordinatorMetrics(dependencies.registry);
     this.#spread = new ReplicaSpread(dependencies);
+    this.#marks = new DrainMarks(dependencies);
     this.#explorer = new Explorer(options.explorer, {
       ...dependencies,
       onResult: () => this.wake(),
@@ -175,17 +176,15 @@ export class Coordinator {
     this.wake();
   }
 
-  /** The shards with these ids, and no others, are to be empty: their targets move away, and they get none. */
-  drain(shardIds: Iterable<string>): void {
-    this.#draining = new Set(shardIds);
-    this.wake();
-  }
-
-  /** The operator marks a shard to be empty, or takes the mark away; the log remembers it. */
-  setDraining(shard: string, isDraining: boolean, reason: string): void {
+  /** The operator marks a shard to be empty, or takes the mark away. Resolves when the shard knows, if it answers. */
+  async setDraining(shard: string, isDraining: boolean, reason: string): Promise<void> {
     const kind = isDraining ? "drain" : "undrain";
     this.#record([{ kind, from: shard, reason }], this.#deps.clock.now());
-    this.drain(this.log.drained());
+    this.#marks.want(shard, isDraining);
+    const record = this.#shards().find(({ instance }) => instance.id === shard);
+    if (record !== undefined && this.#epoch !== undefined)
+      await this.#marks.tell(record, this.#epoch);
+    this.wake();
   }
 
   /** The operator's emergency switch for all shards; "" scrapes again. Resolves when those that answer know. */
@@ -207,7 +206,7 @@ export class Coordinator {
   }
 
   get draining(): ReadonlySet<string> {
-    return this.#draining;
+    return this.#marks.marked;
   }
 
   /** Something happened that the next cycle should see soon. */
@@ -254,6 +253,7 @@ export class Coordinator {
       return;
     }
     if (this.options.isDryRun !== true) await this.#stop.enforce(this.#shards(), epoch);
+    this.#recordGone(await this.#marks.look(this.#shards(), epoch));
     this.#jobs = this.#deps.discovery.jobs();
     if (this.#withheld !== "") return;
     const { shared, shardsOf } = this.#observe();
@@ -293,10 +293,6 @@ export class Coordinator {
       nowMs,
     );
     this.log.forgetGone(this.#observed);
-    // A later shard of the same name is another one.
-    const listed = new Set(this.#observed.shards.map(({ id }) => id));
-    for (const id of this.#draining)
-      if (!listed.has(id)) this.setDraining(id, false, "the shard is gone");
     const figures = this.#figures(shardsOf);
     this.history.record(figures, nowMs);
     await this.#apply(epoch, nowMs);
@@ -335,6 +331,7 @@ export class Coordinator {
     for (const group of this.#groups) group.close();
     this.#groups = [];
     this.#standing = [];
+    this.#marks.beginTerm();
     this.#plan = undefined;
     this.#observed = undefined;
     this.#epoch = epoch;
@@ -437,9 +434,17 @@ export class Coordinator {
         desiredShards: group.driver.desired,
         lastScaleUpMs: group.lastScaleUpMs,
         lastScaleDownMs: group.lastScaleDownMs,
-        drainShards: this.#draining,
+        drainShards: this.#marks.marked,
       }),
     };
+  }
+
+  /** Marked shards that are gone: the log is not to speak of them any more. */
+  #recordGone(ids: readonly string[]): void {
+    if (this.options.isDryRun === true) return;
+    const reason = "the shard is gone";
+    const decisions = ids.map((from) => ({ kind: "undrain", from, reason }) as const);
+    this.#record(decisions, this.#deps.clock.now());
   }
 
   #record(decisions: readonly Decision[], nowMs: number): void {

@@ -24,6 +24,7 @@ export function readOnlyControl(control: ShardControl): ShardControl {
     },
     pushTargets: async () => {},
     pushStop: async () => {},
+    setDraining: async () => {},
   };
 }
 

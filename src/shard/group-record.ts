@@ -105,6 +105,7 @@ export class GroupRecord {
     if (made.scale === driver.desired) return false;
     if (made.scale > driver.desired) this.lastScaleUpMs = options.nowMs;
     else this.lastScaleDownMs = options.nowMs;
+    await this.#unmark(made.scale, options.epoch);
     try {
       await driver.scale(made.scale, this.#dataUntilMs());
     } catch (error) {
@@ -147,6 +148,18 @@ export class GroupRecord {
       const target = listed.get(hash) ?? record.specs.get(hash)?.target ?? this.#heldTarget(hash);
       return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
     });
+  }
+
+  /** Takes the operator's marks off shards that are about to go: those that come later on their folders are others. */
+  async #unmark(count: number, epoch: number): Promise<void> {
+    for (const record of this.#records.values()) {
+      if (record.instance.ordinal < count || record.runtime?.draining !== true) continue;
+      try {
+        await record.setDraining(false, epoch);
+      } catch (error) {
+        this.#deps.logger.warn("cannot unmark shard", { shard: record.instance.id, error });
+      }
+    }
   }
 
   /** What the shards without targets say of their data. */

@@ -73,6 +73,10 @@ export function adaptKvass(
       await control.pushStop(order, epoch);
       ordered = order;
     },
+    async setDraining(isDraining, epoch) {
+      // It keeps no marks, and does not tell any.
+      if (!isKvass) await control.setDraining(isDraining, epoch);
+    },
     async pushConfig(config, epoch) {
       await control.pushConfig(config, epoch);
       pushedHash = config.hash;

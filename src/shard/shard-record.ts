@@ -133,6 +133,19 @@ export class ShardRecord {
     this.runtime = { ...this.runtime, stopReason: order.reason, stopOrder: order };
   }
 
+  /** Has the shard keep the operator's mark. */
+  async setDraining(isDraining: boolean, epoch: number): Promise<void> {
+    const control = this.#reach();
+    if (control === undefined) throw new AppError("unavailable", `${this.instance.id} is not up`);
+    try {
+      await control.setDraining(isDraining, epoch);
+    } catch (error) {
+      await this.#noteOutdated(control, error);
+      throw error;
+    }
+    if (this.runtime !== undefined) this.runtime = { ...this.runtime, draining: isDraining };
+  }
+
   /** All of its targets fail, and somebody else has reached one of them: the shard is what is wrong. */
   markCutOff(): void {
     if (this.failingSinceMs === undefined || this.state !== "ready") return;

@@ -203,3 +203,16 @@ test("the emergency switch outlives a restart; a coordinator's order comes befor
   await again.stopScraping({ reason: "", sinceMs: undefined });
   assert.equal(engine.stopReason, "");
 });
+
+test("the operator's mark is kept over a restart, and set by the latest coordinator alone", async () => {
+  const shard = await startShard();
+  assert.equal(shard.runtime().draining, false);
+  await shard.setDraining(true, 5);
+  assert.equal(shard.runtime().draining, true);
+  await assert.rejects(shard.setDraining(false, 4), { code: "outdated" });
+  assert.equal((await startShard()).runtime().draining, true);
+  await shard.setDraining(false, 5);
+  assert.equal((await startShard()).runtime().draining, false);
+  await writeFile(join(folder, "drain.json"), "{");
+  assert.equal((await startShard()).runtime().draining, false);
+});

@@ -17,6 +17,7 @@ import {
   type AssignedTarget,
   decodeAssignment,
   decodeConfig,
+  decodeDraining,
   encodeAssignment,
   type PushedConfig,
   type ShardRuntime,
@@ -52,6 +53,7 @@ interface Entry {
 const CONFIG_FILE = "config.json";
 const TARGETS_FILE = "targets.json";
 const STOP_FILE = "stop.json";
+const DRAIN_FILE = "drain.json";
 const EPOCH_FILE = "epoch";
 
 /** The emergency switch: as the coordinator has set it for all shards, and as somebody has set it here. */
@@ -74,6 +76,7 @@ export class ShardService {
   #completer: TargetCompleter | undefined;
   #idleSinceMs: number | undefined;
   #stop: Stop = { order: undefined, ownReason: "" };
+  #isDraining = false;
   /** Changes of targets and configuration happen one after the other. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -92,6 +95,12 @@ export class ShardService {
     await mkdir(folder, { recursive: true });
     await this.#fence.open();
     this.#idleSinceMs = clock.now();
+    try {
+      const mark = await readJson(join(folder, DRAIN_FILE));
+      this.#isDraining = mark !== undefined && decodeDraining(mark);
+    } catch (error) {
+      logger.error("cannot read whether this shard is to be empty", { error });
+    }
     try {
       this.#readStop(await readJson(join(folder, STOP_FILE)));
       const config = await readJson(join(folder, CONFIG_FILE));
@@ -132,6 +141,15 @@ export class ShardService {
       await this.#persist(TARGETS_FILE, encodeAssignment(list));
       this.#replace(list);
       this.#apply(leaving);
+    });
+  }
+
+  /** Keeps the operator's mark for whoever leads. Rejects with `outdated` when a later epoch is known. */
+  setDraining(draining: boolean, epoch?: number): Promise<void> {
+    return this.#enqueue(async () => {
+      await this.#fence.pass(epoch);
+      await this.#persist(DRAIN_FILE, { draining });
+      this.#isDraining = draining;
     });
   }
 
@@ -198,6 +216,7 @@ export class ShardService {
         this.#idleSinceMs === undefined ? undefined : this.#options.dataUntilMs(this.#idleSinceMs),
       stopReason: this.stopReason,
       stopOrder: this.#stop.order,
+      draining: this.#isDraining,
     };
   }
 

@@ -62,6 +62,8 @@ export interface ShardRuntime {
   readonly stopReason: string;
   /** What the shard remembers of a coordinator's order; undefined when none has come. */
   readonly stopOrder?: StopOrder | undefined;
+  /** The operator wants it to be empty: it keeps the mark for its coordinators. Undefined where that is not kept. */
+  readonly draining?: boolean | undefined;
   /** A sidecar's: how the Prometheus beside it is. */
   readonly prometheusState?: "ready" | "reload-failed" | undefined;
   /** A sidecar's: how often Prometheus has started again. */
@@ -229,6 +231,7 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     ...(typeof body["dataUntilMs"] === "number" && { dataUntilMs: number("dataUntilMs") }),
     stopReason: text("stopReason"),
     ...(body["stopOrder"] !== undefined && { stopOrder: stopOrderOf(body["stopOrder"]) }),
+    ...(typeof body["draining"] === "boolean" && { draining: body["draining"] }),
     ...prometheusOf(body),
   };
 }
@@ -279,6 +282,13 @@ function prometheusOf(body: Json): Partial<ShardRuntime> {
     prometheusOutOfMemory: number("prometheusOutOfMemory"),
     lastGoodScrapeMs: number("lastGoodScrapeMs"),
   };
+}
+
+/** `{"draining": true}`, as posted. */
+export function decodeDraining(value: unknown): boolean {
+  const { draining } = recordOf(value, "body");
+  if (typeof draining !== "boolean") throw wrong("draining", "true or false");
+  return draining;
 }
 
 export function decodeConfig(value: unknown): PushedConfig {

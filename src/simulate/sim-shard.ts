@@ -144,6 +144,8 @@ export class SimShard {
       // What a person asks for: planning does not.
       statistics: () => answer(() => new Map()),
       pushTargets: (list, epoch) => ordered(epoch, () => this.#replace(list)),
+      // Nobody drains by hand here.
+      setDraining: (_, epoch) => ordered(epoch, () => {}),
       pushConfig: (config: PushedConfig, epoch) =>
         ordered(epoch, () => {
           this.#configHash = config.hash;

@@ -37,7 +37,7 @@ export function registerDrain(
         `cannot find shard ${JSON.stringify(shard)}: there ${known.length === 1 ? "is" : "are"} ${known.join(", ") || "none"}`,
       );
     if (coordinator.draining.has(shard) !== isDraining)
-      coordinator.setDraining(shard, isDraining, "the operator asked for it");
+      await coordinator.setDraining(shard, isDraining, "the operator asked for it");
     return state();
   });
 }

@@ -190,6 +190,8 @@ export class FakeShard {
   pushes = 0;
   /** The machine it is on. */
   node = "";
+  /** The operator's mark that it keeps; undefined: it keeps none. */
+  isDraining: boolean | undefined = false;
   /** What it says of its data. */
   dataUntilMs: number | undefined;
   /** Series of former targets that are still in the head. */
@@ -250,6 +252,11 @@ export class FakeShard {
             if (!list.some(({ target }) => target.hash === hash)) this.#scrapes.delete(hash);
           this.list = list;
         }),
+      setDraining: (isDraining, epoch) =>
+        answer(() => {
+          heed(epoch);
+          if (this.isDraining !== undefined) this.isDraining = isDraining;
+        }),
       pushConfig: async (config, epoch) => {
         heed(epoch);
         if (config.hash === this.refuses) throw new AppError("bad-data", "it is not to be read");
@@ -304,6 +311,7 @@ export class FakeShard {
       epoch: this.epoch,
       stopReason: (this.stopOrder?.reason ?? "") || this.ownStopReason,
       stopOrder: this.stopOrder,
+      draining: this.isDraining,
     };
   }
 
