@@ -248,10 +248,17 @@ describe("PrometheusEngine", () => {
     const seen = (): unknown[] =>
       engine
         .status()
-        .map(({ target: { hash }, health, lastError, seriesScraped, seriesPostRelabel }) =>
-          [hash, health, lastError, seriesScraped, seriesPostRelabel].join(),
+        .map((status) =>
+          [
+            status.target.hash,
+            status.health,
+            status.lastError,
+            status.seriesScraped,
+            status.seriesPostRelabel,
+            status.seriesAdded,
+          ].join(),
         );
-    assert.deepEqual(seen(), ["2,down,refused,0,0"]);
+    assert.deepEqual(seen(), ["2,down,refused,0,0,0"]);
     const sample = (name: string, value: string): unknown => ({
       metric: { __name__: name, job: "a", hash: "1" },
       value: [1, value],
@@ -260,19 +267,24 @@ describe("PrometheusEngine", () => {
       result: [
         sample("scrape_samples_scraped", "9"),
         sample("scrape_samples_post_metric_relabeling", "5"),
+        sample("scrape_series_added", "3"),
       ],
     };
     await engine.refresh();
     assert.equal(seen().length, 1, "an answer of a moment ago is given again");
     fake.advance(1_000);
     await engine.refresh();
-    assert.deepEqual(seen(), ["1,up,,9,5", "2,down,refused,0,0"]);
+    assert.deepEqual(seen(), ["1,up,,9,5,3", "2,down,refused,0,0,0"]);
     assert.equal(engine.headSeries, 7);
     assert.equal(engine.status()[0]!.lastScrapeMs, 1_699_999_999_123);
     fake.data["/api/v1/query"] = { result: [] };
     fake.advance(10_000);
     await engine.refresh();
-    assert.deepEqual(seen(), ["1,up,,0,0", "2,down,refused,0,0"], "it is told without in the end");
+    assert.deepEqual(
+      seen(),
+      ["1,up,,0,0,0", "2,down,refused,0,0,0"],
+      "it is told without in the end",
+    );
   });
 
   it("scrapes nothing while the emergency switch is on", async (context) => {

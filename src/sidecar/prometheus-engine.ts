@@ -8,6 +8,7 @@ import type { Target } from "../model/target.ts";
 import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
+import { FirstScrapes } from "./first-scrapes.ts";
 import { injectConfig, type InjectOptions, SELF_JOB } from "./inject-config.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
 import { reloadAgent } from "./agent-reload.ts";
@@ -100,6 +101,7 @@ export class PrometheusEngine {
   readonly #watch: HealthWatch;
   #isStopped = false;
   #view = NO_VIEW;
+  readonly #firstScrapes = new FirstScrapes();
   #viewedAtMs = Number.NEGATIVE_INFINITY;
   #viewing: Promise<void> | undefined;
 
@@ -207,7 +209,7 @@ export class PrometheusEngine {
 
   async #look(client: PrometheusClient): Promise<PrometheusView> {
     const delivery = this.#delivery;
-    if (delivery.kind === "direct") return viewPrometheus(client);
+    if (delivery.kind === "direct") return this.#firstScrapes.correct(await viewPrometheus(client));
     if (delivery.fetchHeadSeries) return { ...NO_VIEW, headSeries: await viewHead(client) };
     const { state, error } = this.health;
     if (state !== "ready") throw new AppError("unavailable", error);
