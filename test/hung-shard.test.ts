@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, startShoal, temporaryFolder, until } from "./support/processes.ts";
+import { startListedExporter } from "./support/listed-exporter.ts";
+import { apiData, startShoal, until } from "./support/processes.ts";
 
 interface Shard {
   readonly id: string;
@@ -20,30 +18,7 @@ interface Target {
 }
 
 test("a shard that hangs holds up neither the others nor the coordinator", async () => {
-  const folder = temporaryFolder("hung");
-  const exporter = createServer((_request, response) => {
-    response.setHeader("Content-Type", "text/plain; version=0.0.4");
-    response.end("answered 1\n");
-  });
-  exporter.listen(0, "127.0.0.1");
-  await once(exporter, "listening");
-  const address = exporter.address();
-  assert.ok(address !== null && typeof address === "object");
-  const configFile = join(folder, "prometheus.yml");
-  writeFileSync(
-    configFile,
-    `global: { scrape_interval: 1s, scrape_timeout: 1s }
-scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refresh_interval: 1s }] }]
-`,
-  );
-  const list = (count: number): void => {
-    const groups = Array.from({ length: count }, (_, i) => ({
-      targets: [`127.0.0.1:${address.port}`],
-      labels: { __metrics_path__: `/${i}` },
-    }));
-    writeFileSync(join(folder, "targets.json"), JSON.stringify(groups));
-  };
-  list(4);
+  const { folder, configFile, list, stop } = await startListedExporter("hung", 4);
   const up = await startShoal({
     args: [
       "up",
@@ -91,8 +66,6 @@ scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refre
   } finally {
     if (stopped !== undefined) process.kill(stopped, "SIGCONT");
     await up.stop();
-    exporter.closeAllConnections();
-    exporter.close();
-    rmSync(folder, { recursive: true, force: true });
+    stop();
   }
 });

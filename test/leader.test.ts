@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  apiData,
-  freePort,
-  type RunningProcess,
-  startShoal,
-  temporaryFolder,
-  until,
-} from "./support/processes.ts";
+import { startListedExporter } from "./support/listed-exporter.ts";
+import { apiData, freePort, type RunningProcess, startShoal, until } from "./support/processes.ts";
 
 /** How long the shards may be without a leader. */
 const FAILOVER_MS = 20_000;
@@ -22,32 +13,9 @@ interface Target {
 }
 
 test("of two coordinators one leads; the other takes over when it is killed or stopped", async () => {
-  const folder = temporaryFolder("leader");
-  const exporter = createServer((_request, response) => {
-    response.setHeader("Content-Type", "text/plain; version=0.0.4");
-    response.end("up_here 1\n");
-  });
-  exporter.listen(0, "127.0.0.1");
-  await once(exporter, "listening");
-  const address = exporter.address();
-  assert.ok(address !== null && typeof address === "object");
-  const configFile = join(folder, "prometheus.yml");
-  writeFileSync(
-    configFile,
-    `global: { scrape_interval: 1s, scrape_timeout: 1s }
-scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refresh_interval: 1s }] }]
-`,
-  );
-  const listed = (count: number): void => {
-    const groups = Array.from({ length: count }, (_, i) => ({
-      targets: [`127.0.0.1:${address.port}`],
-      labels: { __metrics_path__: `/${i}` },
-    }));
-    writeFileSync(join(folder, "targets.json"), JSON.stringify(groups));
-  };
+  const { folder, configFile, list, stop } = await startListedExporter("leader", 2);
   const running: RunningProcess[] = [];
   try {
-    listed(2);
     const shards: string[] = [];
     for (let i = 0; i < 2; i++) {
       const shard = await startShoal({
@@ -71,11 +39,14 @@ scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refre
           ...shards.map((url) => `--shard.url=${url}`),
           `--leader-election.folder=${join(folder, "lease")}`,
           "--coordinator.interval=1s",
+          "--web.enable-admin-api",
         ],
       });
       running.push(coordinator);
       return coordinator;
     };
+    const drained = async ({ url }: RunningProcess): Promise<readonly string[]> =>
+      (await apiData<{ shards: string[] }>(`${url}/api/v1/shards/drain`)).shards;
     const targetsOf = async ({ url }: RunningProcess): Promise<Target[]> => {
       const answer = await apiData<{ activeTargets: Target[] }>(`${url}/api/v1/targets`);
       return answer.activeTargets;
@@ -112,17 +83,29 @@ scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refre
     await untilScraped(second, 2);
     const [firstEpoch] = await epochs();
 
+    const path = "/api/v1/shards/drain?shard=shard-0&drain=true";
+    const marked = await fetch(`${first.url}${path}`, { method: "POST" });
+    assert.equal(marked.status, 200, await marked.text());
     process.kill(first.pid, "SIGKILL");
     const secondEpoch = await untilLater(firstEpoch!);
-    listed(3);
+    await until("the mark is there still", async () =>
+      (await drained(second)).join() === "shard-0" ? true : undefined,
+    );
+    list(3);
     await untilScraped(second, 3);
+    await until("the marked shard is empty", async () =>
+      (await targetsOf(second)).every(({ shard }) => shard === "shard-1") ? true : undefined,
+    );
 
     const third = await startCoordinator();
     await untilScraped(third, 3);
     assert.deepEqual(await epochs(), [secondEpoch, secondEpoch], "a standby asked the shards");
     process.kill(second.pid, "SIGSTOP");
     const thirdEpoch = await untilLater(secondEpoch);
-    listed(4);
+    await until("the mark is there still", async () =>
+      (await drained(third)).join() === "shard-0" ? true : undefined,
+    );
+    list(4);
     await untilScraped(third, 4);
     process.kill(second.pid, "SIGCONT");
     // What is asked of the former leader comes from the present one, once it has seen that it is one no more.
@@ -130,8 +113,6 @@ scrape_configs: [{ job_name: a, file_sd_configs: [{ files: [targets.json], refre
     assert.deepEqual(await epochs(), [thirdEpoch, thirdEpoch]);
   } finally {
     for (const one of running.reverse()) await one.stop();
-    exporter.closeAllConnections();
-    exporter.close();
-    rmSync(folder, { recursive: true, force: true });
+    stop();
   }
 });
