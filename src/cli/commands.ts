@@ -8,7 +8,7 @@ import {
   warnOfIdleFlags,
 } from "./flags.ts";
 import * as tables from "./flag-tables.ts";
-import { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
+import { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
 
@@ -36,6 +36,7 @@ export const UP_FLAGS = {
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
   ...tables.QUERY_FLAGS,
+  ...REMOTE_READ_FLAGS,
   ...tables.QUERY_STORE_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;
@@ -66,6 +67,7 @@ export const SHARD_FLAGS = {
   ...tables.STORAGE_FLAGS,
   ...tables.DATABASE_FLAGS,
   ...WRITE_RECEIVER_FLAGS,
+  ...REMOTE_READ_FLAGS,
   ...tables.SCRAPE_FLAGS,
   ...tables.ORPHAN_FLAGS,
   ...tables.LOG_FLAGS,
@@ -77,6 +79,7 @@ export const QUERY_ROLE_FLAGS = {
   ...tables.ADMIN_FLAGS,
   ...tables.ENDPOINT_FLAGS,
   ...tables.QUERY_FLAGS,
+  ...REMOTE_READ_FLAGS,
   ...tables.QUERY_STORE_FLAGS,
   ...tables.LOG_FLAGS,
 } as const;

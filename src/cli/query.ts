@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CoordinatorClient } from "../api/query/coordinator-client.ts";
 import { registerQueryApi } from "../api/query/query-api.ts";
+import { registerRemoteReadApi } from "../api/remote-read-api.ts";
 import { createHttpServer } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
@@ -130,6 +131,21 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     pageFolder: builtPage(),
     adminApi: flags.enableAdminApi,
     startTimeMs: clock.now(),
+  });
+  registerRemoteReadApi(server.app, {
+    // The protocol has no word for an answer that is not complete.
+    queryable: () =>
+      new FanoutQueryable({
+        endpoints,
+        clock,
+        partialResponse: "abort",
+        dedup: { replicaLabels: replicaLabelsOf(), func: flags.dedupFunc },
+      }),
+    externalLabels: () => externalLabels,
+    registry,
+    sampleLimit: flags.readSampleLimit,
+    concurrentLimit: flags.readConcurrentLimit,
+    maxFrameBytes: flags.readMaxBytesInFrame,
   });
   const coordinatorService: Service = {
     name: "coordinator client",

@@ -49,3 +49,27 @@ export const WRITE_RECEIVER_FLAGS = {
     { fallback: 64, min: 1 },
   ),
 } as const;
+
+export const REMOTE_READ_FLAGS = {
+  readSampleLimit: numberFlag(
+    {
+      name: "storage.remote.read-sample-limit",
+      help: "Most samples in an answer to remote read that is not streamed. 0: no limit.",
+    },
+    { fallback: 50_000_000, min: 0 },
+  ),
+  readConcurrentLimit: numberFlag(
+    {
+      name: "storage.remote.read-concurrent-limit",
+      help: "Remote reads answered at the same time; further ones wait.",
+    },
+    { fallback: 10, min: 1 },
+  ),
+  readMaxBytesInFrame: numberFlag(
+    {
+      name: "storage.remote.read-max-bytes-in-frame",
+      help: "About how many bytes a frame of a streamed answer to remote read has.",
+    },
+    { fallback: 1_048_576, min: 1 },
+  ),
+} as const;

@@ -1,16 +1,20 @@
 import type { FastifyInstance } from "fastify";
+import { registerRemoteReadApi } from "../api/remote-read-api.ts";
 import { registerRemoteWriteApi } from "../api/remote-write-api.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { type WriteMessage, WriteReceiver } from "../remote/write-receiver.ts";
 import type { Appendable } from "../storage/appender.ts";
+import type { Queryable } from "../storage/queryable.ts";
 import type { FlagValues } from "./flags.ts";
-import type { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
+import type { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 
 export interface ShardRemoteParts {
   readonly app: FastifyInstance;
-  readonly database: Appendable;
+  readonly database: Appendable & Queryable;
+  /** Of the running configuration. */
+  readonly externalLabels: () => Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry: Registry;
@@ -18,7 +22,7 @@ export interface ShardRemoteParts {
 
 /** Prometheus's remote protocols on a shard, as its flags say. */
 export function registerShardRemote(
-  flags: FlagValues<typeof WRITE_RECEIVER_FLAGS>,
+  flags: FlagValues<typeof WRITE_RECEIVER_FLAGS> & FlagValues<typeof REMOTE_READ_FLAGS>,
   parts: ShardRemoteParts,
 ): void {
   const { app, database, clock, logger, registry } = parts;
@@ -38,5 +42,13 @@ export function registerShardRemote(
     receiver,
     maxBodyBytes: flags.writeMaxBodySize,
     maxRequests: flags.writeMaxRequests,
+  });
+  registerRemoteReadApi(app, {
+    queryable: () => database,
+    externalLabels: parts.externalLabels,
+    registry,
+    sampleLimit: flags.readSampleLimit,
+    concurrentLimit: flags.readConcurrentLimit,
+    maxFrameBytes: flags.readMaxBytesInFrame,
   });
 }

@@ -133,7 +133,14 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     onContact: () => orphanWatch.contact(),
   });
-  registerShardRemote(flags, { app: http.app, database, clock, logger, registry });
+  registerShardRemote(flags, {
+    app: http.app,
+    database,
+    externalLabels: () => shard.config?.global.externalLabels ?? {},
+    clock,
+    logger,
+    registry,
+  });
   const databaseService: Service = {
     name: "database",
     start: async () => {},

@@ -26,6 +26,7 @@ import {
 } from "./flag-tables.ts";
 import { dryRun } from "./dry-run.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
+import { REMOTE_READ_FLAGS } from "./remote-flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import { shardCommandOf } from "./shard-command.ts";
@@ -184,6 +185,7 @@ function queryCommand(
       ...flagArguments(LIFECYCLE_FLAGS, flags),
       ...flagArguments(ADMIN_FLAGS, flags),
       ...flagArguments(QUERY_FLAGS, flags),
+      ...flagArguments(REMOTE_READ_FLAGS, flags),
       ...flagArguments(QUERY_STORE_FLAGS, flags),
       ...flagArguments(LOG_FLAGS, flags),
     ]),

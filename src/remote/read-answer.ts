@@ -41,8 +41,9 @@ export const READ_HEADERS = {
 export const FRAME_MAX_BYTES = 64 * 1024 * 1024;
 export const SAMPLES_MAX_BYTES = 512 * 1024 * 1024;
 
-const RESPONSE_SAMPLES = 0;
-const RESPONSE_STREAMED_CHUNKS = 1;
+/** `prometheus.ReadRequest.ResponseType` */
+export const RESPONSE_SAMPLES = 0;
+export const RESPONSE_STREAMED_CHUNKS = 1;
 const SAMPLES_PER_CHUNK = 120;
 const CHECKSUM_BYTES = 4;
 const VARINT_MAX_BYTES = 5;

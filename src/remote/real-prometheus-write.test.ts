@@ -15,11 +15,13 @@ import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { formatSeries } from "../model/labels.ts";
+import { newHistogram } from "../model/histogram.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { openDatabase } from "../tsdb/database.ts";
+import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
 import { samples } from "../tsdb/testing/head-fixture.ts";
 import { temporaryFolder } from "../../test/support/processes.ts";
-import type { Series } from "../storage/queryable.ts";
+import { ENCODING_XOR, type Series } from "../storage/queryable.ts";
 import { decodeFrames, encodeReadRequest, READ_HEADERS } from "./read-answer.ts";
 import { WriteReceiver } from "./write-receiver.ts";
 import {
@@ -41,6 +43,16 @@ const one = (name: string, timeMs = NOW, value = 1): RequestSeries => ({
   samples: [[timeMs, value]],
 });
 const INVALID_UTF8 = Uint8Array.of(0x61, 0xff, 0x62);
+
+const H = newHistogram({
+  schema: 1,
+  count: 9,
+  sum: 12.5,
+  zeroThreshold: 0.001,
+  zeroCount: 2,
+  positiveSpans: Int32Array.of(0, 2, 1, 1),
+  positiveBuckets: Float64Array.of(3, 1, 3),
+});
 
 /** Requests in turn: each sees what those before it have stored. */
 const REQUESTS: readonly (readonly [name: string, series: readonly RequestSeries[]])[] = [
@@ -177,6 +189,134 @@ const REQUESTS: readonly (readonly [name: string, series: readonly RequestSeries
       },
     ],
   ],
+  [
+    "an exemplar",
+    [
+      {
+        labels: named("ex"),
+        samples: [[NOW, 1]],
+        exemplars: [{ labels: [["trace", "x"]], value: 1, timeMs: NOW }],
+      },
+    ],
+  ],
+  [
+    "an exemplar of an unknown series",
+    [
+      one("x1"),
+      { labels: named("x2"), exemplars: [{ labels: [["trace", "x"]], value: 1, timeMs: NOW }] },
+    ],
+  ],
+  [
+    "a histogram",
+    [{ labels: named("h1"), histograms: [{ timeMs: NOW, histogram: H, isFloat: false }] }],
+  ],
+  [
+    "the same histogram again",
+    [{ labels: named("h1"), histograms: [{ timeMs: NOW, histogram: H, isFloat: false }] }],
+  ],
+  [
+    "an older histogram",
+    [{ labels: named("h1"), histograms: [{ timeMs: NOW - 5, histogram: H, isFloat: false }] }],
+  ],
+  [
+    "two histograms, the second one reset",
+    [
+      {
+        labels: named("h2"),
+        histograms: [
+          { timeMs: NOW, histogram: H, isFloat: false },
+          {
+            timeMs: NOW + 1,
+            histogram: newHistogram({
+              ...H,
+              count: 3,
+              zeroCount: 3,
+              positiveSpans: Int32Array.of(),
+              positiveBuckets: Float64Array.of(),
+            }),
+            isFloat: false,
+          },
+        ],
+      },
+    ],
+  ],
+  [
+    "a histogram of floats",
+    [
+      {
+        labels: named("h3"),
+        histograms: [
+          {
+            timeMs: NOW,
+            histogram: newHistogram({ ...H, count: 9.5, zeroCount: 2.5 }),
+            isFloat: true,
+          },
+        ],
+      },
+    ],
+  ],
+  [
+    "a gauge histogram",
+    [
+      {
+        labels: named("h4"),
+        histograms: [
+          {
+            timeMs: NOW,
+            histogram: newHistogram({ ...H, counterResetHint: "gauge" }),
+            isFloat: false,
+          },
+        ],
+      },
+    ],
+  ],
+  [
+    "custom buckets",
+    [
+      {
+        labels: named("h5"),
+        histograms: [
+          {
+            timeMs: NOW,
+            isFloat: false,
+            histogram: newHistogram({
+              schema: -53,
+              count: 3,
+              sum: 1,
+              positiveSpans: Int32Array.of(0, 2),
+              positiveBuckets: Float64Array.of(1, 2),
+              customValues: Float64Array.of(0.5, 1),
+            }),
+          },
+        ],
+      },
+    ],
+  ],
+  [
+    "a histogram whose count is not that of its buckets",
+    [
+      {
+        labels: named("h7"),
+        histograms: [{ timeMs: NOW, histogram: newHistogram({ ...H, count: 99 }), isFloat: false }],
+      },
+    ],
+  ],
+  [
+    "a float, then a histogram",
+    [
+      one("h8"),
+      { labels: named("h8"), histograms: [{ timeMs: NOW + 1, histogram: H, isFloat: false }] },
+    ],
+  ],
+  [
+    "a histogram ahead of the clock",
+    [
+      {
+        labels: named("h9"),
+        histograms: [{ timeMs: NOW + 11 * 60_000, histogram: H, isFloat: false }],
+      },
+    ],
+  ],
 ];
 
 /** Bodies that are none, or not as their headers say. */
@@ -219,13 +359,19 @@ const RAW: readonly (readonly [name: string, headers: Record<string, string>, bo
   ];
 
 /**
- * Where we answer otherwise on purpose, to 2.0: what is not stored is told, also when only the request itself contradicts
- * it; and a series must have samples, as Prometheus 3.14 wants too.
+ * Where we answer otherwise on purpose. A histogram that is wrong is the sender's fault, for Prometheus 3.14 too. To 2.0,
+ * what is not stored is told, also when only the request itself contradicts it; and a series must have samples, as 3.14
+ * wants.
  */
-const OURS_V2: Readonly<Record<string, string>> = {
-  "two samples in the wrong order": "400 1 0 0",
-  "two samples at one time": "400 1 0 0",
-  "a series without samples": "400 1 0 0",
+const OURS: Readonly<Record<1 | 2, Readonly<Record<string, string>>>> = {
+  1: { "a histogram whose count is not that of its buckets": "400   " },
+  2: {
+    "two samples in the wrong order": "400 1 0 0",
+    "two samples at one time": "400 1 0 0",
+    "a series without samples": "400 1 0 0",
+    "an exemplar of an unknown series": "400 1 0 0",
+    "a histogram whose count is not that of its buckets": "400 0 0 0",
+  },
 };
 
 const everything = createMatcher("__name__", "=~", ".*");
@@ -247,13 +393,25 @@ async function readBack(prometheus: RunningProcess): Promise<Series[]> {
   return all;
 }
 
+function shownSamples(series: Series): unknown[] {
+  const floats = series.chunks.filter(({ encoding }) => encoding === ENCODING_XOR);
+  const rows: unknown[] = samples({ ...series, chunks: floats }).map(([t, v]) => [
+    t - NOW,
+    Object.is(v, -0) ? "-0" : String(v),
+  ]);
+  for (const chunk of series.chunks) {
+    if (chunk.encoding === ENCODING_XOR) continue;
+    const { times, histograms } = decodeHistogramChunk(chunk);
+    for (const [i, histogram] of histograms.entries())
+      rows.push([times[i]! - NOW, chunk.encoding, histogram]);
+  }
+  return rows;
+}
+
 const shown = (series: readonly Series[]): string[] =>
   series
     .filter(({ chunks }) => chunks.length > 0)
-    .map(
-      (each) =>
-        `${formatSeries(each.labels)} ${JSON.stringify(samples(each).map(([t, v]) => [t - NOW, Object.is(v, -0) ? "-0" : String(v)]))}`,
-    )
+    .map((each) => `${formatSeries(each.labels)} ${JSON.stringify(shownSamples(each))}`)
     .sort();
 
 const WRITTEN = ["samples", "histograms", "exemplars"].map(
@@ -280,6 +438,7 @@ for (const version of [1, 2] as const)
         clock: systemClock,
         registry,
         retentionMs: 15 * 86_400_000,
+        maxExemplars: 1000,
       });
       const server = createHttpServer({
         listen: "127.0.0.1:0",
@@ -311,7 +470,7 @@ for (const version of [1, 2] as const)
           const [theirText, ourText] = await Promise.all([theirs.text(), ours.text()]);
           const head = (response: Response): string =>
             [response.status, ...WRITTEN.map((header) => response.headers.get(header))].join(" ");
-          const expected = (version === 2 ? OURS_V2[name] : undefined) ?? head(theirs);
+          const expected = OURS[version][name] ?? head(theirs);
           if (expected !== head(ours))
             differences.push(
               `${name}: ${head(theirs)} (${theirText.trim()}) but ${head(ours)} (${ourText.trim()})`,
