@@ -7,7 +7,37 @@ import {
   readEnvironment,
   warnOfIdleFlags,
 } from "./flags.ts";
-import * as tables from "./flag-tables.ts";
+import {
+  ADMIN_FLAGS,
+  AUTO_RELOAD_FLAGS,
+  CONFIG_FLAGS,
+  LIFECYCLE_FLAGS,
+  LOG_FLAGS,
+  SCRAPE_FLAGS,
+} from "./common-flags.ts";
+import {
+  COORDINATOR_FLAGS,
+  COORDINATOR_WEB_FLAGS,
+  DECISION_FLAGS,
+  DRY_RUN_FLAGS,
+  INJECT_FLAGS,
+  KVASS_IDLE_FLAGS,
+  LEADER_FLAGS,
+  STATIC_SHARD_FLAGS,
+  UP_DECISION_FLAGS,
+} from "./coordinator-flags.ts";
+import { DEMO_RUN_FLAGS } from "./demo-flags.ts";
+import { KUBERNETES_FLAGS, OPERATOR_FLAGS } from "./kubernetes-flags.ts";
+import { PLAN_FLAGS } from "./plan-flags.ts";
+import { ENDPOINT_FLAGS, QUERY_FLAGS, QUERY_STORE_FLAGS, WEB_FLAGS } from "./query-flags.ts";
+import {
+  DATABASE_FLAGS,
+  ORPHAN_FLAGS,
+  REPLICA_FLAGS,
+  SHARD_WEB_FLAGS,
+  STORAGE_FLAGS,
+  UP_SHARD_FLAGS,
+} from "./shard-flags.ts";
 import { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
@@ -19,88 +49,88 @@ const UP_PROMETHEUS_BINARY = {
 };
 
 export const UP_FLAGS = {
-  ...tables.CONFIG_FLAGS,
-  ...tables.AUTO_RELOAD_FLAGS,
-  ...tables.WEB_FLAGS,
-  ...tables.LIFECYCLE_FLAGS,
-  ...tables.ADMIN_FLAGS,
-  ...tables.STORAGE_FLAGS,
-  ...tables.DATABASE_FLAGS,
-  ...tables.PLAN_FLAGS,
-  ...tables.COORDINATOR_FLAGS,
-  ...tables.SCRAPE_FLAGS,
-  ...tables.INJECT_FLAGS,
-  ...tables.UP_DECISION_FLAGS,
-  ...tables.DRY_RUN_FLAGS,
-  ...tables.UP_SHARD_FLAGS,
+  ...CONFIG_FLAGS,
+  ...AUTO_RELOAD_FLAGS,
+  ...WEB_FLAGS,
+  ...LIFECYCLE_FLAGS,
+  ...ADMIN_FLAGS,
+  ...STORAGE_FLAGS,
+  ...DATABASE_FLAGS,
+  ...PLAN_FLAGS,
+  ...COORDINATOR_FLAGS,
+  ...SCRAPE_FLAGS,
+  ...INJECT_FLAGS,
+  ...UP_DECISION_FLAGS,
+  ...DRY_RUN_FLAGS,
+  ...UP_SHARD_FLAGS,
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
-  ...tables.QUERY_FLAGS,
+  ...QUERY_FLAGS,
   ...REMOTE_READ_FLAGS,
-  ...tables.QUERY_STORE_FLAGS,
-  ...tables.LOG_FLAGS,
+  ...QUERY_STORE_FLAGS,
+  ...LOG_FLAGS,
 } as const;
 
 export const COORDINATOR_ROLE_FLAGS = {
-  ...tables.CONFIG_FLAGS,
-  ...tables.AUTO_RELOAD_FLAGS,
-  ...tables.COORDINATOR_WEB_FLAGS,
-  ...tables.LIFECYCLE_FLAGS,
-  ...tables.KUBERNETES_FLAGS,
-  ...tables.OPERATOR_FLAGS,
-  ...tables.ADMIN_FLAGS,
-  ...tables.STATIC_SHARD_FLAGS,
-  ...tables.LEADER_FLAGS,
-  ...tables.PLAN_FLAGS,
-  ...tables.COORDINATOR_FLAGS,
-  ...tables.SCRAPE_FLAGS,
-  ...tables.INJECT_FLAGS,
-  ...tables.KVASS_IDLE_FLAGS,
-  ...tables.DRY_RUN_FLAGS,
-  ...tables.DECISION_FLAGS,
-  ...tables.LOG_FLAGS,
+  ...CONFIG_FLAGS,
+  ...AUTO_RELOAD_FLAGS,
+  ...COORDINATOR_WEB_FLAGS,
+  ...LIFECYCLE_FLAGS,
+  ...KUBERNETES_FLAGS,
+  ...OPERATOR_FLAGS,
+  ...ADMIN_FLAGS,
+  ...STATIC_SHARD_FLAGS,
+  ...LEADER_FLAGS,
+  ...PLAN_FLAGS,
+  ...COORDINATOR_FLAGS,
+  ...SCRAPE_FLAGS,
+  ...INJECT_FLAGS,
+  ...KVASS_IDLE_FLAGS,
+  ...DRY_RUN_FLAGS,
+  ...DECISION_FLAGS,
+  ...LOG_FLAGS,
 } as const;
 
 export const SHARD_FLAGS = {
-  ...tables.SHARD_WEB_FLAGS,
-  ...tables.REPLICA_FLAGS,
-  ...tables.STORAGE_FLAGS,
-  ...tables.DATABASE_FLAGS,
+  ...SHARD_WEB_FLAGS,
+  ...REPLICA_FLAGS,
+  ...STORAGE_FLAGS,
+  ...DATABASE_FLAGS,
   ...WRITE_RECEIVER_FLAGS,
   ...REMOTE_READ_FLAGS,
-  ...tables.SCRAPE_FLAGS,
-  ...tables.ORPHAN_FLAGS,
-  ...tables.LOG_FLAGS,
+  ...SCRAPE_FLAGS,
+  ...ORPHAN_FLAGS,
+  ...LOG_FLAGS,
 } as const;
 
 export const QUERY_ROLE_FLAGS = {
-  ...tables.WEB_FLAGS,
-  ...tables.LIFECYCLE_FLAGS,
-  ...tables.ADMIN_FLAGS,
-  ...tables.ENDPOINT_FLAGS,
-  ...tables.QUERY_FLAGS,
+  ...WEB_FLAGS,
+  ...LIFECYCLE_FLAGS,
+  ...ADMIN_FLAGS,
+  ...ENDPOINT_FLAGS,
+  ...QUERY_FLAGS,
   ...REMOTE_READ_FLAGS,
-  ...tables.QUERY_STORE_FLAGS,
-  ...tables.LOG_FLAGS,
+  ...QUERY_STORE_FLAGS,
+  ...LOG_FLAGS,
 } as const;
 
 export const DEMO_FLAGS = {
-  ...tables.DEMO_FLAGS,
-  ...tables.LOG_FLAGS,
+  ...DEMO_RUN_FLAGS,
+  ...LOG_FLAGS,
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
-  listenAddress: { ...tables.WEB_FLAGS.listenAddress, fallback: "127.0.0.1:0" },
-  maxSeries: { ...tables.PLAN_FLAGS.maxSeries, fallback: 30_000 },
-  logLevel: { ...tables.LOG_FLAGS.logLevel, fallback: "error" as const },
+  listenAddress: { ...WEB_FLAGS.listenAddress, fallback: "127.0.0.1:0" },
+  maxSeries: { ...PLAN_FLAGS.maxSeries, fallback: 30_000 },
+  logLevel: { ...LOG_FLAGS.logLevel, fallback: "error" as const },
 } as const;
 
 export const DEMO_EXPORTER_FLAGS = {
   listenAddress: {
-    ...tables.WEB_FLAGS.listenAddress,
+    ...WEB_FLAGS.listenAddress,
     help: "Where /metrics is served.",
     fallback: "127.0.0.1:9091",
   },
-  ...tables.LOG_FLAGS,
+  ...LOG_FLAGS,
 } as const;
 
 /** The commands that serve. Their code is loaded when they run. */

@@ -40,12 +40,11 @@ import type {
   ADMIN_FLAGS,
   AUTO_RELOAD_FLAGS,
   CONFIG_FLAGS,
-  COORDINATOR_FLAGS,
-  INJECT_FLAGS,
   LIFECYCLE_FLAGS,
-  PLAN_FLAGS,
   SCRAPE_FLAGS,
-} from "./flag-tables.ts";
+} from "./common-flags.ts";
+import type { COORDINATOR_FLAGS, INJECT_FLAGS } from "./coordinator-flags.ts";
+import type { PLAN_FLAGS } from "./plan-flags.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** How Shoal calls itself to targets and discovery servers. */

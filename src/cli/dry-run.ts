@@ -10,7 +10,8 @@ import type { Leadership } from "../shard/leadership.ts";
 import { printPlan, shownPlan } from "../shard/plan-text.ts";
 import { SoleLeadership } from "../shard/sole-leadership.ts";
 import { type CoordinatorRoleOptions, createCoordinatorRole } from "./coordinator-role.ts";
-import type { DRY_RUN_FLAGS, LOG_FLAGS } from "./flag-tables.ts";
+import type { LOG_FLAGS } from "./common-flags.ts";
+import type { DRY_RUN_FLAGS } from "./coordinator-flags.ts";
 import type { FlagValues } from "./flags.ts";
 import { loggerOf } from "./run-role.ts";
 

@@ -14,12 +14,8 @@ import type { Leadership } from "../shard/leadership.ts";
 import { KubernetesLeaseStore } from "../shard/lease-kubernetes.ts";
 import { StatefulSetDrivers } from "../shard/statefulset-drivers.ts";
 import { USER_AGENT } from "./coordinator-role.ts";
-import type {
-  COORDINATOR_FLAGS,
-  KUBERNETES_FLAGS,
-  LEADER_FLAGS,
-  OPERATOR_FLAGS,
-} from "./flag-tables.ts";
+import type { COORDINATOR_FLAGS, LEADER_FLAGS } from "./coordinator-flags.ts";
+import type { KUBERNETES_FLAGS, OPERATOR_FLAGS } from "./kubernetes-flags.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** The API is asked again soon; a coordinator that waits longer loses its lease meanwhile. */

@@ -1,6 +1,6 @@
 import { createLogger, type Logger } from "../base/logger.ts";
 import { runServices, type Service } from "../base/service.ts";
-import type { LOG_FLAGS } from "./flag-tables.ts";
+import type { LOG_FLAGS } from "./common-flags.ts";
 import type { FlagValues } from "./flags.ts";
 
 export function loggerOf(flags: FlagValues<typeof LOG_FLAGS>, component?: string): Logger {

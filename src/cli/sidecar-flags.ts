@@ -1,11 +1,6 @@
 import { choiceFlag, durationFlag, sizeFlag, switchFlag, textFlag } from "./flags.ts";
-import {
-  LOG_FLAGS,
-  ORPHAN_FLAGS,
-  REPLICA_FLAGS,
-  SCRAPE_FLAGS,
-  SHARD_WEB_FLAGS,
-} from "./flag-tables.ts";
+import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
+import { ORPHAN_FLAGS, REPLICA_FLAGS, SHARD_WEB_FLAGS } from "./shard-flags.ts";
 
 /** How to start the sidecar's own Prometheus; `shoal up` passes them on. */
 export const PROMETHEUS_FLAGS = {

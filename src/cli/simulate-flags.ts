@@ -1,7 +1,8 @@
 import { AppError } from "../base/errors.ts";
 import { formatDuration, parseDuration } from "../base/units.ts";
 import { parseFleetCurve, printFleetCurve } from "../simulate/fleet-curve.ts";
-import { COORDINATOR_FLAGS, PLAN_FLAGS } from "./flag-tables.ts";
+import { COORDINATOR_FLAGS } from "./coordinator-flags.ts";
+import { PLAN_FLAGS } from "./plan-flags.ts";
 import {
   decimalFlag,
   durationFlag,

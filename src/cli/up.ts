@@ -16,14 +16,8 @@ import { lockFolder } from "../tsdb/lock.ts";
 import { childCommand } from "./child-command.ts";
 import { UP_FLAGS } from "./commands.ts";
 import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.ts";
-import {
-  ADMIN_FLAGS,
-  LIFECYCLE_FLAGS,
-  LOG_FLAGS,
-  QUERY_FLAGS,
-  QUERY_STORE_FLAGS,
-  WEB_FLAGS,
-} from "./flag-tables.ts";
+import { ADMIN_FLAGS, LIFECYCLE_FLAGS, LOG_FLAGS } from "./common-flags.ts";
+import { QUERY_FLAGS, QUERY_STORE_FLAGS, WEB_FLAGS } from "./query-flags.ts";
 import { dryRun } from "./dry-run.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
 import { REMOTE_READ_FLAGS } from "./remote-flags.ts";

@@ -1,0 +1,102 @@
+import { choiceFlag, durationFlag, listFlag, numberFlag, switchFlag, textFlag } from "./flags.ts";
+
+/** Flags of what answers queries. */
+
+export const WEB_FLAGS = {
+  listenAddress: textFlag(
+    {
+      name: "web.listen-address",
+      value: "host:port",
+      help: "Where the HTTP API and the page listen.",
+    },
+    "127.0.0.1:9090",
+  ),
+  externalUrl: textFlag(
+    {
+      name: "web.external-url",
+      value: "url",
+      help: "The URL under which others reach this server, when it is another than the listen address.",
+    },
+    "",
+  ),
+  corsOrigin: textFlag(
+    {
+      name: "web.cors.origin",
+      value: "regex",
+      help: "Origins that browsers may call the HTTP API from; fully anchored.",
+    },
+    ".*",
+  ),
+} as const;
+
+export const QUERY_FLAGS = {
+  lookbackDelta: durationFlag(
+    {
+      name: "query.lookback-delta",
+      help: "How far back an expression looks for the newest sample of a series.",
+    },
+    "5m",
+  ),
+  queryTimeout: durationFlag(
+    { name: "query.timeout", help: "Longest time a query may take." },
+    "2m",
+  ),
+  maxConcurrency: numberFlag(
+    {
+      name: "query.max-concurrency",
+      help: "Queries evaluated at the same time; further ones wait.",
+    },
+    { fallback: 20, min: 1 },
+  ),
+  maxSamples: numberFlag(
+    { name: "query.max-samples", help: "Most samples one query may hold in memory." },
+    { fallback: 50_000_000, min: 1 },
+  ),
+  replicaLabel: listFlag({
+    name: "query.replica-label",
+    value: "name",
+    help: "A label that tells replicas apart: series that differ in it only become one. May be repeated. Default: replica, when the coordinator has replica groups.",
+  }),
+  dedupFunc: choiceFlag(
+    {
+      name: "deduplication.func",
+      value: "name",
+      help: "How replicas become one series: gapless stays with one and loses no scrape at a change, penalty is Thanos's choice, chain takes all samples (for copies).",
+    },
+    { fallback: "gapless", choices: ["gapless", "penalty", "chain"] },
+  ),
+  partialResponse: switchFlag(
+    {
+      name: "query.partial-response",
+      help: "Answer with warnings when not all stores do; --no-query.partial-response makes that an error. A request's partial_response parameter wins.",
+    },
+    true,
+  ),
+} as const;
+
+export const ENDPOINT_FLAGS = {
+  coordinatorUrl: textFlag(
+    {
+      name: "coordinator.url",
+      value: "url",
+      help: "The coordinator whose shards are asked, like http://127.0.0.1:9091.",
+    },
+    "",
+  ),
+  endpoint: listFlag({
+    name: "endpoint",
+    value: "host:port",
+    help: "A further StoreAPI to ask: a Thanos sidecar, store or query. May be repeated.",
+  }),
+} as const;
+
+export const QUERY_STORE_FLAGS = {
+  grpcAddress: textFlag(
+    {
+      name: "grpc-address",
+      value: "host:port",
+      help: "Where the query serves all it reads as one StoreAPI (gRPC), for another query above it. Not served by default.",
+    },
+    "",
+  ),
+} as const;
