@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { createHttpClient } from "../../src/http/client.ts";
-import { testHttpConfig } from "../../src/http/test-config.ts";
+import { plainHttpClient } from "../../src/config/plain-http-client.ts";
 import { median, report } from "../support/report.ts";
 
 const BODY_BYTES = 20_000;
@@ -29,7 +29,7 @@ function serve(): void {
 async function measure(): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url));
   const [port] = (await once(child, "message")) as [number];
-  const client = createHttpClient(testHttpConfig(), { userAgent: "bench" });
+  const client = createHttpClient(plainHttpClient(), { userAgent: "bench" });
   const url = `http://127.0.0.1:${port}/metrics`;
   const headers = { accept: "text/plain", "accept-encoding": "gzip" };
   const request = async (): Promise<void> => {

@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
+import { plainHttpClient } from "../../src/config/plain-http-client.ts";
 import { Registry } from "../../src/base/metrics.ts";
 import { createHttpClient } from "../../src/http/client.ts";
 import { BodyPool, ColumnPool } from "../../src/scrape/buffers.ts";
 import { ScanScratch } from "../../src/scrape/scan.ts";
 import { createScrapeMetrics } from "../../src/scrape/metrics.ts";
-import { HTTP_CLIENT_CONFIG, scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
+import { scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
 import { TargetScraper } from "../../src/scrape/target-scraper.ts";
 import { type Appendable, NOTHING_APPENDED } from "../../src/storage/appender.ts";
 import { openHead } from "../../src/tsdb/head.ts";
@@ -34,7 +35,7 @@ const nothing: Appendable = {
 };
 
 const exporter = await startExporter({ targets: TARGETS, series: SERIES });
-const client = createHttpClient(HTTP_CLIENT_CONFIG, { userAgent: "Shoal/bench" });
+const client = createHttpClient(plainHttpClient(), { userAgent: "Shoal/bench" });
 
 async function measure(appendable: Appendable): Promise<number> {
   const registry = new Registry();

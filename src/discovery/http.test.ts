@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { systemClock } from "../base/clock.ts";
-import { testHttpConfig } from "../http/test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import { createHttp } from "./http.ts";
 import { TestReports, testContext } from "./test-reports.ts";
 
@@ -28,7 +28,7 @@ async function discover(t: TestContext, first: Answer) {
   const context = { ...testContext(), clock };
   const reports = TestReports.run(
     t,
-    createHttp({ url, refreshIntervalMs: 30_000, httpClient: testHttpConfig() }, context),
+    createHttp({ url, refreshIntervalMs: 30_000, httpClient: plainHttpClient() }, context),
   );
   return { url, reports, context, current };
 }

@@ -7,7 +7,7 @@ import { Secret } from "../config/secret.ts";
 import type { HttpClientConfig } from "../config/types.ts";
 import { createHttpClient, type HttpClient, type HttpClientOptions } from "./client.ts";
 import { readText } from "./read-body.ts";
-import { testHttpConfig } from "./test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -28,7 +28,7 @@ function connect(
   config: Partial<HttpClientConfig> = {},
   options: Partial<HttpClientOptions> = {},
 ): HttpClient {
-  const client = createHttpClient(testHttpConfig(config), {
+  const client = createHttpClient(plainHttpClient(config), {
     userAgent: "Shoal/test",
     fileMaxAgeMs: 0,
     ...options,

@@ -7,7 +7,8 @@ import { Secret } from "../config/secret.ts";
 import type { OAuth2Config } from "../config/types.ts";
 import { createHttpClient, type HttpClient } from "./client.ts";
 import { readText } from "./read-body.ts";
-import { testHttpConfig, testProxy, testTls } from "./test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
+import { testProxy, testTls } from "./test-config.ts";
 
 async function serve(
   t: TestContext,
@@ -27,7 +28,7 @@ async function serve(
 }
 
 function connect(t: TestContext, oauth2: Partial<OAuth2Config>, now = () => 0): HttpClient {
-  const config = testHttpConfig({
+  const config = plainHttpClient({
     oauth2: {
       clientId: "me",
       clientSecret: new Secret("s&cret"),

@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { createHttpClient, type HttpClient } from "./client.ts";
 import { requestText } from "./plain-pool.ts";
 import { readText } from "./read-body.ts";
-import { testHttpConfig } from "./test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 
 interface Peer {
   readonly url: string;
@@ -49,7 +49,7 @@ async function serve(
 }
 
 function connect(t: TestContext): HttpClient {
-  const client = createHttpClient(testHttpConfig(), { userAgent: "Shoal/test" });
+  const client = createHttpClient(plainHttpClient(), { userAgent: "Shoal/test" });
   t.after(() => client.close());
   return client;
 }

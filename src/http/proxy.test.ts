@@ -9,7 +9,8 @@ import { createHttpClient, type HttpClient } from "./client.ts";
 import { createProxyChooser, type Environment } from "./proxy.ts";
 import { readText } from "./read-body.ts";
 import { createTestAuthority } from "./test-certificates.ts";
-import { testHttpConfig, testProxy, testTls } from "./test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
+import { testProxy, testTls } from "./test-config.ts";
 
 const authority = createTestAuthority("Test Authority");
 
@@ -55,7 +56,7 @@ const clients: HttpClient[] = [];
 after(() => Promise.all(clients.map((client) => client.close())));
 
 function connect(proxy: Partial<ProxyConfig>, environment: Environment = {}): HttpClient {
-  const config = testHttpConfig({
+  const config = plainHttpClient({
     proxy: testProxy(proxy),
     tls: testTls({ ca: authority.cert }),
     enableHttp2: false,

@@ -10,7 +10,8 @@ import type { HttpClientConfig, TlsConfig } from "../config/types.ts";
 import { createHttpClient, type HttpClient, type HttpClientOptions } from "./client.ts";
 import { readText } from "./read-body.ts";
 import { createTestAuthority } from "./test-certificates.ts";
-import { testHttpConfig, testTls } from "./test-config.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
+import { testTls } from "./test-config.ts";
 
 const authority = createTestAuthority("Test Authority");
 const stranger = createTestAuthority("Another Authority");
@@ -44,7 +45,7 @@ function connect(
   options: Partial<HttpClientOptions> = {},
   config: Partial<HttpClientConfig> = {},
 ): HttpClient {
-  const client = createHttpClient(testHttpConfig({ tls: testTls(tls), ...config }), {
+  const client = createHttpClient(plainHttpClient({ tls: testTls(tls), ...config }), {
     userAgent: "test",
     fileMaxAgeMs: 0,
     ...options,

@@ -10,6 +10,7 @@ import { skipWithoutParts, startPrometheus } from "../../test/support/processes.
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { parseFloatText } from "../base/float.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
 import { compileAnchored } from "../model/regex.ts";
@@ -17,13 +18,7 @@ import type { RelabelConfig } from "../model/relabel-config.ts";
 import { readText } from "../http/read-body.ts";
 import { createHttpClient } from "../http/client.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
-import {
-  configOf,
-  FakeStorage,
-  HTTP_CLIENT_CONFIG,
-  scrapeConfig,
-  targetOf,
-} from "./scrape.fixture.ts";
+import { configOf, FakeStorage, scrapeConfig, targetOf } from "./scrape.fixture.ts";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT = "text/plain; version=0.0.4";
@@ -269,7 +264,7 @@ async function byPrometheus(port: number): Promise<Observed[]> {
   const prometheus = await startPrometheus({
     config: `global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n${jobs.join("")}`,
   });
-  const client = createHttpClient(HTTP_CLIENT_CONFIG, { userAgent: "Shoal/test" });
+  const client = createHttpClient(plainHttpClient(), { userAgent: "Shoal/test" });
   const get = async (path: string): Promise<unknown> => {
     const response = await client.request({ url: `${prometheus!.url}${path}`, timeoutMs: 5000 });
     return JSON.parse(await readText(response.body, 1 << 24));

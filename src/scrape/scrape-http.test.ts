@@ -8,13 +8,14 @@ import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { createHttpClient, type HttpClient } from "../http/client.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { compileAnchored } from "../model/regex.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
 import { exploreTarget } from "./explore.ts";
 import { ScanScratch } from "./scan.ts";
 import { createScrapeMetrics } from "./metrics.ts";
-import { FakeStorage, HTTP_CLIENT_CONFIG, scrapeConfig, targetOf } from "./scrape.fixture.ts";
+import { FakeStorage, scrapeConfig, targetOf } from "./scrape.fixture.ts";
 import { TargetScraper, type ScrapeOutcome } from "./target-scraper.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -39,7 +40,7 @@ async function serve(listener: RequestListener): Promise<{ url: string; server: 
 }
 
 function newClient(): HttpClient {
-  const client = createHttpClient(HTTP_CLIENT_CONFIG, { userAgent: "Shoal/test" });
+  const client = createHttpClient(plainHttpClient(), { userAgent: "Shoal/test" });
   cleanups.push(() => client.close());
   return client;
 }

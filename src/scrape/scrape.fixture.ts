@@ -2,8 +2,8 @@
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import { isStaleWords } from "../base/float.ts";
-import { Secret } from "../config/secret.ts";
-import type { Config, HttpClientConfig, ScrapeConfig } from "../config/types.ts";
+import { plainHttpClient } from "../config/plain-http-client.ts";
+import type { Config, ScrapeConfig } from "../config/types.ts";
 import type { HttpClient, HttpRequest, HttpResponse } from "../http/client.ts";
 import { Labels } from "../model/labels.ts";
 import { hashTarget } from "../model/target-hash.ts";
@@ -14,28 +14,6 @@ import {
   type AppendResult,
   NOTHING_APPENDED,
 } from "../storage/appender.ts";
-
-export const HTTP_CLIENT_CONFIG: HttpClientConfig = {
-  basicAuth: undefined,
-  authorization: undefined,
-  oauth2: undefined,
-  tls: {
-    ca: "",
-    caFile: "",
-    cert: "",
-    certFile: "",
-    key: Secret.NONE,
-    keyFile: "",
-    serverName: "",
-    insecureSkipVerify: false,
-    minVersion: "",
-    maxVersion: "",
-  },
-  followRedirects: true,
-  enableHttp2: true,
-  proxy: { url: "", noProxy: "", fromEnvironment: false, connectHeader: {} },
-  headers: {},
-};
 
 export function scrapeConfig(overrides: Partial<ScrapeConfig> = {}): ScrapeConfig {
   return {
@@ -73,7 +51,7 @@ export function scrapeConfig(overrides: Partial<ScrapeConfig> = {}): ScrapeConfi
     metricNameEscapingScheme: "allow-utf-8",
     relabelConfigs: [],
     metricRelabelConfigs: [],
-    httpClient: HTTP_CLIENT_CONFIG,
+    httpClient: plainHttpClient(),
     serviceDiscovery: [],
     ...overrides,
   };

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { AppError, systemCode } from "../base/errors.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 
 /**
  * A shard's memory of the latest coordinator: callers with an earlier epoch are refused (leadership.ts). It is on disk

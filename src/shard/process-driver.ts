@@ -5,7 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { endProcess, isRunning, type ProcessIdentity } from "../base/process-identity.ts";
 import { type ProcessCommand, SupervisedProcess } from "../base/supervised-process.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 import type { ShardDriver, ShardInstance } from "./driver.ts";
 import { readShardFile } from "./shard-file.ts";
 

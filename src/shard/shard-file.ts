@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseIdentity, type ProcessIdentity } from "../base/process-identity.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 
 /** `shard.json` in a running shard's data folder: who it is and where it listens. */
 export interface ShardFile {

@@ -8,7 +8,7 @@ import type { Config } from "../config/types.ts";
 import type { Target } from "../model/target.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
 import type { TargetStatus as ScrapeStatus } from "../scrape/scrape-loop.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 import { TargetCompleter } from "./bare-target.ts";
 import { Fence } from "./fence.ts";
 import type { Load } from "./load.ts";

@@ -1,5 +1,5 @@
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 
 /**
@@ -10,22 +10,8 @@ const MODE = 0o640;
 
 /** Replaces `path` so that its reader, a crash or a power cut finds the old or the new text, never a mixture. */
 export async function writeSharedFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.tmp`;
   try {
-    const file = await open(draft, "w", MODE);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-    const folder = await open(dirname(path), "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await writeFileAtomic(path, text, MODE);
   } catch (error) {
     throw new AppError("unavailable", `cannot write ${path}: ${messageOf(error)}`, {
       cause: error,

@@ -3,11 +3,11 @@ import { dirname } from "node:path";
 
 /**
  * Replaces `path` by `text` so that a crash or a power cut leaves the old or the new text, never a mixture: written
- * aside, forced to disk, renamed, and the rename forced to disk. Readable by the owner alone: it may hold secrets.
+ * aside, forced to disk, renamed, and the rename forced to disk. By default readable by the owner alone: it may hold secrets.
  */
-export async function writeFileAtomic(path: string, text: string): Promise<void> {
+export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
   const draft = `${path}.tmp`;
-  const file = await open(draft, "w", 0o600);
+  const file = await open(draft, "w", mode);
   try {
     await file.writeFile(text);
     await file.sync();
