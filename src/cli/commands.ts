@@ -38,6 +38,7 @@ import {
   STORAGE_FLAGS,
   UP_SHARD_FLAGS,
 } from "./shard-flags.ts";
+import { registerQuestions } from "./query-commands.ts";
 import { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
@@ -167,10 +168,11 @@ export function registerRoles(program: Command): void {
       "Make the Prometheus beside it a shard that a coordinator fills and queries reach.",
     run: async (values) => (await import("./sidecar.ts")).runSidecar(values),
   });
-  role(program, "query", QUERY_ROLE_FLAGS, {
+  const query = role(program, "query", QUERY_ROLE_FLAGS, {
     description: "Answer PromQL over all shards, with Prometheus's HTTP API and the page.",
     run: async (values) => (await import("./query.ts")).runQuery(values),
   });
+  registerQuestions(query);
   role(program, "simulate", SIMULATE_FLAGS, {
     description:
       "Try planner and coordinator on a fleet, real or made up, through a day in a minute.",
@@ -183,7 +185,7 @@ function role<T extends FlagTable>(
   name: string,
   table: T,
   options: { description: string; run: (values: FlagValues<T>) => Promise<void> },
-): void {
+): Command {
   const command = program.command(name).description(options.description);
   command
     .addHelpText(
@@ -196,4 +198,5 @@ function role<T extends FlagTable>(
       await options.run(flagValues(table, command.opts()));
     });
   addFlags(command, table);
+  return command;
 }
