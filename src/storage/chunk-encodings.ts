@@ -36,7 +36,7 @@ export function sampleCountOf(chunk: Pick<Chunk, "data"> & { encoding: number })
 }
 
 /** Whether chunks of this encoding can be decoded and made anew. */
-export function isWritable({ encoding }: Chunk): boolean {
+export function isWritable({ encoding }: Pick<Chunk, "encoding">): boolean {
   return [ENCODING_XOR, ENCODING_HISTOGRAM, ENCODING_FLOAT_HISTOGRAM].includes(encoding);
 }
 

@@ -3,7 +3,6 @@ import { withoutDeleted } from "../block/recode.ts";
 import { BlockWriter, type Failpoint } from "../block/writer.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { Breather, sortWithRests } from "./breather.ts";
-import { toChunk } from "./chunk-log.ts";
 import type { HeadStore } from "./head-store.ts";
 import {
   CHUNK_START,
@@ -161,7 +160,7 @@ function chunksInOrder(
   }
   let stored = log.get(page.floats[half + LAST_CHUNK]!);
   while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {
-    if (stored.minTimeMs < maxTimeMs) chunks.push(toChunk(stored));
+    if (stored.minTimeMs < maxTimeMs) chunks.push(log.read(stored));
     stored = log.get(stored.previous);
   }
   return chunks.reverse();

@@ -21,7 +21,9 @@ import type {
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type DatabaseMetrics, registerDatabaseMetrics } from "./database-metrics.ts";
 import { type Head, type HeadOptions, openHead } from "./head.ts";
+import { HEAD_CHUNKS_FOLDER } from "./head-chunk-files.ts";
 import { CHUNK_RANGE_MS } from "./head-store.ts";
+import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 
 /** Steps of maintenance beyond those of writing a block, at which a test stops the process. */
@@ -433,15 +435,18 @@ export class Database implements Queryable, Appendable {
     if (this.head.stats().minTimeMs < oldestMs - slackMs) await this.head.truncateBefore(oldestMs);
   }
 
-  /** Bytes of the write-ahead log. */
+  /** Bytes of the logs and of the files of head chunks. */
   async #logSize(): Promise<number> {
-    const folder = join(this.#options.folder, "wal");
     let size = 0;
-    for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-      if (!entry.isFile()) continue;
-      // A segment may go at any moment.
-      const file = await stat(join(entry.parentPath, entry.name)).catch(() => undefined);
-      size += file?.size ?? 0;
+    for (const name of ["wal", OUT_OF_ORDER_LOG_FOLDER, HEAD_CHUNKS_FOLDER]) {
+      const folder = join(this.#options.folder, name);
+      const options = { withFileTypes: true, recursive: true } as const;
+      for (const entry of await readdir(folder, options).catch(() => [])) {
+        if (!entry.isFile()) continue;
+        // A file may go at any moment.
+        const file = await stat(join(entry.parentPath, entry.name)).catch(() => undefined);
+        size += file?.size ?? 0;
+      }
     }
     return size;
   }

@@ -17,6 +17,7 @@ export interface HeadMetrics {
   readonly checkpoints: Counter;
   readonly checkpointsFailed: Counter;
   readonly corruptions: Counter;
+  readonly chunkCorruptions: Counter;
   readonly writesFailed: Counter;
   readonly walBytes: Counter;
   readonly replaySeconds: Gauge;
@@ -112,6 +113,10 @@ export function registerHeadMetrics(
     corruptions: registry.counter(
       "prometheus_tsdb_wal_corruptions_total",
       "Damaged places found in the WAL.",
+    ),
+    chunkCorruptions: registry.counter(
+      "prometheus_tsdb_mmap_chunk_corruptions_total",
+      "Files of head chunks that were damaged at the start.",
     ),
     writesFailed: registry.counter(
       "prometheus_tsdb_wal_writes_failed_total",

@@ -6,6 +6,7 @@ import { formatSeries, type Labels } from "../model/labels.ts";
 import { ENCODING_XOR } from "../storage/queryable.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import { ChunkLog } from "./chunk-log.ts";
+import type { ChunkChain } from "./head-chunk-chains.ts";
 import { ExemplarStore } from "./exemplar-store.ts";
 import { OpenChunks } from "./open-chunks.ts";
 import { OutOfOrderSamples } from "./out-of-order.ts";
@@ -198,7 +199,7 @@ export class HeadStore {
     }
     const finished = this.histograms.append(ref, sample);
     if (finished !== undefined) {
-      this.#logHistograms(page, base, finished);
+      this.#logHistograms(page, base, ref, finished);
       this.#openSampleCount -= finished.sampleCount;
     }
     floats[(base >> 1) + CHUNK_START] = this.histograms.get(ref).minTimeMs;
@@ -252,6 +253,26 @@ export class HeadStore {
   }
 
   /**
+   * Puts the chunks of a series that files hold behind those it has. Answers false when they are not later: then they are
+   * left out.
+   */
+  attachChunks(ref: number, chain: ChunkChain): boolean {
+    const page = this.series.pageOf(ref)!;
+    const { words, floats } = page;
+    const base = (ref & PAGE_MASK) * LINE_WORDS;
+    const half = base >> 1;
+    if (chain.minTimeMs <= floats[half + (LAST_TIME >> 1)]!) return false;
+    if (words[base + FIRST_BLOCK] !== 0)
+      this.#finishChunk(page, base, ref, words[base + META]! >>> 17);
+    this.log.link(chain.first, floats[half + LAST_CHUNK]!);
+    floats[half + LAST_CHUNK] = chain.last;
+    floats[half + (LAST_TIME >> 1)] = chain.maxTimeMs;
+    if (chain.minTimeMs < this.#minTimeMs) this.#minTimeMs = chain.minTimeMs;
+    if (chain.maxTimeMs > this.#maxTimeMs) this.#maxTimeMs = chain.maxTimeMs;
+    return true;
+  }
+
+  /**
    * Forgets chunks that end before `minTimeMs` (finished ones slab by slab, so a little later), and series whose newest
    * sample is older or that never had one. Returns how many series went. `keep` protects series from that.
    */
@@ -297,10 +318,11 @@ export class HeadStore {
     if (page.words[base + FIRST_BLOCK] === OPEN_HISTOGRAM) {
       const appender = this.histograms.get(ref);
       finishedCount = appender.sampleCount;
-      this.#logHistograms(page, base, appender);
+      this.#logHistograms(page, base, ref, appender);
     } else
       floats[half + LAST_CHUNK] = this.log.add(
         {
+          ref,
           encoding: ENCODING_XOR,
           previous: floats[half + LAST_CHUNK]!,
           minTimeMs: floats[half + CHUNK_START]!,
@@ -315,13 +337,13 @@ export class HeadStore {
     this.#openSampleCount -= finishedCount;
   }
 
-  #logHistograms(page: SeriesPage, base: number, appender: HistogramAppender): void {
+  #logHistograms(page: SeriesPage, base: number, ref: number, appender: HistogramAppender): void {
     const at = (base >> 1) + LAST_CHUNK;
     const { kind, minTimeMs, maxTimeMs, sampleCount } = appender;
     const previous = page.floats[at]!;
     const bytes = appender.toBytes();
     page.floats[at] = this.log.add(
-      { encoding: encodingOf(kind), previous, minTimeMs, maxTimeMs, sampleCount },
+      { ref, encoding: encodingOf(kind), previous, minTimeMs, maxTimeMs, sampleCount },
       bytes.length,
       (out, offset) => out.set(bytes, offset),
     );

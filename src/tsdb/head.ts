@@ -21,6 +21,8 @@ import { type Cardinality, cardinality } from "./cardinality.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
 import { checkFileSystem } from "./file-system.ts";
 import { type AppendJob, HeadCommitter, type WalSync } from "./head-commit.ts";
+import { openHeadChunks } from "./head-chunk-chains.ts";
+import type { HeadChunkFiles } from "./head-chunk-files.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
@@ -43,6 +45,8 @@ export interface HeadOptions {
   readonly outOfOrderTimeWindowMs?: number;
   /** No more exemplars than this, of all series; 0 (default) for none. */
   readonly maxExemplars?: number;
+  /** Finished chunks beyond this are in files only. Default 64 MiB. */
+  readonly chunkMemoryBytes?: number;
   /** Samples a chunk should have. Default 120, as Prometheus. */
   readonly chunkSamples?: number;
   /** Chunks do not cross a multiple of this. Default 2 h, Prometheus's `min-block-duration`; at most 12 h. */
@@ -84,6 +88,7 @@ const GROUP_MAX_SAMPLES = 1_000_000;
 /** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
 export async function openHead(options: HeadOptions): Promise<Head> {
   const lock = options.lock ?? (await lockFolder(options.folder));
+  let chunkFiles: HeadChunkFiles | undefined;
   try {
     await checkFileSystem(options.folder, options.logger);
     const store = new HeadStore({
@@ -96,9 +101,14 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const nowMs = clock.now();
     const started = clock.monotonic();
     const oldestMs = nowMs - options.retentionMs;
+    const minTimeMs = Math.max(oldestMs, options.lowestTimeMs ?? -Infinity);
+    const chunks = await openHeadChunks(store.log, { ...options, nowMs, minTimeMs });
+    chunkFiles = chunks.files;
+    store.log.useFiles(chunkFiles, options.chunkMemoryBytes);
     const replay = await replayLogs(store, {
       folder: options.folder,
-      minTimeMs: Math.max(oldestMs, options.lowestTimeMs ?? -Infinity),
+      minTimeMs,
+      chunks,
       minLateTimeMs: oldestMs,
       nowMs,
       logger,
@@ -119,12 +129,23 @@ export async function openHead(options: HeadOptions): Promise<Head> {
     const lateLog = new OutOfOrderLog({ folder: options.folder, ...logOptions });
     const metrics = registerHeadMetrics(options.registry, store, wal);
     metrics.corruptions.inc(replay.corruptionCount);
+    metrics.chunkCorruptions.inc(chunkFiles.damageCount);
     metrics.replaySeconds.set(durationMs / 1000);
     const ownLock = options.lock === undefined ? lock : undefined;
-    const head = new Head({ ...options, store, wal, lateLog, ownLock, metrics, ...replay });
+    const head = new Head({
+      ...options,
+      store,
+      wal,
+      lateLog,
+      chunkFiles,
+      ownLock,
+      metrics,
+      ...replay,
+    });
     if (options.isMaintained !== true) head.truncateOnSchedule();
     return head;
   } catch (error) {
+    await chunkFiles?.close();
     if (options.lock === undefined) await lock.release();
     throw error;
   }
@@ -140,6 +161,8 @@ export class Head implements Queryable, Appendable {
   readonly #reader: HeadReader;
   readonly #wal: WalWriter;
   readonly #lateLog: OutOfOrderLog;
+  readonly #chunkFiles: HeadChunkFiles;
+  #savingChunks: Promise<void> | undefined;
   /** The last segment of that log whose samples are frozen for a cut. */
   #frozenUpTo = -1;
   #lateWindowMs: number;
@@ -166,6 +189,7 @@ export class Head implements Queryable, Appendable {
       store: HeadStore;
       wal: WalWriter;
       lateLog: OutOfOrderLog;
+      chunkFiles: HeadChunkFiles;
       ownLock: FolderLock | undefined;
       metrics: HeadMetrics;
       segmentMaxTimes: Map<number, number>;
@@ -178,6 +202,7 @@ export class Head implements Queryable, Appendable {
     this.#reader = new HeadReader(parts.store);
     this.#wal = parts.wal;
     this.#lateLog = parts.lateLog;
+    this.#chunkFiles = parts.chunkFiles;
     this.#lateWindowMs = parts.outOfOrderTimeWindowMs ?? 0;
     this.#lock = parts.ownLock;
     this.#metrics = parts.metrics;
@@ -358,6 +383,11 @@ export class Head implements Queryable, Appendable {
     for (const cancel of this.#cancelTimers) cancel();
     await this.#draining;
     await this.#maintenance.catch(() => {});
+    await this.#savingChunks;
+    await this.#store.log.save({ all: true }).catch((error: unknown) => {
+      this.#options.logger.warn("cannot write head chunks", { error });
+    });
+    await this.#chunkFiles.close();
     try {
       await this.#inWalTurn(async () => {
         await this.#lateLog.close();
@@ -387,12 +417,22 @@ export class Head implements Queryable, Appendable {
       const jobs = this.#queue.splice(0, count);
       try {
         await this.#inWalTurn(() => this.#committer.commit(jobs));
+        if (this.#store.log.hasUnsaved) this.#saveChunks();
       } catch (error) {
         this.#metrics.writesFailed.inc();
         for (const job of jobs) job.reject(error);
       }
     }
     this.#draining = undefined;
+  }
+
+  /** Finished chunks go to files on the side; what cannot be written stays in memory and is tried again. */
+  #saveChunks(): void {
+    const { logger } = this.#options;
+    this.#savingChunks ??= this.#store.log
+      .save({ all: false })
+      .catch((error: unknown) => logger.warn("cannot write head chunks", { error }))
+      .finally(() => (this.#savingChunks = undefined));
   }
 
   async #truncate(minTimeMs: number): Promise<void> {
@@ -402,6 +442,7 @@ export class Head implements Queryable, Appendable {
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
     this.#metrics.seriesRemoved.inc(removed);
     this.#metrics.truncations.inc();
+    await this.#chunkFiles.dropBefore(minTimeMs);
     try {
       await this.#inWalTurn(() => this.#wal.nextSegment());
     } catch (error) {

@@ -27,6 +27,7 @@ import {
 } from "../wal/record.ts";
 import { listCheckpoints, listSegments, type SegmentFile } from "../wal/segment.ts";
 import { APPENDED, type AppendOutcome, type HeadStore, UNKNOWN_REF } from "./head-store.ts";
+import type { ChunkChain, HeadChunks } from "./head-chunk-chains.ts";
 import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
 import { readLogSegment } from "./read-log.ts";
 import { HeadReader } from "./select.ts";
@@ -60,6 +61,8 @@ export interface ReplayOptions {
   readonly minLateTimeMs?: number;
   readonly nowMs: number;
   readonly logger: Logger;
+  /** What files hold of finished chunks. Default: nothing. */
+  readonly chunks?: HeadChunks;
   readonly onProgress?: (progress: ReplayProgress) => void;
   /** Change no file: what is damaged stays, and its readable records count. Default no. */
   readonly isReadOnly?: boolean;
@@ -88,6 +91,7 @@ export async function replayLogs(store: HeadStore, options: ReplayOptions): Prom
     late.push({ ...file, isLast: false, kind: "late" });
   markLast(late);
   const replay = new Replay(store, options);
+  if (options.chunks !== undefined) store.series.skipRefs(options.chunks.maxRef);
   let corruptionCount = 0;
   const all = [...files, ...late];
   for (const [i, file] of all.entries()) {
@@ -103,6 +107,7 @@ export async function replayLogs(store: HeadStore, options: ReplayOptions): Prom
         isReadOnly,
       },
     );
+    await store.log.save({ all: false });
     if (file.kind === "segment") replay.result.segmentMaxTimes.set(file.index, replay.maxTimeMs);
     options.onProgress?.({ segmentCount: i + 1, segmentTotal: all.length });
   }
@@ -154,8 +159,11 @@ class Replay {
   readonly #minTimeMs: number;
   readonly #minLateTimeMs: number;
   readonly #columns = new SampleColumns();
+  readonly #chains: ReadonlyMap<number, ChunkChain> | undefined;
+  readonly #attached = new Set<number>();
 
-  constructor(store: HeadStore, options: { minTimeMs: number; minLateTimeMs?: number }) {
+  constructor(store: HeadStore, options: ReplayOptions) {
+    this.#chains = options.chunks?.chains;
     this.#store = store;
     this.#reader = new HeadReader(store);
     this.#minTimeMs = options.minTimeMs;
@@ -215,6 +223,11 @@ class Replay {
     if (series.created && !usable) this.result.unlogged.push(series.ref);
     if (series.ref !== ref) this.result.aliases.set(ref, series.ref);
     if (ref < REF_MAX) this.#store.series.skipRefs(ref);
+    const chain = this.#chains?.get(ref);
+    if (chain !== undefined && this.#attached.has(ref) === false) {
+      this.#attached.add(ref);
+      this.#store.attachChunks(series.ref, chain);
+    }
   }
 
   #samples(record: RecordBytes): void {

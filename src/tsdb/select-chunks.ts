@@ -1,8 +1,9 @@
 import { withoutDeleted } from "../block/recode.ts";
 import { decodeXor, encodeXor, XOR_MAX_SAMPLES } from "../chunk/xor.ts";
+import { AppError } from "../base/errors.ts";
+import type { FinishedChunk } from "./chunk-log.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
 import { type Chunk, ENCODING_XOR, type SelectRequest } from "../storage/queryable.ts";
-import { toChunk } from "./chunk-log.ts";
 import type { HeadStore } from "./head-store.ts";
 import { chunksOfViews, type LateView } from "./out-of-order.ts";
 import {
@@ -31,6 +32,8 @@ export interface SelectView {
   readonly lastTimes: Float64Array;
   /** By ref: what came out of order. */
   readonly late: ReadonlyMap<number, readonly LateView[]> | undefined;
+  /** What turned out to be unreadable. */
+  readonly warnings: string[];
 }
 
 /** Reads the chunks of a head's series. */
@@ -59,7 +62,7 @@ export class ChunkReader {
       late = new Map();
       for (const ref of refs) if (outOfOrder.has(ref)) late.set(ref, outOfOrder.views(ref));
     }
-    return { request, inOrder: { ...request, minTimeMs }, lastTimes, late };
+    return { request, inOrder: { ...request, minTimeMs }, lastTimes, late, warnings: [] };
   }
 
   /** The chunks of the series at `position` of the view; undefined when there are none or the series is gone. */
@@ -67,12 +70,12 @@ export class ChunkReader {
     const newestMs = view.lastTimes[position]!;
     const views = view.late?.get(ref);
     // Fast path: nearly all series have all their samples in order.
-    if (views === undefined) return this.#inOrder(ref, newestMs, view.inOrder);
+    if (views === undefined) return this.#inOrder(ref, newestMs, view);
     const late = chunksOfViews(views, view.request);
-    if (late.length === 0) return this.#inOrder(ref, newestMs, view.inOrder);
+    if (late.length === 0) return this.#inOrder(ref, newestMs, view);
     // Its newest sample may be one that came out of order.
-    const { hints: _, ...request } = view.inOrder;
-    const chunks = this.#inOrder(ref, newestMs, request);
+    const { hints: _, ...inOrder } = view.inOrder;
+    const chunks = this.#inOrder(ref, newestMs, { inOrder, warnings: view.warnings });
     if (view.request.skipChunks === true) return [];
     return chunks === undefined ? late : mergeChunkLists([chunks, late]);
   }
@@ -86,7 +89,11 @@ export class ChunkReader {
    * The chunks of a series that overlap the range, samples after `newestMs` left out; undefined when there are none or
    * the series is gone.
    */
-  #inOrder(ref: number, newestMs: number, request: SelectRequest): readonly Chunk[] | undefined {
+  #inOrder(
+    ref: number,
+    newestMs: number,
+    { inOrder: request, warnings }: Pick<SelectView, "inOrder" | "warnings">,
+  ): readonly Chunk[] | undefined {
     const { series, log, open, histograms } = this.#store;
     const page = series.pageOf(ref);
     const base = (ref & PAGE_MASK) * LINE_WORDS;
@@ -116,11 +123,14 @@ export class ChunkReader {
     }
     let stored = log.get(page.floats[half + LAST_CHUNK]!);
     while (stored !== undefined && stored.maxTimeMs >= minTimeMs) {
-      if (stored.minTimeMs <= maxTimeMs) chunks.push(toChunk(stored));
+      if (stored.minTimeMs <= maxTimeMs) {
+        if (request.skipChunks === true) return [];
+        const chunk = this.#read(stored, warnings);
+        if (chunk !== undefined) chunks.push(chunk);
+      }
       stored = log.get(stored.previous);
     }
     if (chunks.length === 0) return undefined;
-    if (request.skipChunks === true) return [];
     chunks.reverse();
     const last = chunks.at(-1)!;
     if (last.maxTimeMs <= newestMs) return chunks;
@@ -129,6 +139,17 @@ export class ChunkReader {
     for (const cut of this.#cutAfter(last, newestMs))
       if (cut.maxTimeMs >= minTimeMs) chunks.push(cut);
     return chunks.length === 0 ? undefined : chunks;
+  }
+
+  /** Undefined, and a warning, when its file is damaged. */
+  #read(stored: FinishedChunk, warnings: string[]): Chunk | undefined {
+    try {
+      return this.#store.log.read(stored);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "corrupt") throw error;
+      warnings.push(error.message);
+      return undefined;
+    }
   }
 
   /** The newest sample as a chunk of its own. */

@@ -59,7 +59,8 @@ export class HeadReader {
       if (request.signal?.aborted === true)
         throw new AppError("canceled", "cannot finish select: the query was canceled");
     }
-    if (batch.length > 0) yield { series: batch };
+    const { warnings } = view;
+    if (batch.length > 0 || warnings.length > 0) yield { series: batch, warnings };
   }
 
   /** The refs of all series that match, ascending. */
