@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { connectShard } from "../src/shard/control.ts";
 import { adaptKvass } from "../src/shard/kvass-peer.ts";
-import { converse, kvassConfig } from "../src/shard/testdata/kvass-conversation.ts";
+import { converse, kvassConfig, kvassTargets } from "../src/shard/testdata/kvass-conversation.ts";
 import {
   type RecordingProxy,
   recordingProxy,
@@ -142,9 +142,10 @@ describe("beside a real Kvass", () => {
       const shard = await startTheirShard("conversation");
       const recorder = await recordingProxy(shard.url);
       running.push({ stop: async () => recorder.close() });
-      const spoken = { config: kvassConfig(addresses), addresses: addresses.slice(0, 2) };
+      const config = kvassConfig(addresses);
+      const list = kvassTargets(config, addresses);
       const control = adaptKvass(connectShard(recorder.url), () => []);
-      const told = await converse(control, spoken, async () => {
+      const told = await converse(control, { config, list }, async () => {
         await until("both targets were scraped", async () => {
           const status = await apiData<Record<string, Status>>(
             `${shard.url}/api/v1/shard/targets/status/`,
@@ -161,7 +162,7 @@ describe("beside a real Kvass", () => {
       control.close();
       assert.equal(told.configured.configHash, "ours");
       assert.deepEqual(
-        told.list.map(({ target }) => {
+        list.map(({ target }) => {
           const { load } = told.scraped.get(target.hash)!;
           return [load.series, load.rawSeries];
         }),
@@ -170,7 +171,7 @@ describe("beside a real Kvass", () => {
           [SERIES, SERIES],
         ],
       );
-      record("shard/testdata/kvass/sidecar.json", { ...spoken, exchanges: recorder.exchanges });
+      record("shard/testdata/kvass/sidecar.json", { config, exchanges: recorder.exchanges });
     },
   );
 
@@ -440,6 +441,11 @@ describe("beside a real Kvass", () => {
       await until("its own sidecar scrapes all", all);
       const hashes = await hashesAt(shard.url);
       await shard.sidecar.stop();
+      record("sidecar/testdata/kvass/own-state.json", {
+        config: readFileSync(configFile, "utf8"),
+        addresses,
+        state: readFileSync(join(shard.store, "kvass-shard.json"), "utf8"),
+      });
       const ours = await startShoal({
         args: [
           "sidecar",

@@ -56,7 +56,7 @@ export const SCRAPE_FLAGS = {
   }),
   scrapeDisableKeepAlive: switchFlag({
     name: "scrape.disable-keep-alive",
-    help: "Open a new connection for each scrape.",
+    help: "Open a new connection for each scrape. Not by a sidecar with --delivery=direct: there Prometheus scrapes by itself and keeps its connections.",
   }),
   serviceAccountPath: textFlag(
     {

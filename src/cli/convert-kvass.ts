@@ -9,6 +9,7 @@ import {
 } from "yaml";
 import { AppError } from "../base/errors.ts";
 import { COORDINATOR_ROLE_FLAGS } from "./commands.ts";
+import { convertRole } from "./convert-rbac.ts";
 import type { FlagTable } from "./flags.ts";
 import { SIDECAR_FLAGS } from "./sidecar-flags.ts";
 
@@ -111,8 +112,11 @@ export function convertManifests(
       );
     const pod: unknown = document.getIn(["spec", "template", "spec"]);
     if (isMap(pod)) convertPod(pod, { image: options.image, notes, errors });
+    notes.push(...convertRole(document));
   }
-  const printed = documents.map((document) => document.toString({ lineWidth: 0 }));
+  const printed = documents.map((document) =>
+    document.toString({ lineWidth: 0, flowCollectionPadding: false }),
+  );
   return { text: notes.length + errors.length === 0 ? text : printed.join(""), notes, errors };
 }
 
@@ -156,22 +160,43 @@ function convertContainer(
     args.push("--grpc-address=127.0.0.1:10911");
     notes.push("sidecar: --grpc-address=127.0.0.1:10911: the Thanos sidecar has port 10901");
   }
-  const next = new YAMLSeq();
-  const comments = new Map(items.map((item) => [nameOf(textOf(item)), item.comment]));
-  for (const word of [role, ...args]) {
-    const item = containerScalar(word);
-    const comment = comments.get(nameOf(word));
-    if (comment) item.comment = comment;
-    next.items.push(item);
-  }
-  container.delete("command");
-  container.set("args", next);
+  setArguments(container, role, { words: [role, ...args], items });
   if (/:latest$|^[^:]*$/.test(textOf(container.get("image", true))))
     notes.push(
       `${role}: the image had no fixed version; ${image} has to be one that your cluster can pull`,
     );
   container.set("image", image);
   return role;
+}
+
+/** Writes the new words where the old ones were, each with the comments of the old one of its name. */
+function setArguments(
+  container: YAMLMap,
+  role: KvassRole,
+  { words, items }: { readonly words: readonly string[]; readonly items: readonly Scalar[] },
+): void {
+  const next = new YAMLSeq();
+  const known = new Map(items.map((item) => [nameOf(textOf(item), role), item]));
+  for (const word of words) {
+    const item = containerScalar(word);
+    const { comment, commentBefore, spaceBefore } = known.get(nameOf(word, role)) ?? {};
+    if (comment) item.comment = comment;
+    if (commentBefore) item.commentBefore = commentBefore;
+    if (spaceBefore) item.spaceBefore = spaceBefore;
+    next.items.push(item);
+  }
+  const pair =
+    container.items.find(({ key }) => isScalar(key) && key.value === "args") ??
+    container.items.find(({ key }) => isScalar(key) && key.value === "command");
+  const list = pair?.value;
+  if (pair === undefined || !isSeq(list)) throw new Error("BUG: the words were found in a list");
+  next.flow = list.flow ?? false;
+  if (list.comment) next.comment = list.comment;
+  if (list.commentBefore) next.commentBefore = list.commentBefore;
+  // Shoal's image begins with its own command.
+  if (isScalar(pair.key)) pair.key.value = "args";
+  pair.value = next;
+  container.delete("command");
 }
 
 function containerScalar(word: string): Scalar {
@@ -182,11 +207,11 @@ function containerScalar(word: string): Scalar {
   return scalar;
 }
 
-function nameOf(word: string): string {
-  return word
-    .replace(/=[\s\S]*$/, "")
-    .replace("--web.address", "--web.listen-address")
-    .replace("--web.api-addr", "--web.listen-address");
+/** What a word is about, under our name of it. */
+function nameOf(word: string, role: KvassRole): string {
+  const written = word.replace(/=[\s\S]*$/, "");
+  const flag = Object.values(TABLES[role]).find(({ alias }) => `--${alias ?? ""}` === written);
+  return flag === undefined ? written : `--${flag.name}`;
 }
 
 /** The sidecar's list of targets must outlive the pod. */

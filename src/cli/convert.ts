@@ -1,17 +1,28 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
+import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
-import { convertArguments, convertManifests, type KvassRole } from "./convert-kvass.ts";
+import {
+  convertArguments,
+  type Conversion,
+  convertManifests,
+  type KvassRole,
+} from "./convert-kvass.ts";
+import { convertShardFile } from "./convert-shard-file.ts";
 
 interface ConvertOptions {
   readonly from: string;
   readonly output?: string;
   readonly image: string;
+  readonly config?: string;
 }
 
-/** `shoal convert --from kvass FILE…` or `-- coordinator --flag…`. Exit 1 when something cannot be converted. */
+/**
+ * `shoal convert --from kvass FILE…` or `-- coordinator --flag…`, and `--from kvass-shard-file`. Exit 1 when something
+ * cannot be converted.
+ */
 export function registerConvert(program: Command): void {
   program
     .command("convert")
@@ -20,23 +31,30 @@ export function registerConvert(program: Command): void {
       "<what...>",
       "manifest files, or after -- a command line: coordinator|sidecar --flag=value …",
     )
-    .requiredOption("--from <system>", "what it is of: kvass")
+    .requiredOption(
+      "--from <what>",
+      "kvass, or kvass-shard-file: a kvass-shard.json as the target list that shoal sidecar makes of it",
+    )
+    .option("--config <file>", "for kvass-shard-file: the prometheus.yml with its jobs")
     .option("--output <folder>", "write each file there instead of to stdout")
     .option("--image <image>", "the image that containers get", `shoal:${VERSION}`)
-    .action((what: string[], options: ConvertOptions) => {
-      if (!convert(what, options)) process.exitCode = 1;
+    .action(async (what: string[], options: ConvertOptions) => {
+      if (!(await convert(what, options))) process.exitCode = 1;
     });
 }
 
-function convert(what: readonly string[], options: ConvertOptions): boolean {
-  if (options.from !== "kvass")
-    throw new AppError("bad-data", `cannot convert from ${options.from}: kvass is known`);
+async function convert(what: readonly string[], options: ConvertOptions): Promise<boolean> {
+  if (options.from !== "kvass" && options.from !== "kvass-shard-file")
+    throw new AppError(
+      "bad-data",
+      `cannot convert from ${options.from}: kvass and kvass-shard-file are known`,
+    );
   const words = what[0] === "kvass" ? what.slice(1) : what;
   const [first] = words;
   if (first === "coordinator" || first === "sidecar") return convertLine(first, words.slice(1));
   let isWhole = true;
   for (const path of what) {
-    const { text, notes, errors } = convertManifests(read(path), { path, image: options.image });
+    const { text, notes, errors } = await convertFile(path, options);
     if (options.output === undefined) process.stdout.write(text);
     else {
       mkdirSync(options.output, { recursive: true });
@@ -46,6 +64,17 @@ function convert(what: readonly string[], options: ConvertOptions): boolean {
     if (errors.length > 0) isWhole = false;
   }
   return isWhole;
+}
+
+async function convertFile(path: string, options: ConvertOptions): Promise<Conversion> {
+  const text = read(path);
+  if (options.from === "kvass") return convertManifests(text, { path, image: options.image });
+  if (options.config === undefined)
+    throw new AppError(
+      "bad-data",
+      "cannot read Kvass's target lists without their jobs: name the prometheus.yml with --config",
+    );
+  return convertShardFile(text, { configFile: options.config, nowMs: systemClock.now() });
 }
 
 function convertLine(role: KvassRole, args: readonly string[]): boolean {

@@ -33,6 +33,10 @@ export function createDelivery(
         "bad-data",
         "cannot sum up the targets' series (--shard.fetch-head-series=false): only --delivery=proxy knows them",
       );
+    if (flags.scrapeDisableKeepAlive)
+      parts.logger.warn(
+        "--scrape.disable-keep-alive has no effect with --delivery=direct: Prometheus scrapes by itself",
+      );
     return { delivery: { kind: "direct" }, services: [] };
   }
   const listen = parseListenAddress(flags.proxyAddress);

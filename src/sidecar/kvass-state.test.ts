@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { parseConfig } from "../config/load.ts";
+import { buildTarget } from "../model/target-build.ts";
 import { hashTarget } from "../model/target-hash.ts";
 import { importKvassState } from "./kvass-state.ts";
 
@@ -71,6 +72,24 @@ describe("importKvassState", () => {
         "http://127.0.0.1:PORT/probe?module=default&module=second&x=1",
       ],
     );
+  });
+
+  it("makes of a file that Kvass's own coordinator has filled what our discovery finds", () => {
+    const file = new URL("testdata/kvass/own-state.json", import.meta.url);
+    const recorded = JSON.parse(readFileSync(file, "utf8")) as {
+      readonly config: string;
+      readonly addresses: readonly string[];
+      readonly state: string;
+    };
+    const own = parseConfig(recorded.config, { path: "p", baseFolder: "/" });
+    const [plain, probe] = own.scrapeConfigs;
+    const hashes = recorded.addresses.map((address, i) => {
+      const labels = { __address__: address, ...(i < 4 && { zone: "Zürich" }) };
+      const result = buildTarget({ labels }, i < 4 ? plain! : probe!);
+      return result.kind === "target" ? result.target.hash : result.kind;
+    });
+    const found = importKvassState(recorded.state, { config: own, nowMs: 5 });
+    assert.deepEqual(new Set(found.map(({ target }) => target.hash)), new Set(hashes));
   });
 
   it("refuses what is torn, and has nothing of what is empty", () => {

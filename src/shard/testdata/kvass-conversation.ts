@@ -1,8 +1,6 @@
 import { parseConfig } from "../../config/load.ts";
 import type { JobStatistics } from "../../scrape/job-statistics.ts";
 import { buildTarget } from "../../model/target-build.ts";
-import type { Target } from "../../model/target.ts";
-import { hashTarget } from "../../model/target-hash.ts";
 import type { ShardControl } from "../control.ts";
 import { NO_LOAD } from "../load.ts";
 import type { AssignedTarget, ShardRuntime, TargetStatus } from "../wire.ts";
@@ -10,8 +8,6 @@ import type { AssignedTarget, ShardRuntime, TargetStatus } from "../wire.ts";
 /** What was recorded beside a real Kvass sidecar (`npm run test:kvass`, SHOAL_REWRITE=1). */
 export interface KvassRecording {
   readonly config: string;
-  /** Of the two targets. */
-  readonly addresses: readonly string[];
   readonly exchanges: readonly {
     readonly method: string;
     readonly path: string;
@@ -23,7 +19,6 @@ export interface KvassRecording {
 
 /** What the sidecar has told. */
 export interface KvassTold {
-  readonly list: readonly AssignedTarget[];
   readonly first: ShardRuntime;
   readonly configured: ShardRuntime;
   readonly scraped: ReadonlyMap<string, TargetStatus>;
@@ -50,10 +45,9 @@ scrape_configs:
 /** All that a coordinator says to a shard, from the first contact to the last: the same words every time. */
 export async function converse(
   control: ShardControl,
-  { config, addresses }: Pick<KvassRecording, "config" | "addresses">,
+  { config, list }: { readonly config: string; readonly list: readonly AssignedTarget[] },
   untilScraped: () => Promise<void>,
 ): Promise<KvassTold> {
-  const list = assignments(config, addresses);
   const [moved, kept] = list as [AssignedTarget, AssignedTarget];
   const first = await control.runtime(1);
   await control.pushConfig({ rawContent: config, baseFolder: "/", hash: "ours" }, 1);
@@ -69,29 +63,16 @@ export async function converse(
   await control.pushStop({ reason: "", sinceMs: 8 }, 1);
   await control.pushTargets([], 1);
   const idle = await control.runtime(1);
-  return { list, first, configured, scraped, statistics, moving, stopped, idle };
+  return { first, configured, scraped, statistics, moving, stopped, idle };
 }
 
-function assignments(config: string, addresses: readonly string[]): AssignedTarget[] {
+/** The targets of `kvassConfig`, both given to the shard. */
+export function kvassTargets(config: string, addresses: readonly string[]): AssignedTarget[] {
   const { scrapeConfigs } = parseConfig(config, { path: "recorded", baseFolder: "/" });
   return scrapeConfigs.map((job, i) => {
     const result = buildTarget({ labels: { __address__: addresses[i]!, zone: "Zürich" } }, job);
     if (result.kind !== "target") throw new Error("BUG: the recorded configuration is good");
     const load = { ...NO_LOAD, series: 1, rawSeries: 2 };
-    return {
-      target: asRecorded(result.target),
-      state: "normal",
-      assignedAtMs: 1_700_000_000_000,
-      load,
-    };
+    return { target: result.target, state: "normal", assignedAtMs: 1_700_000_000_000, load };
   });
-}
-
-/** A target as it was when the conversation was recorded: without its job's switches for histograms. */
-function asRecorded(target: Target): Target {
-  const isSwitch = (name: string): boolean => name.endsWith("histograms__") || /_nhcb_/.test(name);
-  const allLabels = target.allLabels.without(
-    [...target.allLabels].flatMap(([name]) => (isSwitch(name) ? [name] : [])),
-  );
-  return { ...target, allLabels, hash: hashTarget(allLabels, target.url) };
 }
