@@ -1,5 +1,8 @@
 /** The real Kvass (`KVASS_BINARY`), and what is said between it and ours. */
 import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { once } from "node:events";
 import {
   createServer,
@@ -7,7 +10,74 @@ import {
   request as httpRequest,
   type ServerResponse,
 } from "node:http";
-import { type RunningProcess, stopProcess, until } from "./processes.ts";
+import {
+  apiData,
+  freePort,
+  type RunningProcess,
+  stopProcess,
+  temporaryFolder,
+  until,
+} from "./processes.ts";
+import { type RecordingExporter, startRecordingExporter } from "./recording-exporter.ts";
+import { startBeside } from "./sidecar-shards.ts";
+
+export const SERIES = 30;
+export const EXPORTERS = 6;
+const BODY = Array.from({ length: SERIES }, (_, i) => `work{i="${i}"} ${i}\n`).join("");
+const src = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "src");
+
+export interface Status {
+  readonly lastError: string;
+  readonly health: string;
+  readonly series: number;
+  readonly totalSeries: number;
+}
+
+export interface Known extends Status {
+  readonly hash?: string;
+  readonly labels: Record<string, string>;
+  readonly shards: readonly string[];
+}
+
+export interface KvassShard {
+  sidecar: RunningProcess;
+  readonly prometheus: RunningProcess;
+  readonly url: string;
+  readonly store: string;
+  readonly output: string;
+}
+
+/** The keys of an answer as they are written: JavaScript's numbers hold 53 bits. */
+export async function hashesAt(url: string): Promise<string[]> {
+  const text = await (await fetch(`${url}/api/v1/shard/targets/status/`)).text();
+  return [...text.matchAll(/"(\d+)":\{/g)].map((match) => match[1]!).sort();
+}
+
+export async function targetsAt(url: string): Promise<Known[]> {
+  const path = "/api/v1/targets?state=active";
+  return (await apiData<{ activeTargets: Known[] }>(url + path)).activeTargets;
+}
+
+export function record(file: string, recording: unknown): void {
+  if (process.env["SHOAL_REWRITE"] !== "1") return;
+  mkdirSync(dirname(join(src, file)), { recursive: true });
+  writeFileSync(join(src, file), `${JSON.stringify(recording, null, 2)}\n`);
+}
+
+export function configText(addresses: readonly string[], dropped: string): string {
+  const list = addresses.map((address) => `"${address}"`);
+  return `global: {scrape_interval: 1s, scrape_timeout: 900ms, external_labels: {cluster: real}}
+scrape_configs:
+- job_name: plain
+  static_configs: [{targets: [${list.slice(0, 4).join(", ")}], labels: {zone: Zürich}}]
+  metric_relabel_configs: [{source_labels: [i], regex: "${dropped}", action: drop}]
+- job_name: "with parameters"
+  metrics_path: /probe
+  params: {module: [default, second], x: ["1"]}
+  static_configs: [{targets: [${list.slice(4).join(", ")}]}]
+  metric_relabel_configs: [{source_labels: [i], regex: "${dropped}", action: drop}]
+`;
+}
 
 /** For node:test's `skip`: false when there is a Kvass, else the line that says how to get one in. */
 export function skipWithoutKvass(): false | string {
@@ -91,4 +161,52 @@ async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
   const pieces: Buffer[] = [];
   for await (const piece of stream) pieces.push(piece as Buffer);
   return Buffer.concat(pieces).toString("utf8");
+}
+
+/** Exporters for a group of tests, and whatever runs beside them until the end. */
+export class KvassWorld {
+  readonly folder = temporaryFolder("kvass");
+  readonly running: { readonly stop: () => Promise<void> }[] = [];
+  exporters: RecordingExporter[] = [];
+
+  get addresses(): string[] {
+    return this.exporters.map(({ address }) => address);
+  }
+
+  async start(): Promise<void> {
+    const all = Array.from({ length: EXPORTERS }, () => startRecordingExporter(BODY));
+    this.exporters = await Promise.all(all);
+  }
+
+  async stop(): Promise<void> {
+    for (const { stop } of this.running.toReversed()) await stop();
+    for (const { close } of this.exporters) close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Kvass's sidecar in front of a real Prometheus; it takes its configuration from the coordinator. */
+  async startTheirShard(name: string): Promise<KvassShard> {
+    const [store, output] = [join(this.folder, name), join(this.folder, `${name}.yml`)];
+    const [api, proxy, port] = [await freePort(), await freePort(), await freePort()];
+    const url = `http://127.0.0.1:${api}`;
+    const starting = startKvass(
+      [
+        "sidecar",
+        "--config.file=",
+        `--config.output-file=${output}`,
+        `--store.path=${store}`,
+        `--web.api-addr=127.0.0.1:${api}`,
+        `--web.proxy-addr=127.0.0.1:${proxy}`,
+        `--inject.proxy=http://127.0.0.1:${proxy}`,
+        `--prometheus.url=http://127.0.0.1:${port}`,
+      ],
+      url,
+    );
+    await until("its first configuration is there", async () => existsSync(output) || undefined);
+    const prometheus = await startBeside({ output, prometheusPort: port });
+    this.running.push(prometheus);
+    const sidecar = await starting;
+    this.running.push(sidecar);
+    return { sidecar, prometheus, url, store, output };
+  }
 }
