@@ -15,6 +15,7 @@ export function tlsConfig(tls: Fields | undefined, at: Translation): JobMap | un
   const cert = secretOrConfigMap(tls.child("cert"), at);
   const key = optionalSecret(tls, "keySecret", at);
   checkCertificates(tls, { ca, cert, key });
+  checkTls(tls);
   return {
     insecure_skip_verify: tls.optionalFlag("insecureSkipVerify"),
     ca,
@@ -27,6 +28,28 @@ export function tlsConfig(tls: Fields | undefined, at: Translation): JobMap | un
     cert_file: textOf(tls, "certFile"),
     key_file: textOf(tls, "keyFile"),
   };
+}
+
+const TLS_VERSIONS = ["TLS10", "TLS11", "TLS12", "TLS13"];
+
+/** What must hold for a resource's own section, whatever a scrape class may add. */
+function checkTls(tls: Fields): void {
+  for (const part of ["ca", "cert"])
+    if (tls.child(part).has("secret") && tls.child(part).has("configMap"))
+      throw tls.problem(`names both a Secret and a ConfigMap as ${part}`);
+  const names = (part: string): boolean =>
+    tls.child(part).has("secret") || tls.child(part).has("configMap");
+  const hasCert = names("cert") || tls.text("certFile") !== "";
+  const hasKey = tls.has("keySecret") || tls.text("keyFile") !== "";
+  if (hasCert !== hasKey)
+    throw tls.problem(
+      hasCert
+        ? "has a client certificate without its key"
+        : "has a key without its client certificate",
+    );
+  const [min, max] = ["minVersion", "maxVersion"].map((key) => TLS_VERSIONS.indexOf(tls.text(key)));
+  if (min! >= 0 && max! >= 0 && min! > max!)
+    throw tls.problem("has a minVersion above its maxVersion");
 }
 
 /** A certificate that cannot be read would stop a whole Prometheus from taking its configuration, not only this job. */
@@ -71,15 +94,29 @@ export function jobTlsConfig(
   scrapeClass: ScrapeClass | undefined,
   at: Translation,
 ): JobMap | undefined {
-  if (tls === undefined || tls.keys().length === 0) return scrapeClass?.tls ?? tlsConfig(tls, at);
-  const own = tlsConfig(tls, at)!;
+  const own = tlsConfig(tls, at);
   const common = scrapeClass?.tls;
+  if (own === undefined) return common;
   if (common === undefined) return own;
   const filled: Record<string, JobValue> = { ...own };
   for (const part of ["ca", "cert", "key"])
     if (own[part] === undefined && own[`${part}_file`] === undefined)
       filled[`${part}_file`] = common[`${part}_file`];
   return filled;
+}
+
+/** The mapping at `key`, undefined when it says nothing: what the operator takes for none. */
+export function unlessEmpty(of: Fields, key: string): Fields | undefined {
+  const found = of.optionalChild(key);
+  return found !== undefined && saysNothing(found) ? undefined : found;
+}
+
+function saysNothing(fields: Fields): boolean {
+  return fields.keys().every((key) => {
+    if (key === "ca" || key === "cert") return saysNothing(fields.child(key));
+    // Go tells an empty text from none only behind a pointer, and this one has none.
+    return !fields.has(key) || (key === "type" && fields.text(key) === "");
+  });
 }
 
 export function basicAuth(of: Fields, at: Translation): JobMap | undefined {
@@ -103,6 +140,13 @@ export function authorization(auth: Fields | undefined, at: Translation): JobMap
   );
 }
 
+/** `authorization` of a monitor's endpoint, which must name credentials. */
+export function endpointAuthorization(endpoint: Fields): Fields | undefined {
+  const auth = endpoint.optionalChild("authorization");
+  if (auth !== undefined && !auth.has("credentials")) throw auth.problem("names no credentials");
+  return auth;
+}
+
 /** A job's `authorization`: the resource's own, with what it lacks from the scrape class. */
 export function jobAuthorization(
   auth: Fields | undefined,
@@ -110,8 +154,8 @@ export function jobAuthorization(
   at: Translation,
 ): JobMap | undefined {
   const common = scrapeClass?.authorization;
-  if (auth === undefined || auth.keys().length === 0) return common;
-  const own = authorization(auth, at)!;
+  const own = authorization(auth, at);
+  if (own === undefined) return common;
   if (common === undefined || own["credentials"] !== undefined) return own;
   return {
     ...own,

@@ -11,11 +11,13 @@ import {
 } from "./common-keys.ts";
 import {
   basicAuth,
+  endpointAuthorization,
   jobAuthorization,
   jobTlsConfig,
   oauth2,
   proxy,
   textOf,
+  unlessEmpty,
 } from "./http-options.ts";
 import type { JobMap, MonitorJob } from "./job.ts";
 import { readSelector, selectorText } from "./label-selector.ts";
@@ -50,12 +52,12 @@ export function podMonitorJobs(spec: Fields, at: Translation): MonitorJob[] {
     scheme: textOf(endpoint, "scheme")?.toLowerCase(),
     follow_redirects: endpoint.optionalFlag("followRedirects"),
     enable_http2: endpoint.optionalFlag("enableHttp2"),
-    tls_config: jobTlsConfig(endpoint.optionalChild("tlsConfig"), scrapeClass, at),
+    tls_config: jobTlsConfig(unlessEmpty(endpoint, "tlsConfig"), scrapeClass, at),
     bearer_token: optionalSecret(endpoint, "bearerTokenSecret", at),
     basic_auth: basicAuth(endpoint, at),
     oauth2: oauth2(endpoint, at),
     ...proxy(endpoint, at),
-    authorization: jobAuthorization(endpoint.optionalChild("authorization"), scrapeClass, at),
+    authorization: jobAuthorization(endpointAuthorization(endpoint), scrapeClass, at),
     ...scrapeKeys(spec, scrapeClass, at),
     ...at.settings.nameSchemes(undefined),
     body_size_limit: at.settings.bodySizeLimit(spec.text("bodySizeLimit")),

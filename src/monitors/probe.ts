@@ -13,6 +13,7 @@ import {
   oauth2,
   proxy,
   textOf,
+  unlessEmpty,
 } from "./http-options.ts";
 import type { JobMap, MonitorJob } from "./job.ts";
 import { readSelector } from "./label-selector.ts";
@@ -45,11 +46,11 @@ export function probeJob(spec: Fields, at: Translation): MonitorJob {
     ...proxy(prober, at),
     follow_redirects: spec.optionalFlag("followRedirects"),
     enable_http2: spec.optionalFlag("enableHttp2"),
-    tls_config: jobTlsConfig(spec.optionalChild("tlsConfig"), scrapeClass, at),
+    tls_config: jobTlsConfig(unlessEmpty(spec, "tlsConfig"), scrapeClass, at),
     bearer_token: optionalSecret(spec, "bearerTokenSecret", at),
     basic_auth: basicAuth(spec, at),
     oauth2: oauth2(spec, at),
-    authorization: jobAuthorization(spec.optionalChild("authorization"), scrapeClass, at),
+    authorization: jobAuthorization(unlessEmpty(spec, "authorization"), scrapeClass, at),
     ...discovery,
     relabel_configs: [
       FIRST_RULE,

@@ -138,8 +138,10 @@ export class PrometheusSettings {
   /** `body_size_limit`, likewise; probes have none of their own. */
   bodySizeLimit(own: string): string | undefined {
     const enforced = this.#spec.text("enforcedBodySizeLimit");
-    if (own !== "" && enforced !== "" && parseSize(own) > parseSize(enforced)) return enforced;
-    return own || enforced || textOf(this.#spec, "bodySizeLimit");
+    const isTooLarge = own !== "" && enforced !== "" && parseSize(own) > parseSize(enforced);
+    const limit = isTooLarge ? enforced : own || enforced;
+    const isLimit = limit !== "" && parseSize(limit) > 0;
+    return (isLimit ? limit : this.#spec.text("bodySizeLimit") || enforced) || undefined;
   }
 
   /** `metric_name_validation_scheme` and `…_escaping_scheme` of a job, with what they imply for each other in Prometheus. */
@@ -155,16 +157,18 @@ export class PrometheusSettings {
     };
   }
 
-  /** The keys about histograms; `version` is Prometheus's that has each. */
+  /** The keys about histograms, where the Prometheus has them: a resource's, or those of all jobs. */
   histograms(of: Fields): JobMap {
-    const flag = (key: string): boolean | undefined =>
-      of.optionalFlag(key) ?? this.#spec.optionalFlag(key);
+    const flag = (key: string, sinceGlobal: string): boolean | undefined =>
+      of.optionalFlag(key) ??
+      (this.isAtLeast(sinceGlobal) ? this.#spec.optionalFlag(key) : undefined);
+    const native = flag("scrapeNativeHistograms", "3.8");
     return {
-      scrape_native_histograms: this.isAtLeast("3.8") ? flag("scrapeNativeHistograms") : undefined,
+      scrape_native_histograms: this.isAtLeast("3.8") ? native : undefined,
       native_histogram_bucket_limit: of.number("nativeHistogramBucketLimit"),
       native_histogram_min_bucket_factor: quantity(of, "nativeHistogramMinBucketFactor"),
-      always_scrape_classic_histograms: flag("scrapeClassicHistograms"),
-      convert_classic_histograms_to_nhcb: flag("convertClassicHistogramsToNHCB"),
+      always_scrape_classic_histograms: flag("scrapeClassicHistograms", "3.5"),
+      convert_classic_histograms_to_nhcb: flag("convertClassicHistogramsToNHCB", "3.4"),
     };
   }
 

@@ -69,6 +69,8 @@ function kubernetesConfig(of: Fields, at: Translation): JobMap {
 }
 
 function consulConfig(of: Fields, at: Translation): JobMap {
+  if (of.text("healthFilter") !== "" && !at.settings.isAtLeast("3.11.2"))
+    throw of.problem("has a healthFilter, which the Prometheus's version has not");
   return {
     ...discoveryClient(of, at),
     server: of.text("server"),
@@ -83,7 +85,7 @@ function consulConfig(of: Fields, at: Translation): JobMap {
     tag_separator: of.has("tagSeparator") ? of.text("tagSeparator") : undefined,
     node_meta: of.textMap("nodeMeta"),
     filter: textOf(of, "filter"),
-    health_filter: at.settings.isAtLeast("3.11.2") ? textOf(of, "healthFilter") : undefined,
+    health_filter: textOf(of, "healthFilter"),
     allow_stale: of.optionalFlag("allowStale"),
     ...refresh(of),
   };
@@ -99,12 +101,14 @@ function dnsConfig(of: Fields): JobMap {
 }
 
 function ec2Config(of: Fields, at: Translation): JobMap {
-  const keys = of.has("accessKey") && of.has("secretKey");
+  const access = optionalSecret(of, "accessKey", at);
+  const secret = optionalSecret(of, "secretKey", at);
+  const hasBoth = access !== undefined && secret !== undefined;
   return {
     ...proxy(of, at),
     region: textOf(of, "region"),
-    access_key: keys ? optionalSecret(of, "accessKey", at) : undefined,
-    secret_key: keys ? optionalSecret(of, "secretKey", at) : undefined,
+    access_key: hasBoth ? access : undefined,
+    secret_key: hasBoth ? secret : undefined,
     role_arn: textOf(of, "roleARN"),
     port: of.number("port"),
     filters: of

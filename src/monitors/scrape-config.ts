@@ -7,6 +7,7 @@ import {
   oauth2,
   proxy,
   textOf,
+  unlessEmpty,
 } from "./http-options.ts";
 import type { MonitorJob } from "./job.ts";
 import { listMap } from "./params.ts";
@@ -35,9 +36,9 @@ export function scrapeConfigJob(spec: Fields, at: Translation): MonitorJob {
     scheme: textOf(spec, "scheme")?.toLowerCase(),
     ...proxy(spec, at),
     basic_auth: basicAuth(spec, at),
-    authorization: jobAuthorization(spec.optionalChild("authorization"), scrapeClass, at),
+    authorization: jobAuthorization(unlessEmpty(spec, "authorization"), scrapeClass, at),
     oauth2: oauth2(spec, at),
-    tls_config: jobTlsConfig(spec.optionalChild("tlsConfig"), scrapeClass, at),
+    tls_config: jobTlsConfig(unlessEmpty(spec, "tlsConfig"), scrapeClass, at),
     ...scrapeKeys(spec, scrapeClass, at),
     ...settings.nameSchemes(spec),
     body_size_limit: settings.bodySizeLimit(spec.text("bodySizeLimit")),

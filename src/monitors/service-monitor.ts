@@ -11,6 +11,7 @@ import {
 } from "./common-keys.ts";
 import {
   basicAuth,
+  endpointAuthorization,
   jobAuthorization,
   jobTlsConfig,
   oauth2,
@@ -71,7 +72,7 @@ function endpointJob(of: Endpoint, at: Translation): MonitorJob {
     bearer_token_file: textOf(endpoint, "bearerTokenFile"),
     bearer_token: optionalSecret(endpoint, "bearerTokenSecret", at),
     basic_auth: basicAuth(endpoint, at),
-    authorization: jobAuthorization(endpoint.optionalChild("authorization"), scrapeClass, at),
+    authorization: jobAuthorization(endpointAuthorization(endpoint), scrapeClass, at),
     ...scrapeKeys(spec, scrapeClass, at),
     ...at.settings.nameSchemes(undefined),
     body_size_limit: at.settings.bodySizeLimit(spec.text("bodySizeLimit")),
