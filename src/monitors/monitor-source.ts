@@ -27,6 +27,8 @@ import { ADDITIONAL, MONITOR_KINDS, type MonitorKind } from "./translation.ts";
 
 /** Changes that come together are taken up together. */
 const BUILD_DELAY_MS = 500;
+/** Each change costs every shard the reading of its configuration: at most one in this time. */
+const BUILD_INTERVAL_MS = 5_000;
 /** How often Secrets and ConfigMaps are read again, since nobody tells of their changes. */
 export const REFERENCE_REFRESH_MS = 30_000;
 /** How often, while one of them has not been read at all. */
@@ -89,6 +91,8 @@ export class MonitorSource implements Service {
   /** By resource, why it is not used as it stands. */
   #problems = new Map<string, string>();
   #knowledge: Knowledge = "unknown";
+  /** When `jobs` last changed. */
+  #lastChangeMs = -Infinity;
   #cancel: (() => void) | undefined;
   #building: Promise<void> = Promise.resolve();
   #refreshing: Promise<void> = Promise.resolve();
@@ -108,7 +112,10 @@ export class MonitorSource implements Service {
       ScrapeConfig: follow(SCRAPE_CONFIGS),
     };
     this.#references = new References(options.client);
-    this.#translated = new TranslatedResources(this.#references);
+    this.#translated = new TranslatedResources({
+      references: this.#references,
+      clock: options.clock,
+    });
   }
 
   /** Calls `listener` whenever `jobs` or `knowledge` has changed. */
@@ -178,7 +185,9 @@ export class MonitorSource implements Service {
 
   #schedule(): void {
     if (this.#cancel !== undefined || this.#abort.signal.aborted) return;
-    this.#cancel = this.#options.clock.after(BUILD_DELAY_MS, () => {
+    const { clock } = this.#options;
+    const waitMs = this.#lastChangeMs + BUILD_INTERVAL_MS - clock.monotonic();
+    this.#cancel = clock.after(Math.max(BUILD_DELAY_MS, waitMs), () => {
       this.#cancel = undefined;
       this.#building = this.#building.then(() => this.#build());
     });
@@ -219,11 +228,11 @@ export class MonitorSource implements Service {
         kind: ADDITIONAL,
         object: this.#additional,
       });
-    let made = this.#translated.translate(selected, base);
+    let made = await this.#translated.translate(selected, base);
     // What a resource names shows while it is translated; a second time it may name more.
     while (made.unread.size > 0 && !signal.aborted) {
       await this.#references.read(made.unread, signal);
-      made = this.#translated.translate(selected, base);
+      made = await this.#translated.translate(selected, base);
     }
     if (signal.aborted) return;
     this.#references.retain(this.#translated.used());
@@ -321,7 +330,11 @@ export class MonitorSource implements Service {
     const isSame =
       jobs.length === this.#jobs.length && jobs.every((one, i) => one === this.#jobs[i]);
     if (isSame && knowledge === this.#knowledge) return;
-    if (!isSame) this.#jobs = jobs;
+    if (!isSame) {
+      // What comes in while all is still being listed is no change yet.
+      if (this.#knowledge !== "unknown") this.#lastChangeMs = this.#options.clock.monotonic();
+      this.#jobs = jobs;
+    }
     this.#knowledge = knowledge;
     this.#onChange();
   }

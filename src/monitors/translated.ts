@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { AddedJobs } from "../config/added-jobs.ts";
 import { Fields } from "../kubernetes/fields.ts";
@@ -31,28 +32,45 @@ interface Entry {
   readonly outcome: Outcome;
 }
 
+/** After so long others have their turn: a lease is to be renewed, and shards are to be asked. */
+const BREATH_MS = 20;
+
+/** By `kind namespace/name`, in the order given; `unread` are the objects to read before all is known. */
+interface Translated {
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+  readonly unread: ReadonlySet<string>;
+}
+
 /** Translates resources, each again only when it, what it names or what it stands under has changed. */
 export class TranslatedResources {
-  readonly #references: References;
+  readonly #options: { readonly references: References; readonly clock: Clock };
   #entries = new Map<string, Entry>();
 
-  constructor(references: References) {
-    this.#references = references;
+  constructor(options: { readonly references: References; readonly clock: Clock }) {
+    this.#options = options;
   }
 
-  /** By `kind namespace/name`, in the order given; `unread` are the objects to read before all is known. */
-  translate(
+  /** Takes its time, letting others work in between. Not to be called again before it has ended. */
+  async translate(
     resources: ReadonlyMap<string, { readonly kind: ResourceKind; readonly object: Followed }>,
     base: TranslationBase,
-  ): { readonly outcomes: ReadonlyMap<string, Outcome>; readonly unread: ReadonlySet<string> } {
+  ): Promise<Translated> {
+    const { clock } = this.#options;
+    let sinceMs = clock.monotonic();
     const entries = new Map<string, Entry>();
     const outcomes = new Map<string, Outcome>();
     const unread = new Set<string>();
     for (const [key, { kind, object }] of resources) {
       const known = this.#entries.get(key);
       const isCurrent =
-        known?.object === object && known.base === base && this.#references.areCurrent(known.used);
+        known?.object === object &&
+        known.base === base &&
+        this.#options.references.areCurrent(known.used);
       const entry = isCurrent ? known : this.#translate(kind, object, base);
+      if (clock.monotonic() - sinceMs > BREATH_MS) {
+        await clock.sleep(0);
+        sinceMs = clock.monotonic();
+      }
       entries.set(key, entry);
       outcomes.set(key, entry.outcome);
       for (const [name, contents] of entry.used) if (contents === undefined) unread.add(name);
@@ -67,7 +85,7 @@ export class TranslatedResources {
   }
 
   #translate(kind: ResourceKind, object: Followed, base: TranslationBase): Entry {
-    const { lookup, used } = this.#references.startUse();
+    const { lookup, used } = this.#options.references.startUse();
     const { namespace, name, spec } = object;
     const { settings, kubeconfigFile, takenNames } = base;
     const at: Translation = { settings, namespace, name, lookup, kubeconfigFile };
