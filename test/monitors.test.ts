@@ -275,7 +275,7 @@ test("custom resources are scraped as the operator's Prometheus would, and go on
         );
         return shards[0]?.error.includes("have been read") === true ? shards[0].error : undefined;
       });
-      assert.match(error, /4 jobs that are scraped are not configured/);
+      assert.match(error, /4 jobs that are scraped are not known/);
       // Longer than the hold time, which is for APIs that answer.
       await sleep(8_000);
       for (const { requests } of [web, side, probed, outside]) {

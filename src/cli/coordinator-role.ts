@@ -180,10 +180,11 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     monitors &&
     new MonitorGate({
       knowledge: () => monitors.knowledge,
-      configured: () => new Set(config.scrapeConfigs.map(({ jobName }) => jobName)),
       holdMs: coordinatorOptions.holdMs,
       clock,
     });
+  const noteJobs = (): void => gate?.configure(config.scrapeConfigs.map(({ jobName }) => jobName));
+  noteJobs();
   const coordinator = new Coordinator(
     toPushedConfig(config),
     // Whoever only looks does no harm without the shards that do not answer at once.
@@ -222,6 +223,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
   /** Carries out another configuration. Jobs in `meant` were changed by somebody who means it. */
   const apply = (next: Config, meant: Iterable<string>): void => {
     config = next;
+    noteJobs();
     const changedHere = used(next);
     discovery.setConfig(changedHere);
     explorer.setConfig(changedHere);
@@ -233,7 +235,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     const next = merged();
     // What a coordinator that starts finds is no change that anybody has made.
     const meant = areMonitorsKnown ? changedJobs(config, next) : [];
-    areMonitorsKnown ||= monitors.knowledge === "known";
+    areMonitorsKnown ||= monitors.knowledge !== "unknown";
     if (next.source === config.source) coordinator.wake();
     else apply(next, meant);
   });

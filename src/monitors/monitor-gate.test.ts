@@ -7,20 +7,22 @@ import { MonitorGate } from "./monitor-gate.ts";
 class World {
   nowMs = 0;
   knowledge: Knowledge = "unknown";
-  configured = new Set(["node", "serviceMonitor/a/known/0"]);
   readonly gate = new MonitorGate({
     knowledge: () => this.knowledge,
-    configured: () => this.configured,
     holdMs: 300_000,
     clock: { ...systemClock, now: () => this.nowMs },
   });
+
+  constructor() {
+    this.gate.configure(["node", "serviceMonitor/a/known/0"]);
+  }
 
   isHeld(...jobs: readonly string[]): boolean {
     return this.gate.reason(() => new Set(jobs)) !== "";
   }
 }
 
-test("shards that scrape nothing that is not configured are not waited for", () => {
+test("shards that scrape nothing unknown are not waited for", () => {
   const world = new World();
   assert.equal(world.isHeld(), false);
   assert.equal(world.isHeld("node", "serviceMonitor/a/known/0"), false);
@@ -35,7 +37,7 @@ test("an API that says nothing never takes targets away", () => {
   }
   assert.match(
     world.gate.reason(() => new Set(["probe/a/x"])),
-    /1 jobs that are scraped are not configured \(probe\/a\/x\)/,
+    /1 jobs that are scraped are not known \(probe\/a\/x\)/,
   );
   world.knowledge = "known";
   assert.equal(world.isHeld("probe/a/x"), false);
@@ -62,4 +64,11 @@ test("what was known once is not waited for again", () => {
   assert.equal(world.isHeld("probe/a/x"), false);
   world.knowledge = "unknown";
   assert.equal(world.isHeld("probe/a/x"), false);
+});
+
+test("a job that somebody removes is not waited for", () => {
+  const world = new World();
+  world.gate.configure(["edited"]);
+  world.gate.configure(["node"]);
+  assert.equal(world.isHeld("edited"), false);
 });

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { AppError } from "../../base/errors.ts";
 import type { Registry } from "../../base/metrics.ts";
+import type { Config } from "../../config/types.ts";
 import { printConfig } from "../../config/print.ts";
 import { printPlan, shownPlan } from "../../shard/plan-text.ts";
 import { viewTargets } from "../../shard/target-view.ts";
@@ -57,7 +58,13 @@ export function registerCoordinatorApi(app: FastifyInstance, options: Coordinato
   registerStop(app, options);
   app.get("/api/v1/samples", async (request) => samplesAnswer(options, parametersOf(request)));
   app.get("/api/v1/status/flags", async () => envelope(options.flags));
-  app.get("/api/v1/status/config", async () => envelope({ yaml: printConfig(options.config()) }));
+  // Printing thousands of jobs takes seconds.
+  let printed: { readonly config: Config; readonly yaml: string } | undefined;
+  app.get("/api/v1/status/config", async () => {
+    const config = options.config();
+    if (printed?.config !== config) printed = { config, yaml: printConfig(config) };
+    return envelope({ yaml: printed.yaml });
+  });
   app.get("/api/v1/runtimeinfo", async () => {
     const views = viewTargets(coordinator.view());
     return envelope({
