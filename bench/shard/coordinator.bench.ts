@@ -20,6 +20,7 @@ import { DecisionLog } from "../../src/shard/decision-log.ts";
 import { ConfiguredDiscovery } from "../../src/shard/discovery-source.ts";
 import { singleGroup } from "../../src/shard/driver.ts";
 import { DEFAULT_EXPLORER_OPTIONS } from "../../src/shard/explorer.ts";
+import { plan } from "../../src/shard/plan.ts";
 import { DEFAULT_PLAN_OPTIONS } from "../../src/shard/plan-types.ts";
 import { SoleLeadership } from "../../src/shard/sole-leadership.ts";
 import { median, report } from "../support/report.ts";
@@ -33,6 +34,8 @@ const CYCLES = 7;
 
 interface Figures {
   readonly rssMb: number;
+  readonly steadyMs: number;
+  readonly restMs: number;
   readonly buildMs: number;
   readonly cycleMs: number;
 }
@@ -54,13 +57,26 @@ async function runAll(): Promise<void> {
         gate: "≤ 500 MB",
       });
       report({
+        name: `${what}: relabel, hash and plan at rest`,
+        unit: "ms of CPU",
+        ours: figures.steadyMs,
+        better: "less",
+        gate: "≤ 100 ms",
+      });
+      report({
+        name: `${what}: whole cycle at rest`,
+        unit: "ms of CPU",
+        ours: figures.restMs,
+        better: "less",
+      });
+      report({
         name: `${what}: relabel and hash after 167 changes`,
         unit: "ms of CPU",
         ours: figures.buildMs,
         better: "less",
       });
       report({
-        name: `${what}: whole cycle`,
+        name: `${what}: whole cycle after 167 changes`,
         unit: "ms of CPU",
         ours: figures.cycleMs,
         better: "less",
@@ -89,6 +105,7 @@ async function coordinate(port: number): Promise<Figures> {
   });
   pods.deliver();
   const loads = seededRandom(3);
+  let planMs = 0;
   const instances = Array.from({ length: SHARDS }, (_, ordinal) => ({
     id: `shard-${ordinal}`,
     ordinal,
@@ -123,6 +140,13 @@ async function coordinate(port: number): Promise<Figures> {
           newSeriesPerHour: 0,
         };
       },
+      plan: (...given) => {
+        const before = process.cpuUsage();
+        const made = plan(...given);
+        const { user, system } = process.cpuUsage(before);
+        planMs += (user + system) / 1000;
+        return made;
+      },
       log: new DecisionLog(10_000),
       clock: systemClock,
       random: seededRandom(1),
@@ -138,6 +162,15 @@ async function coordinate(port: number): Promise<Figures> {
   }
   const builds: number[] = [];
   const cycles: number[] = [];
+  const steadies: number[] = [];
+  const rests: number[] = [];
+  for (let i = 0; i < CYCLES; i++) {
+    const built = await cpuMs(async () => void discovery.jobs());
+    planMs = 0;
+    rests.push(await cpuMs(() => coordinator.cycle()));
+    steadies.push(built + planMs);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   for (let i = 0; i < CYCLES; i++) {
     pods.change(CHANGES);
     builds.push(await cpuMs(async () => void discovery.jobs()));
@@ -145,7 +178,13 @@ async function coordinate(port: number): Promise<Figures> {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await coordinator.stop();
-  return { rssMb: residentBytes() / 1e6, buildMs: median(builds), cycleMs: median(cycles) };
+  return {
+    rssMb: residentBytes() / 1e6,
+    steadyMs: median(steadies),
+    restMs: median(rests),
+    buildMs: median(builds),
+    cycleMs: median(cycles),
+  };
 }
 
 async function cpuMs(work: () => Promise<void>): Promise<number> {

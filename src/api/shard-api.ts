@@ -17,6 +17,7 @@ import {
 import type { Head } from "../tsdb/head.ts";
 import { envelope, parametersOf } from "./server.ts";
 import { epochOf } from "./shard-epoch.ts";
+import { registerShardLists } from "./shard-lists.ts";
 
 /** A shard's control API (docs/shard-api.md) and what it tells of its own series. */
 export interface ShardApiOptions {
@@ -50,6 +51,8 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
     await shard.setDraining(decodeDraining(bodyOf(request.body)), epochOf(request));
     return envelope(undefined);
   });
+  const atOnce = async (): Promise<void> => {};
+  registerShardLists(app, { shard, jsonOf: bodyOf, refresh: atOnce, settled: atOnce });
   app.get("/api/v1/shard/samples", async (request) => {
     const parameters = parametersOf(request);
     const query = {

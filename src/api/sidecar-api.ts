@@ -19,6 +19,7 @@ import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-cl
 import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import type { ProcessReport } from "../sidecar/prometheus-process.ts";
 import { epochOf } from "./shard-epoch.ts";
+import { registerShardLists } from "./shard-lists.ts";
 import { envelope, parametersOf } from "./server.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
@@ -33,6 +34,8 @@ export interface SidecarApiOptions {
     | "setDraining"
     | "stopReason"
     | "stopScraping"
+    | "statusTable"
+    | "changeTargets"
   >;
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
@@ -82,6 +85,12 @@ export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOpti
   app.post("/api/v1/shard/drain", async (request) => {
     await shard.setDraining(decodeDraining(jsonOf(request.body)), epochOf(request));
     return envelope(undefined);
+  });
+  registerShardLists(app, {
+    shard,
+    jsonOf,
+    refresh: () => engine.refresh(),
+    settled: () => engine.settled(),
   });
   app.get("/api/v1/shard/samples", async (request) => {
     const parameters = parametersOf(request);

@@ -3,6 +3,9 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { test } from "node:test";
 import { connectShard, type ShardControl } from "./control.ts";
+import { encodeStatusTable } from "./status-columns.ts";
+import { StatusTable } from "./status-table.ts";
+import { decodeStatus } from "./wire.ts";
 
 async function withServer(
   listener: RequestListener,
@@ -90,4 +93,84 @@ test("every call that changes or counts carries the epoch, and a later one's ref
     },
   );
   assert.deepEqual(epochs, ["7", "7", "7", undefined]);
+});
+
+const RUNTIME = { headSeries: 1, processSeries: 1, ConfigHash: "x" };
+
+/** A shard that has the paths in `answers`; tells what it was asked. */
+function shardWith(
+  answers: Readonly<Record<string, string | Buffer | number>>,
+  asked: string[],
+): RequestListener {
+  return (request, response) => {
+    const path = request.url!.replace(/\?.*/, "");
+    asked.push(path);
+    const answer = answers[path] ?? 404;
+    response.statusCode = typeof answer === "number" ? answer : 200;
+    response.end(typeof answer === "number" ? "" : answer);
+  };
+}
+
+const success = (data: unknown): string => JSON.stringify({ status: "success", data });
+
+test("a shard of ours is asked for columns, an older one and a Kvass sidecar for text", async () => {
+  const columns = "/api/v1/shard/targets/columns";
+  const status = "/api/v1/shard/targets/status/";
+  const runtime = "/api/v1/shard/runtimeinfo/";
+  const text = { [status]: success({ "7": { series: 3 } }) };
+  const table = new StatusTable({ revision: "r", hashes: ["7"] });
+  table.set(0, { ...decodeStatus({ "7": { series: 3 } }).get("7")! });
+  const own = { [runtime]: success({ ...RUNTIME, id: "shard-0" }) };
+  const kvass = { [runtime]: success(RUNTIME) };
+  for (const [answers, wanted] of [
+    [{ ...own, [columns]: encodeStatusTable(table, "") }, [columns]],
+    [{ ...own, ...text }, [columns, status]],
+    [{ ...kvass, ...text }, [status]],
+  ] as const) {
+    const asked: string[] = [];
+    await withServer(shardWith(answers, asked), async (control) => {
+      await control.runtime(undefined);
+      const statuses = await control.status();
+      assert.equal(statuses.get("7")?.load.series, 3);
+      assert.deepEqual(asked.slice(1), wanted);
+    });
+  }
+});
+
+test("changes are refused by a shard with another list and by one that does not know them", async () => {
+  const changes = "/api/v1/shard/targets/changes";
+  const none = { base: "r", set: [], gone: ["7"] };
+  for (const [answer, isTaken] of [
+    [success(null), true],
+    [406, false],
+    [404, false],
+  ] as const)
+    await withServer(shardWith({ [changes]: answer }, []), async (control) => {
+      assert.equal(await control.pushChanges!(none, 1), isTaken);
+    });
+  await withServer(shardWith({ [changes]: 503 }, []), async (control) => {
+    await assert.rejects(control.pushChanges!(none, 1), { code: "unavailable" });
+  });
+});
+
+test("what was asked over a connection that the shard had closed is asked again", async () => {
+  let requests = 0;
+  await withServer(
+    (request, response) => {
+      // The second request finds a connection that ends with it.
+      if (++requests === 2) request.socket.destroy();
+      else response.end(success({ ...RUNTIME, id: "shard-0" }));
+    },
+    async (control) => {
+      await control.runtime(1);
+      await control.runtime(1);
+      assert.equal(requests, 3);
+    },
+  );
+  await withServer(
+    (request) => request.socket.destroy(),
+    async (control) => {
+      await assert.rejects(control.runtime(1), { code: "unavailable" });
+    },
+  );
 });

@@ -1,7 +1,9 @@
 import { Agent, request as httpRequest } from "node:http";
-import { AppError, type ErrorCode, messageOf } from "../base/errors.ts";
+import { AppError, type ErrorCode, messageOf, systemCode } from "../base/errors.ts";
 import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import { decodeStatistics } from "./statistics.ts";
+import { decodeStatusTable } from "./status-columns.ts";
+import { StatusTable } from "./status-table.ts";
 import {
   type AssignedTarget,
   decodeAssignment,
@@ -9,6 +11,8 @@ import {
   decodeStatus,
   EPOCH_HEADER,
   encodeAssignment,
+  encodeChanges,
+  type ListChanges,
   parseJson,
   printJson,
   type PushedConfig,
@@ -25,7 +29,7 @@ import {
 export interface ShardControl {
   /** With an epoch it also makes the shard refuse earlier ones. */
   runtime(epoch: number | undefined): Promise<ShardRuntime>;
-  status(): Promise<Map<string, TargetStatus>>;
+  status(): Promise<ReadonlyMap<string, TargetStatus>>;
   /** The whole target list with labels: for a coordinator that does not know them yet. */
   assignment(): Promise<AssignedTarget[]>;
   /** What the last scrapes brought, by job. */
@@ -34,6 +38,11 @@ export interface ShardControl {
   pushTargets(list: readonly AssignedTarget[], epoch: number): Promise<void>;
   /** The shard keeps the operator's mark that it is to be empty, or that it is not. */
   setDraining(isDraining: boolean, epoch: number): Promise<void>;
+  /**
+   * Changes the shard's target list; false when the shard cannot, or has another list than the one that is to be changed.
+   * A shard without it is given whole lists.
+   */
+  pushChanges?(changes: ListChanges, epoch: number): Promise<boolean>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
   pushConfig(config: PushedConfig, epoch: number): Promise<void>;
   /** Why it scrapes nothing, asked for by itself: Kvass does not tell with `runtime`. */
@@ -49,22 +58,44 @@ export const CONTROL_TIMEOUT_MS = 5_000;
 /** The answer of a shard with 100,000 targets is about 25 MB. */
 const ANSWER_MAX_BYTES = 256 * 1024 * 1024;
 
+/** What a Kvass sidecar does not have (docs/shard-api.md). */
+const COLUMNS_PATH = "/api/v1/shard/targets/columns";
+const CHANGES_PATH = "/api/v1/shard/targets/changes";
+
 /** Speaks the control API to the shard at `baseUrl` (`http://127.0.0.1:1234`). */
 export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): ShardControl {
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const base = baseUrl.replace(/\/+$/, "");
-  const call = async (
-    path: string,
-    options: { body?: unknown; epoch?: number | undefined } = {},
-  ): Promise<unknown> => {
+  const ask = (path: string, options: { body?: unknown; epoch?: number | undefined } = {}) => {
     const method = options.body === undefined ? "GET" : "POST";
-    const url = `${base}${path}`;
-    const answer = await exchange(url, { ...options, agent, method, timeoutMs });
-    return unwrap(answer, `${method} ${url}`);
+    return exchange(`${base}${path}`, { ...options, agent, method, timeoutMs });
   };
+  const call = async (...[path, options]: Parameters<typeof ask>): Promise<unknown> => {
+    const answer = await ask(path, options);
+    return unwrap(answer, `${options?.body === undefined ? "GET" : "POST"} ${base}${path}`);
+  };
+  let isKvass = false;
+  let list = StatusTable.EMPTY.list;
   return {
-    runtime: async (epoch) => decodeRuntime(await call("/api/v1/shard/runtimeinfo/", { epoch })),
-    status: async () => decodeStatus(await call("/api/v1/shard/targets/status/")),
+    async runtime(epoch) {
+      const runtime = decodeRuntime(await call("/api/v1/shard/runtimeinfo/", { epoch }));
+      isKvass = runtime.id === "";
+      return runtime;
+    },
+    async status() {
+      if (!isKvass) {
+        const query = new URLSearchParams({ list: list.revision });
+        const { status, body } = await ask(`${COLUMNS_PATH}?${query.toString()}`);
+        if (status === 200) {
+          const table = decodeStatusTable(body, list);
+          list = table.list;
+          return table;
+        }
+        // An older shard of ours has no columns.
+        if (status !== 404) unwrap({ status, body }, `GET ${base}${COLUMNS_PATH}`);
+      }
+      return decodeStatus(await call("/api/v1/shard/targets/status/"));
+    },
     assignment: async () => decodeAssignment(await call("/api/v1/shard/assignment/")),
     async statistics({ job, withMetrics }) {
       const query = new URLSearchParams({ job, with_metrics_detail: String(withMetrics) });
@@ -75,6 +106,13 @@ export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): S
     },
     async setDraining(draining, epoch) {
       await call("/api/v1/shard/drain/", { body: { draining }, epoch });
+    },
+    async pushChanges(changes, epoch) {
+      if (isKvass) return false;
+      const answer = await ask(CHANGES_PATH, { body: encodeChanges(changes), epoch });
+      if (answer.status === 404 || answer.status === 406) return false;
+      unwrap(answer, `POST ${base}${CHANGES_PATH}`);
+      return true;
     },
     async pushConfig(config, epoch) {
       await call("/api/v1/status/config/", { body: config, epoch });
@@ -98,13 +136,21 @@ interface Exchange {
 
 interface Answer {
   readonly status: number;
-  readonly text: string;
+  readonly body: Buffer;
 }
 
+/**
+ * One request and its answer. A connection that was kept may have been closed by the peer while the coordinator was busy;
+ * what was asked over such a one is asked again, which is safe: all that a shard is told may be told twice.
+ */
 function exchange(url: string, options: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       clearTimeout(timer);
+      if (request.reusedSocket && systemCode(error) === "ECONNRESET" && !isAnswered) {
+        resolve(exchange(url, options));
+        return;
+      }
       const what = `cannot reach ${url}: ${messageOf(error)}`;
       reject(
         error instanceof AppError ? error : new AppError("unavailable", what, { cause: error }),
@@ -122,7 +168,9 @@ function exchange(url: string, options: Exchange): Promise<Answer> {
       request.destroy(new AppError("timeout", text));
     }, options.timeoutMs);
     request.on("error", fail);
+    let isAnswered = false;
     request.on("response", (response) => {
+      isAnswered = true;
       const pieces: Buffer[] = [];
       let size = 0;
       response.on("data", (piece: Buffer) => {
@@ -139,7 +187,7 @@ function exchange(url: string, options: Exchange): Promise<Answer> {
       response.on("error", fail);
       response.on("end", () => {
         clearTimeout(timer);
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString("utf8") });
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces) });
       });
     });
     request.end(body);
@@ -151,10 +199,10 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map([
   ["outdated", "outdated"],
 ]);
 
-function unwrap({ status, text }: Answer, what: string): unknown {
+function unwrap({ status, body }: Answer, what: string): unknown {
   let answer: unknown;
   try {
-    answer = parseJson(text);
+    answer = parseJson(body.toString("utf8"));
   } catch {
     throw new AppError("unavailable", `cannot ${what}: HTTP ${status}, not a shard's answer`);
   }

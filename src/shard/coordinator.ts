@@ -13,7 +13,8 @@ import { GroupRecord } from "./group-record.ts";
 import { type Exploration, Explorer, type ExplorerOptions } from "./explorer.ts";
 import { DiscoveryHold, type JobTargets } from "./hold.ts";
 import type { Load } from "./load.ts";
-import { observeTargets } from "./observed-targets.ts";
+import { ListedTargets } from "./listed-targets.ts";
+import { TargetObserver } from "./observed-targets.ts";
 import { plan } from "./plan.ts";
 import { referenceOf } from "./plan-follow.ts";
 import { printDecision } from "./plan-text.ts";
@@ -117,10 +118,9 @@ export class Coordinator {
   #groups: readonly GroupRecord[] = [];
   #standing: readonly Decision[] = [];
   #jobs: readonly JobTargets[] = [];
-  #listed: { jobs: readonly JobTargets[]; byHash: ReadonlyMap<string, Target> } = {
-    jobs: [],
-    byHash: new Map(),
-  };
+  readonly #listed = new ListedTargets();
+  readonly #observer = new TargetObserver(this.#listed);
+  #forgotten: { readonly version: object; readonly atMs: number } | undefined;
   #plan: Plan | undefined;
   #planTimeMs = 0;
   #observed: Observed | undefined;
@@ -243,6 +243,8 @@ export class Coordinator {
     const { epoch } = leadership;
     if (epoch !== this.#epoch) this.#beginTerm(epoch);
     if (epoch === undefined) return;
+    // What shards have is put together with what is listed.
+    this.#readJobs();
     const observation = { config: this.#config, epoch, now: () => clock.now() };
     await this.#observeShards({ ...observation, withheld: this.#withheld });
     if (this.#readWithheld() && this.#withheld === "")
@@ -254,7 +256,7 @@ export class Coordinator {
     }
     if (this.options.isDryRun !== true) await this.#stop.enforce(this.#shards(), epoch);
     this.#recordGone(await this.#marks.look(this.#shards(), epoch));
-    this.#jobs = this.#deps.discovery.jobs();
+    this.#readJobs();
     if (this.#withheld !== "") return;
     const { shared, shardsOf } = this.#observe();
     // A shard not yet seen may have targets: planning without it would give them out twice.
@@ -292,12 +294,17 @@ export class Coordinator {
       made.flatMap(({ decisions }) => decisions),
       nowMs,
     );
-    this.log.forgetGone(this.#observed);
+    this.#forgetGone(this.#observed, nowMs);
     const figures = this.#figures(shardsOf);
     this.history.record(figures, nowMs);
     await this.#apply(epoch, nowMs);
     this.#metrics.shards(figures, options.limits);
     this.#metrics.cycle(made, { seconds: (clock.monotonic() - startedMs) / 1000, nowMs });
+  }
+
+  #readJobs(): void {
+    this.#jobs = this.#deps.discovery.jobs();
+    this.#listed.update(this.#jobs);
   }
 
   /** Asks anew whether the configuration may be carried out; answers whether that has changed. */
@@ -377,7 +384,11 @@ export class Coordinator {
     this.#groups = listed.map((group) => {
       const record =
         known.get(group.name) ??
-        new GroupRecord(group, { ...this.#deps, startWaitMs: this.options.startWaitMs });
+        new GroupRecord(group, {
+          ...this.#deps,
+          listed: this.#listed,
+          startWaitMs: this.options.startWaitMs,
+        });
       known.delete(group.name);
       record.driver = group.driver;
       return record;
@@ -412,14 +423,13 @@ export class Coordinator {
   }
 
   #observe(): {
-    shared: Pick<Observed, "targets" | "heldJobs">;
-    shardsOf: (group: GroupRecord) => Omit<Observed, "targets" | "heldJobs">;
+    shared: Pick<Observed, "targets" | "hashCount" | "heldJobs">;
+    shardsOf: (group: GroupRecord) => Omit<Observed, "targets" | "hashCount" | "heldJobs">;
   } {
     const shards = new Map(
       this.#groups.map((group) => [group, group.shards.map((record) => record.observed())]),
     );
-    const { targets, unowned, counts } = observeTargets(
-      this.#jobs,
+    const { targets, unowned, counts } = this.#observer.observe(
       [...shards.values()].flat(),
       (hash) => this.#explorer.result(hash),
     );
@@ -428,7 +438,11 @@ export class Coordinator {
     this.#explorer.update(this.#stop.allowsTests(this.#shards()) ? unowned : new Map());
     const nowMs = this.#deps.clock.now();
     return {
-      shared: { targets, heldJobs: this.#hold.heldJobs(this.#jobs, counts, nowMs) },
+      shared: {
+        targets,
+        hashCount: this.#listed.numbers.count,
+        heldJobs: this.#hold.heldJobs(this.#jobs, counts, nowMs),
+      },
       shardsOf: (group) => ({
         shards: shards.get(group)!,
         desiredShards: group.driver.desired,
@@ -447,6 +461,20 @@ export class Coordinator {
     this.#record(decisions, this.#deps.clock.now());
   }
 
+  /** Lets go of what is known of targets that are gone, now and then: that costs a look at all that are there. */
+  #forgetGone(observed: Observed, nowMs: number): void {
+    const { version, numbers } = this.#listed;
+    const last = this.#forgotten;
+    if (last?.version === version || nowMs - (last?.atMs ?? -Infinity) < FORGET_EVERY_MS) return;
+    this.#forgotten = { version, atMs: nowMs };
+    this.log.forgetGone(observed);
+    const isUsed = new Uint8Array(numbers.count);
+    for (const job of this.#listed.jobs) for (const number of job.numbers) isUsed[number] = 1;
+    for (const { assignments } of observed.shards)
+      for (const { number } of assignments) isUsed[number!] = 1;
+    numbers.forget((number) => isUsed[number] === 1);
+  }
+
   #record(decisions: readonly Decision[], nowMs: number): void {
     for (const decision of this.log.add(decisions, nowMs)) {
       this.#metrics.decided(decision);
@@ -455,27 +483,13 @@ export class Coordinator {
   }
 
   async #apply(epoch: number, nowMs: number): Promise<void> {
-    const listed = this.#listedTargets();
     const scaled = await Promise.all(
       this.#groups.map(
         async (group) =>
-          group.plan !== undefined && (await group.apply(group.plan, { epoch, listed, nowMs })),
+          group.plan !== undefined && (await group.apply(group.plan, { epoch, nowMs })),
       ),
     );
     if (scaled.includes(true)) this.wake();
-  }
-
-  /** The listed targets by hash; built again when a job's list is another one. */
-  #listedTargets(): ReadonlyMap<string, Target> {
-    const { jobs, byHash } = this.#listed;
-    const isSame =
-      jobs.length === this.#jobs.length && jobs.every((job, i) => job === this.#jobs[i]);
-    if (isSame) return byHash;
-    const targets = new Map<string, Target>();
-    for (const { targets: listed } of this.#jobs)
-      for (const target of listed) targets.set(target.hash, target);
-    this.#listed = { jobs: this.#jobs, byHash: targets };
-    return targets;
   }
 
   #shards(): ShardRecord[] {
@@ -488,6 +502,9 @@ function leadFirst(groups: readonly GroupRecord[]): GroupRecord[] {
   const leading = groups.find((group) => group.isSteady) ?? groups[0];
   return leading === undefined ? [] : [leading, ...groups.filter((group) => group !== leading)];
 }
+
+/** How often it is looked for targets that are gone. */
+const FORGET_EVERY_MS = 60_000;
 
 /** Targets of a suspected shard that are tried from here. */
 const WITNESSES = 3;

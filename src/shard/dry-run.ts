@@ -25,6 +25,7 @@ export function readOnlyControl(control: ShardControl): ShardControl {
     pushTargets: async () => {},
     pushStop: async () => {},
     setDraining: async () => {},
+    pushChanges: async () => true,
   };
 }
 

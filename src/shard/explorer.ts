@@ -3,7 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Counter, Gauge, Registry } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import type { Target } from "../model/target.ts";
-import type { Load } from "./load.ts";
+import { finiteLoad, type Load } from "./load.ts";
 
 /** What test scrapes found out about one target. */
 export interface Exploration {
@@ -51,7 +51,9 @@ export class Explorer {
   readonly #options: ExplorerOptions;
   readonly #deps: ExplorerDependencies;
   readonly #entries = new Map<string, Entry>();
-  readonly #queue: string[] = [];
+  /** Hashes to be tried; those before `#next` have been. */
+  #queue: string[] = [];
+  #next = 0;
   readonly #retries = new Map<string, () => void>();
   readonly #abort = new AbortController();
   readonly #counters = new Map<string, Counter>();
@@ -104,13 +106,17 @@ export class Explorer {
     this.#abort.abort();
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
-    this.#queue.length = 0;
+    this.#queue = [];
   }
 
   #pump(): void {
     while (this.#running < this.#options.concurrency && !this.#abort.signal.aborted) {
-      const hash = this.#queue.shift();
-      if (hash === undefined) return;
+      const hash = this.#queue[this.#next++];
+      if (hash === undefined) {
+        this.#queue = [];
+        this.#next = 0;
+        return;
+      }
       const entry = this.#entries.get(hash);
       if (entry === undefined || entry.isRunning || entry.explored === "measured") continue;
       this.#entries.set(hash, { ...entry, isRunning: true });
@@ -126,7 +132,7 @@ export class Explorer {
     let load: Load | undefined;
     let error = "";
     try {
-      load = await this.#deps.explore(target, this.#abort.signal);
+      load = finiteLoad(await this.#deps.explore(target, this.#abort.signal));
     } catch (thrown) {
       error = messageOf(thrown);
     }

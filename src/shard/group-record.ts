@@ -1,15 +1,22 @@
+import { eachAtMost } from "../base/concurrency.ts";
 import type { Logger } from "../base/logger.ts";
-import { isSameScrape, type Target } from "../model/target.ts";
+import type { Target } from "../model/target.ts";
 import type { ShardControl } from "./control.ts";
 import type { ReplicaGroup, ShardDriver } from "./driver.ts";
-import type { Observed, Plan, PlannedShard } from "./plan-types.ts";
+import { listedAssignments } from "./listed-assignments.ts";
+import type { ListedTargets } from "./listed-targets.ts";
+import type { Observed, Plan, PlannedAssignment, PlannedShard } from "./plan-types.ts";
 import { type Observation, ShardRecord } from "./shard-record.ts";
 import type { AssignedTarget } from "./wire.ts";
+
+/** Lists on their way at the same time, in each group: their text is what takes memory. */
+const PUSHES_AT_ONCE = 16;
 
 export interface GroupRecordDependencies {
   /** How long shards that were there before the coordinator have to answer for the first time. */
   readonly startWaitMs: number;
   readonly connect: (url: string) => ShardControl;
+  readonly listed: ListedTargets;
   readonly logger: Logger;
 }
 
@@ -67,7 +74,7 @@ export class GroupRecord {
     for (const instance of instances) {
       const record = this.#records.get(instance.id);
       if (record === undefined)
-        this.#records.set(instance.id, new ShardRecord(instance, this.#deps.connect, firstContact));
+        this.#records.set(instance.id, new ShardRecord(instance, this.#deps, firstContact));
       else record.instance = instance;
     }
     const records = [...this.#records.values()];
@@ -82,25 +89,18 @@ export class GroupRecord {
   }
 
   /** Brings the shards and their number to the plan; answers whether the number changed. Failures are logged. */
-  async apply(
-    made: Plan,
-    options: { epoch: number; listed: ReadonlyMap<string, Target>; nowMs: number },
-  ): Promise<boolean> {
+  async apply(made: Plan, options: { epoch: number; nowMs: number }): Promise<boolean> {
     const { logger } = this.#deps;
-    const { listed } = options;
-    await Promise.all(
-      made.shards.map(async (planned) => {
-        const record = this.#records.get(planned.id);
-        if (record === undefined || !this.#needsPush(record, planned, listed)) return;
-        try {
-          await record.push(this.#assignedTargets(planned, record, listed), options.epoch);
-          this.#stale.delete(planned.id);
-        } catch (error) {
-          // The next cycle sees that the shard's list differs and sends it again.
-          logger.warn("cannot give targets to shard", { shard: planned.id, error });
-        }
-      }),
-    );
+    await eachAtMost(PUSHES_AT_ONCE, made.shards, async (planned) => {
+      const record = this.#records.get(planned.id);
+      if (record === undefined) return;
+      try {
+        await this.#bring(record, planned, options.epoch);
+      } catch (error) {
+        // The next cycle sees that the shard's list differs and sends it again.
+        logger.warn("cannot give targets to shard", { shard: planned.id, error });
+      }
+    });
     const { driver } = this;
     if (made.scale === driver.desired) return false;
     if (made.scale > driver.desired) this.lastScaleUpMs = options.nowMs;
@@ -119,33 +119,34 @@ export class GroupRecord {
     this.#records.clear();
   }
 
-  #needsPush(
-    record: ShardRecord,
-    planned: PlannedShard,
-    listed: ReadonlyMap<string, Target>,
-  ): boolean {
-    return (
-      this.#stale.has(planned.id) ||
-      record.statuses.size !== planned.assignments.length ||
-      planned.assignments.some(({ hash, state, assignedAtMs }) => {
-        const status = record.statuses.get(hash);
-        return (
-          status?.state !== state ||
-          status.assignedAtMs !== assignedAtMs ||
-          isOutdated(record.specs.get(hash)?.target, listed.get(hash))
-        );
-      })
-    );
+  /** Gives the shard what differs from the list it is to have: by itself where that is possible, else the whole list. */
+  async #bring(record: ShardRecord, planned: PlannedShard, epoch: number): Promise<void> {
+    const { assignments } = planned;
+    const changes = changesTo(assignments, record);
+    const isStale =
+      this.#stale.has(planned.id) || record.statuses.size !== record.assignments.length;
+    const changed = changes.set.length + changes.gone.length;
+    if (changed === 0 && !isStale) return;
+    const set = this.#assignedTargets(changes.set, record);
+    const { gone } = changes;
+    if (
+      isStale ||
+      changed > assignments.length / 2 ||
+      !(await record.pushChanges({ set, gone }, epoch))
+    )
+      await record.push(this.#assignedTargets(assignments, record), epoch);
+    this.#stale.delete(planned.id);
   }
 
-  /** The list to send. A target that is not listed now, but held, is known from the shards that have it. */
+  /** What to send. A target that is not listed now, but held, is known from the shards that have it. */
   #assignedTargets(
-    planned: PlannedShard,
+    assignments: readonly PlannedAssignment[],
     record: ShardRecord,
-    listed: ReadonlyMap<string, Target>,
   ): AssignedTarget[] {
-    return planned.assignments.flatMap(({ hash, state, assignedAtMs, load }) => {
-      const target = listed.get(hash) ?? record.specs.get(hash)?.target ?? this.#heldTarget(hash);
+    const { listed } = this.#deps;
+    return assignments.flatMap(({ hash, state, assignedAtMs, load }) => {
+      const target =
+        listed.byHash(hash) ?? record.specs.get(hash)?.target ?? this.#heldTarget(hash);
       return target === undefined ? [] : [{ target, state, assignedAtMs, load }];
     });
   }
@@ -187,7 +188,24 @@ export class GroupRecord {
   }
 }
 
-/** Whether the shard scrapes the target as it was before its volatile labels changed. */
-function isOutdated(known: Target | undefined, current: Target | undefined): boolean {
-  return known !== undefined && current !== undefined && !isSameScrape(known, current);
+/** What `planned` has otherwise than the shard, and hashes of what it has no more. Both are ordered by hash. */
+function changesTo(
+  planned: readonly PlannedAssignment[],
+  record: ShardRecord,
+): { set: readonly PlannedAssignment[]; gone: readonly string[] } {
+  const seen = listedAssignments(record.assignments).byHash;
+  const outdated = new Set(record.outdated());
+  const set: PlannedAssignment[] = [];
+  const gone: string[] = [];
+  // Fast path: mostly nothing is decided, and then it is the very list.
+  if (seen === planned && outdated.size === 0) return { set, gone };
+  let place = 0;
+  for (const one of planned) {
+    while (place < seen.length && seen[place]!.hash < one.hash) gone.push(seen[place++]!.hash);
+    const before = seen[place]?.hash === one.hash ? seen[place++] : undefined;
+    const isSame = before?.state === one.state && before.assignedAtMs === one.assignedAtMs;
+    if (!isSame || outdated.has(one.hash)) set.push(one);
+  }
+  while (place < seen.length) gone.push(seen[place++]!.hash);
+  return { set, gone };
 }

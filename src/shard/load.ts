@@ -42,6 +42,24 @@ export const NO_LOAD: Load = {
 };
 
 /**
+ * A load as somebody else tells it, with 0 for whatever is no number of at least 0. One that is not a number would fit
+ * nowhere, and look like a need for ever more shards.
+ */
+export function finiteLoad(told: { readonly [Dimension in keyof Load]: unknown }): Load {
+  return {
+    series: finite(told.series),
+    rawSeries: finite(told.rawSeries),
+    samplesPerSecond: finite(told.samplesPerSecond),
+    bodyBytesPerSecond: finite(told.bodyBytesPerSecond),
+    newSeriesPerHour: finite(told.newSeriesPerHour),
+  };
+}
+
+function finite(value: unknown): number {
+  return typeof value === "number" && value >= 0 && value < Infinity ? value : 0;
+}
+
+/**
  * What a target with `load` takes up on a shard: `series` is then what it holds of the head, former series included.
  * Fractions are whole 1024ths, so that sums are exact and do not depend on the order of their parts.
  */

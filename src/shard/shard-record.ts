@@ -2,9 +2,13 @@ import { AppError, messageOf } from "../base/errors.ts";
 import type { JobStatistics, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { ShardControl } from "./control.ts";
 import type { ShardInstance } from "./driver.ts";
+import type { ListedTargets } from "./listed-targets.ts";
 import type { ObservedAssignment, ObservedShard, ShardState } from "./plan-types.ts";
+import { ReportedList } from "./reported-list.ts";
+import { ASSIGNED_AT, DOWN, HEALTH, LAST_SCRAPE, StatusTable } from "./status-table.ts";
 import type {
   AssignedTarget,
+  ListChanges,
   PushedConfig,
   ShardRuntime,
   StopOrder,
@@ -19,6 +23,12 @@ const OVERDUE_MIN_MS = 60_000;
 export interface FirstContact {
   readonly sinceMs: number;
   readonly waitMs: number;
+}
+
+export interface ShardRecordDependencies {
+  readonly connect: (url: string) => ShardControl;
+  /** What discovery lists, and the numbers of all targets. */
+  readonly listed: ListedTargets;
 }
 
 /** Under whose orders a shard is asked, and when. */
@@ -47,29 +57,36 @@ export class ShardRecord {
   /** A later coordinator than ours has been there, under this epoch. */
   outdatedBy: number | undefined;
   runtime: ShardRuntime | undefined;
-  statuses: ReadonlyMap<string, TargetStatus> = new Map();
+  statuses: StatusTable = StatusTable.EMPTY;
   /** Labels, URL and job of what it has. */
-  specs: ReadonlyMap<string, AssignedTarget> = new Map();
+  readonly #specs = new Map<string, AssignedTarget>();
+  /** Whether there is a spec for each status, as far as the shard tells. */
+  #isListKnown = false;
   /** `statuses` with their `specs`, as the planner reads them. */
-  #assignments: readonly ObservedAssignment[] = [];
+  readonly #reported: ReportedList;
   /** Since when all of its targets fail; undefined while one is scraped well. */
   failingSinceMs: number | undefined;
   /** For a shard that answers and yet counts as lost: since when. */
   #uselessSinceMs: number | undefined;
   #control: ShardControl | undefined;
   #url: string | undefined;
-  readonly #connect: (url: string) => ShardControl;
+  readonly #deps: ShardRecordDependencies;
   readonly #firstContact: FirstContact | undefined;
 
   /** Without `firstContact` the shard is a new one, which may take its time to start. */
   constructor(
     instance: ShardInstance,
-    connect: (url: string) => ShardControl,
+    dependencies: ShardRecordDependencies,
     firstContact?: FirstContact,
   ) {
     this.instance = instance;
-    this.#connect = connect;
+    this.#deps = dependencies;
     this.#firstContact = firstContact;
+    this.#reported = new ReportedList(dependencies.listed.numbers);
+  }
+
+  get specs(): ReadonlyMap<string, AssignedTarget> {
+    return this.#specs;
   }
 
   /** Reads the shard's state, bringing the configuration to it first when it runs another. Never rejects. */
@@ -87,8 +104,11 @@ export class ShardRecord {
         refusal = await offer(control, config, epoch);
         runtime = await control.runtime(epoch);
       }
-      const statuses = await control.status();
-      if (!isKnown(statuses, this.specs)) this.specs = byHash(await control.assignment());
+      const statuses = StatusTable.of(await control.status(), this.statuses);
+      if (statuses.list !== this.statuses.list) this.#isListKnown = false;
+      if (!this.#isListKnown && !isKnown(statuses, this.#specs))
+        this.#learn(await control.assignment());
+      this.#isListKnown = true;
       this.runtime = runtime;
       this.statuses = statuses;
       this.lastSeenMs = now();
@@ -112,16 +132,52 @@ export class ShardRecord {
 
   /** Replaces the shard's list; remembers it only when the shard has taken it. */
   async push(list: readonly AssignedTarget[], epoch: number): Promise<void> {
+    await this.#order((control) => control.pushTargets(list, epoch));
+    this.#learn(list);
+    this.#forgetOthers();
+  }
+
+  /** The same by what differs from the list it reports; false when it has to be given all of it. */
+  async pushChanges(changes: Omit<ListChanges, "base">, epoch: number): Promise<boolean> {
+    const base = this.statuses.list.revision;
+    if (base === "") return false;
+    const isTaken = await this.#order((control) =>
+      control.pushChanges?.({ ...changes, base }, epoch),
+    );
+    if (isTaken !== true) return false;
+    for (const hash of changes.gone) this.#specs.delete(hash);
+    for (const spec of changes.set) this.#specs.set(spec.target.hash, spec);
+    this.#forgetOthers();
+    return true;
+  }
+
+  #forgetOthers(): void {
+    this.#isListKnown = false;
+    this.#reported.keepOnly((hash) => this.#specs.has(hash));
+  }
+
+  async #order<T>(order: (control: ShardControl) => T | Promise<T>): Promise<T> {
     const control = this.#reach();
     if (control === undefined) throw new AppError("unavailable", `${this.instance.id} is not up`);
     try {
-      await control.pushTargets(list, epoch);
+      return await order(control);
     } catch (error) {
       await this.#noteOutdated(control, error);
       throw error;
     }
-    this.specs = byHash(list);
-    this.#assignments = this.#assignments.filter(({ hash }) => this.specs.has(hash));
+  }
+
+  /** Hashes of what it scrapes otherwise than discovery lists it now. */
+  outdated(): readonly string[] {
+    return this.#reported.outdated(this.#deps.listed, (hash, target) => {
+      const spec = this.#specs.get(hash);
+      if (spec !== undefined) this.#specs.set(hash, { ...spec, target });
+    });
+  }
+
+  /** As the planner has last seen them. */
+  get assignments(): readonly ObservedAssignment[] {
+    return this.#reported.assignments;
   }
 
   /** Rejects when the shard does not take it. */
@@ -164,7 +220,7 @@ export class ShardRecord {
       headSeries: this.runtime?.headSeries ?? 0,
       idleSinceMs: this.runtime?.idleSinceMs,
       dataUntilMs: this.runtime?.dataUntilMs,
-      assignments: this.#assignments,
+      assignments: this.assignments,
     };
   }
 
@@ -179,7 +235,7 @@ export class ShardRecord {
       this.#url = this.instance.url;
     }
     if (this.#control === undefined && this.#url !== undefined)
-      this.#control = this.#connect(this.#url);
+      this.#control = this.#deps.connect(this.#url);
     return this.#control;
   }
 
@@ -195,38 +251,43 @@ export class ShardRecord {
 
   /** Puts statuses and specs together, and looks whether the shard does what it is there for. */
   #readStatuses(nowMs: number): void {
+    const { statuses } = this;
     this.#uselessSinceMs = undefined;
-    const assignments: ObservedAssignment[] = [];
-    let lastWorkMs = 0;
-    let isOverdue = true;
-    let isFailing = true;
-    for (const [hash, status] of this.statuses) {
-      const { state, assignedAtMs, load, health, lastScrapeMs, scrapes, goodScrapes } = status;
-      const target = this.specs.get(hash)?.target;
-      if (target !== undefined) {
-        const { job, url } = target;
-        const known = { hash, job, url, state, assignedAtMs, load, health, scrapes, goodScrapes };
-        assignments.push(known);
-      }
-      const intervalMs = target?.intervalMs ?? OVERDUE_MIN_MS;
-      const workMs = Math.max(lastScrapeMs, assignedAtMs);
-      lastWorkMs = Math.max(lastWorkMs, workMs);
-      if (nowMs - workMs <= Math.max(OVERDUE_INTERVALS * intervalMs, OVERDUE_MIN_MS))
-        isOverdue = false;
-      if (health !== "down") isFailing = false;
-    }
-    this.#assignments = assignments;
+    this.#reported.read(statuses, this.#specs);
     const isStopped = (this.runtime?.stopReason ?? "") !== "";
     if (this.statuses.size === 0 || isStopped) {
       this.failingSinceMs = undefined;
       return;
     }
-    this.failingSinceMs = isFailing ? (this.failingSinceMs ?? nowMs) : undefined;
-    if (!isOverdue || this.state !== "ready") return;
+    this.failingSinceMs = isFailing(statuses) ? (this.failingSinceMs ?? nowMs) : undefined;
+    if (this.state !== "ready" || !this.#isOverdue(nowMs)) return;
+    let lastWorkMs = 0;
+    for (let place = 0; place < statuses.size; place++)
+      lastWorkMs = Math.max(lastWorkMs, workMsAt(statuses, place));
     this.state = "lost";
     this.#uselessSinceMs = lastWorkMs;
     const seconds = Math.round((nowMs - lastWorkMs) / 1000);
     this.error = `it has scraped none of its ${this.statuses.size} targets for ${seconds} s`;
+  }
+
+  /** Whether no target has been scraped when it should have been. Mostly the first one has. */
+  #isOverdue(nowMs: number): boolean {
+    const { statuses } = this;
+    for (let place = 0; place < statuses.size; place++) {
+      const target = this.#specs.get(statuses.list.hashes[place]!)?.target;
+      const dueMs = OVERDUE_INTERVALS * (target?.intervalMs ?? OVERDUE_MIN_MS);
+      if (nowMs - workMsAt(statuses, place) <= Math.max(dueMs, OVERDUE_MIN_MS)) return false;
+    }
+    return true;
+  }
+
+  #learn(list: readonly AssignedTarget[]): void {
+    this.#specs.clear();
+    for (const spec of list) {
+      const target = this.#deps.listed.adopt(spec.target);
+      this.#specs.set(target.hash, target === spec.target ? spec : { ...spec, target });
+    }
+    this.#reported.forgetTargets();
   }
 
   async #noteOutdated(control: ShardControl, error: unknown): Promise<void> {
@@ -250,8 +311,16 @@ async function offer(control: ShardControl, config: PushedConfig, epoch: number)
   }
 }
 
-function byHash(list: readonly AssignedTarget[]): Map<string, AssignedTarget> {
-  return new Map(list.map((entry) => [entry.target.hash, entry]));
+/** Whether every target fails. Mostly the first one does not. */
+function isFailing(statuses: StatusTable): boolean {
+  for (let place = 0; place < statuses.size; place++)
+    if (statuses.byte(HEALTH, place) !== DOWN) return false;
+  return true;
+}
+
+/** When it was last busy with a target: scraped it, or got it. */
+function workMsAt(statuses: StatusTable, place: number): number {
+  return Math.max(statuses.number(LAST_SCRAPE, place), statuses.number(ASSIGNED_AT, place));
 }
 
 function isKnown(

@@ -216,3 +216,40 @@ test("the operator's mark is kept over a restart, and set by the latest coordina
   await writeFile(join(folder, "drain.json"), "{");
   assert.equal((await startShard()).runtime().draining, false);
 });
+
+test("a list is changed only when it is the one that the caller knows", async () => {
+  const shard = await startShard();
+  await shard.setConfig(CONFIG);
+  const assigned = (name: string): AssignedTarget => ({
+    target: fakeTarget(name),
+    state: "normal",
+    assignedAtMs: 1,
+    load: NO_LOAD,
+  });
+  const hashOf = (name: string): string => fakeTarget(name).hash;
+  await shard.setTargets([assigned("a"), assigned("b")]);
+  const base = shard.statusTable().list.revision;
+  const leaving = { ...assigned("a"), state: "in_transfer" as const };
+  await shard.changeTargets({ base, set: [leaving, assigned("c")], gone: [hashOf("b")] });
+  const table = shard.statusTable();
+  assert.deepEqual(
+    new Map([...table].map(([hash, { state }]) => [hash, state])),
+    new Map([
+      [hashOf("a"), "in_transfer"],
+      [hashOf("c"), "normal"],
+    ]),
+  );
+  assert.deepEqual(engine.urls.toSorted(), ["http://a/metrics", "http://c/metrics"]);
+  assert.notEqual(table.list.revision, base);
+  assert.equal(shard.statusTable().list, table.list, "the list is another one without a change");
+  await assert.rejects(shard.changeTargets({ base, set: [], gone: [hashOf("a")] }), {
+    code: "not-acceptable",
+    message: `cannot change list ${base}: it is ${table.list.revision} now`,
+  });
+  assert.equal(shard.statusTable().size, 2);
+  // What left while it was known to leave is handed over.
+  await shard.changeTargets({ base: table.list.revision, set: [], gone: [hashOf("a")] });
+  assert.deepEqual([...(engine.updates.at(-1)!.handedOver ?? [])], [hashOf("a")]);
+  const again = await startShard();
+  assert.deepEqual([...again.statuses().keys()], [hashOf("c")], "it was not kept");
+});

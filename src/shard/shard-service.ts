@@ -12,13 +12,16 @@ import { writeFileAtomic } from "../base/atomic-file.ts";
 import { TargetCompleter } from "./bare-target.ts";
 import { Fence } from "./fence.ts";
 import type { Load } from "./load.ts";
+import { byHash } from "./listed-assignments.ts";
 import { LoadAverage } from "./load-average.ts";
+import { type StatusList, StatusTable } from "./status-table.ts";
 import {
   type AssignedTarget,
   decodeAssignment,
   decodeConfig,
   decodeDraining,
   encodeAssignment,
+  type ListChanges,
   type PushedConfig,
   type ShardRuntime,
   type StopOrder,
@@ -71,6 +74,9 @@ export class ShardService {
   readonly #options: ShardServiceOptions;
   readonly #fence: Fence;
   #entries = new Map<string, Entry>();
+  /** What the list is called: of this process's start and how often it has changed since. */
+  #revision = 0;
+  #list: StatusList | undefined;
   #pushed: PushedConfig | undefined;
   #config: Config | undefined;
   #completer: TargetCompleter | undefined;
@@ -135,12 +141,7 @@ export class ShardService {
   setTargets(list: readonly AssignedTarget[], epoch?: number): Promise<void> {
     return this.#enqueue(async () => {
       await this.#fence.pass(epoch);
-      const leaving = new Set<string>();
-      for (const [hash, { assigned }] of this.#entries)
-        if (assigned.state === "in_transfer") leaving.add(hash);
-      await this.#persist(TARGETS_FILE, encodeAssignment(list));
-      this.#replace(list);
-      this.#apply(leaving);
+      await this.#take(list);
     });
   }
 
@@ -151,6 +152,30 @@ export class ShardService {
       await this.#persist(DRAIN_FILE, { draining });
       this.#isDraining = draining;
     });
+  }
+
+  /** Rejects with `not-acceptable` when `base` is not the list it has; with `outdated` as above. */
+  changeTargets({ base, set, gone }: ListChanges, epoch?: number): Promise<void> {
+    return this.#enqueue(async () => {
+      await this.#fence.pass(epoch);
+      const { revision } = this.#statusList();
+      if (base !== revision)
+        throw new AppError("not-acceptable", `cannot change list ${base}: it is ${revision} now`);
+      const list = new Map<string, AssignedTarget>();
+      for (const [hash, { assigned }] of this.#entries) list.set(hash, assigned);
+      for (const hash of gone) list.delete(hash);
+      for (const assigned of set) list.set(assigned.target.hash, assigned);
+      await this.#take([...list.values()].sort((a, b) => byHash(a.target, b.target)));
+    });
+  }
+
+  async #take(list: readonly AssignedTarget[]): Promise<void> {
+    const leaving = new Set<string>();
+    for (const [hash, { assigned }] of this.#entries)
+      if (assigned.state === "in_transfer") leaving.add(hash);
+    await this.#persist(TARGETS_FILE, encodeAssignment(list));
+    this.#replace(list);
+    this.#apply(leaving);
   }
 
   /** Rejects with `bad-data`, keeping the running one, when the configuration is broken; with `outdated` as above. */
@@ -225,6 +250,23 @@ export class ShardService {
     return new Map([...this.#entries].map(([hash, entry]) => [hash, statusOf(entry)]));
   }
 
+  /** The statuses in columns, as this program's own coordinators read them. */
+  statusTable(): StatusTable {
+    this.#countScrapes();
+    const table = new StatusTable(this.#statusList());
+    let place = 0;
+    for (const entry of this.#entries.values()) table.set(place++, statusOf(entry));
+    return table;
+  }
+
+  #statusList(): StatusList {
+    this.#list ??= {
+      revision: `${this.#options.startedAtMs}.${this.#revision}`,
+      hashes: [...this.#entries.keys()],
+    };
+    return this.#list;
+  }
+
   assignment(): AssignedTarget[] {
     return [...this.#entries.values()].map((entry) => {
       const { assigned } = entry;
@@ -270,6 +312,8 @@ export class ShardService {
       });
     }
     this.#entries = entries;
+    this.#revision++;
+    this.#list = undefined;
     if (entries.size > 0) this.#idleSinceMs = undefined;
     else this.#idleSinceMs ??= this.#options.clock.now();
   }

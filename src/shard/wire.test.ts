@@ -158,9 +158,20 @@ test("what is not understood is refused with its place", () => {
   refuse({ Targets: { m: [{ hash: "1", labels: { a: 1 } }] } }, /labels\.a: it must be text/);
   assert.throws(() => decodeConfig({ rawContent: 1 }), /cannot read rawContent: it must be text/);
   assert.throws(
-    () => decodeStatus({ "1": { series: -1 } }),
-    /1\.series: it must be a number of at least 0/,
+    () => decodeStatus({ "1": { ScrapeTimes: -1 } }),
+    /1\.ScrapeTimes: it must be a number of at least 0/,
   );
+});
+
+test("a figure of a load that is no number counts as 0, and the rest is read", () => {
+  for (const odd of [NaN, Infinity, -1, null, "7", undefined]) {
+    const [status] = decodeStatus({ "1": { series: odd, totalSeries: 5 } }).values();
+    assert.deepEqual(status?.load, { ...NO_LOAD, rawSeries: 5 }, `series ${String(odd)}`);
+    const [entry] = decodeAssignment({
+      Targets: { m: [{ hash: "1", labels: {}, series: 5, samplesPerSecond: odd }] },
+    });
+    assert.deepEqual(entry?.load, { ...NO_LOAD, series: 5 }, `samples ${String(odd)}`);
+  }
 });
 
 test("what a sidecar tells of its Prometheus comes through, and is not there otherwise", () => {

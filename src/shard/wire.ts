@@ -2,7 +2,7 @@ import { AppError } from "../base/errors.ts";
 import { Labels } from "../model/labels.ts";
 import type { Target, TargetHealth } from "../model/target.ts";
 import { isBare } from "./bare-target.ts";
-import type { Load } from "./load.ts";
+import { finiteLoad, type Load } from "./load.ts";
 import type { AssignmentState } from "./plan-types.ts";
 
 /**
@@ -139,6 +139,27 @@ export function decodeAssignment(value: unknown): AssignedTarget[] {
   );
 }
 
+/** What differs between a shard's list and the one it is to have. */
+export interface ListChanges {
+  /** The shard's name of the list that they are to be made to. */
+  readonly base: string;
+  /** Targets that are new, or other than before. */
+  readonly set: readonly AssignedTarget[];
+  /** Hashes of those that are to leave. */
+  readonly gone: readonly string[];
+}
+
+export function encodeChanges({ base, set, gone }: ListChanges): unknown {
+  return { base, gone, ...(encodeAssignment(set) as object) };
+}
+
+/** Throws `bad-data` with the path of what is wrong. */
+export function decodeChanges(value: unknown): ListChanges {
+  const body = recordOf(value, "body");
+  const gone = arrayOf(body["gone"] ?? [], "gone").map((hash, i) => textOf(hash, `gone[${i}]`));
+  return { base: textOf(body["base"], "base"), set: decodeAssignment(value), gone };
+}
+
 function decodeEntry(job: string, value: unknown, path: string): AssignedTarget {
   const entry = recordOf(value, path);
   const hash = textOf(entry["hash"], `${path}.hash`);
@@ -160,7 +181,7 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
     },
     state: stateOf(entry["TargetState"]),
     assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${path}.assignedAtMs`),
-    load: loadOf(entry, path),
+    load: loadOf(entry),
   };
 }
 
@@ -191,7 +212,7 @@ export function decodeStatus(value: unknown): Map<string, TargetStatus> {
     statuses.set(hash, {
       state: stateOf(entry["TargetState"]),
       assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${hash}.assignedAtMs`),
-      load: loadOf(entry, hash),
+      load: loadOf(entry),
       health,
       lastError: typeof entry["lastError"] === "string" ? entry["lastError"] : "",
       lastScrapeMs: timeOf(entry["lastScrape"]) ?? 0,
@@ -304,6 +325,7 @@ export function decodeConfig(value: unknown): PushedConfig {
  * Go writes and reads target hashes as bare numbers of 64 bits, more than a JavaScript number holds, so they change
  * between number and text while all is text. Within JSON strings quotes stand after a backslash, so only keys match.
  */
+const HASH_NAME = /"hash"/i;
 const BARE_HASH = /(?<!\\)("hash"\s*:\s*)(\d+)/gi;
 /** What an entry of a target list begins with; a label that is called `hash` does not look like this. */
 const TEXT_HASH = /\{"hash":"(0|[1-9]\d{0,19})","labels":\{/g;
@@ -311,7 +333,8 @@ const TEXT_HASH = /\{"hash":"(0|[1-9]\d{0,19})","labels":\{/g;
 /** Parses JSON of a peer or a client, hashes as text; throws `bad-data`. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text.replaceAll(BARE_HASH, '$1"$2"'));
+    // Fast path: a shard's statuses have no field of that name, and are long.
+    return JSON.parse(HASH_NAME.test(text) ? text.replaceAll(BARE_HASH, '$1"$2"') : text);
   } catch (error) {
     throw new AppError("bad-data", "cannot read the body: it is not JSON", { cause: error });
   }
@@ -341,15 +364,14 @@ export function encodeLoad({ rawSeries, ...rest }: Load): EncodedLoad {
 }
 
 /** A Kvass sidecar knows the two counts of series alone. */
-function loadOf(entry: Json, path: string): Load {
-  const number = (name: string): number => numberOf(entry[name] ?? 0, `${path}.${name}`);
-  return {
-    series: number("series"),
-    rawSeries: number("totalSeries"),
-    samplesPerSecond: number("samplesPerSecond"),
-    bodyBytesPerSecond: number("bodyBytesPerSecond"),
-    newSeriesPerHour: number("newSeriesPerHour"),
-  };
+function loadOf(entry: Json): Load {
+  return finiteLoad({
+    series: entry["series"],
+    rawSeries: entry["totalSeries"],
+    samplesPerSecond: entry["samplesPerSecond"],
+    bodyBytesPerSecond: entry["bodyBytesPerSecond"],
+    newSeriesPerHour: entry["newSeriesPerHour"],
+  });
 }
 
 function stateOf(value: unknown): AssignmentState {
