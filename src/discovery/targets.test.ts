@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
+import { parseConfig } from "../config/load.ts";
 import type { TargetGroup } from "../model/target.ts";
 import { VolatileLabels } from "../model/target-identity.ts";
 import { JobTargetBuilder } from "./targets.ts";
@@ -102,5 +104,36 @@ test("targets that differ in volatile labels only are one, said aloud, and the l
   assert.deepEqual(
     later.active.map(({ hash }) => hash),
     active.map(({ hash }) => hash),
+  );
+});
+
+test("whatever comes, goes and changes places, the targets are those of a builder that begins anew", () => {
+  const labels = ["h:1", "h:2", "h:3", "a/b", "drop"].map((address) => ({ __address__: address }));
+  const common = [{}, { x: "1" }];
+  const [keep] = parseConfig(
+    "scrape_configs: [{job_name: j, relabel_configs: [{source_labels: [__address__], regex: drop, action: drop}]}]",
+    { path: "p", baseFolder: "/", environment: {} },
+  ).scrapeConfigs;
+  const groupArbitrary = fc.record({
+    source: fc.constantFrom("a", "b"),
+    labels: fc.constantFrom(...common),
+    targets: fc.array(fc.constantFrom(...labels), { maxLength: 3 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(groupArbitrary, { minLength: 8, maxLength: 8 }),
+      fc.array(fc.array(fc.nat({ max: 7 }), { maxLength: 10 }), { maxLength: 6 }),
+      (pool, lists) => {
+        const job = new JobTargetBuilder(keep!);
+        for (const list of lists) {
+          const groups = list.map((i) => pool[i]!);
+          const built = job.build(groups);
+          assert.deepEqual(built, new JobTargetBuilder(keep!).build(groups));
+          const again = job.build([...groups]);
+          for (const [i, target] of again.active.entries()) assert.equal(target, built.active[i]);
+        }
+      },
+    ),
+    { numRuns: 300 },
   );
 });

@@ -23,19 +23,26 @@ type PoolOptions = TargetOptions & Pick<ScrapeConfig, "targetLimit">;
 
 type LabelRecord = Readonly<Record<string, string>>;
 
-interface Remembered {
-  readonly groupLabels: LabelRecord;
-  readonly result: TargetResult;
-}
+/** How far ahead in the last list a group is looked for that is not in its place any more. */
+const LOOK_AHEAD_MAX = 64;
 
 /**
- * Builds the targets of one job again and again as discovery finds more. What was built from the very same label objects
- * before is not built again, so an update costs what it changes and not what there is.
+ * Builds the targets of one job again and again as discovery finds more. Groups that are the very objects of the time
+ * before are not looked into, and in others only what is not the very same label objects is built: an update costs what
+ * it changes, and a pass over the list.
+ *
+ *     groups before    A  B  C     D  E          results of their targets, one after the other
+ *     groups now       A     C  X  D  E' F       A, C, D: taken over; B: left; X, E', F: built
  */
 export class JobTargetBuilder {
   readonly #limit: number;
   readonly #builder: TargetBuilder;
-  readonly #remembered = new WeakMap<LabelRecord, Remembered>();
+  #groups: readonly TargetGroup[] = [];
+  /** Of all targets of `#groups`. */
+  #results: readonly TargetResult[] = [];
+  /** How often each hash is among them, and how many are there more than once. */
+  readonly #counts = new Map<string, number>();
+  #repeated = 0;
 
   constructor(scrapeConfig: PoolOptions, volatile?: VolatileLabels) {
     this.#limit = scrapeConfig.targetLimit;
@@ -44,33 +51,101 @@ export class JobTargetBuilder {
 
   /** The job's targets now. A target that was there before is the same object as before. */
   build(groups: readonly TargetGroup[]): BuiltTargets {
-    const active = new Map<string, Target>();
+    this.#update(groups);
+    const active: Target[] = [];
     const dropped: DroppedTarget[] = [];
     const errors: string[] = [];
-    for (const group of groups)
-      for (let i = 0; i < group.targets.length; i++) {
-        const result = this.#one(group.targets[i]!, group.labels);
-        if (result.kind === "target") {
-          // Of equal targets the last one's discovered labels are shown, as in Prometheus.
-          const known = active.get(result.target.hash);
-          if (known !== undefined && !isSameScrape(known, result.target))
-            errors.push(alike(known, result.target));
-          active.set(result.target.hash, result.target);
-        } else if (result.kind === "dropped") dropped.push(result.target);
-        else errors.push(`instance ${i} in group ${group.source}: ${result.message}`);
+    let next = 0;
+    for (const { source, targets } of groups)
+      for (let k = 0; k < targets.length; k++) {
+        const result = this.#results[next++]!;
+        if (result.kind === "target") active.push(result.target);
+        else if (result.kind === "dropped") dropped.push(result.target);
+        else errors.push(`instance ${k} in group ${source}: ${result.message}`);
       }
-    const limitError = checkLimit(active.size, this.#limit);
+    const distinct = this.#repeated === 0 ? active : onceEach(active, errors);
+    const limitError = checkLimit(distinct.length, this.#limit);
     if (limitError !== undefined) errors.push(limitError);
-    return { active: [...active.values()], dropped, errors, limitError };
+    return { active: distinct, dropped, errors, limitError };
   }
 
-  #one(labels: LabelRecord, groupLabels: LabelRecord): TargetResult {
-    const known = this.#remembered.get(labels);
-    if (known?.groupLabels === groupLabels) return known.result;
-    const result = this.#builder.build(labels, groupLabels);
-    this.#remembered.set(labels, { groupLabels, result });
+  #update(groups: readonly TargetGroup[]): void {
+    const { taken, left } = this.#compare(groups);
+    const results: TargetResult[] = [];
+    for (const [i, { labels, targets }] of groups.entries())
+      for (let k = 0; k < targets.length; k++) {
+        const start = taken[i]!;
+        if (start >= 0) results.push(this.#results[start + k]!);
+        else results.push(this.#enter(targets[k]!, labels, left));
+      }
+    this.#groups = groups;
+    this.#results = results;
+  }
+
+  /** Where the results of each group begin that was there before, -1 for others; and the targets of those that left. */
+  #compare(groups: readonly TargetGroup[]): { taken: Int32Array; left: Left } {
+    const before = this.#groups;
+    const left: Left = new Map();
+    const taken = new Int32Array(groups.length).fill(-1);
+    let place = 0;
+    let start = 0;
+    const leave = (): void => {
+      const { labels, targets } = before[place++]!;
+      for (const target of targets) {
+        const result = this.#results[start++]!;
+        this.#count(result, -1);
+        left.set(target, { groupLabels: labels, result });
+      }
+    };
+    for (const [i, group] of groups.entries()) {
+      const found = findFrom(before, group, place);
+      if (found < 0) continue;
+      while (place < found) leave();
+      taken[i] = start;
+      start += group.targets.length;
+      place++;
+    }
+    while (place < before.length) leave();
+    return { taken, left };
+  }
+
+  #enter(labels: LabelRecord, groupLabels: LabelRecord, left: Left): TargetResult {
+    const known = left.get(labels);
+    const result =
+      known?.groupLabels === groupLabels ? known.result : this.#builder.build(labels, groupLabels);
+    this.#count(result, 1);
     return result;
   }
+
+  #count(result: TargetResult, change: 1 | -1): void {
+    if (result.kind !== "target") return;
+    const { hash } = result.target;
+    const before = this.#counts.get(hash) ?? 0;
+    const now = before + change;
+    if (now === 0) this.#counts.delete(hash);
+    else this.#counts.set(hash, now);
+    if (before + now === 3) this.#repeated += change;
+  }
+}
+
+/** What became of label objects that are not where they were. */
+type Left = Map<LabelRecord, { readonly groupLabels: LabelRecord; readonly result: TargetResult }>;
+
+function findFrom(groups: readonly TargetGroup[], group: TargetGroup, from: number): number {
+  const end = Math.min(groups.length, from + LOOK_AHEAD_MAX);
+  for (let place = from; place < end; place++) if (groups[place] === group) return place;
+  return -1;
+}
+
+function onceEach(targets: readonly Target[], errors: string[]): Target[] {
+  const once = new Map<string, Target>();
+  for (const target of targets) {
+    // Of equal targets the last one's discovered labels are shown, as in Prometheus.
+    const known = once.get(target.hash);
+    if (known !== undefined && !isSameScrape(known, target)) errors.push(alike(known, target));
+    once.set(target.hash, target);
+  }
+  return [...once.values()];
 }
 
 /** The operator has called volatile what tells two targets apart. */
