@@ -65,6 +65,21 @@ export const QUERY_FLAGS = {
     },
     { fallback: "gapless", choices: ["gapless", "penalty", "chain"] },
   ),
+  queryLogFile: textFlag(
+    {
+      name: "query.log-file",
+      value: "path",
+      help: "Write every query to this file, one JSON object a line, as Prometheus's query_log_file; one that was renamed is begun anew. Default of shoal up: the configuration's.",
+    },
+    "",
+  ),
+  slowQuery: durationFlag(
+    {
+      name: "query.slow-threshold",
+      help: "A query that takes longer is remembered for /api/v1/status/active_queries.",
+    },
+    "5s",
+  ),
   partialResponse: switchFlag(
     {
       name: "query.partial-response",

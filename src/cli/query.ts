@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CoordinatorClient } from "../api/query/coordinator-client.ts";
 import { registerQueryApi } from "../api/query/query-api.ts";
+import { QueryBook } from "../api/query/query-book.ts";
+import { QueryLog } from "../api/query/query-log.ts";
 import { registerRemoteReadApi } from "../api/remote-read-api.ts";
 import { createHttpServer } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
@@ -100,6 +102,15 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     if (flags.replicaLabel.length > 0) return flags.replicaLabel;
     return hasReplicas ? [REPLICA_LABEL] : [];
   };
+  const queryLog =
+    flags.queryLogFile === ""
+      ? undefined
+      : await QueryLog.open({ path: flags.queryLogFile, clock, logger });
+  const logService: Service = {
+    name: "query log",
+    start: async () => {},
+    stop: async () => queryLog?.close(),
+  };
   registerQueryApi(server.app, {
     engine: new Engine({
       lookbackMs: flags.lookbackDelta,
@@ -121,6 +132,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
         replicaLabels,
         partialResponse: (partialResponse ?? flags.partialResponse) ? "warn" : "abort",
       }),
+    queries: new QueryBook({ clock, slowMs: flags.slowQuery, log: queryLog }),
     clock,
     logger,
     coordinator,
@@ -158,7 +170,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     flags.grpcAddress === ""
       ? []
       : [createQueryStore({ listen: flags.grpcAddress, endpoints, ready: () => isReady, logger })];
-  await runUntilSignal([coordinatorService, endpoints, ...store, server], {
+  await runUntilSignal([logService, coordinatorService, endpoints, ...store, server], {
     logger,
     abort,
     onReady() {

@@ -90,7 +90,11 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
     });
     const { server, reload } = role;
     const query = new QueryProcess({
-      command: () => queryCommand(flags, server.address()),
+      command: () =>
+        queryCommand(
+          { ...flags, queryLogFile: flags.queryLogFile || config.global.queryLogFile },
+          server.address(),
+        ),
       logger,
       registry,
       onQuit: () => abort.abort(),

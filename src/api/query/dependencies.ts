@@ -6,6 +6,7 @@ import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { ExemplarsQuery, ExemplarsResult } from "../../query/exemplars.ts";
 import type { Queryable } from "../../storage/queryable.ts";
 import type { CoordinatorClient } from "./coordinator-client.ts";
+import type { QueryBook } from "./query-book.ts";
 
 /** How a request wants its series; what it leaves open is as the query was started. */
 export interface ReadOptions {
@@ -25,6 +26,8 @@ export interface QueryApiDependencies {
   readonly queryable: (options: ReadOptions) => Queryable;
   /** The exemplars of the series that an expression selects. */
   readonly exemplars: (query: ExemplarsQuery, options: ReadOptions) => Promise<ExemplarsResult>;
+  /** Keeps the list of queries that are being answered. */
+  readonly queries: QueryBook;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where targets, shards and decisions come from; absent when a query runs without a coordinator. */

@@ -28,6 +28,7 @@ import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { ReadOptions } from "./dependencies.ts";
 import { formatMatcher } from "../../model/matcher.ts";
 import { registerQueryApi } from "./query-api.ts";
+import { QueryBook } from "./query-book.ts";
 
 const START_SECONDS = 1_700_000_000;
 const STEP_SECONDS = 15;
@@ -159,6 +160,7 @@ before(
         const none = await queryExemplars(asked, options);
         return query === "latency" ? { ...none, series: EXEMPLARS } : none;
       },
+      queries: new QueryBook({ clock: systemClock, slowMs: 5_000, log: undefined }),
       clock: { ...systemClock, now: () => (START_SECONDS + SAMPLES * STEP_SECONDS) * 1000 },
       logger: silentLogger,
       coordinator: undefined,

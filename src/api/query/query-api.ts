@@ -3,6 +3,7 @@ import { registerClusterRoutes } from "./cluster-routes.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
 import { registerFederate } from "./federate.ts";
 import { registerPage } from "./page.ts";
+import { registerActiveQueries } from "./query-book.ts";
 import { registerQueryRoutes } from "./query-routes.ts";
 import { registerSeriesRoutes } from "./series-routes.ts";
 import { registerStatusRoutes } from "./status-routes.ts";
@@ -10,6 +11,7 @@ import { registerStatusRoutes } from "./status-routes.ts";
 /** Puts Prometheus's HTTP API v1, `/federate` and the page on `app`. */
 export function registerQueryApi(app: FastifyInstance, dependencies: QueryApiDependencies): void {
   registerQueryRoutes(app, dependencies);
+  registerActiveQueries(app, dependencies);
   registerSeriesRoutes(app, dependencies);
   registerClusterRoutes(app, dependencies);
   registerStatusRoutes(app, dependencies);

@@ -25,7 +25,7 @@ const MAX_POINTS = 11_000;
 /** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
 export function registerQueryRoutes(
   app: FastifyInstance,
-  { engine, queryable, exemplars, clock }: QueryApiDependencies,
+  { engine, queryable, exemplars, clock, queries }: QueryApiDependencies,
 ): void {
   const methods = ["GET", "POST"];
 
@@ -38,13 +38,10 @@ export function registerQueryRoutes(
       const timeMs = timeParameter(parameters, "time", clock.now());
       const options = evaluationOptions(parameters);
       const series = queryable(readOptions(parameters));
-      const result = await asParameter("query", () =>
-        engine.instant(series, {
-          query: parameters.get("query") ?? "",
-          timeMs,
-          ...options,
-          signal: clientSignal(request, reply),
-        }),
+      const query = parameters.get("query") ?? "";
+      const asked = { query, startMs: timeMs, endMs: timeMs, stepMs: 0 };
+      const result = await queries.run({ request, reply }, asked, (signal) =>
+        asParameter("query", () => engine.instant(series, { query, timeMs, ...options, signal })),
       );
       return sendPieces(
         request,
@@ -79,15 +76,14 @@ export function registerQueryRoutes(
         );
       const options = evaluationOptions(parameters);
       const series = queryable(readOptions(parameters));
-      const result = await asParameter("query", () =>
-        engine.range(series, {
-          query: parameters.get("query") ?? "",
-          startMs,
-          endMs,
-          stepMs: Math.max(1, Math.round(stepMs)),
-          ...options,
-          signal: clientSignal(request, reply),
-        }),
+      const asked = {
+        query: parameters.get("query") ?? "",
+        startMs,
+        endMs,
+        stepMs: Math.max(1, Math.round(stepMs)),
+      };
+      const result = await queries.run({ request, reply }, asked, (signal) =>
+        asParameter("query", () => engine.range(series, { ...asked, ...options, signal })),
       );
       return sendPieces(
         request,

@@ -3,7 +3,7 @@ import { JsonWriter } from "../../base/json-writer.ts";
 import type { FloatHistogram } from "../../model/histogram.ts";
 import { apiHistogram } from "../../model/histogram-text.ts";
 import type { Labels } from "../../model/labels.ts";
-import type { MatrixSeries, QueryResult, QueryValue } from "../../promql/result.ts";
+import type { MatrixSeries, QueryResult, QueryStats, QueryValue } from "../../promql/result.ts";
 
 /**
  * Query results as the HTTP API's JSON, in pieces of about `PIECE_BYTES` so that a large matrix is never one string.
@@ -34,7 +34,7 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
   writer.clear();
   writer.text(`{"status":"success","data":{"resultType":"${value.kind}","result":`);
   yield* renderValue(value, writer);
-  if (options.stats) writer.text(`,"stats":${JSON.stringify(statsOf(result))}`);
+  if (options.stats) writer.text(`,"stats":${JSON.stringify(statsData(result.stats))}`);
   writer.text(
     `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
   );
@@ -139,8 +139,8 @@ function renderNotes(key: string, kind: string, notes: readonly string[]): strin
   return `,"${key}":${JSON.stringify(listed)}`;
 }
 
-function statsOf(result: QueryResult): unknown {
-  const { stats } = result;
+/** Figures of an evaluation, as Prometheus's API and query log have them. */
+export function statsData(stats: QueryStats): unknown {
   return {
     timings: {
       evalTotalTime: stats.evaluationMs / 1000,
