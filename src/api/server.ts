@@ -38,7 +38,7 @@ const DEFAULT_BODY_MAX_BYTES = 10 * 1024 * 1024;
 /** How long a stopping server waits for requests under way before it cuts their connections. */
 const DRAIN_MS = 5_000;
 
-const ALWAYS_OPEN = new Set(["/-/healthy", "/metrics", "/-/ready"]);
+const ALWAYS_OPEN = new Set(["/-/healthy", "/metrics", "/-/ready", "/api/v1/status/walreplay"]);
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { logger, registry } = options;

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { registerReplayStatus } from "../api/replay-api.ts";
 import { addressText, createHttpServer, parseListenAddress } from "../api/server.ts";
 import { registerShardApi } from "../api/shard-api.ts";
 import { systemClock } from "../base/clock.ts";
@@ -17,7 +18,6 @@ import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard
 import { type ScrapeEngine, ShardService } from "../shard/shard-service.ts";
 import { createExemplarService } from "../store/exemplar-server.ts";
 import { createStoreServices } from "../store/store-server.ts";
-import { openDatabase } from "../tsdb/database.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
 import { shardExternalLabels } from "./external-labels.ts";
 import type { FlagValues } from "./flags.ts";
@@ -25,6 +25,7 @@ import { HeapTrim } from "./heap-trim.ts";
 import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
+import { openServedDatabase } from "./shard-database.ts";
 import { registerShardRemote } from "./shard-remote.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
@@ -56,16 +57,19 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const startedAtMs = clock.now();
   const folder = flags.storagePath;
   const grpcListen = parseListenAddress(flags.grpcAddress);
-  const database = await openDatabase({
-    folder,
-    logger,
-    clock,
-    registry,
-    retentionMs: flags.retentionTime,
-    retentionBytes: flags.retentionSize,
-    maxExemplars: flags.maxExemplars,
-    walSync: flags.walSync,
-  });
+  const { database, replayed } = await openServedDatabase(
+    {
+      folder,
+      logger,
+      clock,
+      registry,
+      retentionMs: flags.retentionTime,
+      retentionBytes: flags.retentionSize,
+      maxExemplars: flags.maxExemplars,
+      walSync: flags.walSync,
+    },
+    flags.listenAddress,
+  );
   const { head } = database;
   const scrape = new ScrapeManager({
     appendable: database,
@@ -126,6 +130,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     ready: () => isReady,
     bodyMaxBytes: BODY_MAX_BYTES,
   });
+  registerReplayStatus(http.app, replayed);
   registerShardApi(http.app, {
     shard,
     head,

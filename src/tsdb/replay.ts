@@ -94,6 +94,7 @@ export async function replayLogs(store: HeadStore, options: ReplayOptions): Prom
   if (options.chunks !== undefined) store.series.skipRefs(options.chunks.maxRef);
   let corruptionCount = 0;
   const all = [...files, ...late];
+  options.onProgress?.({ segmentCount: 0, segmentTotal: all.length });
   for (const [i, file] of all.entries()) {
     replay.maxTimeMs = -Infinity;
     const isLate = file.kind === "late";
