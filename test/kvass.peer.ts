@@ -78,9 +78,20 @@ describe("our coordinator beside a real Kvass", () => {
     "our coordinator drives its sidecars, and ours takes the place of one",
     { skip },
     async () => {
+      // The second reads a file of its own.
+      const theirFile = join(world.folder, "theirs.yml");
+      const writeTheirs = (dropped: string): void =>
+        writeFileSync(
+          theirFile,
+          configText(world.addresses, dropped).replace(
+            "cluster: real",
+            "cluster: real, replica: b",
+          ),
+        );
+      writeTheirs("0");
       const shards = [
         await world.startTheirShard("their-0"),
-        await world.startTheirShard("their-1"),
+        await world.startTheirShard("their-1", theirFile),
       ];
       const configFile = join(world.folder, "ours.yml");
       writeFileSync(configFile, configText(world.addresses, "0"));
@@ -123,6 +134,8 @@ describe("our coordinator beside a real Kvass", () => {
 
       // Only a regular expression changes, which Kvass's hash does not see.
       writeFileSync(configFile, configText(world.addresses, "[01]"));
+      writeTheirs("[01]");
+      await fetch(`${shards[1]!.url}/-/reload/`, { method: "POST" });
       await fetch(`${coordinator.url}/-/reload`, { method: "POST" });
       await until(
         "the edited regular expression is everywhere",

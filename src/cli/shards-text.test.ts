@@ -26,5 +26,7 @@ a-0, b-0: they are on one node (n1)
 `,
   );
   assert.match(shardsText({ shards }), /no answer within 5 s\n$/);
+  const stopped = [shard("a-0", { stopReason: "too much" })];
+  assert.match(shardsText({ shards: stopped }), /20 % {2}scrapes nothing: too much\n$/);
   assert.equal(shardsText({}), "no shards\n");
 });

@@ -7,6 +7,7 @@ const SHARDS_HEAD = ["shard", "state", "targets", "head series", "before relabel
 export function shardsText(data: Readonly<Record<string, unknown>>): string {
   const shards = Array.isArray(data["shards"]) ? data["shards"].filter(isRecord) : [];
   if (shards.length === 0) return "no shards\n";
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
   const number = (value: unknown): number => (typeof value === "number" ? value : 0);
   const rows = shards.map((shard) => {
     const limits = isRecord(shard["limits"]) ? shard["limits"] : {};
@@ -17,11 +18,15 @@ export function shardsText(data: Readonly<Record<string, unknown>>): string {
       ofLimit(number(shard["headSeries"]), number(limits["maxHeadSeries"])),
       ofLimit(number(shard["processSeries"]), number(limits["maxProcessSeries"])),
       `${Math.round(number(shard["utilisation"]) * 100)} %`,
-      typeof shard["error"] === "string" ? shard["error"] : "",
+      [text(shard["error"]), stopText(text(shard["stopReason"]))].filter(Boolean).join("; "),
     ];
   });
   const together = Array.isArray(data["together"]) ? data["together"].filter(isRecord) : [];
   const lines = together.map((each) => `${String(each["shards"])}: ${String(each["reason"])}\n`);
   const below = lines.length === 0 ? "" : `\n${lines.join("")}`;
   return `${columns([SHARDS_HEAD, ...rows])}\n${below}`;
+}
+
+function stopText(reason: string): string {
+  return reason === "" ? "" : `scrapes nothing: ${reason}`;
 }

@@ -18,6 +18,7 @@ import {
   type PushedConfig,
   type ShardRuntime,
   type StopOrder,
+  configTextOf,
   stopReasonOf,
   type TargetStatus,
 } from "./wire.ts";
@@ -45,11 +46,17 @@ export interface ShardControl {
   pushChanges?(changes: ListChanges, epoch: number): Promise<boolean>;
   /** Rejects with `bad-data` when the shard refuses the configuration. */
   pushConfig(config: PushedConfig, epoch: number): Promise<void>;
-  /** Why it scrapes nothing, asked for by itself: Kvass does not tell with `runtime`. */
-  stopReason(): Promise<string>;
   /** Gives the shard an order to stop, or to go on. */
   pushStop(order: StopOrder, epoch: number): Promise<void>;
   close(): void;
+}
+
+/** A shard over HTTP, with what a Kvass sidecar does not tell with `runtime`. */
+export interface ShardConnection extends ShardControl {
+  /** Why it scrapes nothing; "" while it scrapes. */
+  stopReason(): Promise<string>;
+  /** The configuration that it runs, a Kvass sidecar's with its secrets. */
+  configText(): Promise<string>;
 }
 
 /** Deadline of one control call. One hung shard must not hold up the others. */
@@ -63,7 +70,7 @@ const COLUMNS_PATH = "/api/v1/shard/targets/columns";
 const CHANGES_PATH = "/api/v1/shard/targets/changes";
 
 /** Speaks the control API to the shard at `baseUrl` (`http://127.0.0.1:1234`). */
-export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): ShardControl {
+export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): ShardConnection {
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const base = baseUrl.replace(/\/+$/, "");
   const ask = (path: string, options: { body?: unknown; epoch?: number | undefined } = {}) => {
@@ -118,6 +125,7 @@ export function connectShard(baseUrl: string, timeoutMs = CONTROL_TIMEOUT_MS): S
       await call("/api/v1/status/config/", { body: config, epoch });
     },
     stopReason: async () => stopReasonOf(await call("/api/v1/status/extra_config/")),
+    configText: async () => configTextOf(await call("/api/v1/status/config/")),
     async pushStop({ reason, sinceMs }, epoch) {
       const body = { stopScrapeReason: reason, sinceMs };
       await call("/api/v1/status/extra_config/", { body, epoch });

@@ -17,6 +17,7 @@ interface Sidecar {
   configHash: string;
   /** With a file of its own it takes no configuration. */
   hasFile: boolean;
+  file: string;
   /** It forgets this when it restarts. */
   stop: string;
   /** hash → TargetState. */
@@ -51,7 +52,9 @@ async function start(context: TestContext, discovered: readonly Target[] = []): 
       const hashes = [...body.matchAll(/"hash":(\d+),/g)].map((match) => match[1]!);
       sidecar.targets = new Map(hashes.map((hash) => [hash, ""]));
       answer();
-    } else if (path === "/api/v1/status/config/" && sidecar.hasFile) {
+    } else if (path === "/api/v1/status/config/" && request.method === "GET")
+      answer(JSON.stringify({ yaml: sidecar.file }));
+    else if (path === "/api/v1/status/config/" && sidecar.hasFile) {
       response.statusCode = 400;
       response.end('{"status":"error","errorType":"bad_data","error":"config file is set"}');
     } else if (path === "/api/v1/status/config/") {
@@ -82,6 +85,7 @@ async function start(context: TestContext, discovered: readonly Target[] = []): 
     posts: [],
     configHash: "1241054366830102733",
     hasFile: false,
+    file: "",
     stop: "",
     targets: new Map(),
   };
@@ -126,12 +130,23 @@ describe("a Kvass sidecar as a shard", () => {
     assert.equal((await control.runtime(1)).configHash, "newer");
   });
 
-  it("is not pushed to in vain when it reads a file of its own", async (context) => {
+  it("runs our configuration when its own file says the same", async (context) => {
     const sidecar = await start(context);
+    const { control } = sidecar;
     sidecar.hasFile = true;
-    await sidecar.control.runtime(1);
-    await assert.rejects(sidecar.control.pushConfig(CONFIG, 1), { code: "bad-data" });
-    assert.equal((await sidecar.control.runtime(1)).configHash, "");
+    sidecar.file = "global: {scrape_interval: 5s}\n";
+    await control.runtime(1);
+    await assert.rejects(control.pushConfig(CONFIG, 1), {
+      code: "bad-data",
+      message: /a file of its own .* says something else/,
+    });
+    assert.equal((await control.runtime(1)).configHash, "");
+    sidecar.file = "global:\n  external_labels: {replica: one}\n";
+    await control.pushConfig(CONFIG, 1);
+    assert.equal((await control.runtime(1)).configHash, "ours");
+    // Its file changes.
+    sidecar.configHash = "7";
+    assert.equal((await control.runtime(1)).configHash, "");
   });
 
   it("gets 64-bit hashes as bare numbers, also beside a label of that name", async (context) => {

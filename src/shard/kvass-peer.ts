@@ -1,6 +1,8 @@
+import { AppError } from "../base/errors.ts";
+import { comparableConfig } from "../config/comparable.ts";
 import type { Target } from "../model/target.ts";
-import type { ShardControl } from "./control.ts";
-import type { AssignedTarget, StopOrder } from "./wire.ts";
+import type { ShardConnection, ShardControl } from "./control.ts";
+import type { AssignedTarget, PushedConfig, StopOrder } from "./wire.ts";
 
 /**
  * A Kvass sidecar (v0.3.2) behind the same interface as a shard of ours. It gives no id, names a configuration by a hash
@@ -11,10 +13,11 @@ import type { AssignedTarget, StopOrder } from "./wire.ts";
  *     pushTargets(list) ─► its statuses are those of this list
  *
  * A change of a regular expression alone, which does not change Kvass's hash, is pushed all the same, because ours
- * changes. A sidecar that reads a file of its own refuses every configuration and so gets no targets.
+ * changes. A sidecar that reads a file of its own refuses every configuration; it counts as having taken ours when it
+ * runs the same but for external labels.
  */
 export function adaptKvass(
-  control: ShardControl,
+  control: ShardConnection,
   /** What discovery has found: a coordinator that has just started knows a sidecar's targets by their hashes. */
   discovered: () => Iterable<Target>,
 ): ShardControl {
@@ -78,8 +81,27 @@ export function adaptKvass(
       if (!isKvass) await control.setDraining(isDraining, epoch);
     },
     async pushConfig(config, epoch) {
-      await control.pushConfig(config, epoch);
+      try {
+        await control.pushConfig(config, epoch);
+      } catch (error) {
+        if (!isKvass || !isRefusal(error)) throw error;
+        await checkSame(control, config);
+      }
       pushedHash = config.hash;
     },
   };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof AppError && error.code === "bad-data";
+}
+
+/** Rejects with `bad-data` when the sidecar's own file says something else. */
+async function checkSame(control: ShardConnection, { rawContent }: PushedConfig): Promise<void> {
+  const own = comparableConfig(await control.configText(), "the sidecar's configuration");
+  if (own !== comparableConfig(rawContent, "the configuration"))
+    throw new AppError(
+      "bad-data",
+      "it reads a file of its own (--config.file), which says something else than the coordinator's: only external_labels may differ",
+    );
 }

@@ -292,6 +292,11 @@ export function stopReasonOf(answer: unknown): string {
   return textOf(stopScrapeReason, "stopScrapeReason");
 }
 
+/** The text in an answer of `GET …/status/config`. */
+export function configTextOf(answer: unknown): string {
+  return textOf(recordOf(answer, "config")["yaml"], "yaml");
+}
+
 /** What only a sidecar tells. */
 function prometheusOf(body: Json): Partial<ShardRuntime> {
   const state = body["prometheusState"];

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { AppError, messageOf } from "../base/errors.ts";
 import type { Config } from "../config/types.ts";
-import { comparableConfig } from "./inject-config.ts";
+import { comparableConfig } from "../config/comparable.ts";
 
 /** Who runs the configuration; `shard/`'s service has this shape. */
 export interface ConfigOwner {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { partPath, skipWithoutParts } from "../../test/support/processes.ts";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
-import { comparableConfig, injectConfig } from "./inject-config.ts";
+import { injectConfig } from "./inject-config.ts";
 import { targetsFileName } from "./target-files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-inject-"));
@@ -320,19 +320,4 @@ remote_write:
       assert.ok(count > 20, `${count} examples`);
     },
   );
-});
-
-describe("comparableConfig", () => {
-  it("is the same for texts that differ in layout and external labels only", () => {
-    const same = (a: string, b: string): boolean =>
-      comparableConfig(a, "a") === comparableConfig(b, "b");
-    assert.ok(
-      same(
-        "global: {external_labels: {replica: a}, scrape_interval: 1m}\nrule_files: [x]\n",
-        "rule_files:\n- x\nglobal:\n  scrape_interval: 1m # c\n  external_labels: {replica: b}\n",
-      ),
-    );
-    assert.ok(!same("rule_files: [x]", "rule_files: [y]"));
-    assert.ok(!same("a: [x]", "a: {x: }"));
-  });
 });

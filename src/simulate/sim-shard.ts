@@ -151,7 +151,6 @@ export class SimShard {
           this.#configHash = config.hash;
         }),
       // Nobody pulls the emergency switch in a simulation.
-      stopReason: () => answer(() => ""),
       pushStop: (_order, epoch) => ordered(epoch, () => {}),
       close: () => {},
     };

@@ -333,7 +333,6 @@ class Life {
       setDraining: (isDraining, epoch) => alive(() => control.setDraining(isDraining, epoch)),
       pushConfig: (config, epoch) => alive(() => control.pushConfig(config, epoch)),
       pushTargets: (list, epoch) => alive(() => this.#push(url, control, { list, epoch })),
-      stopReason: () => alive(() => control.stopReason()),
       pushStop: (order, epoch) => alive(() => control.pushStop(order, epoch)),
       close: () => control.close(),
     };

@@ -184,28 +184,34 @@ export class KvassWorld {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Kvass's sidecar in front of a real Prometheus; it takes its configuration from the coordinator. */
-  async startTheirShard(name: string): Promise<KvassShard> {
+  /**
+   * Kvass's sidecar in front of a real Prometheus. It takes its configuration from the coordinator, or reads `configFile`;
+   * then it needs a Prometheus to reload before it starts.
+   */
+  async startTheirShard(name: string, configFile = ""): Promise<KvassShard> {
     const [store, output] = [join(this.folder, name), join(this.folder, `${name}.yml`)];
     const [api, proxy, port] = [await freePort(), await freePort(), await freePort()];
     const url = `http://127.0.0.1:${api}`;
-    const starting = startKvass(
-      [
-        "sidecar",
-        "--config.file=",
-        `--config.output-file=${output}`,
-        `--store.path=${store}`,
-        `--web.api-addr=127.0.0.1:${api}`,
-        `--web.proxy-addr=127.0.0.1:${proxy}`,
-        `--inject.proxy=http://127.0.0.1:${proxy}`,
-        `--prometheus.url=http://127.0.0.1:${port}`,
-      ],
-      url,
-    );
+    const start = (): Promise<RunningProcess> =>
+      startKvass(
+        [
+          "sidecar",
+          `--config.file=${configFile}`,
+          `--config.output-file=${output}`,
+          `--store.path=${store}`,
+          `--web.api-addr=127.0.0.1:${api}`,
+          `--web.proxy-addr=127.0.0.1:${proxy}`,
+          `--inject.proxy=http://127.0.0.1:${proxy}`,
+          `--prometheus.url=http://127.0.0.1:${port}`,
+        ],
+        url,
+      );
+    if (configFile !== "") writeFileSync(output, "global: {}\n");
+    const starting = configFile === "" ? start() : undefined;
     await until("its first configuration is there", async () => existsSync(output) || undefined);
     const prometheus = await startBeside({ output, prometheusPort: port });
     this.running.push(prometheus);
-    const sidecar = await starting;
+    const sidecar = await (starting ?? start());
     this.running.push(sidecar);
     return { sidecar, prometheus, url, store, output };
   }

@@ -264,7 +264,6 @@ export class FakeShard {
           this.configHash = config.hash;
         });
       },
-      stopReason: () => answer(() => ""),
       pushStop: (order, epoch) =>
         answer(() => {
           heed(epoch);
