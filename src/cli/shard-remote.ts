@@ -4,9 +4,13 @@ import { registerRemoteWriteApi } from "../api/remote-write-api.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
+import { RemoteWriter } from "../remote/remote-writer.ts";
 import { type WriteMessage, WriteReceiver } from "../remote/write-receiver.ts";
 import type { Appendable } from "../storage/appender.ts";
 import type { Queryable } from "../storage/queryable.ts";
+import type { ScrapeManager } from "../scrape/scrape-manager.ts";
+import type { Head } from "../tsdb/head.ts";
+import { VERSION } from "../base/version.ts";
 import type { FlagValues } from "./flags.ts";
 import type { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 
@@ -50,5 +54,23 @@ export function registerShardRemote(
     sampleLimit: flags.readSampleLimit,
     concurrentLimit: flags.readConcurrentLimit,
     maxFrameBytes: flags.readMaxBytesInFrame,
+  });
+}
+
+/** Sends what a shard's database logs to the `remote_write` of its configuration. */
+export function createRemoteWriter(parts: {
+  readonly folder: string;
+  readonly head: Pick<Head, "logEnd">;
+  readonly scrape: Pick<ScrapeManager, "metadata">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}): RemoteWriter {
+  const { head, scrape } = parts;
+  return new RemoteWriter({
+    ...parts,
+    userAgent: `Shoal/${VERSION}`,
+    end: () => head.logEnd(),
+    metadata: () => new Map([...scrape.metadata()].map(([name, entries]) => [name, entries[0]!])),
   });
 }

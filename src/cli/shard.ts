@@ -26,7 +26,7 @@ import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import { openServedDatabase } from "./shard-database.ts";
-import { registerShardRemote } from "./shard-remote.ts";
+import { createRemoteWriter, registerShardRemote } from "./shard-remote.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
@@ -80,6 +80,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     // The same on every shard: a target that moves is scraped at the same moments as before.
     jitterSeedText: hostname(),
   });
+  const remoteWriter = createRemoteWriter({ folder, head, scrape, clock, logger, registry });
   // A shard on its own is a part of one Prometheus, whose answers carry no external labels.
   const externalLabels =
     flags.shardReplica === ""
@@ -110,7 +111,9 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const shard = new ShardService({
     id: flags.shardId,
     folder: join(folder, "shard"),
-    engine: withOverrides(scrape, flags, ({ storage }) => {
+    engine: withOverrides(scrape, flags, (config) => {
+      const { storage } = config;
+      void remoteWriter.apply(config);
       head.setMaxExemplars(Math.max(0, storage.maxExemplars ?? flags.maxExemplars));
       head.setOutOfOrderTimeWindow(storage.outOfOrderTimeWindowMs);
     }),
@@ -166,7 +169,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   };
   const trim = new HeapTrim({ clock });
   await runUntilSignal(
-    [databaseService, scrape, shard, grpc, http, announcement, orphanWatch, trim],
+    [databaseService, remoteWriter, scrape, shard, grpc, http, announcement, orphanWatch, trim],
     { logger, abort },
   );
 }

@@ -12,6 +12,7 @@ import { Reader } from "./reader.ts";
 import { toRelabelConfigs } from "./relabel.ts";
 import { toStorage } from "./server.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
+import { toRemoteWrite } from "./remote.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
 import type { Config } from "./types.ts";
 import { parseYamlSource, type YamlLimits } from "./yaml-source.ts";
@@ -57,6 +58,7 @@ export function parseConfig(text: string, options: ParseOptions): Config {
     scrapeConfigs: jobs.map(toScrapeConfig),
     alerting: { alertRelabelConfigs: toRelabelConfigs(values.alerting.alert_relabel_configs) },
     storage: toStorage(values.storage),
+    remoteWrites: values.remote_write.map(toRemoteWrite),
     source: text,
     baseFolder: options.baseFolder,
   };

@@ -1,12 +1,17 @@
+import { createHash } from "node:crypto";
 import { quote } from "../base/text.ts";
 import { checkHttpClient, httpClientFields } from "./http-client.ts";
+import { toHttpClient } from "./http-client-config.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
-import { checkRelabelRules, relabelRules } from "./relabel.ts";
+import { checkRelabelRules, relabelRules, toRelabelConfigs } from "./relabel.ts";
 import type { NameValidation } from "../model/relabel.ts";
 import { bool, count, duration, int, labelName, text, url } from "./scalars.ts";
+import { Secret } from "./secret.ts";
 import { azuread, googleIam, sigv4 } from "./signing.ts";
+import type { RemoteWriteConfig } from "./types.ts";
+import { hidePassword } from "./url.ts";
 
 /** `remote_write` and `remote_read`. */
 
@@ -63,7 +68,7 @@ const metadata = object("metadata_config", {
   max_samples_per_send: field(int, { default: 2000 }),
 });
 
-const WRITE_MESSAGES = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
+const WRITE_MESSAGES = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] as const;
 
 const remoteWrite = object(
   "a remote_write config",
@@ -90,7 +95,7 @@ const remoteWrite = object(
   },
   (values, at) => {
     if (values.url === undefined) at.fail("url", "url for remote_write is empty");
-    if (!WRITE_MESSAGES.includes(values.protobuf_message))
+    if (!WRITE_MESSAGES.some((name) => name === values.protobuf_message))
       at.fail(
         "protobuf_message",
         `invalid protobuf_message value: unknown type for remote write protobuf message ${values.protobuf_message}, supported: ${WRITE_MESSAGES.join(", ")}`,
@@ -177,4 +182,55 @@ function checkNames(
         .fail("name", `found multiple remote ${what} configs with job name ${quote(one.name)}`);
     names.add(one.name);
   }
+}
+
+type RemoteWriteValues = Values<typeof remoteWrite.fields>;
+
+export function toRemoteWrite(values: RemoteWriteValues): RemoteWriteConfig {
+  const { queue_config: given, metadata_config: metadata } = values;
+  const url = values.url ?? "";
+  const signing = [
+    values.sigv4 !== undefined && "sigv4",
+    values.azuread !== undefined && "azuread",
+    values.google_iam !== undefined && "google_iam",
+  ].find((name) => name !== false);
+  return {
+    url,
+    shownUrl: hidePassword(url),
+    name: values.name,
+    message: values.protobuf_message === WRITE_MESSAGES[1] ? WRITE_MESSAGES[1] : WRITE_MESSAGES[0],
+    remoteTimeoutMs: values.remote_timeout,
+    headers: values.headers ?? {},
+    writeRelabelConfigs: toRelabelConfigs(values.write_relabel_configs),
+    sendExemplars: values.send_exemplars,
+    sendNativeHistograms: values.send_native_histograms,
+    httpClient: toHttpClient(values),
+    unsupported: signing ?? "",
+    queue: {
+      capacity: given.capacity,
+      minShards: given.min_shards,
+      maxShards: given.max_shards,
+      maxSamplesPerSend: given.max_samples_per_send,
+      batchSendDeadlineMs: given.batch_send_deadline,
+      minBackoffMs: given.min_backoff,
+      maxBackoffMs: given.max_backoff,
+      retryOnHttp429: given.retry_on_http_429,
+      sampleAgeLimitMs: given.sample_age_limit,
+    },
+    metadata: {
+      send: metadata.send,
+      sendIntervalMs: metadata.send_interval,
+      maxSamplesPerSend: metadata.max_samples_per_send,
+    },
+    fingerprint: fingerprintOf(values),
+  };
+}
+
+/** A hash, because secrets are among what it is of. */
+function fingerprintOf(values: RemoteWriteValues): string {
+  const text = JSON.stringify(values, function (this: unknown, name: string, shown: unknown) {
+    const value = Reflect.get(Object(this), name) as unknown;
+    return value instanceof Secret ? value.reveal() : shown;
+  });
+  return createHash("sha256").update(text).digest("hex");
 }

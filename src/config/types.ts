@@ -11,6 +11,7 @@ export interface Config {
   readonly scrapeConfigs: readonly ScrapeConfig[];
   readonly alerting: AlertingConfig;
   readonly storage: StorageConfig;
+  readonly remoteWrites: readonly RemoteWriteConfig[];
   /** The file's text as read, for pushing it on and for hashing. */
   readonly source: string;
   /** What is shown instead of `source`, where that has values that only the shards may see. */
@@ -25,6 +26,43 @@ export interface StorageConfig {
   readonly outOfOrderTimeWindowMs: number;
   /** Undefined where the file does not say. */
   readonly maxExemplars: number | undefined;
+}
+
+/** One entry of `remote_write`. */
+export interface RemoteWriteConfig {
+  readonly url: string;
+  /** The URL without a password. */
+  readonly shownUrl: string;
+  /** "" when it has none. */
+  readonly name: string;
+  readonly message: "prometheus.WriteRequest" | "io.prometheus.write.v2.Request";
+  readonly remoteTimeoutMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly writeRelabelConfigs: readonly RelabelConfig[];
+  readonly sendExemplars: boolean;
+  readonly sendNativeHistograms: boolean;
+  readonly httpClient: HttpClientConfig;
+  /** The way of signing requests that is asked for and not there; "" for none. */
+  readonly unsupported: string;
+  readonly queue: {
+    readonly capacity: number;
+    readonly minShards: number;
+    readonly maxShards: number;
+    readonly maxSamplesPerSend: number;
+    readonly batchSendDeadlineMs: number;
+    readonly minBackoffMs: number;
+    readonly maxBackoffMs: number;
+    readonly retryOnHttp429: boolean;
+    /** 0: no limit. */
+    readonly sampleAgeLimitMs: number;
+  };
+  readonly metadata: {
+    readonly send: boolean;
+    readonly sendIntervalMs: number;
+    readonly maxSamplesPerSend: number;
+  };
+  /** The same for entries that say the same, secrets included. */
+  readonly fingerprint: string;
 }
 
 export interface GlobalConfig {

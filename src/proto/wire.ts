@@ -78,6 +78,13 @@ export class ProtoWriter {
     this.varint((field << 3) | WIRE_BYTES);
   }
 
+  /** Fields that are encoded already: `source` from `from` to `to`. */
+  raw(source: Uint8Array, from: number, to: number): void {
+    if (this.#start < to - from) this.#reserve(to - from);
+    this.#start -= to - from;
+    this.#bytes.set(source.subarray(from, to), this.#start);
+  }
+
   /** An int64, left out when it is 0. */
   int64(field: number, value: number): void {
     if (value === 0) return;

@@ -75,8 +75,9 @@ export class WriteDecoderV1 extends WriteDecoder {
     if (isEmpty && exemplars === 0) return;
     // Labels that stand apart, which no known sender writes: the whole message is the key.
     this.hash.ofBytes(this.view, start, isSideBySide ? labelsEnd : end);
-    const ref = this.refOf();
-    if (ref < 0) return this.refuse(this.problem);
+    // Exemplars may come by themselves, but only series that have samples keep them.
+    const ref = isEmpty ? this.context.table.find(this.hash) : this.refOf();
+    if (ref < 0) return isEmpty ? undefined : this.refuse(this.problem);
     this.assign(ref);
     if (exemplars > 0) this.#exemplars({ start, end }, ref);
   }

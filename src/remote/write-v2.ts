@@ -125,14 +125,14 @@ export class WriteDecoderV2 extends WriteDecoder {
       }
     }
     this.finish(end);
-    const ref = this.#finishSeries();
+    const ref = this.#finishSeries(exemplars > 0);
     if (ref < 0) return;
     if (exemplars > 0) this.#exemplars({ start, end }, ref);
     if (metadataAt >= 0) this.#metadata({ metadataAt, end }, ref);
   }
 
   /** The ref of the series that was read, or -1 when it was refused. */
-  #finishSeries(): number {
+  #finishSeries(hasExemplars: boolean): number {
     const { columns } = this.context;
     const { marks } = this;
     const symbolCount = this.#keySize;
@@ -141,10 +141,13 @@ export class WriteDecoderV2 extends WriteDecoder {
     let ref = -1;
     if (this.#wrong === "") {
       this.hash.ofHashes(this.#hashes, this.#key, symbolCount);
+      const isEmpty =
+        columns.count === marks.sample && columns.histograms.length === marks.histogram;
+      // Exemplars may come by themselves, but only series that have samples keep them.
+      if (isEmpty && hasExemplars) return this.context.table.find(this.hash);
       ref = this.refOf();
       if (ref < 0) this.#wrong = this.problem;
-      else if (columns.count === marks.sample && columns.histograms.length === marks.histogram)
-        this.#wrong = "a series has neither samples nor histograms";
+      else if (isEmpty) this.#wrong = "a series has neither samples nor histograms";
     }
     if (this.#wrong !== "") {
       this.refuse(this.#wrong);

@@ -71,6 +71,7 @@ export function configOf(...scrapeConfigs: ScrapeConfig[]): Config {
     scrapeConfigs,
     alerting: { alertRelabelConfigs: [] },
     storage: { outOfOrderTimeWindowMs: 0, maxExemplars: undefined },
+    remoteWrites: [],
     source: "",
     baseFolder: "/",
   };

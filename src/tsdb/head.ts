@@ -324,6 +324,11 @@ export class Head implements Queryable, Appendable {
     return this.#truncating;
   }
 
+  /** Where the log ends: who reads it behind the head reads no further. */
+  logEnd(): { readonly segment: number; readonly size: number } {
+    return { segment: this.#wal.segmentIndex, size: this.#wal.segmentSize };
+  }
+
   /** Samples before this are not here, nor taken. -Infinity when there is no such time. */
   get lowestTimeMs(): number {
     return this.#lowestTimeMs;

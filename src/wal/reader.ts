@@ -42,14 +42,18 @@ const READ_BYTES = 128 * PAGE_BYTES;
  * Reads all records of one segment file. Damage costs the records it touches: reading goes on at the next fragment
  * that starts a record, in the same page if the fragment's length is readable, else in the next. `onRecord` runs synchronously and must not keep the bytes; a throw of code `corrupt` from
  * it counts as damage.
+ *
+ * With `range`, reads from `from`, which is where a record ends, to `to`: a record that is cut off there counts as damage
+ * behind `goodSize`, and `size` is where reading ended.
  */
 export async function readSegment(
   path: string,
   onRecord: (record: RecordBytes) => void,
+  range: { readonly from: number; readonly to: number } = { from: 0, to: Infinity },
 ): Promise<SegmentReport> {
   const file = await open(path, "r");
   try {
-    return await readPages(file, onRecord);
+    return await readPages(file, onRecord, range);
   } finally {
     await file.close();
   }
@@ -58,22 +62,28 @@ export async function readSegment(
 async function readPages(
   file: FileHandle,
   onRecord: (record: RecordBytes) => void,
+  { from, to }: { readonly from: number; readonly to: number },
 ): Promise<SegmentReport> {
-  const bytes = new Uint8Array(READ_BYTES);
+  let offset = from - (from % PAGE_BYTES);
+  const bytes = new Uint8Array(
+    Math.min(READ_BYTES, Math.ceil((to - offset) / PAGE_BYTES) * PAGE_BYTES),
+  );
   const view = new DataView(bytes.buffer);
-  const parser = new FragmentParser(onRecord);
-  let offset = 0;
+  const parser = new FragmentParser(onRecord, from);
   for (;;) {
+    const wanted = Math.min(bytes.length, to - offset);
     let filled = 0;
-    while (filled < READ_BYTES) {
-      const { bytesRead } = await file.read(bytes, filled, READ_BYTES - filled, offset + filled);
+    while (filled < wanted) {
+      const { bytesRead } = await file.read(bytes, filled, wanted - filled, offset + filled);
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    for (let start = 0; start < filled; start += PAGE_BYTES)
-      parser.page({ bytes, view, start, end: Math.min(start + PAGE_BYTES, filled) }, offset);
+    for (let page = 0; page < filled; page += PAGE_BYTES) {
+      const start = Math.max(page, from - offset);
+      parser.page({ bytes, view, start, end: Math.min(page + PAGE_BYTES, filled) }, offset);
+    }
     offset += filled;
-    if (filled < READ_BYTES) break;
+    if (filled < bytes.length || offset >= to) break;
   }
   return parser.finish(offset);
 }
@@ -85,12 +95,13 @@ class FragmentParser {
   #inRecord = false;
   #recordStart = 0;
   #recordCount = 0;
-  #goodSize = 0;
+  #goodSize: number;
   /** After damage, the middle and last fragments of the record that it hit are passed over in silence. */
   #skipping = false;
 
-  constructor(onRecord: (record: RecordBytes) => void) {
+  constructor(onRecord: (record: RecordBytes) => void, goodSize: number) {
     this.#onRecord = onRecord;
+    this.#goodSize = goodSize;
   }
 
   page(page: RecordBytes, base: number): void {

@@ -88,6 +88,11 @@ export class WalWriter {
     return this.#index;
   }
 
+  /** Bytes of that segment which are written as a whole; readers may read so far. */
+  get segmentSize(): number {
+    return this.#size;
+  }
+
   /**
    * Writes all records of `group`; resolves when the operating system has them. Rejects with `resource-exhausted` when
    * the disk is full and `unavailable` for other errors of the disk; then none of them is in the log.
