@@ -3,7 +3,7 @@ import type { Block } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
 import { type BlockMeta, HINT_OUT_OF_ORDER } from "./meta.ts";
-import { withoutDeleted } from "./recode.ts";
+import { withoutAllDeleted } from "./recode.ts";
 import { coverage, type Interval } from "./tombstones.ts";
 import { BlockWriter, type BlockWriterOptions } from "./writer.ts";
 
@@ -12,6 +12,8 @@ const BATCH_SERIES = 512;
 
 export interface MergeOptions extends BlockWriterOptions {
   readonly signal?: AbortSignal;
+  /** Default: that of a merge. */
+  readonly meta?: ReturnType<typeof mergedMeta>;
 }
 
 /**
@@ -64,7 +66,7 @@ export async function mergeBlocks(
       if (wait !== undefined) await wait;
     }
     if (writer.seriesCount > 0)
-      return await writer.finish(mergedMeta(blocks.map(({ meta }) => meta)));
+      return await writer.finish(options.meta ?? mergedMeta(blocks.map(({ meta }) => meta)));
     await writer.abandon();
     return undefined;
   } catch (error) {
@@ -197,19 +199,10 @@ class SeriesCursor {
     for (const { symbols, ends, intervals } of found) {
       const own = chunks.slice(at, ends);
       at = ends;
-      const kept = intervals.length === 0 ? own : cutOut(own, intervals);
+      const kept = intervals.length === 0 ? own : withoutAllDeleted(own, intervals);
       this.#batch.push({ symbols, labelCount: symbols.length / 2, chunks: kept });
     }
   }
-}
-
-function cutOut(chunks: readonly Chunk[], intervals: readonly Interval[]): Chunk[] {
-  const kept: Chunk[] = [];
-  for (const chunk of chunks) {
-    if (coverage(intervals, chunk) === "none") kept.push(chunk);
-    else kept.push(...withoutDeleted(chunk, intervals));
-  }
-  return kept;
 }
 
 function compareSymbols(a: MergeSeries, b: MergeSeries): number {

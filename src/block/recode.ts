@@ -1,7 +1,7 @@
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "../storage/chunk-encodings.ts";
-import { type Interval, isDeleted } from "./tombstones.ts";
+import { coverage, type Interval, isDeleted } from "./tombstones.ts";
 
 /** Samples of float chunks in columns that grow: where chunks are decoded to be cut or merged. */
 export class FloatColumns {
@@ -68,5 +68,17 @@ export function withoutDeleted(chunk: Chunk, intervals: readonly Interval[]): re
   return encodeHistogramRun(chunk.encoding, {
     times: Float64Array.from(kept, (i) => times[i]!),
     histograms: kept.map((i) => histograms[i]!),
+  });
+}
+
+/** As `withoutDeleted`, for the chunks of a series; those without deleted samples stay as they are. */
+export function withoutAllDeleted(
+  chunks: readonly Chunk[],
+  intervals: readonly Interval[],
+): readonly Chunk[] {
+  return chunks.flatMap((chunk) => {
+    const covered = coverage(intervals, chunk);
+    if (covered === "none") return chunk;
+    return covered === "all" ? [] : withoutDeleted(chunk, intervals);
   });
 }

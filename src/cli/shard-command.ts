@@ -3,7 +3,7 @@ import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
 import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
-import { DATABASE_FLAGS } from "./shard-flags.ts";
+import { DATABASE_FLAGS, SHARD_ADMIN_FLAGS } from "./shard-flags.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
@@ -105,6 +105,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--storage.tsdb.retention.time=${retentionTime}ms`,
       `--storage.tsdb.retention.size=${retentionSize}B`,
       ...flagArguments(DATABASE_FLAGS, flags),
+      ...flagArguments(SHARD_ADMIN_FLAGS, flags),
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",

@@ -1,4 +1,4 @@
-import { choiceFlag, durationFlag, numberFlag, sizeFlag, textFlag } from "./flags.ts";
+import { choiceFlag, durationFlag, numberFlag, sizeFlag, switchFlag, textFlag } from "./flags.ts";
 
 /** Flags of what scrapes and keeps: `shoal shard`, and `shoal up` for its own. */
 
@@ -36,6 +36,13 @@ export const DATABASE_FLAGS = {
     },
     { fallback: "none", choices: ["none", "interval", "commit"] },
   ),
+} as const;
+
+export const SHARD_ADMIN_FLAGS = {
+  enableAdminApi: switchFlag({
+    name: "web.enable-admin-api",
+    help: "Allow deleting samples and taking snapshots by HTTP, with POST /api/v1/admin/tsdb/delete_series, clean_tombstones and snapshot.",
+  }),
 } as const;
 
 export const ORPHAN_FLAGS = {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { registerReplayStatus } from "../api/replay-api.ts";
+import { registerAdminApi } from "../api/admin-api.ts";
 import { addressText, createHttpServer, parseListenAddress } from "../api/server.ts";
 import { registerShardApi } from "../api/shard-api.ts";
 import { systemClock } from "../base/clock.ts";
@@ -141,6 +142,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     onContact: () => orphanWatch.contact(),
   });
+  registerAdminApi(http.app, { database: flags.enableAdminApi ? database : undefined });
   registerShardRemote(flags, {
     app: http.app,
     database,

@@ -86,8 +86,11 @@ export class BlockSet {
   /** Opens a block anew after its small files were changed. */
   async reload(ulid: string): Promise<void> {
     const block = await openBlock(join(this.#folder, ulid));
-    await this.#remove(ulid);
+    const before = this.#blocks.find(({ meta }) => meta.ulid === ulid);
+    // In one step: no select misses it.
+    this.#blocks = this.#blocks.filter((one) => one !== before);
     this.#add(block);
+    await before?.close();
   }
 
   /** Takes a block out and deletes it; queries that read it finish. */

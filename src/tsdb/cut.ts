@@ -55,7 +55,8 @@ export async function cutBlock(
   source: CutSource = inOrder(store, options.minTimeMs),
 ): Promise<string | undefined> {
   const breather = new Breather(options.clock);
-  const chunksOf = (ref: number): Chunk[] => withinRange(source.chunksOf(ref, options), options);
+  const chunksOf = (ref: number): Chunk[] =>
+    withinRange(store.deleted.apply(ref, source.chunksOf(ref, options)), options);
   const refs = await findSeries(source.refs, chunksOf, breather);
   if (refs.length === 0) return undefined;
   const order = await rankPairs(store, refs, breather);

@@ -19,9 +19,11 @@ import type {
   SeriesBatch,
 } from "../storage/queryable.ts";
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
+import { type AdminParts, cleanTombstones, deleteSeries } from "./database-admin.ts";
 import { type DatabaseMetrics, registerDatabaseMetrics } from "./database-metrics.ts";
 import { type Head, type HeadOptions, openHead } from "./head.ts";
 import { HEAD_CHUNKS_FOLDER } from "./head-chunk-files.ts";
+import type { DeleteRequest } from "./head-delete.ts";
 import { CHUNK_RANGE_MS } from "./head-store.ts";
 import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
@@ -110,6 +112,8 @@ export class Database implements Queryable, Appendable {
   readonly #readers = new Set<Promise<void>>();
   readonly #abort = new AbortController();
   #maintaining: Promise<void> | undefined;
+  /** Maintenance and what an administrator asks for follow each other. */
+  #turn: Promise<unknown> = Promise.resolve();
   #cancelTimer = (): void => {};
   #closed = false;
 
@@ -191,8 +195,20 @@ export class Database implements Queryable, Appendable {
    * any time. What fails is logged and tried again next time.
    */
   maintain(): Promise<void> {
-    this.#maintaining ??= this.#maintain().finally(() => (this.#maintaining = undefined));
+    this.#maintaining ??= this.#inTurn(() => this.#maintain()).finally(
+      () => (this.#maintaining = undefined),
+    );
     return this.#maintaining;
+  }
+
+  /** Deletes the samples that are in the range now. On disk when it resolves. */
+  deleteSeries(request: DeleteRequest): Promise<void> {
+    return this.#inTurn(() => deleteSeries(this.#adminParts(), request));
+  }
+
+  /** Takes deleted samples out of the blocks they are in. */
+  cleanTombstones(): Promise<void> {
+    return this.#inTurn(() => cleanTombstones(this.#adminParts()));
   }
 
   /** Stops maintenance, writes what is queued and gives the folder back. */
@@ -201,7 +217,7 @@ export class Database implements Queryable, Appendable {
     this.#closed = true;
     this.#cancelTimer();
     this.#abort.abort();
-    await this.#maintaining;
+    await this.#turn;
     try {
       await this.head.close();
       await this.#blocks.close();
@@ -212,6 +228,19 @@ export class Database implements Queryable, Appendable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #adminParts(): AdminParts {
+    if (this.#closed) throw new AppError("unavailable", "cannot do that: the database is closed");
+    const { folder, clock, logger } = this.#options;
+    const [blocks, random, { signal }] = [this.#blocks, this.#random, this.#abort];
+    return { folder, head: this.head, blocks, clock, random, logger, signal };
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   #schedule(): void {
@@ -379,7 +408,8 @@ export class Database implements Queryable, Appendable {
           signal: this.#abort.signal,
           ...(onStep === undefined ? {} : { onStep }),
         });
-        if (merged !== undefined) await this.#blocks.load(merged);
+        if (merged === undefined) await this.head.condenseLog();
+        else await this.#blocks.load(merged);
       } catch (error) {
         if (this.#closed) return;
         await this.#mergeFailed(inputs, error);

@@ -7,6 +7,7 @@ import { ENCODING_XOR } from "../storage/queryable.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import { ChunkLog } from "./chunk-log.ts";
 import type { ChunkChain } from "./head-chunk-chains.ts";
+import { DeletedSamples } from "./deleted-samples.ts";
 import { ExemplarStore } from "./exemplar-store.ts";
 import { OpenChunks } from "./open-chunks.ts";
 import { OutOfOrderSamples } from "./out-of-order.ts";
@@ -61,6 +62,7 @@ export class HeadStore {
   readonly histograms: OpenHistograms;
   readonly log = new ChunkLog();
   readonly outOfOrder = new OutOfOrderSamples();
+  readonly deleted = new DeletedSamples();
   readonly exemplars: ExemplarStore;
   /** What series say of themselves, by ref. */
   readonly metadata = new Map<number, MetricMetadata>();
@@ -291,6 +293,7 @@ export class HeadStore {
       gone.push(ref);
     });
     if (gone.length > 0) this.series.remove(Int32Array.from(gone));
+    this.deleted.truncateBefore(this.minDeletedTimeMs(minTimeMs), (ref) => this.series.has(ref));
     if (this.postings.pairCount > 2 * this.postings.livePairCount + UNUSED_PAIRS_MIN) {
       const { postings, pairs } = this.postings.compacted();
       this.postings = postings;
@@ -302,6 +305,14 @@ export class HeadStore {
       this.#maxTimeMs = -Infinity;
     } else this.#minTimeMs = Math.max(this.#minTimeMs, minTimeMs);
     return gone.length;
+  }
+
+  /**
+   * What is deleted before this may be forgotten when the samples before `minTimeMs` are: a chunk that reaches beyond
+   * that, or one that came out of order, may still hold some.
+   */
+  minDeletedTimeMs(minTimeMs: number): number {
+    return Math.min(minTimeMs - this.#chunkRangeMs, this.outOfOrder.minTimeMs);
   }
 
   #startChunk(page: SeriesPage, base: number, t: number, low: number, high: number): void {

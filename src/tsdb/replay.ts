@@ -26,6 +26,11 @@ import {
   SampleColumns,
 } from "../wal/record.ts";
 import { listCheckpoints, listSegments, type SegmentFile } from "../wal/segment.ts";
+import {
+  decodeTombstoneRecord,
+  type LoggedTombstone,
+  RECORD_TOMBSTONES,
+} from "../wal/tombstone-record.ts";
 import { APPENDED, type AppendOutcome, type HeadStore, UNKNOWN_REF } from "./head-store.ts";
 import type { ChunkChain, HeadChunks } from "./head-chunk-chains.ts";
 import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
@@ -179,6 +184,7 @@ class Replay {
       decodeHistogramRecord(record, (sample) => this.#histogram(sample));
     else if (type === RECORD_EXEMPLARS) decodeExemplarRecord(record, (one) => this.#exemplar(one));
     else if (type === RECORD_METADATA) decodeMetadataRecord(record, (one) => this.#metadata(one));
+    else if (type === RECORD_TOMBSTONES) decodeTombstoneRecord(record, (one) => this.#delete(one));
   }
 
   /** Of the log of samples out of order. */
@@ -267,6 +273,13 @@ class Replay {
   #metadata({ ref, metadata }: LoggedMetadata): void {
     const known = this.result.aliases.get(ref) ?? ref;
     if (this.#store.series.has(known)) this.#store.metadata.set(known, metadata);
+  }
+
+  #delete({ ref, minTime, maxTime }: LoggedTombstone): void {
+    const known = this.result.aliases.get(ref) ?? ref;
+    // Of a series that is not here there is nothing to delete.
+    if (this.#store.series.has(known)) this.#store.deleted.add(known, { minTime, maxTime });
+    else if (ref < REF_MAX) this.#store.series.skipRefs(ref);
   }
 
   #count(outcome: AppendOutcome, ref: number): void {

@@ -67,6 +67,19 @@ export class ChunkReader {
 
   /** The chunks of the series at `position` of the view; undefined when there are none or the series is gone. */
   read(ref: number, position: number, view: SelectView): readonly Chunk[] | undefined {
+    // Fast path: of nearly all series nothing was ever deleted.
+    if (this.#store.deleted.of(ref) === undefined) return this.#stored(ref, position, view);
+    const { hints: _, skipChunks, ...request } = view.request;
+    const { minTimeMs } = view.inOrder;
+    const all = { ...view, request, inOrder: { ...request, minTimeMs } };
+    const stored = this.#stored(ref, position, all);
+    const left = stored === undefined ? [] : this.#store.deleted.apply(ref, stored);
+    if (left.length === 0) return undefined;
+    return skipChunks === true ? [] : left;
+  }
+
+  /** As `read`, with what was deleted. */
+  #stored(ref: number, position: number, view: SelectView): readonly Chunk[] | undefined {
     const newestMs = view.lastTimes[position]!;
     const views = view.late?.get(ref);
     // Fast path: nearly all series have all their samples in order.

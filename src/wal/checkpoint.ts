@@ -31,6 +31,12 @@ import {
   type SegmentFile,
   segmentName,
 } from "./segment.ts";
+import {
+  decodeTombstoneRecord,
+  encodeTombstoneRecord,
+  type LoggedTombstone,
+  RECORD_TOMBSTONES,
+} from "./tombstone-record.ts";
 import { RecordGroup, WalWriter } from "./writer.ts";
 
 /** What a checkpoint keeps. */
@@ -39,6 +45,8 @@ export interface CheckpointFilter {
   mapRef(ref: number): number;
   /** Samples before this time are dropped. */
   readonly minTimeMs: number;
+  /** What was deleted before this time is forgotten. */
+  readonly minDeletedTimeMs: number;
 }
 
 /**
@@ -102,6 +110,7 @@ class Copier {
     else if (type === RECORD_SAMPLES) this.#samples(record);
     else if (isHistogramRecord(type!)) this.#histograms(record);
     else if (type === RECORD_EXEMPLARS) this.#exemplars(record);
+    else if (type === RECORD_TOMBSTONES) this.#tombstones(record);
     else if (type === RECORD_METADATA)
       decodeMetadataRecord(record, ({ ref, metadata }) => {
         const mapped = this.#filter.mapRef(ref);
@@ -143,6 +152,16 @@ class Copier {
         kept.push({ ref: mapped, exemplar });
     });
     encodeExemplarRecord(this.group, kept);
+  }
+
+  #tombstones(record: RecordBytes): void {
+    const kept: LoggedTombstone[] = [];
+    decodeTombstoneRecord(record, (tombstone) => {
+      const ref = this.#filter.mapRef(tombstone.ref);
+      if (ref >= 0 && tombstone.maxTime >= this.#filter.minDeletedTimeMs)
+        kept.push({ ...tombstone, ref });
+    });
+    encodeTombstoneRecord(this.group, kept);
   }
 
   #histograms(record: RecordBytes): void {

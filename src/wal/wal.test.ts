@@ -352,7 +352,8 @@ test("a checkpoint keeps what the filter keeps and replaces its segments", async
   await writer.close();
   const segmentBytes = 4 * PAGE_BYTES;
   // Ref 1 is gone, ref 4 is written as 2.
-  const filter = { mapRef: (ref: number) => (ref === 1 ? -1 : ref === 4 ? 2 : ref), minTimeMs: 10 };
+  const mapRef = (ref: number): number => (ref === 1 ? -1 : ref === 4 ? 2 : ref);
+  const filter = { mapRef, minTimeMs: 10, minDeletedTimeMs: 5 };
   await writeCheckpoint(folder, 0, { ...filter, segmentBytes });
   await writeCheckpoint(folder, 1, { ...filter, segmentBytes });
   assert.deepEqual(
