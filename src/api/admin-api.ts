@@ -3,14 +3,20 @@ import { AppError, messageOf } from "../base/errors.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { parseSelector } from "../promql/parser.ts";
 import type { Database } from "../tsdb/database.ts";
-import { invalidParameter, MAX_TIME_MS, MIN_TIME_MS, timeParameter } from "./query/parameters.ts";
+import {
+  booleanParameter,
+  invalidParameter,
+  MAX_TIME_MS,
+  MIN_TIME_MS,
+  timeParameter,
+} from "./query/parameters.ts";
 import { checkSameOrigin } from "./same-origin.ts";
-import { parametersOf } from "./server.ts";
+import { envelope, parametersOf } from "./server.ts";
 
 /** Prometheus's TSDB admin API (docs/admin-api.md) over one database. */
 export interface AdminApiOptions {
   /** Undefined while the admin API is switched off. */
-  readonly database: Pick<Database, "deleteSeries" | "cleanTombstones"> | undefined;
+  readonly database: Pick<Database, "deleteSeries" | "cleanTombstones" | "snapshot"> | undefined;
 }
 
 type AdminDatabase = NonNullable<AdminApiOptions["database"]>;
@@ -56,6 +62,22 @@ export function registerAdminApi(app: FastifyInstance, options: AdminApiOptions)
     await database.cleanTombstones();
     return reply.code(204).send();
   });
+  register("snapshot", async (database, request, reply) => {
+    const name = await database.snapshot({ skipHead: skipHeadOf(parametersOf(request)) });
+    return reply.send(envelope({ name }));
+  });
+}
+
+function skipHeadOf(parameters: URLSearchParams): boolean {
+  try {
+    return booleanParameter(parameters, "skip_head") ?? false;
+  } catch {
+    const text = JSON.stringify(parameters.get("skip_head"));
+    throw invalidParameter(
+      "skip_head",
+      `unable to parse boolean: strconv.ParseBool: parsing ${text}: invalid syntax`,
+    );
+  }
 }
 
 function matchersOf(selector: string): readonly Matcher[] {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { AppError } from "../base/errors.ts";
+import type { BlockMeta } from "../block/meta.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
 import type { ShardService } from "../shard/shard-service.ts";
 import { encodeStatistics } from "../shard/statistics.ts";
@@ -23,6 +24,7 @@ import { registerShardLists } from "./shard-lists.ts";
 export interface ShardApiOptions {
   readonly shard: ShardService;
   readonly head: Head;
+  readonly blocks: () => readonly BlockMeta[];
   readonly scrape: Pick<ScrapeManager, "metadata" | "statistics">;
   /** The running configuration with its secrets hidden. */
   readonly configText: () => string;
@@ -82,13 +84,16 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
     for (const [name, entries] of shown) data[name] = entries;
     return envelope(data);
   });
+  app.get("/api/v1/status/tsdb/blocks", async () =>
+    envelope({ blocks: options.blocks().map(({ extra: _, ...meta }) => meta) }),
+  );
   app.get("/api/v1/status/tsdb", async (request) => {
-    const limit = Number(parametersOf(request).get("limit") ?? CARDINALITY_DEFAULT);
-    if (!Number.isInteger(limit) || limit < 1 || limit > CARDINALITY_MAX)
-      throw new AppError(
-        "bad-data",
-        `cannot read parameter limit: it must be a whole number from 1 to ${CARDINALITY_MAX}`,
-      );
+    const text = parametersOf(request).get("limit") ?? "";
+    const limit = text === "" ? CARDINALITY_DEFAULT : Number(text);
+    if (!Number.isInteger(limit) || limit < 1)
+      throw new AppError("bad-data", "limit must be a positive number");
+    if (limit > CARDINALITY_MAX)
+      throw new AppError("bad-data", `limit must not exceed ${CARDINALITY_MAX}`);
     return envelope(tsdbStatus(head, limit));
   });
 }

@@ -138,6 +138,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   registerShardApi(http.app, {
     shard,
     head,
+    blocks: () => database.blocks(),
     scrape,
     configText: () => (shard.config === undefined ? "" : printConfig(shard.config)),
     onContact: () => orphanWatch.contact(),

@@ -27,6 +27,7 @@ import type { DeleteRequest } from "./head-delete.ts";
 import { CHUNK_RANGE_MS } from "./head-store.ts";
 import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
+import { takeSnapshot } from "./snapshot.ts";
 
 /** Steps of maintenance beyond those of writing a block, at which a test stops the process. */
 export type DatabaseStep =
@@ -228,6 +229,11 @@ export class Database implements Queryable, Appendable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Makes a data folder of its own of all samples of now, and gives its name below `snapshots`. */
+  snapshot(options: { skipHead: boolean }): Promise<string> {
+    return this.#inTurn(() => takeSnapshot(this.#adminParts(), options));
   }
 
   #adminParts(): AdminParts {

@@ -235,3 +235,40 @@ test("promtool reads what our log says is deleted", { skip: skipWithoutParts() }
     expected(900, (i, minute) => i !== 2 && !(i === 1 && minute >= 730 && minute <= 740)),
   );
 });
+
+test("a snapshot is a data folder of its own with all samples of now", async () => {
+  const options = settings({ outOfOrderTimeWindowMs: 24 * HOUR });
+  const db = await openDatabase(options);
+  await fill(db, options.clock, { from: START + 2 * HOUR, to: START + 6 * HOUR });
+  await append(db, [[0, START + MINUTE]]);
+  await db.maintain();
+  await remove(db, "1", { from: 130, to: 350 });
+  await append(db, [[0, START + 2 * MINUTE]]);
+  const there = await found(db);
+  // Of what comes while it is taken, it has the first minutes, whole.
+  const taking = db.snapshot({ skipHead: false });
+  await fill(db, options.clock, { from: START + 6 * HOUR, to: START + 6 * HOUR + 5 * MINUTE });
+  const name = await taking;
+  assert.match(name, /^2023\d{4}T\d{6}Z-[0-9a-f]{16}$/);
+  const bare = await db.snapshot({ skipHead: true });
+  await remove(db, ".*", { from: 0, to: 1000 });
+  await db.cleanTombstones();
+  assert.equal((await found(db)).size, 0);
+  await db.close();
+  const folder = join(options.folder, "snapshots");
+  assert.deepEqual((await readdir(folder)).sort(), [name, bare].sort());
+  const copy = await openDatabase({ ...settings(), folder: join(folder, name) });
+  const inCopy = await found(copy);
+  const extra = [...inCopy.difference(there)];
+  assert.deepEqual(
+    new Set(extra),
+    expected(360 + extra.length / 4, (_i, minute) => minute >= 360),
+  );
+  assert.ok(there.isSubsetOf(inCopy));
+  await copy.close();
+  const blocks = await openDatabase({ ...settings(), folder: join(folder, bare) });
+  const inBlocks = await found(blocks);
+  assert.ok(inBlocks.size > 0 && inBlocks.size < there.size);
+  assert.ok(inBlocks.isSubsetOf(there));
+  await blocks.close();
+});

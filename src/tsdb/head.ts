@@ -27,6 +27,7 @@ import type { HeadChunkFiles } from "./head-chunk-files.ts";
 import { type DeleteRequest, deleteSamples } from "./head-delete.ts";
 import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
+import { snapshotHead } from "./head-snapshot.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { cutFrozen } from "./out-of-order-cut.ts";
 import { OutOfOrderLog } from "./out-of-order-log.ts";
@@ -389,6 +390,16 @@ export class Head implements Queryable, Appendable {
       }),
     );
     return seriesCount;
+  }
+
+  /** Writes all samples of now to a block in `task.parent` and gives its folder; undefined when there are none. */
+  snapshot(
+    task: Pick<CutOptions, "parent" | "ulid"> & { signal: AbortSignal },
+  ): Promise<string | undefined> {
+    const { clock } = this.#options;
+    return this.#inMaintenance(() =>
+      snapshotHead(this.#store, { ...task, clock, lowestTimeMs: this.#lowestTimeMs }),
+    );
   }
 
   /**
