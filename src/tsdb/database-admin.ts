@@ -8,6 +8,7 @@ import { formatMatcher } from "../model/matcher.ts";
 import type { BlockSet } from "./block-set.ts";
 import type { Head } from "./head.ts";
 import type { DeleteRequest } from "./head-delete.ts";
+import { writeHeadStart } from "./head-start.ts";
 
 /** What an administrator asks of a database by hand. One thing at a time, and none while it is maintained. */
 export interface AdminParts {
@@ -61,7 +62,7 @@ export async function cleanTombstones(parts: AdminParts): Promise<void> {
         },
       },
     });
-    if (written === undefined) await head.condenseLog();
+    if (written === undefined) await writeHeadStart(folder, head.lowestTimeMs);
     else await blocks.load(written);
     await blocks.delete(ulid);
     logger.info("wrote a block without what was deleted from it", {

@@ -25,6 +25,7 @@ import { type Head, type HeadOptions, openHead } from "./head.ts";
 import { HEAD_CHUNKS_FOLDER } from "./head-chunk-files.ts";
 import type { DeleteRequest } from "./head-delete.ts";
 import { CHUNK_RANGE_MS } from "./head-store.ts";
+import { readHeadStart, writeHeadStart } from "./head-start.ts";
 import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -73,7 +74,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       ...options,
       lock,
       isMaintained: true,
-      lowestTimeMs: cutTime(blocks.blocks),
+      lowestTimeMs: Math.max(cutTime(blocks.blocks), await readHeadStart(folder)),
     });
     return new Database(options, { lock, blocks, head });
   } catch (error) {
@@ -414,7 +415,7 @@ export class Database implements Queryable, Appendable {
           signal: this.#abort.signal,
           ...(onStep === undefined ? {} : { onStep }),
         });
-        if (merged === undefined) await this.head.condenseLog();
+        if (merged === undefined) await writeHeadStart(folder, this.head.lowestTimeMs);
         else await this.#blocks.load(merged);
       } catch (error) {
         if (this.#closed) return;

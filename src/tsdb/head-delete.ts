@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { AppError } from "../base/errors.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { encodeTombstoneRecord, type LoggedTombstone } from "../wal/tombstone-record.ts";
 import { RecordGroup, type WalWriter } from "../wal/writer.ts";
@@ -53,6 +54,9 @@ export async function deleteSamples(
     }
     if (i % SERIES_PER_TURN === SERIES_PER_TURN - 1) await nextTurn();
   }
+  // Where an unreadable chunk begins and ends is not known.
+  if (view.warnings.length > 0)
+    throw new AppError("corrupt", `cannot delete samples: ${view.warnings[0]}`);
   if (tombstones.length === 0) return 0;
   const group = new RecordGroup();
   for (let from = 0; from < tombstones.length; from += TOMBSTONES_PER_RECORD)

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
 import type { HeadStore } from "./head-store.ts";
 import { ChunkReader } from "./select-chunks.ts";
@@ -27,9 +28,12 @@ export async function snapshotHead(
   const chunks = new ChunkReader(store);
   const request = { matchers: [], minTimeMs, maxTimeMs };
   const view = chunks.view(refs, { request, inOrderMinTimeMs: lowestTimeMs });
-  return cutBlock(
+  const folder = await cutBlock(
     store,
     { ...rest, minTimeMs, maxTimeMs: maxTimeMs + 1 },
     { refs: found, chunksOf: (ref) => chunks.read(ref, places.get(ref)!, view) ?? [] },
   );
+  if (view.warnings.length > 0)
+    throw new AppError("corrupt", `cannot take a snapshot of the head: ${view.warnings[0]}`);
+  return folder;
 }

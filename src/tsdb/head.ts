@@ -16,8 +16,7 @@ import type {
 } from "../storage/queryable.ts";
 import { writeCheckpoint } from "../wal/checkpoint.ts";
 import { listSegments } from "../wal/segment.ts";
-import { RECORD_TOMBSTONES } from "../wal/tombstone-record.ts";
-import { RecordGroup, type WalCompression, WalWriter } from "../wal/writer.ts";
+import { type WalCompression, WalWriter } from "../wal/writer.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
 import { checkFileSystem } from "./file-system.ts";
@@ -402,24 +401,6 @@ export class Head implements Queryable, Appendable {
     );
   }
 
-  /**
-   * Takes the samples out of the log that are in blocks. Before such a block goes because all of it was deleted: at the
-   * next start nothing says any more that its time is not to be read from the log.
-   */
-  condenseLog(): Promise<void> {
-    return this.#inMaintenance(async () => {
-      await this.#inWalTurn(async () => {
-        // Without content, so that there is a segment to finish.
-        const group = new RecordGroup();
-        group.buffer.putByte(RECORD_TOMBSTONES);
-        group.end();
-        await this.#wal.write(group);
-        await this.#wal.nextSegment();
-      });
-      await this.#checkpoint(this.#wal.segmentIndex - 1, this.#lowestTimeMs);
-    });
-  }
-
   /** Calls `truncate` from time to time until the head is closed. */
   truncateOnSchedule(): void {
     const { retentionMs, truncateIntervalMs } = this.#options;
@@ -487,7 +468,7 @@ export class Head implements Queryable, Appendable {
   }
 
   async #truncate(minTimeMs: number): Promise<void> {
-    const { logger } = this.#options;
+    const { logger, walSegmentBytes } = this.#options;
     // A series that a scrape has just resolved has no sample yet.
     const fresh = new Set(this.#committer.unlogged);
     const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
@@ -508,30 +489,24 @@ export class Head implements Queryable, Appendable {
     }
     if (lastExpired < 0) return;
     try {
-      await this.#checkpoint(lastExpired, minTimeMs);
+      await writeCheckpoint(join(this.#options.folder, "wal"), lastExpired, {
+        mapRef: (ref) => {
+          const mapped = this.#aliases.get(ref) ?? ref;
+          return this.#store.series.has(mapped) ? mapped : -1;
+        },
+        minTimeMs,
+        minDeletedTimeMs: this.#store.minDeletedTimeMs(minTimeMs),
+        segmentBytes: walSegmentBytes ?? 128 * 1024 * 1024,
+      });
+      for (const index of this.#segmentMaxTimes.keys())
+        if (index <= lastExpired) this.#segmentMaxTimes.delete(index);
+      this.#metrics.checkpoints.inc();
       logger.debug("wrote WAL checkpoint", { segment: lastExpired, series_removed: removed });
     } catch (error) {
       // The log is complete without the checkpoint; the next run tries again.
       this.#metrics.checkpointsFailed.inc();
       logger.error("cannot write WAL checkpoint", { segment: lastExpired, error });
     }
-  }
-
-  /** Condenses the log up to and including segment `lastIndex`. */
-  async #checkpoint(lastIndex: number, minTimeMs: number): Promise<void> {
-    const { folder, walSegmentBytes } = this.#options;
-    await writeCheckpoint(join(folder, "wal"), lastIndex, {
-      mapRef: (ref) => {
-        const mapped = this.#aliases.get(ref) ?? ref;
-        return this.#store.series.has(mapped) ? mapped : -1;
-      },
-      minTimeMs,
-      minDeletedTimeMs: this.#store.minDeletedTimeMs(minTimeMs),
-      segmentBytes: walSegmentBytes ?? 128 * 1024 * 1024,
-    });
-    for (const index of this.#segmentMaxTimes.keys())
-      if (index <= lastIndex) this.#segmentMaxTimes.delete(index);
-    this.#metrics.checkpoints.inc();
   }
 
   #inMaintenance<T>(act: () => Promise<T>): Promise<T> {

@@ -8,6 +8,7 @@ import { isOutOfOrder } from "../block/meta.ts";
 import { isUlid } from "../block/ulid.ts";
 import { mergeSelect } from "../storage/merge.ts";
 import type { SelectRequest, SeriesBatch } from "../storage/queryable.ts";
+import { readHeadStart } from "./head-start.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
 import { replayLogs } from "./replay.ts";
 import { HeadReader } from "./select.ts";
@@ -47,7 +48,7 @@ export class ReadOnlyDatabase {
     for (const one of await blockFolders(folder)) blocks.push(await openBlock(one));
     blocks.sort((a, b) => a.meta.minTime - b.meta.minTime);
     const cutTimeMs = Math.max(
-      -Infinity,
+      await readHeadStart(folder),
       ...blocks.filter(({ meta }) => !isOutOfOrder(meta)).map(({ meta }) => meta.maxTime),
     );
     const store = new HeadStore({ chunkSamples: 120, chunkRangeMs: CHUNK_RANGE_MS });
