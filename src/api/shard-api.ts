@@ -85,7 +85,7 @@ export function registerShardApi(app: FastifyInstance, options: ShardApiOptions)
     return envelope(data);
   });
   app.get("/api/v1/status/tsdb/blocks", async () =>
-    envelope({ blocks: options.blocks().map(({ extra: _, ...meta }) => meta) }),
+    envelope({ blocks: options.blocks().map(blockStatus) }),
   );
   app.get("/api/v1/status/tsdb", async (request) => {
     const text = parametersOf(request).get("limit") ?? "";
@@ -105,6 +105,11 @@ function bodyOf(body: unknown): unknown {
     "bad-data",
     "cannot read the body: it must be JSON (Content-Type: application/json)",
   );
+}
+
+function blockStatus(meta: BlockMeta): unknown {
+  const { ulid, minTime, maxTime, stats, compaction, version } = meta;
+  return { ulid, minTime, maxTime, stats, compaction, version };
 }
 
 function tsdbStatus(head: Head, limit: number): unknown {
