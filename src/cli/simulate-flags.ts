@@ -105,6 +105,13 @@ export const SIMULATE_FLAGS = {
     },
     "1m",
   ),
+  retentionTime: durationFlag(
+    {
+      name: "shard.retention",
+      help: "How long shards keep samples: an empty one is not removed while it has some. 0s: shards do not tell, as beside a Prometheus in a container of its own.",
+    },
+    "0",
+  ),
   sdOutages: numberFlag(
     {
       name: "sd.outages",

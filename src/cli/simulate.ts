@@ -58,6 +58,7 @@ export async function runSimulate(flags: SimulateValues): Promise<void> {
       seed: flags.seed,
       coordinator,
       startDelayMs: flags.startDelay,
+      retentionMs: flags.retentionTime,
       refreshMs: flags.refreshInterval,
       faults: scheduleFaults(
         { ...flags, durationMs: flags.duration, holdMs: flags.sdHoldTime },

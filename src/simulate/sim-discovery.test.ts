@@ -16,7 +16,7 @@ function scene(): { world: World; clock: VirtualClock; wakes: () => number } {
     simTarget("late", { bornMs: 10_000 }),
     simTarget("early", { goneMs: 40_000 }),
   ];
-  const options = { fleet, startDelayMs: 0, refreshMs: REFRESH_MS, seed: 1 };
+  const options = { fleet, startDelayMs: 0, refreshMs: REFRESH_MS, retentionMs: 0, seed: 1 };
   const world = new World(clock, coverage, options);
   let wakes = 0;
   world.wake = () => wakes++;

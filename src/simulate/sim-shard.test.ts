@@ -20,14 +20,14 @@ interface Scene {
 }
 
 /** A world with one running shard and `targets`, which nobody has yet. */
-async function scene(targets: readonly SimTarget[]): Promise<Scene> {
+async function scene(targets: readonly SimTarget[], retentionMs = 0): Promise<Scene> {
   const clock = new VirtualClock(START_MS);
   const coverage = new Coverage({
     maxWaitMs: HOUR_MS,
     maxOverlapMs: () => 0,
     maxLossGapMs: () => 0,
   });
-  const options = { fleet: targets, startDelayMs: 1000, refreshMs: 1000, seed: 1 };
+  const options = { fleet: targets, startDelayMs: 1000, refreshMs: 1000, retentionMs, seed: 1 };
   const world = new World(clock, coverage, options);
   world.start();
   await world.driver.scale(1);
@@ -177,4 +177,20 @@ test("shards are added and removed at the end; one that is asked for again finds
   await clock.runUntil(clock.now() + 20_000);
   assert.equal(world.running.length, 1);
   assert.ok((await statusOf(control, target)).goodScrapes > 0);
+});
+
+test("an empty shard says until when its samples are wanted, when it knows", async () => {
+  const target = simTarget("a");
+  const until = async ({ control }: Scene): Promise<number | undefined> =>
+    (await control.runtime(1)).dataUntilMs;
+  const silent = await scene([target]);
+  assert.equal(await until(silent), undefined);
+  const told = await scene([target], HOUR_MS);
+  assert.equal(await until(told), 0, "it never had a sample");
+  await told.control.pushTargets([assigned(target)], 1);
+  await told.clock.runUntil(told.clock.now() + 30_000);
+  assert.equal(await until(told), undefined, "it has targets");
+  const lastMs = (await statusOf(told.control, target)).lastScrapeMs;
+  await told.control.pushTargets([], 1);
+  assert.equal(await until(told), lastMs + HOUR_MS);
 });

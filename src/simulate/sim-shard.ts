@@ -37,6 +37,8 @@ export class SimShard {
   #rawSeries = 0;
   #configHash = "";
   #idleSinceMs: number | undefined;
+  /** Of the newest sample that a former target left; 0 for none. */
+  #lastSampleMs = 0;
   #startedMs = 0;
   #restarts = 0;
   /** Entries have been brought up to this time. */
@@ -238,6 +240,7 @@ export class SimShard {
   #drop(hash: string, entry: ScrapedTarget): void {
     this.#headSeries -= entry.headSeries;
     this.#rawSeries -= entry.rawSeries;
+    this.#lastSampleMs = Math.max(this.#lastSampleMs, entry.lastSampleMs);
     if (entry.headSeries > 0) this.#former.add(hash, entry.headSeries, entry.lastSampleMs);
     const leaver = { shard: this.id, isLost: false };
     this.#world.coverage.leave(hash, leaver, this.#world.clock.now());
@@ -267,6 +270,7 @@ export class SimShard {
       processSeries: this.#rawSeries,
       configHash: this.#configHash,
       idleSinceMs: this.#idleSinceMs,
+      dataUntilMs: this.#dataUntilMs(),
       pid: 1,
       rssBytes: 0,
       startedAtMs: this.#startedMs,
@@ -274,6 +278,12 @@ export class SimShard {
       epoch: this.#latestEpoch,
       stopReason: "",
     };
+  }
+
+  #dataUntilMs(): number | undefined {
+    const { retentionMs } = this.#world;
+    if (retentionMs === 0 || this.#idleSinceMs === undefined) return undefined;
+    return this.#lastSampleMs === 0 ? 0 : this.#lastSampleMs + retentionMs;
   }
 
   /** The map is the caller's until the next call, which changes it where targets have been scraped since. */

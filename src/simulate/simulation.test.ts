@@ -37,6 +37,7 @@ async function report({ plan, ...rest }: Rest): Promise<Report> {
       plan: { ...DEFAULT_PLAN_OPTIONS, ...plan },
     },
     startDelayMs: MINUTE_MS,
+    retentionMs: 0,
     refreshMs: MINUTE_MS / 2,
     faults: [],
     bounds: BOUNDS,

@@ -29,6 +29,7 @@ export interface SimulationOptions {
   readonly coordinator: CoordinatorOptions;
   readonly startDelayMs: number;
   readonly refreshMs: number;
+  readonly retentionMs: number;
   readonly faults: readonly Fault[];
   readonly bounds: Bounds;
 }

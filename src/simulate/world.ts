@@ -22,6 +22,8 @@ export interface WorldOptions {
   readonly startDelayMs: number;
   /** How often discovery looks for changes. */
   readonly refreshMs: number;
+  /** How long shards keep samples; 0 when they do not tell until when theirs are wanted. */
+  readonly retentionMs: number;
   readonly seed: number;
 }
 
@@ -74,6 +76,10 @@ export class World {
   /** For how long shards have been asked for, all together. */
   get shardMs(): number {
     return this.#shardMs + this.#desired * (this.clock.now() - this.#countedMs);
+  }
+
+  get retentionMs(): number {
+    return this.#options.retentionMs;
   }
 
   target(hash: string): SimTarget {
