@@ -1,25 +1,15 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, sleep, startShoal, temporaryFolder, until } from "./support/processes.ts";
-import { seriesText, startRecordingExporter } from "./support/recording-exporter.ts";
+import { apiData, sleep, startShoal, until } from "./support/processes.ts";
+import { seriesText, startRecordedJob } from "./support/recording-exporter.ts";
 
 /** A target that moves between living shards is answered for at every moment, once. */
 
 test("targets that outgrow a shard move without a gap and without being counted twice", async () => {
   let series = 30;
   const body = (): string => seriesText("grown", series);
-  const exporters = [await startRecordingExporter(body), await startRecordingExporter(body)];
-  const folder = temporaryFolder("move");
-  const configFile = join(folder, "prometheus.yml");
-  const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
-  writeFileSync(
-    configFile,
-    `global: {scrape_interval: 1s}
-scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
-`,
-  );
+  const { folder, configFile, close } = await startRecordedJob("move", { count: 2, body });
   const up = await startShoal({
     args: [
       "up",
@@ -67,7 +57,6 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
     assert.deepEqual(kinds, ["assign", "assign", "scale-up", "move", "moved"]);
   } finally {
     await up.stop();
-    for (const exporter of exporters) exporter.close();
-    rmSync(folder, { recursive: true, force: true });
+    close();
   }
 });

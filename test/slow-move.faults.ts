@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, sleep, startShoal, temporaryFolder } from "./support/processes.ts";
-import { seriesText, startRecordingExporter } from "./support/recording-exporter.ts";
+import { apiData, sleep, startShoal } from "./support/processes.ts";
+import { seriesText, startRecordedJob } from "./support/recording-exporter.ts";
 
 const INTERVAL_MS = 60_000;
 /** How late a scrape may start. */
@@ -12,16 +11,11 @@ const LATE_MS = 2_000;
 test("a target that is scraped once a minute moves without a missed scrape", async () => {
   let series = 30;
   const body = (): string => seriesText("grown", series);
-  const exporters = [await startRecordingExporter(body), await startRecordingExporter(body)];
-  const folder = temporaryFolder("slow-move");
-  const configFile = join(folder, "prometheus.yml");
-  const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
-  writeFileSync(
-    configFile,
-    `global: {scrape_interval: 1m}
-scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
-`,
-  );
+  const { exporters, folder, configFile, close } = await startRecordedJob("slow-move", {
+    count: 2,
+    body,
+    interval: "1m",
+  });
   const up = await startShoal({
     args: [
       "up",
@@ -68,7 +62,6 @@ scrape_configs: [{job_name: grow, static_configs: [{targets: [${addresses}]}]}]
     assert.equal(moved.length, 1, "one of the two moved, under both owners for a while");
   } finally {
     await up.stop();
-    for (const exporter of exporters) exporter.close();
-    rmSync(folder, { recursive: true, force: true });
+    close();
   }
 });

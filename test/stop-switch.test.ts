@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, startShoal, temporaryFolder, until } from "./support/processes.ts";
-import { startRecordingExporter } from "./support/recording-exporter.ts";
+import { apiData, startShoal, until } from "./support/processes.ts";
+import { startRecordedJob } from "./support/recording-exporter.ts";
 import { value } from "./support/sidecar-shards.ts";
 
 interface Known {
@@ -12,16 +11,7 @@ interface Known {
 }
 
 test("the emergency switch stops all shards, outlives a restart of everything, and lets go", async () => {
-  const exporters = await Promise.all([1, 2, 3].map(() => startRecordingExporter()));
-  const folder = temporaryFolder("stop");
-  const configFile = join(folder, "prometheus.yml");
-  const list = exporters.map(({ address }) => `"${address}"`).join(", ");
-  writeFileSync(
-    configFile,
-    `global: {scrape_interval: 1s}
-scrape_configs: [{job_name: work, static_configs: [{targets: [${list}]}]}]
-`,
-  );
+  const { exporters, folder, configFile, close } = await startRecordedJob("stop", { count: 3 });
   const start = () =>
     startShoal({
       args: [
@@ -83,7 +73,6 @@ scrape_configs: [{job_name: work, static_configs: [{targets: [${list}]}]}]
     assert.ok(asked() > before);
   } finally {
     await up.stop();
-    for (const { close } of exporters) close();
-    rmSync(folder, { recursive: true, force: true });
+    close();
   }
 });

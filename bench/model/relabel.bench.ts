@@ -7,6 +7,7 @@ import { Labels } from "../../src/model/labels.ts";
 import { compileRelabelRegex } from "../../src/model/regex.ts";
 import type { RelabelConfig } from "../../src/model/relabel-config.ts";
 import { createRelabeler } from "../../src/model/relabel.ts";
+import { PLAIN_JOB } from "../../src/model/target-build.fixture.ts";
 import { TargetBuilder } from "../../src/model/target-build.ts";
 import { hashLabels, hashTarget } from "../../src/model/target-hash.ts";
 import { median, report } from "../support/report.ts";
@@ -75,19 +76,7 @@ check(kept === TARGETS);
 
 let built = 0;
 measure("build 100k targets, 8 rules, hash and URL", () => {
-  const builder = new TargetBuilder({
-    jobName: "pods",
-    scrapeIntervalMs: 15_000,
-    scrapeTimeoutMs: 10_000,
-    metricsPath: "/metrics",
-    scheme: "http",
-    params: {},
-    convertClassicHistogramsToNhcb: false,
-    alwaysScrapeClassicHistograms: false,
-    scrapeNativeHistograms: false,
-    relabelConfigs: rules,
-    metricNameValidationScheme: "utf8",
-  });
+  const builder = new TargetBuilder({ ...PLAIN_JOB, jobName: "pods", relabelConfigs: rules });
   built = 0;
   for (const target of targets) if (builder.build(target).kind === "target") built++;
 });

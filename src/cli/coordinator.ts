@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { parseListenAddress } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
+import { fieldOf } from "../base/field.ts";
 import type { Logger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { systemRandom } from "../base/random.ts";
@@ -172,7 +173,7 @@ async function readReplicas(flags: CoordinatorFlags): Promise<readonly StaticRep
 function replicasOf(document: unknown, path: string): StaticReplica[] {
   const wrong = (what: string): AppError =>
     new AppError("bad-data", `cannot read ${path}: ${what}`);
-  const replicas = field(document, "replicas");
+  const replicas = fieldOf(document, "replicas");
   if (!Array.isArray(replicas) || replicas.length === 0)
     throw wrong("it must have a list `replicas`");
   const seen = new Set<string>();
@@ -182,25 +183,21 @@ function replicasOf(document: unknown, path: string): StaticReplica[] {
     return value;
   };
   return replicas.map((replica: unknown, i) => {
-    const shards = field(replica, "shards");
+    const shards = fieldOf(replica, "shards");
     if (!Array.isArray(shards)) throw wrong("each replica must have a list `shards`");
-    const given = field(replica, "name") ?? (replicas.length === 1 ? "" : String(i));
+    const given = fieldOf(replica, "name") ?? (replicas.length === 1 ? "" : String(i));
     if (typeof given !== "string") throw wrong("the `name` of a replica must be text");
     return {
       name: once("replica name", given),
       shards: shards.map((shard: unknown) => {
-        const id = field(shard, "id");
-        const url = field(shard, "url");
+        const id = fieldOf(shard, "id");
+        const url = fieldOf(shard, "url");
         if (typeof id !== "string" || id === "" || typeof url !== "string")
           throw wrong("each shard must have an `id` and a `url`");
         return { id: once("shard id", id), url: once("shard url", checkUrl(url)) };
       }),
     };
   });
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function checkUrl(url: string): string {

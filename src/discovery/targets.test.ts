@@ -2,24 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseConfig } from "../config/load.ts";
+import { PLAIN_JOB } from "../model/target-build.fixture.ts";
 import type { TargetGroup } from "../model/target.ts";
 import { VolatileLabels } from "../model/target-identity.ts";
 import { JobTargetBuilder } from "./targets.ts";
 
-const JOB = {
-  jobName: "j",
-  scrapeIntervalMs: 60_000,
-  scrapeTimeoutMs: 10_000,
-  metricsPath: "/metrics",
-  scheme: "http",
-  params: {},
-  convertClassicHistogramsToNhcb: false,
-  alwaysScrapeClassicHistograms: false,
-  scrapeNativeHistograms: false,
-  relabelConfigs: [],
-  metricNameValidationScheme: "utf8",
-  targetLimit: 0,
-} as const;
+const JOB = { ...PLAIN_JOB, jobName: "j", targetLimit: 0 };
 
 function group(source: string, ...addresses: string[]): TargetGroup {
   return {

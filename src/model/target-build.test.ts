@@ -2,22 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileRelabelRegex } from "./regex.ts";
 import type { RelabelConfig } from "./relabel-config.ts";
+import { PLAIN_JOB } from "./target-build.fixture.ts";
 import { buildTarget, TargetBuilder, type TargetOptions } from "./target-build.ts";
 import type { Target } from "./target.ts";
-
-const JOB: TargetOptions = {
-  jobName: "test",
-  scrapeIntervalMs: 60_000,
-  scrapeTimeoutMs: 10_000,
-  metricsPath: "/metrics",
-  scheme: "http",
-  params: {},
-  convertClassicHistogramsToNhcb: false,
-  alwaysScrapeClassicHistograms: false,
-  scrapeNativeHistograms: false,
-  relabelConfigs: [],
-  metricNameValidationScheme: "utf8",
-};
 
 function rule(options: Partial<Omit<RelabelConfig, "regex">> & { regex?: string }): RelabelConfig {
   const { regex = "(.*)", ...rest } = options;
@@ -34,7 +21,7 @@ function rule(options: Partial<Omit<RelabelConfig, "regex">> & { regex?: string 
 }
 
 function built(labels: Record<string, string>, options: Partial<TargetOptions> = {}): Target {
-  const result = buildTarget({ labels }, { ...JOB, ...options });
+  const result = buildTarget({ labels }, { ...PLAIN_JOB, ...options });
   assert.equal(result.kind, "target", JSON.stringify(result));
   return result.kind === "target" ? result.target : assert.fail();
 }
@@ -54,7 +41,7 @@ test("a target gets the job's defaults, an instance, and its identity", () => {
 });
 
 test("a target's label hides its group's, which hides the job's default", () => {
-  const builder = new TargetBuilder(JOB);
+  const builder = new TargetBuilder(PLAIN_JOB);
   const group = { job: "group", a: "group", b: "group", empty: "" };
   const f = (labels: Record<string, string>, want: string): void => {
     const result = builder.build({ __address__: "h:1", ...labels }, group);
@@ -151,7 +138,7 @@ test("the job's switches for histograms are labels, which relabelling may change
 
 test("what cannot be a target says why", () => {
   const f = (labels: Record<string, string>, want: string): void =>
-    assert.deepEqual(buildTarget({ labels: { __address__: "h:1", ...labels } }, JOB), {
+    assert.deepEqual(buildTarget({ labels: { __address__: "h:1", ...labels } }, PLAIN_JOB), {
       kind: "error",
       message: want,
     });
@@ -179,7 +166,7 @@ test("what cannot be a target says why", () => {
     ["__scrape_native_histograms__", "scrape native histograms"],
   ] as const)
     f({ [name]: "yes" }, `error parsing ${what}: strconv.ParseBool: parsing "yes": invalid syntax`);
-  const lone = buildTarget({ labels: { __address__: "h:1", a: "\ud800" } }, JOB);
+  const lone = buildTarget({ labels: { __address__: "h:1", a: "\ud800" } }, PLAIN_JOB);
   assert.ok(lone.kind === "error" && lone.message.startsWith('invalid label value for "a": '));
 });
 
@@ -187,7 +174,7 @@ test("a dropped target keeps the labels it was found with", () => {
   const result = buildTarget(
     { labels: { __address__: "h:1", __meta_x: "y" } },
     {
-      ...JOB,
+      ...PLAIN_JOB,
       relabelConfigs: [rule({ targetLabel: "z", replacement: "1" }), rule({ action: "drop" })],
     },
   );

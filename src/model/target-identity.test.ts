@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PLAIN_JOB } from "./target-build.fixture.ts";
 import { TargetBuilder, type TargetOptions } from "./target-build.ts";
 import { VolatileLabels } from "./target-identity.ts";
 
 const JOB: TargetOptions = {
-  jobName: "test",
-  scrapeIntervalMs: 60_000,
-  scrapeTimeoutMs: 10_000,
-  metricsPath: "/metrics",
-  scheme: "http",
+  ...PLAIN_JOB,
   params: { token: ["configured", "second"], module: ["m"] },
-  convertClassicHistogramsToNhcb: false,
-  alwaysScrapeClassicHistograms: false,
-  scrapeNativeHistograms: false,
-  relabelConfigs: [],
-  metricNameValidationScheme: "utf8",
 };
 
 function hashes(patterns: readonly string[] | undefined, ...targets: Record<string, string>[]) {

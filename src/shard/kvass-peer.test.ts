@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { describe, it, type TestContext } from "node:test";
+import { PLAIN_JOB } from "../model/target-build.fixture.ts";
 import { buildTarget } from "../model/target-build.ts";
 import type { Target } from "../model/target.ts";
 import { connectShard, type ShardControl } from "./control.ts";
@@ -93,18 +94,8 @@ async function start(context: TestContext, discovered: readonly Target[] = []): 
 }
 
 function assigned(labels: Record<string, string> = {}): AssignedTarget {
-  const result = buildTarget({ labels: { __address__: "a:1", ...labels } }, {
-    jobName: "j",
-    scrapeIntervalMs: 15_000,
-    scrapeTimeoutMs: 10_000,
-    metricsPath: "/metrics",
-    scheme: "http",
-    params: {},
-    convertClassicHistogramsToNhcb: false,
-    alwaysScrapeClassicHistograms: false,
-    scrapeNativeHistograms: false,
-    relabelConfigs: [],
-  } as never);
+  const job = { ...PLAIN_JOB, jobName: "j", scrapeIntervalMs: 15_000 };
+  const result = buildTarget({ labels: { __address__: "a:1", ...labels } }, job);
   assert.ok(result.kind === "target");
   return { target: result.target, state: "normal", assignedAtMs: 1_700_000_000_000, load: NO_LOAD };
 }

@@ -1,4 +1,5 @@
 import { AppError } from "../base/errors.ts";
+import { fieldOf } from "../base/field.ts";
 import type { Config } from "../config/types.ts";
 import { labelsFromKvass } from "../model/kvass-labels.ts";
 import { TargetBuilder } from "../model/target-build.ts";
@@ -33,19 +34,19 @@ export function importKvassState(
   } catch (error) {
     throw new AppError("bad-data", "cannot read Kvass's state: it is not JSON", { cause: error });
   }
-  const jobs = get(document, "Targets") ?? document;
+  const jobs = fieldOf(document, "Targets") ?? document;
   return options.config.scrapeConfigs.flatMap((job) => {
-    const entries = get(jobs, job.jobName);
+    const entries = fieldOf(jobs, job.jobName);
     if (!Array.isArray(entries)) return [];
     // Relabelling is done already.
     const builder = new TargetBuilder({ ...job, relabelConfigs: [] });
     return entries.flatMap((entry: unknown) => {
-      const result = builder.build(labelsOf(get(entry, "labels")));
+      const result = builder.build(labelsOf(fieldOf(entry, "labels")));
       if (result.kind !== "target") return [];
       return [
         {
           target: result.target,
-          state: get(entry, "TargetState") === "in_transfer" ? "in_transfer" : "normal",
+          state: fieldOf(entry, "TargetState") === "in_transfer" ? "in_transfer" : "normal",
           assignedAtMs: options.nowMs,
           load: {
             series: countOf(entry, "series"),
@@ -67,12 +68,6 @@ function labelsOf(value: unknown): Record<string, string> {
 }
 
 function countOf(entry: unknown, name: string): number {
-  const value = get(entry, name);
+  const value = fieldOf(entry, name);
   return typeof value === "number" && value >= 0 ? value : 0;
-}
-
-function get(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined;
 }

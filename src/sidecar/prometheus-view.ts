@@ -1,4 +1,5 @@
 import { AppError } from "../base/errors.ts";
+import { fieldOf } from "../base/field.ts";
 import { Labels, METRIC_NAME } from "../model/labels.ts";
 import type { TargetHealth } from "../model/target.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
@@ -43,7 +44,7 @@ export async function viewPrometheus(client: PrometheusClient): Promise<Promethe
 export async function viewHead(client: PrometheusClient): Promise<number> {
   const path = "/api/v1/status/tsdb";
   const status = await client.ask(path, { parameters: new URLSearchParams({ limit: "1" }) });
-  const headSeries = get(get(status, "headStats"), "numSeries");
+  const headSeries = fieldOf(fieldOf(status, "headStats"), "numSeries");
   if (typeof headSeries !== "number") throw unexpected(path);
   return headSeries;
 }
@@ -57,9 +58,9 @@ interface Loads {
 /** The load samples by the labels of their target. */
 function loadsOf(data: unknown): Map<string, Loads> {
   const loads = new Map<string, Loads>();
-  for (const sample of listOf(get(data, "result"), "/api/v1/query")) {
-    const labels = labelsOf(get(sample, "metric"));
-    const value = get(sample, "value");
+  for (const sample of listOf(fieldOf(data, "result"), "/api/v1/query")) {
+    const labels = labelsOf(fieldOf(sample, "metric"));
+    const value = fieldOf(sample, "value");
     const number = Number(Array.isArray(value) ? value[1] : undefined);
     if (!Number.isFinite(number)) continue;
     const key = labels.without([METRIC_NAME]).key();
@@ -75,17 +76,17 @@ function loadsOf(data: unknown): Map<string, Loads> {
 
 function targetViews(data: unknown, loads: ReadonlyMap<string, Loads>): Map<string, ScrapeView> {
   const views = new Map<string, ScrapeView>();
-  for (const target of listOf(get(data, "activeTargets"), "/api/v1/targets")) {
-    const hash = get(get(target, "discoveredLabels"), HASH_LABEL);
+  for (const target of listOf(fieldOf(data, "activeTargets"), "/api/v1/targets")) {
+    const hash = fieldOf(fieldOf(target, "discoveredLabels"), HASH_LABEL);
     if (typeof hash !== "string") continue;
-    const health = get(target, "health");
-    const lastError = get(target, "lastError");
-    const load = loads.get(labelsOf(get(target, "labels")).key());
+    const health = fieldOf(target, "health");
+    const lastError = fieldOf(target, "lastError");
+    const load = loads.get(labelsOf(fieldOf(target, "labels")).key());
     views.set(hash, {
       health: health === "up" || health === "down" ? health : "unknown",
       lastError: typeof lastError === "string" ? lastError : "",
-      lastScrapeMs: timeOf(get(target, "lastScrape")),
-      lastDurationMs: Number(get(target, "lastScrapeDuration") ?? 0) * 1000,
+      lastScrapeMs: timeOf(fieldOf(target, "lastScrape")),
+      lastDurationMs: Number(fieldOf(target, "lastScrapeDuration") ?? 0) * 1000,
       seriesScraped: load?.scraped,
       seriesPostRelabel: load?.postRelabel,
       seriesAdded: load?.added,
@@ -99,7 +100,8 @@ export async function hasLoadedSince(client: PrometheusClient, sinceMs: number):
   const info = await client.ask("/api/v1/status/runtimeinfo");
   // It tells whole seconds, rounded down; a reload too many does no harm.
   return (
-    get(info, "reloadConfigSuccess") === true && timeOf(get(info, "lastConfigTime")) >= sinceMs
+    fieldOf(info, "reloadConfigSuccess") === true &&
+    timeOf(fieldOf(info, "lastConfigTime")) >= sinceMs
   );
 }
 
@@ -112,12 +114,6 @@ function timeOf(value: unknown): number {
 function labelsOf(value: unknown): Labels {
   if (typeof value !== "object" || value === null) return Labels.EMPTY;
   return Labels.fromPairs(Object.entries(value).map(([name, text]) => [name, String(text)]));
-}
-
-function get(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined;
 }
 
 function listOf(value: unknown, path: string): readonly unknown[] {

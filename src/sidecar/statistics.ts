@@ -1,3 +1,4 @@
+import { fieldOf } from "../base/field.ts";
 import type { JobStatistics, MetricCount, StatisticsQuery } from "../scrape/job-statistics.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { PrometheusClient } from "./prometheus-client.ts";
@@ -56,13 +57,13 @@ function statisticsOf(
 }
 
 function* samplesOf(data: unknown): Generator<{ job: string; metric: string; count: number }> {
-  const result = get(data, "result");
+  const result = fieldOf(data, "result");
   for (const sample of Array.isArray(result) ? result : []) {
-    const labels = get(sample, "metric");
-    const value = get(sample, "value");
+    const labels = fieldOf(sample, "metric");
+    const value = fieldOf(sample, "value");
     yield {
-      job: text(get(labels, "job")),
-      metric: text(get(labels, "__name__")),
+      job: text(fieldOf(labels, "job")),
+      metric: text(fieldOf(labels, "__name__")),
       count: Number(Array.isArray(value) ? value[1] : 0),
     };
   }
@@ -70,10 +71,4 @@ function* samplesOf(data: unknown): Generator<{ job: string; metric: string; cou
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
-}
-
-function get(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined;
 }

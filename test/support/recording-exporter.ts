@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { temporaryFolder } from "./processes.ts";
 
 export interface RecordedRequest {
   readonly timeMs: number;
@@ -36,6 +39,48 @@ export async function startRecordingExporter(
     close: () => {
       server.closeAllConnections();
       server.close();
+    },
+  };
+}
+
+/** Exporters that are one job's targets. */
+export interface RecordedJob {
+  readonly exporters: readonly RecordingExporter[];
+  /** For whatever the test needs besides; gone with `close`. */
+  readonly folder: string;
+  readonly configFile: string;
+  readonly close: () => void;
+}
+
+export async function startRecordedJob(
+  name: string,
+  options: {
+    readonly count: number;
+    /** Scrape interval. Default 1s. */
+    readonly interval?: string;
+    readonly body?: () => string;
+  },
+): Promise<RecordedJob> {
+  const { count, interval = "1s", body } = options;
+  const exporters = await Promise.all(
+    Array.from({ length: count }, () => startRecordingExporter(body)),
+  );
+  const folder = temporaryFolder(name);
+  const configFile = join(folder, "prometheus.yml");
+  const addresses = exporters.map(({ address }) => `"${address}"`).join(", ");
+  writeFileSync(
+    configFile,
+    `global: {scrape_interval: ${interval}}
+scrape_configs: [{job_name: ${name}, static_configs: [{targets: [${addresses}]}]}]
+`,
+  );
+  return {
+    exporters,
+    folder,
+    configFile,
+    close: () => {
+      for (const exporter of exporters) exporter.close();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
