@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withJobs } from "./added-jobs.ts";
+import { parseWithAdded, withJobs } from "./added-jobs.ts";
 import { parseConfig } from "./load.ts";
 import { printConfig, printGlobal } from "./print.ts";
 
@@ -89,6 +89,50 @@ test("what is shown has no values of Secrets, not even those that are no passwor
 test("without added jobs the configuration is the very same", () => {
   const base = parseConfig("scrape_configs: [{job_name: a}]\n", OPTIONS);
   assert.equal(withJobs(base, []), base);
+});
+
+test("of added jobs only those that changed are read again", () => {
+  const { source } = merged("global: {scrape_interval: 7s}\nscrape_configs: [{job_name: a}]\n");
+  const whole = parseConfig(source, OPTIONS);
+  const first = parseWithAdded(source, OPTIONS);
+  assert.equal(JSON.stringify(first), JSON.stringify(whole));
+  const changed = source.replace("c:3", "c:4");
+  const second = parseWithAdded(changed, OPTIONS, first);
+  assert.equal(JSON.stringify(second), JSON.stringify(parseConfig(changed, OPTIONS)));
+  assert.notEqual(second.scrapeConfigs[1], first.scrapeConfigs[1]);
+  assert.equal(second.scrapeConfigs[2], first.scrapeConfigs[2]);
+  // Another global section means something for all of them.
+  const other = source.replace("7s", "8s");
+  const third = parseWithAdded(other, OPTIONS, second);
+  assert.equal(JSON.stringify(third), JSON.stringify(parseConfig(other, OPTIONS)));
+  assert.equal(third.scrapeConfigs[2]!.scrapeIntervalMs, 8000);
+});
+
+test("what is wrong with added jobs is told as without them", () => {
+  const { source } = merged("scrape_configs: [{job_name: a}]\n");
+  const known = parseWithAdded(source, OPTIONS);
+  for (const broken of [
+    source.replace("c:3", "c:3/x"),
+    source.replace("added/2", "added/1"),
+    source.replace("added/2", "a"),
+    source.replace("- job_name: added/2", "  job_name: added/2"),
+    `${source}x: 1\n`,
+  ]) {
+    const messageOf = (parse: () => unknown): string => {
+      try {
+        parse();
+        return "";
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const message = messageOf(() => parseWithAdded(broken, OPTIONS, known));
+    assert.notEqual(message, "", broken);
+    assert.equal(
+      message,
+      messageOf(() => parseConfig(broken, OPTIONS)),
+    );
+  }
 });
 
 test("no job is there twice", () => {

@@ -1,5 +1,7 @@
 import { Document, isMap, isSeq, YAMLMap, type YAMLSeq } from "yaml";
 import { AppError } from "../base/errors.ts";
+import { parseConfig, type ParseOptions } from "./load.ts";
+import { printGlobal } from "./print.ts";
 import type { Config, ScrapeConfig } from "./types.ts";
 import { keyOf, parseTree, printTree } from "./yaml-tree.ts";
 
@@ -14,6 +16,8 @@ export interface AddedJobs {
 }
 
 const KEY = "scrape_configs";
+/** Stands before the jobs that come from elsewhere. */
+const MARK = "# Jobs that come from elsewhere:\n";
 
 /**
  * `base` with further jobs, in its text as well, which is what shards are given. Those that are called like one of its own
@@ -23,7 +27,7 @@ export function withJobs(base: Config, others: readonly AddedJobs[]): Config {
   const names = new Set(base.scrapeConfigs.map(({ jobName }) => jobName));
   const added = others.filter(({ configs }) => configs.every(({ jobName }) => !names.has(jobName)));
   if (added.every(({ text }) => text === "")) return base;
-  const head = openList(base.source);
+  const head = openList(base.source) + MARK;
   const join = (pick: (jobs: AddedJobs) => string): string => head + added.map(pick).join("");
   return {
     ...base,
@@ -45,6 +49,48 @@ function openList(source: string): string {
   const rest = root.items.length === 0 ? "" : blockText(printTree(document));
   const items = isSeq(jobs) && jobs.items.length > 0 ? listText(jobs) : "";
   return `${rest}${KEY}:\n${items}`;
+}
+
+/** By configuration, the added jobs that were read for it: their `global` section, and each by its text. */
+const readBefore = new WeakMap<
+  Config,
+  { readonly global: string; readonly items: ReadonlyMap<string, ScrapeConfig> }
+>();
+
+/**
+ * `parseConfig`, which reads only those of the added jobs that `known` has not: of thousands, few change at a time, and
+ * reading all of them takes seconds.
+ */
+export function parseWithAdded(source: string, options: ParseOptions, known?: Config): Config {
+  const at = source.indexOf(MARK);
+  if (at === -1) return parseConfig(source, options);
+  try {
+    const base = parseConfig(source.slice(0, at), options);
+    const global = printGlobal(base);
+    const before = known && readBefore.get(known);
+    const isUsable = before?.global === global && known?.baseFolder === options.baseFolder;
+    const items = new Map<string, ScrapeConfig>();
+    const names = new Set(base.scrapeConfigs.map(({ jobName }) => jobName));
+    for (const item of source.slice(at + MARK.length).split(/^(?=- )/m)) {
+      const config =
+        (isUsable ? before.items.get(item) : undefined) ?? readItem(item, global, options);
+      if (names.has(config.jobName)) throw new AppError("bad-data", "two jobs of one name");
+      names.add(config.jobName);
+      items.set(item, config);
+    }
+    const config = { ...base, scrapeConfigs: [...base.scrapeConfigs, ...items.values()], source };
+    readBefore.set(config, { global, items });
+    return config;
+  } catch {
+    // Read as a whole, it tells where it is wrong.
+    return parseConfig(source, options);
+  }
+}
+
+function readItem(item: string, global: string, options: ParseOptions): ScrapeConfig {
+  const { scrapeConfigs } = parseConfig(`${global}${KEY}:\n${item}`, options);
+  if (scrapeConfigs.length !== 1) throw new AppError("bad-data", "an item is not one job");
+  return scrapeConfigs[0]!;
 }
 
 /** A list of jobs as `AddedJobs` has it; `what` names the text in messages. Throws `bad-data`. */

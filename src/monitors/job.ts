@@ -1,5 +1,4 @@
 import { Secret } from "../config/secret.ts";
-import { type Printed, writeYaml } from "../config/yaml-writer.ts";
 
 /** A part of a scrape job as prometheus.yml has it; what is undefined is left out. */
 export type JobValue =
@@ -20,24 +19,25 @@ export interface MonitorJob extends JobMap {
   readonly job_name: string;
 }
 
+/** What YAML reads otherwise than JSON: breaks of lines, a mark at the start of a text, and what it calls unprintable. */
+const NOT_AS_IN_JSON = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+
 /**
- * Jobs as items of `scrape_configs`, which begin at the left edge. Whoever shows the text, or an error about it, takes the
- * one with hidden secrets.
+ * Jobs as items of `scrape_configs`, one a line, in JSON: that is YAML, and read twice as fast as what people write. Whoever
+ * shows the text, or an error about it, takes the one with hidden secrets.
  */
 export function jobsText(jobs: readonly MonitorJob[], secrets: "revealed" | "hidden"): string {
-  if (jobs.length === 0) return "";
-  const items = jobs.map((job) => printed(job, secrets) ?? "");
-  const text = writeYaml(new Map([["scrape_configs", items]]));
-  return text.slice(text.indexOf("\n") + 1);
+  return jobs.map((job) => `- ${toJson(job, secrets)}\n`).join("");
 }
 
-function printed(value: JobValue, secrets: "revealed" | "hidden"): Printed {
-  if (value instanceof Secret) return secrets === "revealed" ? value.reveal() : String(value);
-  if (isList(value)) return value.map((one) => printed(one, secrets));
-  if (typeof value !== "object") return value;
-  return new Map(Object.entries(value).map(([key, one]) => [key, printed(one, secrets)]));
-}
-
-function isList(value: JobValue): value is readonly JobValue[] {
-  return Array.isArray(value);
+function toJson(job: MonitorJob, secrets: "revealed" | "hidden"): string {
+  const text = JSON.stringify(job, function (this: JobMap, key: string, value: unknown) {
+    // A secret writes itself as `<secret>` before it gets here.
+    const original = this[key];
+    return original instanceof Secret && secrets === "revealed" ? original.reveal() : value;
+  });
+  return text.replaceAll(NOT_AS_IN_JSON, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return `\\u${code.padStart(4, "0")}`;
+  });
 }

@@ -27,7 +27,7 @@ import { ADDITIONAL, MONITOR_KINDS, type MonitorKind } from "./translation.ts";
 
 /** Changes that come together are taken up together. */
 const BUILD_DELAY_MS = 500;
-/** Each change costs every shard the reading of its configuration: at most one in this time. */
+/** Each change costs every Prometheus beside a sidecar the reading of all its configuration: at most one in this time. */
 const BUILD_INTERVAL_MS = 5_000;
 /** How often Secrets and ConfigMaps are read again, since nobody tells of their changes. */
 export const REFERENCE_REFRESH_MS = 30_000;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { AppError, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { parseConfig } from "../config/load.ts";
+import { parseWithAdded } from "../config/added-jobs.ts";
 import type { Config } from "../config/types.ts";
 import type { Target } from "../model/target.ts";
 import type { ScrapeManager } from "../scrape/scrape-manager.ts";
@@ -182,7 +182,7 @@ export class ShardService {
   setConfig(pushed: PushedConfig, epoch?: number): Promise<void> {
     return this.#enqueue(async () => {
       await this.#fence.pass(epoch);
-      const config = parsePushed(pushed);
+      const config = parsePushed(pushed, this.#config);
       await this.#persist(CONFIG_FILE, pushed);
       this.#run(pushed, config);
       this.#apply(new Set());
@@ -380,11 +380,9 @@ function statusOf(entry: Entry): TargetStatus {
   };
 }
 
-function parsePushed(pushed: PushedConfig): Config {
-  return parseConfig(pushed.rawContent, {
-    path: "the configuration",
-    baseFolder: pushed.baseFolder,
-  });
+/** `known` is the one before. */
+function parsePushed({ rawContent, baseFolder }: PushedConfig, known?: Config): Config {
+  return parseWithAdded(rawContent, { path: "the configuration", baseFolder }, known);
 }
 
 async function readJson(path: string): Promise<unknown> {
