@@ -17,10 +17,10 @@ test("the Accept header of the default protocols is Prometheus's, byte for byte"
   );
 });
 
-test("protocols come in the order asked for, protobuf never", () => {
+test("protocols come in the order asked for", () => {
   assert.equal(
     acceptHeader(["PrometheusProto", "PrometheusText0.0.4", "OpenMetricsText1.0.0"], "underscores"),
-    "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,*/*;q=0.4",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.5,application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.4,*/*;q=0.3",
   );
 });
 
@@ -30,6 +30,7 @@ test("Content-Type selects the parser", () => {
   f("text/plain; version=0.0.4; charset=utf-8", "text");
   f("TEXT/Plain;version=1.0.0;escaping=allow-utf-8", "text");
   f('application/openmetrics-text; version="1.0.0"; charset=utf-8', "openmetrics");
+  f("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily", "protobuf");
 });
 
 test("without a known Content-Type the fallback decides, or the scrape fails", () => {

@@ -9,6 +9,9 @@ export type ExpositionProtocol =
   | "PrometheusText0.0.4"
   | "PrometheusText1.0.0";
 
+/** Protobuf is rewritten as text before it is parsed. */
+export type ExpositionFormat = TextFormat | "protobuf";
+
 export type EscapingScheme = "allow-utf-8" | "underscores" | "dots" | "values";
 
 const MEDIA_TYPES: Record<ExpositionProtocol, string> = {
@@ -22,7 +25,7 @@ const MEDIA_TYPES: Record<ExpositionProtocol, string> = {
 
 /**
  * The Accept header of a scrape: the protocols in order of preference with falling weights, byte for byte as
- * Prometheus sends it. Protobuf is left out, because this program reads the text formats only.
+ * Prometheus sends it.
  */
 export function acceptHeader(
   protocols: readonly ExpositionProtocol[],
@@ -31,7 +34,6 @@ export function acceptHeader(
   const parts: string[] = [];
   let weight = Object.keys(MEDIA_TYPES).length + 1;
   for (const protocol of protocols) {
-    if (protocol === "PrometheusProto") continue;
     const scheme =
       protocol === "PrometheusText1.0.0" || protocol === "OpenMetricsText1.0.0"
         ? `;escaping=${escaping}`
@@ -49,7 +51,7 @@ export function acceptHeader(
 export function selectParser(
   contentType: string | undefined,
   fallback: ExpositionProtocol | "",
-): TextFormat {
+): ExpositionFormat {
   const shown = JSON.stringify(contentType ?? "");
   if (contentType === undefined || contentType === "") {
     if (fallback === "")
@@ -75,17 +77,14 @@ export function selectParser(
   return formatOf(mediaType(MEDIA_TYPES[fallback])!)!;
 }
 
-function formatOf(media: string): TextFormat | undefined {
+function formatOf(media: string): ExpositionFormat | undefined {
   switch (media) {
     case "text/plain":
       return "text";
     case "application/openmetrics-text":
       return "openmetrics";
     case "application/vnd.google.protobuf":
-      throw new AppError(
-        "bad-data",
-        "cannot parse the protobuf exposition format: the target must offer a text format",
-      );
+      return "protobuf";
     default:
       return undefined;
   }

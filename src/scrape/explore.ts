@@ -1,5 +1,4 @@
 import { ParsedColumns } from "../exposition/columns.ts";
-import { selectParser } from "../exposition/accept.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs } from "../exposition/series.ts";
 import type { ScrapeConfig } from "../config/types.ts";
@@ -8,6 +7,7 @@ import type { Target } from "../model/target.ts";
 import { BodyPool } from "./buffers.ts";
 import { fetchBody } from "./fetch-body.ts";
 import { createLabeler } from "./sample-labels.ts";
+import { readExposition } from "./read-exposition.ts";
 import { requestHeaders } from "./target-scraper.ts";
 
 /** What one look at a target found. */
@@ -42,11 +42,13 @@ export async function exploreTarget(options: {
     { pool: new BodyPool(), limit: scrapeConfig.bodySizeLimit, expected: 0 },
   );
   if (body.length === 0) return { samplesScraped: 0, seriesPostRelabel: 0, bodyBytes: 0 };
-  const parser = new ExpositionParser(
-    selectParser(contentType, scrapeConfig.fallbackScrapeProtocol),
-  );
+  const { format, bytes, length } = readExposition(body, contentType, {
+    config: scrapeConfig,
+    target,
+  });
+  const parser = new ExpositionParser(format);
   const columns = new ParsedColumns();
-  parser.reset(body.bytes, body.length);
+  parser.reset(bytes, length);
   parser.parse(columns);
   return {
     samplesScraped: columns.count,

@@ -1,4 +1,5 @@
 import type { TextFormat } from "../exposition/entry-parser.ts";
+import type { ProtobufBody } from "../exposition/protobuf.ts";
 import { decodePairs } from "../exposition/series.ts";
 import type { Labels } from "../model/labels.ts";
 import { LineTable } from "./line-table.ts";
@@ -38,11 +39,18 @@ export class LineCache {
   scan(
     body: Uint8Array,
     length: number,
-    options: { readonly format: TextFormat; readonly rules: ScanRules; readonly nowMs: number },
+    options: {
+      readonly format: TextFormat;
+      readonly rules: ScanRules;
+      readonly nowMs: number;
+      readonly beside?: Pick<ProtobufBody, "histograms" | "exemplars"> | undefined;
+    },
   ): Scan {
     // What one format lets pass, another may not.
     const forgotten = this.#forgotten || options.format !== this.format;
-    return new Scan(this.#scratch, this.table, { body, length, ...options, forgotten });
+    const { format, rules, nowMs, beside } = options;
+    const all = { body, length, format, rules, nowMs, forgotten, beside };
+    return new Scan(this.#scratch, this.table, all);
   }
 
   /** Takes over the scanned lines and their body; the previous body, which nobody needs any more, is the result. */

@@ -9,8 +9,10 @@ import {
 } from "../exposition/float-bytes.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs, decodeSeries } from "../exposition/series.ts";
-import type { Labels } from "../model/labels.ts";
-import type { AppendExemplar } from "../storage/appender.ts";
+import type { ProtobufBody } from "../exposition/protobuf.ts";
+import type { NativeSample } from "../exposition/protobuf-histogram.ts";
+import { Labels } from "../model/labels.ts";
+import type { AppendExemplar, HistogramColumns } from "../storage/appender.ts";
 import { LineTable, REF_DROPPED, REF_DUPLICATE, REF_REFUSED, SeriesIndex } from "./line-table.ts";
 import type { Labeler } from "./sample-labels.ts";
 
@@ -86,9 +88,10 @@ interface Fresh {
 interface ScannedExemplar {
   /** Of its sample. */
   readonly line: number;
-  /** Its labels in the body. */
+  /** Where its labels are in the body, when they are there. */
   readonly start: number;
   readonly end: number;
+  readonly labels?: Labels;
   readonly value: number;
   readonly timeMs: number | undefined;
 }
@@ -100,6 +103,8 @@ interface ScanOptions {
   readonly rules: ScanRules;
   readonly nowMs: number;
   readonly forgotten: boolean;
+  /** What the body's text cannot say, by the number of the sample. */
+  readonly beside: Pick<ProtobufBody, "histograms" | "exemplars"> | undefined;
 }
 
 /** One pass over a body, against the lines of the body before. */
@@ -148,6 +153,10 @@ export class Scan {
     if (scratch.seen.length < previous.count)
       scratch.seen = new Int32Array(previous.count + (previous.count >> 2) + 16);
     scratch.seen.fill(0, 0, previous.count);
+    for (const { sample, exemplar } of options.beside?.exemplars ?? []) {
+      const { labels = Labels.EMPTY, value = 0, timeMs: ownMs } = exemplar;
+      this.#exemplars.push({ line: sample, start: 0, end: 0, labels, value, timeMs: ownMs });
+    }
     let error: AppError | undefined;
     try {
       this.#read();
@@ -189,7 +198,13 @@ export class Scan {
     const { refs, times, values } = into;
     const from = next.refs;
     let n = into.count;
-    if (this.#stamped === 0 && this.#dropped === 0 && this.#duplicate === 0) {
+    const histograms = this.#options.beside?.histograms;
+    if (
+      this.#stamped === 0 &&
+      this.#dropped === 0 &&
+      this.#duplicate === 0 &&
+      (histograms === undefined || histograms.size === 0)
+    ) {
       // Fast path: every line is a sample at the scrape's time, unless the storage refused its series.
       for (let i = 0; i < count; i++) {
         if (from[i]! < 0) continue;
@@ -212,6 +227,7 @@ export class Scan {
       const stamped = hasTimestamp[i] === 1;
       if (ref <= REF_DUPLICATE && stamped) ref = from[REF_DUPLICATE - ref]!;
       if (ref < 0 || (stamped && timestamps[i]! > futureMs)) continue;
+      if (histograms?.has(i) === true) continue;
       refs[n] = ref;
       times[n] = stamped ? timestamps[i]! : timeMs;
       toWords[2 * n] = fromWords[2 * i]!;
@@ -221,15 +237,39 @@ export class Scan {
     into.count = n;
   }
 
+  /** The samples that are native histograms; undefined when there are none. */
+  histograms(timeMs: number): HistogramColumns | undefined {
+    const all = this.#options.beside?.histograms;
+    if (all === undefined || all.size === 0) return undefined;
+    const { next, hasTimestamp, timestamps } = this.#scratch;
+    const futureMs = this.#options.nowMs + FUTURE_MAX_MS;
+    const rows: { ref: number; timeMs: number; sample: NativeSample }[] = [];
+    for (const [line, sample] of all) {
+      const stamped = hasTimestamp[line] === 1;
+      let ref = next.refs[line]!;
+      if (ref <= REF_DUPLICATE && stamped) ref = next.refs[REF_DUPLICATE - ref]!;
+      const ownMs = stamped ? timestamps[line]! : timeMs;
+      if (ref >= 0 && ownMs <= futureMs) rows.push({ ref, timeMs: ownMs, sample });
+    }
+    return {
+      refs: Int32Array.from(rows, ({ ref }) => ref),
+      times: Float64Array.from(rows, (row) => row.timeMs),
+      histograms: rows.map(({ sample }) => sample.histogram),
+      isFloat: Uint8Array.from(rows, ({ sample }) => (sample.isFloat ? 1 : 0)),
+      count: rows.length,
+    };
+  }
+
   /** The exemplars of the samples that are to be stored; those without a time have their sample's. */
   exemplars(timeMs: number): AppendExemplar[] {
     const { next, hasTimestamp, timestamps } = this.#scratch;
     const found: AppendExemplar[] = [];
-    for (const { line, start, end, value, timeMs: ownMs } of this.#exemplars) {
+    for (const one of this.#exemplars) {
+      const { line, start, end, value, timeMs: ownMs } = one;
       let ref = next.refs[line]!;
       if (ref <= REF_DUPLICATE) ref = next.refs[REF_DUPLICATE - ref]!;
       if (ref < 0) continue;
-      const labels = decodeSeries(this.#parser.text, { start, end, kind: 0 });
+      const labels = one.labels ?? decodeSeries(this.#parser.text, { start, end, kind: 0 });
       const sampleMs = hasTimestamp[line] === 1 ? timestamps[line]! : timeMs;
       found.push({ ref, exemplar: { labels, value, timeMs: ownMs ?? sampleMs } });
     }

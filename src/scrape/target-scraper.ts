@@ -3,11 +3,11 @@ import { AppError, messageOf } from "../base/errors.ts";
 import { formatFixed, writeStale } from "../base/float.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ScrapeConfig } from "../config/types.ts";
-import { acceptHeader, selectParser } from "../exposition/accept.ts";
+import { acceptHeader } from "../exposition/accept.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
-import type { Appendable, AppendExemplar } from "../storage/appender.ts";
+import type { Appendable, AppendBatch } from "../storage/appender.ts";
 import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
 import { LineCache } from "./line-cache.ts";
@@ -21,6 +21,7 @@ import {
 import type { ScrapeMetrics } from "./metrics.ts";
 import { fetchBody } from "./fetch-body.ts";
 import { type Body, BodyLimitError } from "./read-body.ts";
+import { readExposition } from "./read-exposition.ts";
 import { reportLabels, reportValues } from "./report.ts";
 import { createLabeler, LabelLimitError } from "./sample-labels.ts";
 
@@ -64,6 +65,9 @@ const NOTHING: ScanResult = {
   duplicate: 0,
   outOfBounds: 0,
 };
+
+/** What a scrape stores beside floats. */
+type NoFloats = Pick<AppendBatch, "histograms" | "exemplars">;
 
 interface Fetched {
   readonly body: Body | undefined;
@@ -137,19 +141,19 @@ export class TargetScraper {
       if (fetched.body !== undefined) this.#context.bodies.release(fetched.body.bytes);
       return undefined;
     }
-    const { body } = fetched;
-    const scanned = body === undefined || body.length === 0 ? undefined : this.#scan(fetched, body);
+    const scanned =
+      fetched.body === undefined || fetched.body.length === 0
+        ? undefined
+        : this.#scan(fetched, fetched.body);
+    // Of a protobuf body it is the text that was made of it that stays.
+    const body = scanned?.body ?? fetched.body;
     const result = scanned?.scan?.result ?? NOTHING;
     let error = fetched.error ?? scanned?.error;
-    const bodyBytes = fetched.error instanceof BodyLimitError ? -1 : (body?.length ?? 0);
+    const bodyBytes = fetched.error instanceof BodyLimitError ? -1 : (fetched.body?.length ?? 0);
     if (error !== undefined) this.#countFailure(error);
     const columns = this.#context.columns.acquire();
     try {
-      const exemplars = this.#fill(
-        columns,
-        timeMs,
-        error === undefined ? scanned?.scan : undefined,
-      );
+      const beside = this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
       // Whole nanoseconds, as Prometheus measures.
       const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [
@@ -170,7 +174,7 @@ export class TargetScraper {
       this.#remember(error === undefined ? scanned?.scan : undefined, body);
       metrics.duplicate.inc(result.duplicate);
       metrics.outOfBounds.inc(result.outOfBounds);
-      await this.#append(columns, exemplars, {
+      await this.#append(columns, beside, {
         duplicate: result.duplicate,
         outOfBounds: result.outOfBounds,
       });
@@ -241,31 +245,39 @@ export class TargetScraper {
     }
   }
 
-  #scan(fetched: Fetched, body: Body): { scan: Scan | undefined; error: AppError | undefined } {
+  #scan(
+    fetched: Fetched,
+    body: Body,
+  ): { scan: Scan | undefined; error: AppError | undefined; body: Body } {
+    let own = body;
     try {
-      const format = selectParser(
-        fetched.contentType,
-        this.#settings.config.fallbackScrapeProtocol,
-      );
-      const scan = this.#cache.scan(body.bytes, body.length, {
+      const { config } = this.#settings;
+      const source = { config, target: this.#target };
+      const { format, bytes, length, beside } = readExposition(body, fetched.contentType, source);
+      if (bytes !== body.bytes) {
+        this.#context.bodies.release(body.bytes);
+        own = { bytes, length };
+      }
+      const scan = this.#cache.scan(bytes, length, {
         format,
         rules: this.#rules,
         nowMs: this.#context.clock.now(),
+        beside,
       });
-      return { scan, error: scan.result.error };
+      return { scan, error: scan.result.error, body: own };
     } catch (error) {
-      return { scan: undefined, error: AppError.from(error, "bad-data") };
+      return { scan: undefined, error: AppError.from(error, "bad-data"), body: own };
     }
   }
 
   /**
-   * The samples of a good scan and the markers for what it lacks; without a scan, markers for everything. Answers the
-   * exemplars.
+   * The samples of a good scan and the markers for what it lacks; without a scan, markers for everything. Answers what is
+   * no float: histograms and exemplars.
    */
-  #fill(columns: SampleColumns, timeMs: number, scan: Scan | undefined): readonly AppendExemplar[] {
+  #fill(columns: SampleColumns, timeMs: number, scan: Scan | undefined): NoFloats {
     if (scan === undefined) {
       this.#cache.forEachTracked((ref) => pushStale(columns, ref, timeMs));
-      return [];
+      return {};
     }
     let refused = 0;
     let reason = "";
@@ -289,7 +301,12 @@ export class TargetScraper {
     }
     scan.emit(columns, timeMs);
     for (const ref of scan.stale()) pushStale(columns, ref, timeMs);
-    return scan.exemplars(timeMs);
+    const histograms = scan.histograms(timeMs);
+    const exemplars = scan.exemplars(timeMs);
+    return {
+      ...(histograms !== undefined && { histograms }),
+      ...(exemplars.length > 0 && { exemplars }),
+    };
   }
 
   /** Keeps what the next scrape compares with. Called before waiting, for other targets share the scratch memory. */
@@ -327,16 +344,20 @@ export class TargetScraper {
 
   async #append(
     columns: SampleColumns,
-    exemplars: readonly AppendExemplar[],
+    beside: NoFloats,
     seen: { duplicate: number; outOfBounds: number },
   ): Promise<void> {
     const { appendable, metrics, logger } = this.#context;
     const { refs, times, values, count } = columns;
-    const batch = exemplars.length === 0 ? columns : { refs, times, values, count, exemplars };
+    const isPlain = beside.histograms === undefined && beside.exemplars === undefined;
+    const batch = isPlain ? columns : { refs, times, values, count, ...beside };
     let result = await appendable.append(batch);
     if (result.unknownRef > 0) {
-      this.#resolveAgain(columns);
-      result = await appendable.append(columns);
+      this.#resolveAgain([
+        columns,
+        ...(beside.histograms === undefined ? [] : [beside.histograms]),
+      ]);
+      result = await appendable.append(batch);
     }
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.duplicate.inc(result.duplicate);
@@ -357,7 +378,7 @@ export class TargetScraper {
   }
 
   /** The storage forgot series (all of their samples were too old to keep): gives every ref of ours a new one. */
-  #resolveAgain(columns: SampleColumns): void {
+  #resolveAgain(all: readonly { readonly refs: Int32Array; readonly count: number }[]): void {
     const { appendable } = this.#context;
     const renewed = new Map<number, number>();
     this.#cache.forEachKnown(this.#rules.labeler, (ref, labels) => {
@@ -368,8 +389,8 @@ export class TargetScraper {
     const reportRefs = this.#reportLabels.map((labels) => appendable.resolve(labels));
     for (const [i, ref] of (this.#reportRefs ?? []).entries()) renewed.set(ref, reportRefs[i]!);
     this.#reportRefs = reportRefs;
-    const { refs, count } = columns;
-    for (let i = 0; i < count; i++) refs[i] = renewed.get(refs[i]!) ?? refs[i]!;
+    for (const { refs, count } of all)
+      for (let i = 0; i < count; i++) refs[i] = renewed.get(refs[i]!) ?? refs[i]!;
   }
 
   #countFailure(error: AppError): void {

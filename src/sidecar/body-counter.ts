@@ -1,6 +1,7 @@
 import { AppError } from "../base/errors.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { selectParser } from "../exposition/accept.ts";
+import { isProtobuf } from "../exposition/protobuf.ts";
 import { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
 import type { BodyPool } from "../scrape/buffers.ts";
@@ -10,7 +11,7 @@ import { LineCache } from "../scrape/line-cache.ts";
 import { type Body, sizeLimit, type Packing, unpackBody } from "../scrape/read-body.ts";
 import { createLabeler, type Labeler } from "../scrape/sample-labels.ts";
 import type { ScanRules, ScanScratch } from "../scrape/scan.ts";
-import { countFamilies, isProtobuf } from "./protobuf-families.ts";
+import { countFamilies } from "./protobuf-families.ts";
 
 /** What one answer of a target holds. */
 export interface BodyCount {
@@ -113,20 +114,23 @@ export class BodyCounter {
     return plain;
   }
 
+  #countFamilies(body: Body): BodyCount {
+    const found = countFamilies(body, { config: this.#config, labeler: this.#rules.labeler });
+    this.#context.bodies.release(body.bytes);
+    this.#families = found.metrics;
+    return { ...found, added: 0, bytes: body.length, error: undefined };
+  }
+
   #count(body: Body, contentType: string | undefined): BodyCount {
     const { bodies, now } = this.#context;
-    if (isProtobuf(contentType)) {
-      const found = countFamilies(body, { config: this.#config, labeler: this.#rules.labeler });
-      bodies.release(body.bytes);
-      this.#families = found.metrics;
-      return { ...found, added: 0, bytes: body.length, error: undefined };
-    }
+    if (isProtobuf(contentType)) return this.#countFamilies(body);
     this.#families = undefined;
     if (body.length === 0) {
       bodies.release(body.bytes);
       return NOTHING;
     }
     const format = selectParser(contentType, this.#config.fallbackScrapeProtocol);
+    if (format === "protobuf") return this.#countFamilies(body);
     const scan = this.#cache.scan(body.bytes, body.length, {
       format,
       rules: this.#rules,

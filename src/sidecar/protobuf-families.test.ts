@@ -5,30 +5,16 @@ import { parseConfig } from "../config/load.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
 import { createLabeler } from "../scrape/sample-labels.ts";
-import { countFamilies, isProtobuf } from "./protobuf-families.ts";
-
-/** Protobuf by hand: a field is a key and a value. */
-const varint = (value: number): number[] =>
-  value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(Math.floor(value / 128))];
-const field = (number: number, ...parts: number[][]): number[] => {
-  const content = parts.flat();
-  return [...varint(number * 8 + 2), ...varint(content.length), ...content];
-};
-const text = (number: number, value: string): number[] => field(number, [...Buffer.from(value)]);
-const enumeration = (number: number, value: number): number[] => [
-  ...varint(number * 8),
-  ...varint(value),
-];
-const double = (number: number, value: number): number[] => {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return [...varint(number * 8 + 1), ...bytes];
-};
-const label = (name: string, value: string): number[] => field(1, text(1, name), text(2, value));
-const delimited = (...parts: number[][]): number[] => {
-  const content = parts.flat();
-  return [...varint(content.length), ...content];
-};
+import { isProtobuf } from "../exposition/protobuf.ts";
+import {
+  delimited,
+  double,
+  enumeration,
+  field,
+  label,
+  text,
+} from "../exposition/protobuf.fixture.ts";
+import { countFamilies } from "./protobuf-families.ts";
 
 const COUNTER = delimited(
   text(1, "requests"),

@@ -21,12 +21,6 @@ const TYPE_GAUGE = 1;
 const TYPE_SUMMARY = 2;
 const TYPE_UNTYPED = 3;
 
-export function isProtobuf(contentType: string | undefined): boolean {
-  return (
-    contentType?.trimStart().toLowerCase().startsWith("application/vnd.google.protobuf") === true
-  );
-}
-
 /** Throws `corrupt` when the body is none. */
 export function countFamilies(
   body: Body,
