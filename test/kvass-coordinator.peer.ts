@@ -35,6 +35,14 @@ describe("our sidecars under a real Kvass coordinator", () => {
     mkdirSync(base);
     const configFile = join(base, "prometheus.yml");
     writeFileSync(configFile, configText(world.addresses, "0"));
+    // The second sidecar reads a file of its own.
+    const ownFile = join(base, "own.yml");
+    const writeOwn = (dropped: string): void =>
+      writeFileSync(
+        ownFile,
+        configText(world.addresses, dropped).replace("cluster: real", "cluster: real, replica: b"),
+      );
+    writeOwn("0");
     const port = await freePort();
     const their = `http://127.0.0.1:${port}`;
     const api = await recordingProxy(their);
@@ -45,6 +53,7 @@ describe("our sidecars under a real Kvass coordinator", () => {
       await startShard(base, 0, started, [`--kvass.coordinator-url=${api.url}`]),
       await startShard(base, 1, started, [
         `--kvass.coordinator-url=${their}`,
+        `--config.file=${ownFile}`,
         "--delivery=proxy",
         `--web.proxy-addr=127.0.0.1:${proxyPort}`,
       ]),
@@ -105,6 +114,7 @@ describe("our sidecars under a real Kvass coordinator", () => {
 
     // Kvass's own hash does not see a regular expression; our sidecars do.
     writeFileSync(configFile, configText(world.addresses, "[01]"));
+    writeOwn("[01]");
     await fetch(`${their}/-/reload`, { method: "POST" });
     await until("the edited regular expression is everywhere", async () => {
       const counts = await ask("count(count by (i) (work))");

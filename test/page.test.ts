@@ -323,3 +323,26 @@ test("a wrong expression shows Prometheus's message", { skip }, async () => {
   await picture(page, "query-error");
   await close();
 });
+
+test("that scraping is stopped is told", { skip }, async () => {
+  const { page, problems, close } = await visit("/shards");
+  const { shards } = await apiData<{ shards: { http: string }[] }>(`${origin}/api/v1/shards`);
+  /** What a coordinator would tell its shards; ours learns it from this one. */
+  const say = async (stopScrapeReason: string): Promise<void> => {
+    const response = await fetch(`http://${shards[0]!.http}/api/v1/status/extra_config`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ stopScrapeReason, sinceMs: Date.now() }),
+    });
+    assert.equal(response.status, 200);
+  };
+  await say("the network must rest");
+  const list = page.getByTestId("list-stop");
+  await list.getByText("All shards").waitFor();
+  await list.getByText(/nothing is scraped since .*: the network must rest/).waitFor();
+  await picture(page, "shards-stopped");
+  await say("");
+  await list.waitFor({ state: "detached" });
+  assert.deepEqual(problems, []);
+  await close();
+});

@@ -47,6 +47,13 @@ test("the emergency switch stops all shards, outlives a restart of everything, a
     await until("all are up", async () =>
       (await value(up.url, "count(up == 1)")) === 3 ? true : undefined,
     );
+    const { shards } = await apiData<{ shards: { http: string }[] }>(`${up.url}/api/v1/shards`);
+    const fromPage = await fetch(`http://${shards[0]!.http}/api/v1/status/extra_config`, {
+      method: "POST",
+      headers: { "Content-Type": "text/plain", Origin: "http://evil.example" },
+      body: '{"stopScrapeReason":"a page says so"}',
+    });
+    assert.equal(fromPage.status, 403);
     await stop("too much");
     await until("nothing is scraped, and it is said why", isStopped);
     await until("up says so, and the series have ended", async () =>

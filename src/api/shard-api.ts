@@ -37,6 +37,11 @@ const CARDINALITY_MAX = 10_000;
 
 export function registerShardApi(app: FastifyInstance, options: ShardApiOptions): void {
   const { shard, head, scrape } = options;
+  app.addHook("onRequest", async (request, reply) => {
+    // A browser says where a request comes from; no page has business in here.
+    if (request.method === "GET" || request.headers.origin === undefined) return undefined;
+    return reply.code(403).type("text/plain; charset=utf-8").send("not from a browser\n");
+  });
   app.get("/api/v1/shard/runtimeinfo", async (request) => {
     options.onContact();
     await shard.heed(epochOf(request));
