@@ -23,9 +23,9 @@ import { figuresOf, type ShardFigures } from "./shard-figures.ts";
 import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
 import { ReplicaSpread } from "./replicas-together.ts";
-import type { Observation, ShardRecord } from "./shard-record.ts";
+import type { KnownTarget, Observation, ShardRecord } from "./shard-record.ts";
 import { StopSwitch } from "./stop-switch.ts";
-import type { AssignedTarget, PushedConfig, StopOrder } from "./wire.ts";
+import type { PushedConfig, StopOrder } from "./wire.ts";
 
 /**
  * Observe → plan → apply, in a loop, while this process leads. The coordinator keeps no state of its own on disk: who
@@ -509,6 +509,6 @@ const FORGET_EVERY_MS = 60_000;
 /** Targets of a suspected shard that are tried from here. */
 const WITNESSES = 3;
 
-function witnessesOf(record: ShardRecord): (readonly [string, AssignedTarget])[] {
+function witnessesOf(record: ShardRecord): (readonly [string, KnownTarget])[] {
   return [...record.specs].slice(0, WITNESSES);
 }

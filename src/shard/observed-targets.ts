@@ -30,7 +30,15 @@ export class TargetObserver {
   /** By number; those of targets that are gone too. */
   #known: (ObservedTarget | undefined)[] = [];
   #loads: (Load | undefined)[] = [];
-  #last: { version: object; lists: readonly unknown[]; made: TargetObservation } | undefined;
+  #last:
+    | {
+        readonly version: object;
+        readonly lists: readonly unknown[];
+        /** Of what nobody had. */
+        readonly results: ReadonlyMap<string, Exploration | undefined>;
+        readonly made: TargetObservation;
+      }
+    | undefined;
 
   constructor(listed: ListedTargets) {
     this.#listed = listed;
@@ -40,15 +48,20 @@ export class TargetObserver {
     const { version } = this.#listed;
     const lists = shards.map(({ assignments }) => assignments);
     const last = this.#last;
+    const results = new Map<string, Exploration | undefined>();
+    for (const hash of last?.made.unowned.keys() ?? []) results.set(hash, resultOf(hash));
     const isSame =
       last?.version === version &&
-      last.made.unowned.size === 0 &&
       lists.length === last.lists.length &&
-      lists.every((list, i) => list === last.lists[i]);
-    if (isSame) return { ...last.made, unowned: new Map() };
-    const made = this.#observe(lists, resultOf);
-    this.#last = { version, lists, made: { ...made, unowned: new Map(made.unowned) } };
-    return made;
+      lists.every((list, i) => list === last.lists[i]) &&
+      [...results].every(([hash, result]) => isSameResult(result, last.results.get(hash)));
+    const made = isSame ? last.made : this.#observe(lists, resultOf);
+    if (!isSame) {
+      results.clear();
+      for (const hash of made.unowned.keys()) results.set(hash, resultOf(hash));
+      this.#last = { version, lists, results, made };
+    }
+    return { ...made, unowned: new Map(made.unowned) };
   }
 
   #observe(
@@ -123,4 +136,8 @@ export class TargetObserver {
       }
     return counts;
   }
+}
+
+function isSameResult(a: Exploration | undefined, b: Exploration | undefined): boolean {
+  return a?.explored === b?.explored && a?.load === b?.load;
 }

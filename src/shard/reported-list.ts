@@ -45,7 +45,7 @@ export class ReportedList {
   }
 
   /** `specs` are read anew when the list is another one, or after `forgetTargets`. */
-  read(table: StatusTable, specs: ReadonlyMap<string, AssignedTarget>): void {
+  read(table: StatusTable, specs: ReadonlyMap<string, Pick<AssignedTarget, "target">>): void {
     const isSameList = table.list === this.#list && this.#isKnown;
     if (!isSameList) this.#enter(table.list, specs);
     let isSame = isSameList;
@@ -107,7 +107,7 @@ export class ReportedList {
     return outdated;
   }
 
-  #enter(list: StatusList, specs: ReadonlyMap<string, AssignedTarget>): void {
+  #enter(list: StatusList, specs: ReadonlyMap<string, Pick<AssignedTarget, "target">>): void {
     const known = new Map<string, ObservedAssignment>();
     for (const entry of this.#entries) if (entry !== undefined) known.set(entry.hash, entry);
     this.#entries = list.hashes.map((hash) => known.get(hash));

@@ -31,6 +31,9 @@ export interface ShardRecordDependencies {
   readonly listed: ListedTargets;
 }
 
+/** What a shard has, whatever its state is: labels, URL and job. */
+export type KnownTarget = Pick<AssignedTarget, "target">;
+
 /** Under whose orders a shard is asked, and when. */
 export interface Observation {
   readonly config: PushedConfig;
@@ -59,7 +62,7 @@ export class ShardRecord {
   runtime: ShardRuntime | undefined;
   statuses: StatusTable = StatusTable.EMPTY;
   /** Labels, URL and job of what it has. */
-  readonly #specs = new Map<string, AssignedTarget>();
+  readonly #specs = new Map<string, KnownTarget>();
   /** Whether there is a spec for each status, as far as the shard tells. */
   #isListKnown = false;
   /** `statuses` with their `specs`, as the planner reads them. */
@@ -85,7 +88,7 @@ export class ShardRecord {
     this.#reported = new ReportedList(dependencies.listed.numbers);
   }
 
-  get specs(): ReadonlyMap<string, AssignedTarget> {
+  get specs(): ReadonlyMap<string, KnownTarget> {
     return this.#specs;
   }
 
@@ -146,7 +149,7 @@ export class ShardRecord {
     );
     if (isTaken !== true) return false;
     for (const hash of changes.gone) this.#specs.delete(hash);
-    for (const spec of changes.set) this.#specs.set(spec.target.hash, spec);
+    for (const { target } of changes.set) this.#specs.set(target.hash, { target });
     this.#forgetOthers();
     return true;
   }
@@ -170,8 +173,7 @@ export class ShardRecord {
   /** Hashes of what it scrapes otherwise than discovery lists it now. */
   outdated(): readonly string[] {
     return this.#reported.outdated(this.#deps.listed, (hash, target) => {
-      const spec = this.#specs.get(hash);
-      if (spec !== undefined) this.#specs.set(hash, { ...spec, target });
+      this.#specs.set(hash, { target });
     });
   }
 
@@ -285,7 +287,7 @@ export class ShardRecord {
     this.#specs.clear();
     for (const spec of list) {
       const target = this.#deps.listed.adopt(spec.target);
-      this.#specs.set(target.hash, target === spec.target ? spec : { ...spec, target });
+      this.#specs.set(target.hash, { target });
     }
     this.#reported.forgetTargets();
   }
@@ -325,7 +327,7 @@ function workMsAt(statuses: StatusTable, place: number): number {
 
 function isKnown(
   statuses: ReadonlyMap<string, TargetStatus>,
-  specs: ReadonlyMap<string, AssignedTarget>,
+  specs: ReadonlyMap<string, KnownTarget>,
 ): boolean {
   for (const hash of statuses.keys()) if (!specs.has(hash)) return false;
   return true;

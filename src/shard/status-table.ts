@@ -83,6 +83,7 @@ export class StatusTable implements ReadonlyMap<string, TargetStatus> {
     bytes[STATE * size + place] = STATES.indexOf(status.state);
     bytes[HEALTH * size + place] = HEALTHS.indexOf(status.health);
     if (status.lastError !== "") this.errors.set(place, status.lastError);
+    else if (this.errors.size > 0) this.errors.delete(place);
   }
 
   number(column: number, place: number): number {
