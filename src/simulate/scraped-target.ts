@@ -105,6 +105,8 @@ export class ScrapedTarget {
     if (this.#measured === 0) return given;
     const lagMs = this.#measured > 1 ? target.target.intervalMs : 0;
     const load = loadAt(target, this.#lastGoodMs - lagMs);
+    // Fast path: without churn there is nothing to learn about it.
+    if (target.churnPerHour === 0 && given.newSeriesPerHour === 0) return load;
     const watchedMs = this.#lastGoodMs - this.#firstSampleMs;
     const unknown = Math.exp(-watchedMs / (HEAD_HOLD_HOURS * HOUR_MS));
     const churn = load.series * target.churnPerHour * (1 - unknown);

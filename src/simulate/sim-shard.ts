@@ -3,7 +3,8 @@ import { jitterSeed, scrapeOffset } from "../scrape/schedule.ts";
 import { CONTROL_TIMEOUT_MS, type ShardControl } from "../shard/control.ts";
 import type { ShardInstance } from "../shard/driver.ts";
 import { addCost, type Load, NO_LOAD } from "../shard/load.ts";
-import type { AssignedTarget, PushedConfig, ShardRuntime, TargetStatus } from "../shard/wire.ts";
+import { StatusTable } from "../shard/status-table.ts";
+import type { AssignedTarget, PushedConfig, ShardRuntime } from "../shard/wire.ts";
 import { FormerSeries } from "./head-model.ts";
 import { ScrapedTarget } from "./scraped-target.ts";
 import type { World } from "./world.ts";
@@ -29,8 +30,8 @@ export class SimShard {
   readonly #world: World;
   readonly #seed: bigint;
   #entries = new Map<string, ScrapedTarget>();
-  /** What was last answered; undefined when the list has changed since. */
-  #statusMap: Map<string, TargetStatus> | undefined;
+  /** What was last answered, in the order of the entries; undefined when they have changed since. */
+  #statusTable: StatusTable | undefined;
   readonly #former = new FormerSeries();
   #life: ShardLife = "removed";
   #headSeries = 0;
@@ -64,6 +65,10 @@ export class SimShard {
     return this.#entries.size;
   }
 
+  has(hash: string): boolean {
+    return this.#entries.has(hash);
+  }
+
   /** What it is told to scrape, for tests and figures. */
   get list(): readonly AssignedTarget[] {
     return [...this.#entries.values()].map(({ assigned }) => assigned);
@@ -73,7 +78,7 @@ export class SimShard {
   loads(): { readonly own: Load; readonly used: Load } {
     this.#refresh();
     const own = { ...NO_LOAD };
-    for (const entry of this.#entries.values()) addCost(own, entry.load(), 1);
+    for (const entry of this.#entries.values()) addCost(own, entry.status().load, 1);
     return { own, used: { ...own, series: Math.max(own.series, this.headSeries) } };
   }
 
@@ -168,7 +173,7 @@ export class SimShard {
 
   #forget(): void {
     for (const entry of this.#entries.values()) entry.forget();
-    this.#statusMap = undefined;
+    this.#statusTable = undefined;
   }
 
   #setLife(life: ShardLife): void {
@@ -212,7 +217,7 @@ export class SimShard {
     const nowMs = this.#world.clock.now();
     const before = this.#entries;
     this.#entries = new Map();
-    this.#statusMap = undefined;
+    this.#statusTable = undefined;
     for (const assigned of list) {
       const { hash } = assigned.target;
       const entry = before.get(hash);
@@ -251,14 +256,16 @@ export class SimShard {
     const nowMs = this.#world.clock.now();
     if (this.#life !== "running" || this.#refreshedMs === nowMs) return;
     this.#refreshedMs = nowMs;
+    let place = -1;
     for (const [hash, entry] of this.#entries) {
       const { headSeries, rawSeries } = entry;
+      place++;
       if (!entry.count(nowMs)) continue;
       // From its first sample here on, its former series count with it again.
       if (headSeries === 0) this.#former.take(hash);
       this.#headSeries += entry.headSeries - headSeries;
       this.#rawSeries += entry.rawSeries - rawSeries;
-      this.#statusMap?.set(hash, entry.status());
+      this.#statusTable?.set(place, entry.status());
     }
   }
 
@@ -286,13 +293,15 @@ export class SimShard {
     return this.#lastSampleMs === 0 ? 0 : this.#lastSampleMs + retentionMs;
   }
 
-  /** The map is the caller's until the next call, which changes it where targets have been scraped since. */
-  #statuses(): Map<string, TargetStatus> {
+  /** The table is the caller's until the next call, which changes it where targets have been scraped since. */
+  #statuses(): StatusTable {
     this.#refresh();
-    if (this.#statusMap === undefined) {
-      this.#statusMap = new Map();
-      for (const [hash, entry] of this.#entries) this.#statusMap.set(hash, entry.status());
+    if (this.#statusTable === undefined) {
+      const table = new StatusTable({ revision: "", hashes: [...this.#entries.keys()] });
+      let place = 0;
+      for (const entry of this.#entries.values()) table.set(place++, entry.status());
+      this.#statusTable = table;
     }
-    return this.#statusMap;
+    return this.#statusTable;
   }
 }

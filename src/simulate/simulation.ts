@@ -256,8 +256,9 @@ class Simulation {
     for (const shard of filled) {
       const loads = shard.loads();
       uses.push(utilisation(loads.used, limits));
-      const isOversized = shard.list.some(({ target }) => this.#oversized.has(target.hash));
-      if (!isOversized) own.push(utilisation(loads.own, limits));
+      let hasOversized = false;
+      for (const hash of this.#oversized) hasOversized ||= shard.has(hash);
+      if (!hasOversized) own.push(utilisation(loads.own, limits));
     }
     this.#samples.push({
       atMs: nowMs - START_MS,
