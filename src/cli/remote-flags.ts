@@ -8,6 +8,10 @@ export const WRITE_RECEIVER_FLAGS = {
     name: "web.enable-remote-write-receiver",
     help: "Take samples by remote write at /api/v1/write.",
   }),
+  enableOtlpReceiver: switchFlag({
+    name: "web.enable-otlp-receiver",
+    help: "Take OpenTelemetry's metrics (OTLP over HTTP) at /api/v1/otlp/v1/metrics.",
+  }),
   acceptedMessages: {
     ...listFlag({
       name: "web.remote-write-receiver.accepted-protobuf-messages",

@@ -1,9 +1,12 @@
 import type { FastifyInstance } from "fastify";
+import { registerOtlpApi } from "../api/otlp-api.ts";
 import { registerRemoteReadApi } from "../api/remote-read-api.ts";
 import { registerRemoteWriteApi } from "../api/remote-write-api.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
+import type { OtlpConfig } from "../config/types.ts";
+import { OtlpReceiver } from "../remote/otlp-receiver.ts";
 import { RemoteWriter } from "../remote/remote-writer.ts";
 import { type WriteMessage, WriteReceiver } from "../remote/write-receiver.ts";
 import type { Appendable } from "../storage/appender.ts";
@@ -19,6 +22,7 @@ export interface ShardRemoteParts {
   readonly database: Appendable & Queryable;
   /** Of the running configuration. */
   readonly externalLabels: () => Readonly<Record<string, string>>;
+  readonly otlp: () => OtlpConfig;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry: Registry;
@@ -47,6 +51,12 @@ export function registerShardRemote(
     maxBodyBytes: flags.writeMaxBodySize,
     maxRequests: flags.writeMaxRequests,
   });
+  registerOtlpApi(
+    app,
+    flags.enableOtlpReceiver
+      ? new OtlpReceiver({ appendable: database, config: parts.otlp, logger })
+      : undefined,
+  );
   registerRemoteReadApi(app, {
     queryable: () => database,
     externalLabels: parts.externalLabels,

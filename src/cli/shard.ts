@@ -10,6 +10,7 @@ import type { Service } from "../base/service.ts";
 import { VERSION } from "../base/version.ts";
 import { applyOverrides, type Overrides } from "../config/overrides.ts";
 import { printConfig } from "../config/print.ts";
+import { DEFAULT_OTLP } from "../config/server.ts";
 import type { Config } from "../config/types.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { Labels } from "../model/labels.ts";
@@ -148,6 +149,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     app: http.app,
     database,
     externalLabels: () => shard.config?.global.externalLabels ?? {},
+    otlp: () => shard.config?.otlp ?? DEFAULT_OTLP,
     clock,
     logger,
     registry,

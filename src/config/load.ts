@@ -10,7 +10,7 @@ import { toGlobal, type GlobalValues } from "./global.ts";
 import { decode } from "./kind.ts";
 import { Reader } from "./reader.ts";
 import { toRelabelConfigs } from "./relabel.ts";
-import { toStorage } from "./server.ts";
+import { toOtlp, toStorage } from "./server.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
 import { toRemoteWrite } from "./remote.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
@@ -59,6 +59,7 @@ export function parseConfig(text: string, options: ParseOptions): Config {
     alerting: { alertRelabelConfigs: toRelabelConfigs(values.alerting.alert_relabel_configs) },
     storage: toStorage(values.storage),
     remoteWrites: values.remote_write.map(toRemoteWrite),
+    otlp: toOtlp(values.otlp),
     source: text,
     baseFolder: options.baseFolder,
   };

@@ -5,7 +5,7 @@ import { field, object, type Values } from "./object.ts";
 import type { Reader, Where } from "./reader.ts";
 import { headers } from "./remote.ts";
 import type { NameValidation } from "../model/relabel.ts";
-import type { StorageConfig } from "./types.ts";
+import type { OtlpConfig, StorageConfig } from "./types.ts";
 import { bool, duration, float, int, oneOf, size, text, urlText } from "./scalars.ts";
 
 /** Sections about the server itself: `runtime`, `storage`, `tracing` and `otlp`. */
@@ -110,7 +110,7 @@ const TRANSLATIONS = [
   "UnderscoreEscapingWithoutSuffixes",
   "NoUTF8EscapingWithSuffixes",
   "NoTranslation",
-];
+] as const;
 
 export const otlp = object(
   "otlp",
@@ -171,6 +171,10 @@ function checkAttributes(
   }
 }
 
+function isTranslation(strategy: string): boolean {
+  return TRANSLATIONS.some((name) => name === strategy);
+}
+
 /** The rule between `otlp.translation_strategy` and the file's name validation. */
 export function checkTranslation(
   values: Values<typeof otlp.fields>,
@@ -179,8 +183,8 @@ export function checkTranslation(
 ): void {
   const strategy = values.translation_strategy;
   if (strategy === "" || strategy.startsWith("UnderscoreEscaping")) {
-    if (strategy === "" || TRANSLATIONS.includes(strategy)) return;
-  } else if (TRANSLATIONS.includes(strategy)) {
+    if (strategy === "" || isTranslation(strategy)) return;
+  } else if (isTranslation(strategy)) {
     if (scheme === "legacy")
       reader
         .where(values)
@@ -196,3 +200,19 @@ export function checkTranslation(
       help: `write one of: ${TRANSLATIONS.join(", ")}`,
     });
 }
+
+export function toOtlp(values: Values<typeof otlp.fields>): OtlpConfig {
+  const strategy = TRANSLATIONS.find((name) => name === values.translation_strategy);
+  return {
+    promoteAllResourceAttributes: values.promote_all_resource_attributes,
+    promoteResourceAttributes: values.promote_resource_attributes,
+    ignoreResourceAttributes: values.ignore_resource_attributes,
+    translationStrategy: strategy ?? "UnderscoreEscapingWithSuffixes",
+    keepIdentifyingResourceAttributes: values.keep_identifying_resource_attributes,
+    convertHistogramsToNhcb: values.convert_histograms_to_nhcb,
+    promoteScopeMetadata: values.promote_scope_metadata,
+  };
+}
+
+/** What holds without an `otlp` section. */
+export const DEFAULT_OTLP: OtlpConfig = toOtlp(otlp.defaults);

@@ -12,6 +12,7 @@ export interface Config {
   readonly alerting: AlertingConfig;
   readonly storage: StorageConfig;
   readonly remoteWrites: readonly RemoteWriteConfig[];
+  readonly otlp: OtlpConfig;
   /** The file's text as read, for pushing it on and for hashing. */
   readonly source: string;
   /** What is shown instead of `source`, where that has values that only the shards may see. */
@@ -26,6 +27,21 @@ export interface StorageConfig {
   readonly outOfOrderTimeWindowMs: number;
   /** Undefined where the file does not say. */
   readonly maxExemplars: number | undefined;
+}
+
+/** How OTLP's metrics become samples. */
+export interface OtlpConfig {
+  readonly promoteAllResourceAttributes: boolean;
+  readonly promoteResourceAttributes: readonly string[];
+  readonly ignoreResourceAttributes: readonly string[];
+  readonly translationStrategy:
+    | "UnderscoreEscapingWithSuffixes"
+    | "UnderscoreEscapingWithoutSuffixes"
+    | "NoUTF8EscapingWithSuffixes"
+    | "NoTranslation";
+  readonly keepIdentifyingResourceAttributes: boolean;
+  readonly convertHistogramsToNhcb: boolean;
+  readonly promoteScopeMetadata: boolean;
 }
 
 /** One entry of `remote_write`. */

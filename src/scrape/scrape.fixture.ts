@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import { isStaleWords } from "../base/float.ts";
 import { plainHttpClient } from "../config/plain-http-client.ts";
+import { DEFAULT_OTLP } from "../config/server.ts";
 import type { Config, ScrapeConfig } from "../config/types.ts";
 import type { HttpClient, HttpRequest, HttpResponse } from "../http/client.ts";
 import { Labels } from "../model/labels.ts";
@@ -72,6 +73,7 @@ export function configOf(...scrapeConfigs: ScrapeConfig[]): Config {
     alerting: { alertRelabelConfigs: [] },
     storage: { outOfOrderTimeWindowMs: 0, maxExemplars: undefined },
     remoteWrites: [],
+    otlp: DEFAULT_OTLP,
     source: "",
     baseFolder: "/",
   };
