@@ -56,6 +56,9 @@ export class LogSamples {
    * acknowledged; the first `repeatMax` beyond may have been sent all the same.
    */
   begin(options: { skip: readonly LogPlace[] | undefined; repeatMax: number }): void {
+    this.#options.series.rewind();
+    this.incoming.count = 0;
+    this.incoming.extras.length = 0;
     this.#acknowledged = options.skip;
     this.#repeatLeft = options.repeatMax;
     this.#segment = -1;

@@ -128,7 +128,12 @@ export class RemoteQueue {
     await this.#loop;
     const { clock } = this.#parts;
     const waiting = new AbortController();
-    await Promise.race([this.#drain(), clock.sleep(STOP_FLUSH_MS, waiting.signal).catch(() => {})]);
+    // A receiver that does not answer now will get the rest after the next start.
+    if (!this.#delivery.isFailing)
+      await Promise.race([
+        this.#drain(),
+        clock.sleep(STOP_FLUSH_MS, waiting.signal).catch(() => {}),
+      ]);
     waiting.abort();
     this.#abort.abort();
     this.#shardsAbort.abort();

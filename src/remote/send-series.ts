@@ -80,6 +80,11 @@ export class SendSeries {
     return before;
   }
 
+  /** The log is read anew from its start: no sample of it has been read. */
+  rewind(): void {
+    this.#newest.fill(-Infinity);
+  }
+
   /** Forgets series that the log no longer knows: those not in `alive` and without a record after `segment`. */
   forget(alive: ReadonlySet<number>, segment: number): void {
     const kept = new SendSeries(this.#options);
