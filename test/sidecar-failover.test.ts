@@ -1,17 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { join } from "node:path";
 import { test } from "node:test";
 import {
   apiData,
   type RunningProcess,
   skipWithoutParts,
   startShoal,
-  temporaryFolder,
   until,
 } from "./support/processes.ts";
+import { startRecordedJob } from "./support/recording-exporter.ts";
 import {
   activeTargets,
   shardsFile,
@@ -28,26 +25,9 @@ test(
   "targets of a dead Prometheus go to the others and are not doubled when it returns",
   { skip: skipWithoutParts() },
   async () => {
-    const folder = temporaryFolder("sidecar-failover");
-    const exporter = createServer((_request, response) => {
-      response.setHeader("Content-Type", "text/plain; version=0.0.4");
-      response.end("work 1\n");
+    const { folder, configFile, close } = await startRecordedJob("sidecar-failover", {
+      count: TARGETS,
     });
-    exporter.listen(0, "127.0.0.1");
-    await once(exporter, "listening");
-    const address = exporter.address();
-    assert.ok(address !== null && typeof address === "object");
-    const targets = Array.from(
-      { length: TARGETS },
-      (_, i) => `{targets: ["127.0.0.1:${address.port}"], labels: {n: "${i}"}}`,
-    );
-    const configFile = join(folder, "prometheus.yml");
-    writeFileSync(
-      configFile,
-      `global: {scrape_interval: 1s}
-scrape_configs: [{job_name: work, static_configs: [${targets.join(", ")}]}]
-`,
-    );
     const running: RunningProcess[] = [];
     try {
       const shards = await Promise.all([0, 1].map((i) => startShard(folder, i, running)));
@@ -110,9 +90,7 @@ scrape_configs: [{job_name: work, static_configs: [${targets.join(", ")}]}]
       assert.equal(await value(query.url, "sum(up)"), TARGETS);
     } finally {
       await Promise.all(running.map(async ({ stop }) => stop()));
-      exporter.closeAllConnections();
-      exporter.close();
-      rmSync(folder, { recursive: true, force: true });
+      close();
     }
   },
 );

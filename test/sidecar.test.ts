@@ -113,8 +113,6 @@ test(
     const running: RunningProcess[] = [];
     try {
       const shards = await Promise.all([0, 1].map((i) => startShard(folder, i, running)));
-      const list = shards.map(({ port }, i) => `{id: shard-${i}, url: "http://127.0.0.1:${port}"}`);
-      writeFileSync(join(folder, "shards.yml"), `replicas: [{shards: [${list.join(", ")}]}]`);
       const coordinator = await startShoal({
         args: [
           "coordinator",

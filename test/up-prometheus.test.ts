@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -11,9 +10,9 @@ import {
   type RunningProcess,
   skipWithoutParts,
   startShoal,
-  temporaryFolder,
   until,
 } from "./support/processes.ts";
+import { startRecordedJob } from "./support/recording-exporter.ts";
 import { value } from "./support/sidecar-shards.ts";
 
 /** `shoal up` on a real Prometheus: whatever is killed, there is one Prometheus on the shard's folder, and it scrapes. */
@@ -38,22 +37,7 @@ test(
   "a real Prometheus under `shoal up` outlives its sidecar and is never doubled",
   { skip: skipWithoutParts() },
   async () => {
-    const folder = temporaryFolder("up-prometheus");
-    const exporter = createServer((_request, response) => {
-      response.setHeader("Content-Type", "text/plain; version=0.0.4");
-      response.end("work 1\n");
-    });
-    exporter.listen(0, "127.0.0.1");
-    await once(exporter, "listening");
-    const address = exporter.address();
-    assert.ok(address !== null && typeof address === "object");
-    const configFile = join(folder, "prometheus.yml");
-    writeFileSync(
-      configFile,
-      `global: {scrape_interval: 1s}
-scrape_configs: [{job_name: work, static_configs: [{targets: ["127.0.0.1:${address.port}"]}]}]
-`,
-    );
+    const { folder, configFile, close } = await startRecordedJob("up-prometheus", { count: 1 });
     const port = await freePort();
     const startUp = (): Promise<RunningProcess> =>
       startShoal({
@@ -120,9 +104,7 @@ scrape_configs: [{job_name: work, static_configs: [{targets: ["127.0.0.1:${addre
       assert.deepEqual([second.pid, restarted].filter(isAlive), [], "nothing is left behind");
     } finally {
       await up.stop();
-      exporter.closeAllConnections();
-      exporter.close();
-      rmSync(folder, { recursive: true, force: true });
+      close();
     }
   },
 );
