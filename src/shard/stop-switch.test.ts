@@ -108,6 +108,20 @@ test("a shard that somebody has stopped by itself is told of", async () => {
   assert.deepEqual(reasons(world), [undefined, undefined], "it is left as it is");
 });
 
+test("a condition names some of the shards that do not know yet", async () => {
+  const world = worldOf(1, 13);
+  const coordinator = world.coordinator();
+  await world.turn(coordinator, 1);
+  for (const shard of world.shards.slice(1)) shard.isDown = true;
+  await coordinator.cycle();
+  await coordinator.stopScraping("too much");
+  assert.equal(coordinator.stopState().pending.length, 12);
+  assert.match(
+    coordinator.view().standing[0]!.reason,
+    /; not yet told: shard-1, .*shard-10 and 2 more$/,
+  );
+});
+
 test("a coordinator that does not lead says so", async () => {
   const world = worldOf(1, 1);
   world.epoch = undefined;

@@ -3,6 +3,9 @@ import type { Decision } from "./plan-types.ts";
 import type { ShardRecord } from "./shard-record.ts";
 import { type StopOrder, timeText } from "./wire.ts";
 
+/** Shards that a condition names. */
+const PENDING_SHOWN = 10;
+
 /**
  * The emergency switch of all shards. The last order is kept by the shards themselves, so it outlives this coordinator:
  *
@@ -66,7 +69,10 @@ export class StopSwitch {
     const order = this.#order;
     if (order !== undefined && order.reason !== "") {
       const pending = this.pending(records);
-      const rest = pending.length === 0 ? "" : `; not yet told: ${pending.join(", ")}`;
+      const shown = pending.slice(0, PENDING_SHOWN).join(", ");
+      const more =
+        pending.length > PENDING_SHOWN ? ` and ${pending.length - PENDING_SHOWN} more` : "";
+      const rest = pending.length === 0 ? "" : `; not yet told: ${shown}${more}`;
       const reason = `nothing is scraped since ${timeText(order.sinceMs)}: ${order.reason}${rest}`;
       return [{ kind: "stop", reason }];
     }
