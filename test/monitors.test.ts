@@ -1,14 +1,17 @@
 /** The Prometheus operator's custom resources in a cluster, scraped by coordinator and shards. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { promisify } from "node:util";
 import { MonitoredCluster, SHOP } from "./support/monitored-cluster.ts";
 import {
   apiData,
   freePort,
   type RunningProcess,
+  SHOAL_COMMAND,
   skipWithoutParts,
   sleep,
   startShoal,
@@ -90,6 +93,16 @@ class System {
       "--log.level=debug",
     ];
     await this.#startCoordinator();
+  }
+
+  /** What another coordinator would do now. */
+  async dryRun(): Promise<string> {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [...SHOAL_COMMAND, ...this.#args, "--dry-run"],
+      { timeout: 60_000 },
+    );
+    return stdout;
   }
 
   /** Kills the coordinator, and starts another after `meanwhile`. */
@@ -201,6 +214,13 @@ test("custom resources are scraped as the operator's Prometheus would, and go on
         ({ url }) => url === "/probe?module=http_2xx&target=https%3A%2F%2Fshop.example%2F",
       ),
     );
+  });
+
+  await t.test("a dry run plans for all of them, and changes nothing", async () => {
+    const before = await apiData(`${system.coordinator.url}/api/v1/decisions`);
+    const printed = await system.dryRun();
+    assert.match(printed, /^scale 1\nshard-0: 4 targets, \d+ series\n/);
+    assert.deepEqual(await apiData(`${system.coordinator.url}/api/v1/decisions`), before);
   });
 
   await t.test("credentials come from the Secret, and change with it", async () => {

@@ -237,7 +237,11 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     const meant = areMonitorsKnown ? changedJobs(config, next) : [];
     areMonitorsKnown ||= monitors.knowledge !== "unknown";
     if (next.source === config.source) coordinator.wake();
-    else apply(next, meant);
+    else {
+      apply(next, meant);
+      const jobs = next.scrapeConfigs.length - base.scrapeConfigs.length;
+      logger.info("configuration changed by custom resources", { jobs });
+    }
   });
   const reload = async (): Promise<void> => {
     try {
