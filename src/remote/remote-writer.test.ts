@@ -377,6 +377,33 @@ test("a receiver that is away keeps nobody from writing; what waits arrives in o
   });
 });
 
+test("several queues: every series in order, and each queue goes on where it was", async () => {
+  await withRemote(async (remote, url, folder) => {
+    const yaml = yamlOf(url).replace("{batch", "{min_shards: 3, batch");
+    const names = ["a", "b", "c", "d", "e", "f", "g"];
+    const rows = (from: number, to: number): [string, number, number][] => {
+      const all: [string, number, number][] = [];
+      for (let t = from; t < to; t++) for (const name of names) all.push([name, t, t]);
+      return all;
+    };
+    let sender = await startSender(folder, yaml);
+    // One of the queues does not get through for a while.
+    remote.answers.push({ status: 503 }, { status: 503 });
+    await append(sender, rows(0, 20));
+    await holds(remote, 140);
+    await sender.stop();
+    sender = await startSender(folder, yaml);
+    await append(sender, rows(20, 30));
+    await holds(remote, 210);
+    await sender.stop();
+    for (const name of names)
+      assert.deepEqual(
+        remote.stored.filter((line) => line.startsWith(name)),
+        Array.from({ length: 30 }, (_, t) => `${name}{cluster="c"} ${t}@${t}`),
+      );
+  });
+});
+
 test("a changed configuration takes over where the one before stopped", async () => {
   await withRemote(async (remote, url, folder) => {
     const sender = await startSender(folder, yamlOf(url));
