@@ -44,6 +44,8 @@ export class WriteColumns {
   /** Samples and histograms of all problems. */
   problemSamples = 0;
 
+  /** The texts of a request of 2.0. */
+  readonly symbols = new RequestSymbols();
   /** For the next request's bytes. */
   memory = new Uint8Array(0);
 
@@ -201,5 +203,26 @@ export class WriteColumns {
     this.words = words;
     this.values = new Float64Array(words.buffer);
     this.seriesOf = seriesOf;
+  }
+}
+
+/** The table of texts that a request of 2.0 brings along, where its texts stand and what they hash to. */
+export class RequestSymbols {
+  starts = new Uint32Array(1024);
+  ends = new Uint32Array(1024);
+  /** Four words for each text that has been asked for. */
+  hashes = new Int32Array(4 * 1024);
+  isHashed = new Uint8Array(1024);
+
+  /** Makes room for twice as many texts; no text may have been asked for. */
+  grow(): void {
+    const size = 2 * this.starts.length;
+    const { starts, ends } = this;
+    this.starts = new Uint32Array(size);
+    this.starts.set(starts);
+    this.ends = new Uint32Array(size);
+    this.ends.set(ends);
+    this.hashes = new Int32Array(4 * size);
+    this.isHashed = new Uint8Array(size);
   }
 }

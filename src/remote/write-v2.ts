@@ -20,12 +20,8 @@ export const METRIC_KIND_NUMBERS: readonly MetricKind[] = [
  * break the format, `resource-exhausted` beyond a limit. Start timestamps are passed over. Format: docs/format/remote.md.
  */
 export class WriteDecoderV2 extends WriteDecoder {
-  /** Where each text of the request's own table stands in its bytes. */
-  #starts = new Uint32Array(1024);
-  #ends = new Uint32Array(1024);
-  /** Its hash, in four words, once it has been asked for. */
-  #hashes = new Int32Array(4 * 1024);
-  #isHashed = new Uint8Array(1024);
+  /** The texts of the request's own table. */
+  readonly #symbols = this.context.columns.symbols;
   #count = 0;
   /** The symbols of the series that is being read. */
   #key = new Int32Array(64);
@@ -35,6 +31,7 @@ export class WriteDecoderV2 extends WriteDecoder {
 
   decode(): void {
     const { reader } = this;
+    this.#symbols.isHashed.fill(0);
     // The texts may stand after the series that use them.
     while (reader.more) {
       const key = reader.key();
@@ -52,17 +49,10 @@ export class WriteDecoderV2 extends WriteDecoder {
   #addText(size: number): void {
     const { reader } = this;
     const i = this.#count++;
-    if (i === this.#starts.length) {
-      const [starts, ends] = [this.#starts, this.#ends];
-      this.#starts = new Uint32Array(2 * i);
-      this.#starts.set(starts);
-      this.#ends = new Uint32Array(2 * i);
-      this.#ends.set(ends);
-      this.#hashes = new Int32Array(8 * i);
-      this.#isHashed = new Uint8Array(2 * i);
-    }
-    this.#starts[i] = reader.at;
-    this.#ends[i] = reader.at + size;
+    const symbols = this.#symbols;
+    if (i === symbols.starts.length) symbols.grow();
+    symbols.starts[i] = reader.at;
+    symbols.ends[i] = reader.at + size;
     reader.at += size;
   }
 
@@ -140,7 +130,7 @@ export class WriteDecoderV2 extends WriteDecoder {
       this.#wrong = `a series has ${symbolCount} references to names and values, which must be pairs`;
     let ref = -1;
     if (this.#wrong === "") {
-      this.hash.ofHashes(this.#hashes, this.#key, symbolCount);
+      this.hash.ofHashes(this.#symbols.hashes, this.#key, symbolCount);
       const isEmpty =
         columns.count === marks.sample && columns.histograms.length === marks.histogram;
       // Exemplars may come by themselves, but only series that have samples keep them.
@@ -163,7 +153,7 @@ export class WriteDecoderV2 extends WriteDecoder {
     const { bytes } = reader;
     this.#reserveKey(end - reader.at);
     const key = this.#key;
-    const isHashed = this.#isHashed;
+    const { isHashed } = this.#symbols;
     let size = this.#keySize;
     let { at } = reader;
     while (at < end) {
@@ -191,13 +181,13 @@ export class WriteDecoderV2 extends WriteDecoder {
       return false;
     }
     const { hash } = this;
-    hash.ofBytes(this.view, this.#starts[index]!, this.#ends[index]!);
-    const hashes = this.#hashes;
+    const { starts, ends, hashes, isHashed } = this.#symbols;
+    hash.ofBytes(this.view, starts[index]!, ends[index]!);
     hashes[4 * index] = hash.a;
     hashes[4 * index + 1] = hash.b;
     hashes[4 * index + 2] = hash.c;
     hashes[4 * index + 3] = hash.d;
-    this.#isHashed[index] = 1;
+    isHashed[index] = 1;
     return true;
   }
 
@@ -218,7 +208,8 @@ export class WriteDecoderV2 extends WriteDecoder {
 
   #text(index = this.#count): string {
     if (index >= this.#count) throw corrupt(`it refers to symbol ${index} of ${this.#count}`);
-    return decodeText(this.reader.bytes, this.#starts[index]!, this.#ends[index]!);
+    const { starts, ends } = this.#symbols;
+    return decodeText(this.reader.bytes, starts[index]!, ends[index]!);
   }
 
   #exemplars(range: { start: number; end: number }, ref: number): void {
