@@ -338,7 +338,7 @@ export class Coordinator {
     for (const group of this.#groups) group.close();
     this.#groups = [];
     this.#standing = [];
-    this.#marks.beginTerm();
+    if (this.#epoch !== undefined) this.#marks.endTerm();
     this.#plan = undefined;
     this.#observed = undefined;
     this.#epoch = epoch;

@@ -52,6 +52,15 @@ test("a coordinator that leads again goes by what shards say, not by what it rem
   assert.deepEqual([...first.draining], ["shard-1"]);
 });
 
+test("a mark that is made before the coordinator has looked at shards counts", async () => {
+  const world = worldOf(2);
+  const coordinator = world.coordinator();
+  await mark(coordinator, "shard-1");
+  await world.turn(coordinator, 20);
+  assert.deepEqual(sizes(world), [4, 0]);
+  assert.equal(world.shards[1]!.isDraining, true);
+});
+
 test("a shard that is away is told when it is back", async () => {
   const world = worldOf(2);
   const coordinator = await successor(world);

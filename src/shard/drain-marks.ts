@@ -32,8 +32,8 @@ export class DrainMarks {
     return this.#marked;
   }
 
-  /** Another coordinator may have led meanwhile: what shards say counts. */
-  beginTerm(): void {
+  /** Others lead from now on: when this one does again, what shards say counts. */
+  endTerm(): void {
     this.#untold.clear();
     this.#known = undefined;
     this.#marked = new Set();
