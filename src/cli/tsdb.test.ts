@@ -38,6 +38,54 @@ function lines(text: string): string[] {
   return text.trimEnd().split("\n").sort();
 }
 
+describe("shoal tsdb bench write", () => {
+  test("stores what promtool's stores", { skip: skipWithoutParts() }, async () => {
+    const input = join(root, "series.json");
+    const series = Array.from({ length: 50 }, (_, i) =>
+      JSON.stringify({ __name__: `m${i % 3}`, i: String(i), job: "a" }),
+    );
+    await writeFile(input, `${series.join("\n")}\n`);
+    const promtool = (...args: string[]): string =>
+      execFileSync(partPath("promtool")!, ["tsdb", ...args], {
+        encoding: "utf8",
+        maxBuffer: 64 * 1024 * 1024,
+      });
+    const [ours, theirs] = [join(root, "bench-ours"), join(root, "bench-theirs")];
+    const size = ["--metrics=40", "--scrapes=600"];
+    promtool("bench", "write", `--out=${theirs}`, ...size, input);
+    const { status, stdout, stderr } = shoal(
+      "bench",
+      "write",
+      `--out=${ours}`,
+      ...size,
+      "--json",
+      input,
+    );
+    assert.equal(status, 0, stderr);
+    const figures = JSON.parse(stdout) as Record<string, number>;
+    const { series: count, scrapes, samples, blocks } = figures;
+    assert.deepEqual([count, scrapes, samples, blocks], [40, 600, 24_000, 1]);
+    assert.ok(figures["samplesPerSecond"]! > 0 && figures["cpuSeconds"]! > 0);
+    const dumps = [ours, theirs].map((out) => lines(promtool("dump", join(out, "storage"))));
+    assert.equal(dumps[0]!.length, 24_000);
+    assert.deepEqual(dumps[0], dumps[1]);
+    const again = shoal("bench", "write", `--out=${ours}`);
+    assert.equal(again.status, 1);
+    assert.match(again.stderr, /bench-ours\/storage is not empty; delete it or choose another/);
+    const made = shoal(
+      "bench",
+      "write",
+      `--out=${join(root, "made")}`,
+      "--metrics=7",
+      "--scrapes=3",
+    );
+    assert.match(made.stdout, /> total samples: 21\n > samples\/sec: \d+\n/);
+    await writeFile(input, `${series[0]}\n{"__name__":1}\n`);
+    const bad = shoal("bench", "write", `--out=${join(root, "bad")}`, input);
+    assert.match(bad.stderr, /series\.json:2: it is no JSON object of labels/);
+  });
+});
+
 describe("shoal tsdb create-blocks-from openmetrics", () => {
   test("makes the blocks that promtool makes", { skip: skipWithoutParts() }, async () => {
     const input = join(root, "input.om");

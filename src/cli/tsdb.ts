@@ -8,6 +8,7 @@ import { readMeta } from "../block/meta.ts";
 import { verifyBlock } from "../block/verify.ts";
 import { parseSelector } from "../promql/parser.ts";
 import { blockFolders } from "../tsdb/read-only.ts";
+import { type BenchWriteFlags, benchWrite } from "./tsdb-bench.ts";
 import { type DumpFlags, dump, dumpOpenMetrics } from "./tsdb-dump.ts";
 import { createBlocks, type CreateBlocksFlags } from "./tsdb-import.ts";
 import { blockRow, blockTable } from "./tsdb-list.ts";
@@ -15,7 +16,7 @@ import { goDuration } from "./tsdb-text.ts";
 
 const DEFAULT_FOLDER = "data/";
 const ANALYZE_LIMIT = 20;
-/** Adds `tsdb …`, promtool's tools: all but `create-blocks-from` look into a data folder, also one in use, without changing it. */
+/** Adds `tsdb …`, promtool's tools: all but `create-blocks-from` and `bench` look into a data folder, also one in use, without changing it. */
 export function registerTsdb(program: Command): void {
   const tsdb = program
     .command("tsdb")
@@ -77,6 +78,17 @@ export function registerTsdb(program: Command): void {
     .action(async (input: string, output: string, flags: CreateBlocksFlags) =>
       createBlocks({ input, output }, flags),
     );
+  tsdb
+    .command("bench")
+    .description("measure a database")
+    .command("write")
+    .description("how fast a database takes samples")
+    .argument("[file]", "series, a JSON object of labels a line; default is made-up ones")
+    .option("--out <path>", "folder the data folder `storage` is made in", "benchout")
+    .option("--metrics <n>", "how many series are taken from the file, or made up", "10000")
+    .option("--scrapes <n>", "how often each gets a sample", "3000")
+    .option("--json", "print one JSON object of figures")
+    .action(async (file: string | undefined, flags: BenchWriteFlags) => benchWrite(file, flags));
   tsdb
     .command("verify")
     .description("check every byte of every block; exit code 1 when something is wrong")
