@@ -54,6 +54,15 @@ export function systemCode(thrown: unknown): string | undefined {
     : undefined;
 }
 
+/** Whether the system said that there is no space left, to a write or to what such an error is the cause of. */
+export function isDiskFull(thrown: unknown): boolean {
+  const code = systemCode(thrown) ?? "";
+  if (DISK_FULL.has(code)) return true;
+  return thrown instanceof Error && thrown.cause !== undefined && isDiskFull(thrown.cause);
+}
+
+const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
 /** Crashes on a programmer's error; never for input, peers or disks. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`BUG: ${message}`);

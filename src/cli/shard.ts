@@ -123,6 +123,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     // Nobody else has its samples: they are wanted until they expire.
     dataUntilMs: () => Math.max(0, database.maxTimeMs + flags.retentionTime),
     grpcAddress: () => addressText(grpc.address()),
+    storageError: () => database.storageError,
     clock,
     logger,
     startedAtMs,

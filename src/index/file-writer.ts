@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32c } from "../base/crc32c.ts";
-import { AppError, messageOf, systemCode } from "../base/errors.ts";
+import { AppError, isDiskFull, messageOf, systemCode } from "../base/errors.ts";
 
 const FLUSH_BYTES = 1024 * 1024;
 const TWO_32 = 4294967296;
@@ -155,7 +155,7 @@ export class FileWriter {
 export function writeError(path: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const code = systemCode(error);
-  const isFull = code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
+  const isFull = isDiskFull(error);
   return new AppError(
     isFull ? "resource-exhausted" : "unavailable",
     `cannot write ${path}: ${isFull ? `the disk is full (${code})` : messageOf(error)}`,

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { AppError, messageOf } from "../base/errors.ts";
+import { AppError, isDiskFull, messageOf } from "../base/errors.ts";
 import { formatFixed, writeStale } from "../base/float.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ScrapeConfig } from "../config/types.ts";
@@ -181,7 +181,8 @@ export class TargetScraper {
     } catch (thrown) {
       metrics.commitsFailed.inc();
       error ??= new AppError("unavailable", `cannot store the scrape: ${messageOf(thrown)}`);
-      this.#context.logger.error("Scrape commit failed", {
+      // Whoever stores it says once that the disk is full.
+      this.#context.logger[isDiskFull(thrown) ? "debug" : "error"]("Scrape commit failed", {
         target: this.#target.url,
         scrape_pool: this.#target.job,
         error: thrown,

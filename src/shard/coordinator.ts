@@ -25,6 +25,7 @@ import type { Leadership } from "./leadership.ts";
 import { ReplicaSpread } from "./replicas-together.ts";
 import type { KnownTarget, Observation, ShardRecord } from "./shard-record.ts";
 import { StopSwitch } from "./stop-switch.ts";
+import { storageConditions } from "./storage-conditions.ts";
 import type { PushedConfig, StopOrder } from "./wire.ts";
 
 /**
@@ -220,7 +221,11 @@ export class Coordinator {
       jobs: this.#jobs,
       shards: this.#shards(),
       groups: this.#groups,
-      standing: [...this.#stop.conditions(this.#shards()), ...this.#standing],
+      standing: [
+        ...this.#stop.conditions(this.#shards()),
+        ...storageConditions(this.#shards()),
+        ...this.#standing,
+      ],
       plan: this.#plan,
       planTimeMs: this.#planTimeMs,
       observed: this.#observed,

@@ -47,7 +47,7 @@ export function shownPlan(plan: Plan): Plan {
 export function printDecision(decision: Decision): string {
   const { kind, url, job, from, to, reason } = decision;
   // About a shard that stays where it is.
-  if (kind === "drain" || kind === "wait" || kind === "stop")
+  if (kind === "drain" || kind === "wait" || kind === "stop" || kind === "storage")
     return `${kind}${from === undefined ? "" : ` ${from}`}: ${reason}`;
   let text: string = kind;
   if (url !== undefined) text += ` ${url} (job ${job})`;

@@ -170,6 +170,7 @@ export type DecisionKind =
   | "stop" // the operator's emergency switch: nothing is scraped
   | "resume" // all is scraped again
   | "wait" // a change of scale is due, and something has to happen first
+  | "storage" // a shard cannot store what it scrapes
   | "together" // replicas of one shard share a node or a zone
   | "scale-up"
   | "scale-down";

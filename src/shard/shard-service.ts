@@ -39,6 +39,8 @@ export interface ShardServiceOptions {
   readonly grpcAddress: () => string;
   /** `ShardRuntime.dataUntilMs`, of a shard that has had no targets since `idleSinceMs`. */
   readonly dataUntilMs: (idleSinceMs: number) => number | undefined;
+  /** `ShardRuntime.storageError`. Default: none. */
+  readonly storageError?: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly startedAtMs: number;
@@ -240,6 +242,7 @@ export class ShardService {
       dataUntilMs:
         this.#idleSinceMs === undefined ? undefined : this.#options.dataUntilMs(this.#idleSinceMs),
       stopReason: this.stopReason,
+      storageError: this.#options.storageError?.() || undefined,
       stopOrder: this.#stop.order,
       draining: this.#isDraining,
     };

@@ -62,6 +62,8 @@ export interface ShardRuntime {
   readonly stopReason: string;
   /** What the shard remembers of a coordinator's order; undefined when none has come. */
   readonly stopOrder?: StopOrder | undefined;
+  /** Why it cannot store what it scrapes, such as a full disk; "" or undefined when it can. */
+  readonly storageError?: string | undefined;
   /** The operator wants it to be empty: it keeps the mark for its coordinators. Undefined where that is not kept. */
   readonly draining?: boolean | undefined;
   /** A sidecar's: how the Prometheus beside it is. */
@@ -251,6 +253,7 @@ export function decodeRuntime(value: unknown): ShardRuntime {
     epoch: number("epoch"),
     ...(typeof body["dataUntilMs"] === "number" && { dataUntilMs: number("dataUntilMs") }),
     stopReason: text("stopReason"),
+    ...(text("storageError") !== "" && { storageError: text("storageError") }),
     ...(body["stopOrder"] !== undefined && { stopOrder: stopOrderOf(body["stopOrder"]) }),
     ...(typeof body["draining"] === "boolean" && { draining: body["draining"] }),
     ...prometheusOf(body),

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readdir, stat } from "node:fs/promises";
-import { AppError } from "../base/errors.ts";
+import { AppError, isDiskFull } from "../base/errors.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { Block } from "../block/block.ts";
 import { mergeBlocks } from "../block/merge.ts";
@@ -21,6 +21,7 @@ import type {
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type AdminParts, cleanTombstones, deleteSeries } from "./database-admin.ts";
 import { type DatabaseMetrics, registerDatabaseMetrics } from "./database-metrics.ts";
+import { FullDisk } from "./full-disk.ts";
 import { type Head, type HeadOptions, openHead } from "./head.ts";
 import { HEAD_CHUNKS_FOLDER } from "./head-chunk-files.ts";
 import type { DeleteRequest } from "./head-delete.ts";
@@ -113,6 +114,7 @@ export class Database implements Queryable, Appendable {
   /** The selects under way. */
   readonly #readers = new Set<Promise<void>>();
   readonly #abort = new AbortController();
+  readonly #fullDisk: FullDisk;
   #maintaining: Promise<void> | undefined;
   /** Maintenance and what an administrator asks for follow each other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -133,7 +135,13 @@ export class Database implements Queryable, Appendable {
       minTimeMs: () => this.minTimeMs,
       quarantinedCount: () => this.#blocks.quarantined.length,
     });
+    this.#fullDisk = new FullDisk(options);
     this.#schedule();
+  }
+
+  /** Why nothing is stored now, for people; "" while all is. */
+  get storageError(): string {
+    return this.#fullDisk.error;
   }
 
   /** The start of the oldest sample that may be there; Infinity without any. */
@@ -163,7 +171,7 @@ export class Database implements Queryable, Appendable {
   }
 
   append(batch: AppendBatch): Promise<AppendResult> {
-    return this.head.append(batch);
+    return this.#fullDisk.watch(this.head.append(batch));
   }
 
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
@@ -313,7 +321,9 @@ export class Database implements Queryable, Appendable {
       } catch (error) {
         if (this.#closed) return;
         this.#metrics.failures.inc();
-        logger.error(`cannot ${what}`, { error });
+        // While nothing is stored for want of space, that is known.
+        const isKnown = this.storageError !== "" && isDiskFull(error);
+        logger[isKnown ? "debug" : "error"](`cannot ${what}`, { error });
       }
     }
   }

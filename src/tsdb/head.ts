@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { AppError, assert } from "../base/errors.ts";
+import { AppError, assert, isDiskFull } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import type { Labels } from "../model/labels.ts";
@@ -463,7 +463,10 @@ export class Head implements Queryable, Appendable {
     const { logger } = this.#options;
     this.#savingChunks ??= this.#store.log
       .save({ all: false })
-      .catch((error: unknown) => logger.warn("cannot write head chunks", { error }))
+      .catch((error: unknown) => {
+        // A full disk is told of by the appends.
+        if (!isDiskFull(error)) logger.warn("cannot write head chunks", { error });
+      })
       .finally(() => (this.#savingChunks = undefined));
   }
 

@@ -2,7 +2,7 @@ import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { crc32c } from "../base/crc32c.ts";
-import { AppError, messageOf, systemCode } from "../base/errors.ts";
+import { AppError, isDiskFull, messageOf, systemCode } from "../base/errors.ts";
 import { ByteBuffer } from "./byte-buffer.ts";
 import {
   FLAG_ZSTD,
@@ -314,10 +314,11 @@ function laidOutSize(offset: number, length: number): number {
 /** The AppError of a failed operation on the log's files. */
 export function diskError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const code = systemCode(error);
-  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG")
-    return new AppError("resource-exhausted", `cannot ${verb}: the disk is full (${code})`, {
-      cause: error,
-    });
+  if (isDiskFull(error))
+    return new AppError(
+      "resource-exhausted",
+      `cannot ${verb}: the disk is full (${systemCode(error)})`,
+      { cause: error },
+    );
   return new AppError("unavailable", `cannot ${verb}: ${messageOf(error)}`, { cause: error });
 }

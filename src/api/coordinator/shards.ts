@@ -55,7 +55,7 @@ export function shardsAnswer(
       node: instance.node ?? "",
       zone: instance.zone ?? "",
       lastSeen: timeText(lastSeenMs),
-      error,
+      error: error || (isUp ? (runtime?.storageError ?? "") : ""),
       stopReason: runtime?.stopReason ?? "",
       ...(historyMs !== undefined && {
         history: coordinator.history.read(instance.id, {

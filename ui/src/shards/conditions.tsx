@@ -10,6 +10,7 @@ const SHOWN = 20;
 /** Kinds that want somebody's attention, the most urgent first, and how they are called as a list. */
 const LISTS: readonly { kind: string; title: string }[] = [
   { kind: "stop", title: "Scraping is stopped" },
+  { kind: "storage", title: "Shards that cannot store" },
   { kind: "unassigned", title: "Targets without a shard" },
   { kind: "too-big", title: "Targets larger than a shard" },
   { kind: "hold", title: "Jobs whose discovery is not believed" },
