@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { skipWithoutMount } from "../../test/support/full-disk.ts";
 import { AppError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
+import { createMatcher } from "../model/matcher.ts";
 import { diskError } from "../wal/writer.ts";
+import { openDatabase } from "./database.ts";
 import { FullDisk } from "./full-disk.ts";
-import { stoppedClock } from "./testing/head-fixture.ts";
+import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 test("a full disk is told of when it begins and when it ends", async () => {
   const clock = stoppedClock(1_700_000_000_000);
@@ -50,3 +57,72 @@ test("a full disk is told of when it begins and when it ends", async () => {
   await fail(noSpace("ENOSPC"));
   assert.equal(lines.length, 3);
 });
+
+test(
+  "a database on a disk that fills and is freed loses nothing acknowledged",
+  { skip: skipWithoutMount() },
+  async () => {
+    const disk = await mkdtemp(join(tmpdir(), "full-disk-test-"));
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "none", disk]);
+    const clock = stoppedClock(1_700_000_000_000);
+    const options = {
+      folder: join(disk, "data"),
+      logger: silentLogger,
+      clock,
+      retentionMs: 1e12,
+      outOfOrderTimeWindowMs: 1e7,
+      chunkMemoryBytes: 1 << 20,
+      walSegmentBytes: 1 << 20,
+    };
+    const acknowledged = new Set<string>();
+    let refused = 0;
+    try {
+      let db = await openDatabase({ ...options, registry: new Registry() });
+      for (let cycle = 0; cycle < 4; cycle++) {
+        const file = await open(join(disk, "ballast"), "w");
+        for (let isFull = false, round = 0; !isFull || round % 40 !== 0; round++) {
+          if (!isFull)
+            await file.write(new Uint8Array(200_000)).catch(() => {
+              isFull = true;
+            });
+          // With a late sample, which goes into a log of its own.
+          const nowMs = (clock.nowMs += 15_000);
+          const rows = Array.from({ length: 200 }, (_, i) => {
+            const ref = db.resolve(labels({ __name__: "m", i: String(i), cycle: String(cycle) }));
+            return [ref, i === 0 && round % 5 === 4 ? nowMs - 20_000 : nowMs, round] as const;
+          });
+          try {
+            const result = await db.append(columns(rows));
+            assert.equal(result.appended, 200);
+            for (const [i, [, t]] of rows.entries()) acknowledged.add(`${cycle} ${i} ${t}`);
+          } catch {
+            refused++;
+          }
+        }
+        await file.close();
+        assert.match(db.storageError, /the disk is full/);
+        await db.maintain();
+        await rm(join(disk, "ballast"));
+        clock.nowMs += 15_000;
+        const ref = db.resolve(labels({ __name__: "m", i: "0", cycle: String(cycle) }));
+        assert.equal((await db.append(columns([[ref, clock.nowMs, 1]]))).appended, 1);
+        acknowledged.add(`${cycle} 0 ${clock.nowMs}`);
+        assert.equal(db.storageError, "");
+        if (cycle % 2 === 1) {
+          await db.close();
+          db = await openDatabase({ ...options, registry: new Registry() });
+        }
+      }
+      const there = new Set<string>();
+      for (const series of await read(db, [createMatcher("__name__", "=", "m")]))
+        for (const [t] of samples(series))
+          there.add(`${series.labels.get("cycle")} ${series.labels.get("i")} ${t}`);
+      await db.close();
+      assert.ok(refused > 4 && acknowledged.size > 10_000, `${refused} ${acknowledged.size}`);
+      assert.deepEqual([...acknowledged.difference(there)], []);
+    } finally {
+      execFileSync("umount", ["--lazy", disk]);
+      await rm(disk, { recursive: true, force: true });
+    }
+  },
+);
