@@ -158,6 +158,8 @@ test(
       for (const { admin } of servers)
         await fillHead(admin, { from: HEAD_MS, to: HEAD_MS + 20 * MINUTE_MS });
       await compare("equal data");
+      const [ourStatus, theirStatus] = await Promise.all(servers.map(statusOf));
+      assert.deepEqual(ourStatus, theirStatus);
       for (const path of [
         "delete_series",
         "delete_series?match[]=m&start=x",
@@ -225,6 +227,25 @@ test(
     }
   },
 );
+
+/** What the heads say of themselves; entries of the same size have no order of their own. */
+async function statusOf({ admin }: Server): Promise<unknown> {
+  const response = await fetch(`${admin}/api/v1/status/tsdb?limit=1000`);
+  const { data } = (await response.json()) as {
+    data: Record<string, unknown> & { headStats: Record<string, number> };
+  };
+  const { headStats, ...lists } = data;
+  return {
+    numSeries: headStats["numSeries"],
+    numLabelPairs: headStats["numLabelPairs"],
+    lists: Object.entries(lists).map(([name, entries]) => [
+      name,
+      (entries as { name: string; value: number }[])
+        .map((entry) => `${entry.value} ${entry.name}`)
+        .sort(),
+    ]),
+  };
+}
 
 /** What the metas of the blocks in a folder say, names left out. */
 function blockMetas(folder: string): string[] {

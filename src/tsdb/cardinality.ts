@@ -10,7 +10,7 @@ export interface CardinalityEntry {
 export interface Cardinality {
   readonly seriesCountByMetricName: readonly CardinalityEntry[];
   readonly labelValueCountByLabelName: readonly CardinalityEntry[];
-  /** Bytes of the label values of each label name, counted once per series, as Prometheus counts them. */
+  /** Bytes that each label name takes in the label sets of all series, as Prometheus lays them out. */
   readonly memoryInBytesByLabelName: readonly CardinalityEntry[];
   /** Keys are `name=value`. */
   readonly seriesCountByLabelValuePair: readonly CardinalityEntry[];
@@ -31,7 +31,7 @@ export function cardinality(postings: MemPostings, limit: number): Cardinality {
       const value = postings.valueOf(pair);
       const series = postings.countOf(pair);
       values++;
-      size += symbols.sizeOf(value) * series;
+      size += (sizeInLabels(symbols.sizeOf(name)) + sizeInLabels(symbols.sizeOf(value))) * series;
       if (name === metricNameId) byMetric.offer(series, () => symbols.text(value));
       byPair.offer(series, () => `${symbols.text(name)}=${symbols.text(value)}`);
     });
@@ -45,6 +45,11 @@ export function cardinality(postings: MemPostings, limit: number): Cardinality {
     memoryInBytesByLabelName: bySize.entries,
     seriesCountByLabelValuePair: byPair.entries,
   };
+}
+
+/** A text stands behind its length, which is one byte, or four from 255 on. */
+function sizeInLabels(size: number): number {
+  return size + (size < 255 ? 1 : 4);
 }
 
 /** The `limit` largest of what is offered, in falling order; the name is made only for those. */

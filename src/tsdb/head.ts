@@ -73,6 +73,7 @@ export interface HeadOptions {
 export interface HeadStats {
   readonly seriesCount: number;
   readonly chunkCount: number;
+  /** Different ones. */
   readonly labelPairCount: number;
   /** Infinity when there are no samples. */
   readonly minTimeMs: number;
@@ -302,7 +303,7 @@ export class Head implements Queryable, Appendable {
     return {
       seriesCount: store.series.count,
       chunkCount: store.chunkCount,
-      labelPairCount: store.series.labelPairCount,
+      labelPairCount: store.postings.livePairCount,
       minTimeMs: store.minTimeMs,
       maxTimeMs: store.maxTimeMs,
       sampleCount: store.sampleCount,

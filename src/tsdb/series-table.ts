@@ -58,7 +58,6 @@ export class SeriesTable {
   #slots = new Int32Array(4096);
   #count = 0;
   #nextRef = 1;
-  #labelPairCount = 0;
 
   constructor(postings: MemPostings) {
     this.#postings = postings;
@@ -67,11 +66,6 @@ export class SeriesTable {
   /** How many series there are. */
   get count(): number {
     return this.#count;
-  }
-
-  /** How many labels all series have together. */
-  get labelPairCount(): number {
-    return this.#labelPairCount;
   }
 
   get nextRef(): number {
@@ -123,7 +117,6 @@ export class SeriesTable {
     }
     this.#slots[slot] = ref;
     this.#count++;
-    this.#labelPairCount += count;
     this.skipRefs(ref);
     if (this.#count * 3 > this.#slots.length * 2) this.#rehash(this.#slots.length * 2);
     return ref;
@@ -150,7 +143,6 @@ export class SeriesTable {
       const at = page.labelStarts[ref & PAGE_MASK]!;
       const count = page.pairs[at]!;
       for (let i = 1; i <= count; i++) pairs.add(page.pairs[at + i]!);
-      this.#labelPairCount -= count;
       this.#count--;
       if (--page.aliveCount === 0) this.#pages[ref >>> PAGE_SHIFT] = undefined;
     }
