@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { AppError, type ErrorCode, messageOf, systemCode } from "../base/errors.ts";
+import { AppError, type ErrorCode, isDiskFull, messageOf, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { listenerOf } from "../base/port-owner.ts";
@@ -231,7 +231,11 @@ function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): Fastif
       .code(status)
       .type("application/json")
       .send(JSON.stringify({ status: "error", errorType: "bad_data", error: messageOf(thrown) }));
-  const error = AppError.from(thrown);
+  // What a role keeps of what it is told has no room; that there is none is told by whoever stores samples.
+  const error =
+    isDiskFull(thrown) && !(thrown instanceof AppError)
+      ? new AppError("unavailable", `cannot keep it: the disk is full (${systemCode(thrown)})`)
+      : AppError.from(thrown);
   const { type, status: code } = ENVELOPE[error.code];
   if (error.code === "internal")
     logger.error("request failed", {
