@@ -440,7 +440,12 @@ export class Coordinator {
     );
     for (const record of this.#suspects())
       for (const [hash, { target }] of witnessesOf(record)) unowned.set(hash, target);
-    this.#explorer.update(this.#stop.allowsTests(this.#shards()) ? unowned : new Map());
+    // A dry run may be about shards that were never started: nobody could have stopped them.
+    const running =
+      this.options.isDryRun === true
+        ? this.#shards().filter(({ answers }) => answers)
+        : this.#shards();
+    this.#explorer.update(this.#stop.allowsTests(running) ? unowned : new Map());
     const nowMs = this.#deps.clock.now();
     return {
       shared: {
