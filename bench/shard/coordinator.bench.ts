@@ -8,6 +8,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/base/clock.ts";
+import { HEAP_TRIM_MS } from "../../src/cli/coordinator-role.ts";
+import { HeapTrim } from "../../src/cli/heap-trim.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { Registry } from "../../src/base/metrics.ts";
 import { seededRandom } from "../../src/base/random.ts";
@@ -121,6 +123,7 @@ async function resultOf(child: ChildProcess): Promise<Figures> {
 }
 
 async function coordinate(port: number): Promise<Figures> {
+  await new HeapTrim({ clock: systemClock, busyEveryMs: HEAP_TRIM_MS }).start();
   const config = parseConfig(configText(), { path: "the configuration", baseFolder: "/" });
   const pods = new Pods();
   let onChange = (): void => {};

@@ -46,6 +46,10 @@ import type {
 import type { COORDINATOR_FLAGS, INJECT_FLAGS } from "./coordinator-flags.ts";
 import type { PLAN_FLAGS } from "./plan-flags.ts";
 import type { FlagValues } from "./flags.ts";
+import { HeapTrim } from "./heap-trim.ts";
+
+/** A coordinator of many targets is never calm, and no scrape waits for it: its heap is collected once a minute. */
+export const HEAP_TRIM_MS = 60_000;
 
 /** How Shoal calls itself to targets and discovery servers. */
 export const USER_AGENT = `Shoal/${VERSION}`;
@@ -292,6 +296,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     },
     stop: async () => decisionFile?.close(),
   };
+  const trim = new HeapTrim({ clock, busyEveryMs: HEAP_TRIM_MS });
   const autoReload = new AutoReload({
     intervalMs: flags.autoReloadInterval,
     read: async () => toPushedConfig(await loadConfig(flags.configFile)).hash,
@@ -305,7 +310,7 @@ export function createCoordinatorRole(options: CoordinatorRoleOptions): Coordina
     ...(monitors === undefined ? [] : [monitors]),
   ];
   return {
-    services: [logService, server, fleet, ...sources, leadership, coordinator, autoReload],
+    services: [logService, server, fleet, ...sources, leadership, coordinator, autoReload, trim],
     sources,
     coordinator,
     server,

@@ -6,13 +6,18 @@ import { CALM_BYTES, GARBAGE_MIN_BYTES, HeapTrim, LOOK_INTERVAL_MS } from "./hea
 const MB = 1 << 20;
 
 /** Looks at a heap of the sizes given, one after the other; which looks collected, down to `keptBytes`. */
-async function collections(sizes: readonly number[], keptBytes: number): Promise<number[]> {
+async function collections(
+  sizes: readonly number[],
+  keptBytes: number,
+  busyEveryMs?: number,
+): Promise<number[]> {
   const clock = new FakeClock();
   const collected: number[] = [];
   let look = -1;
   let used = 0;
   const trim = new HeapTrim({
     clock,
+    ...(busyEveryMs !== undefined && { busyEveryMs }),
     usedBytes: () => used,
     collect: () => {
       collected.push(look);
@@ -45,6 +50,14 @@ test("a heap is collected once when it has calmed down and holds much garbage", 
   // A large heap needs more than the least.
   await f([200 * MB, 200 * MB, 260 * MB, 260 * MB], 200 * MB, [1]);
   await f([200 * MB, 200 * MB, 310 * MB, 310 * MB], 200 * MB, [1, 3]);
+});
+
+test("a heap that is never calm is collected from time to time where that is asked for", async () => {
+  const sizes = [20, 40, 60, 80, 60, 80, 60, 80, 60].map((size) => size * MB);
+  assert.deepEqual(await collections(sizes, 20 * MB), []);
+  assert.deepEqual(await collections(sizes, 20 * MB, 4 * LOOK_INTERVAL_MS), [3, 7]);
+  // Not without garbage.
+  assert.deepEqual(await collections([20 * MB, 29 * MB, 20 * MB], 20 * MB, LOOK_INTERVAL_MS), [0]);
 });
 
 test("a real heap gets smaller", async () => {

@@ -13,6 +13,11 @@ const GARBAGE_MIN_PART = 0.5;
 
 export interface HeapTrimOptions {
   readonly clock: Clock;
+  /**
+   * Collect a heap that never becomes calm too, at most this often, ms: for a process that may pause for as long as that
+   * takes. Default: never.
+   */
+  readonly busyEveryMs?: number;
   /** Bytes of the heap in use. Default: this process's. */
   readonly usedBytes?: () => number;
   /** Collects everything that is collectable. Default: this process's heap. */
@@ -28,14 +33,18 @@ export interface HeapTrimOptions {
 export class HeapTrim implements Service {
   readonly name = "heap trim";
   readonly #clock: Clock;
+  readonly #busyEveryMs: number;
   readonly #usedBytes: () => number;
   readonly #collect: () => void;
   #cancel: () => void = () => {};
   #lastBytes = Infinity;
   #keptBytes = 0;
+  #collectedMs: number;
 
   constructor(options: HeapTrimOptions) {
     this.#clock = options.clock;
+    this.#busyEveryMs = options.busyEveryMs ?? Infinity;
+    this.#collectedMs = options.clock.monotonic();
     this.#usedBytes = options.usedBytes ?? (() => getHeapStatistics().used_heap_size);
     this.#collect = options.collect ?? collectHeap;
   }
@@ -57,12 +66,16 @@ export class HeapTrim implements Service {
 
   #look(): void {
     const used = this.#usedBytes();
-    const isCalm = Math.abs(used - this.#lastBytes) < CALM_BYTES;
+    const nowMs = this.#clock.monotonic();
+    const isCalm =
+      Math.abs(used - this.#lastBytes) < CALM_BYTES ||
+      nowMs - this.#collectedMs >= this.#busyEveryMs;
     this.#lastBytes = used;
     const garbage = used - this.#keptBytes;
     if (!isCalm || garbage < Math.max(GARBAGE_MIN_BYTES, this.#keptBytes * GARBAGE_MIN_PART))
       return;
     this.#collect();
+    this.#collectedMs = nowMs;
     this.#keptBytes = this.#lastBytes = this.#usedBytes();
   }
 }
