@@ -194,8 +194,9 @@ test(
       await fetch(`${coordinator.url}/-/reload`, { method: "POST" });
       victim.sidecar = await startShoal({ args: victim.args, port: victim.port });
       running.push(victim.sidecar);
+      // Prometheus tells the second of a reload: a sidecar that starts within it reloads what it ran once more.
       await until("both run the new configuration", async () =>
-        (await reloads(shards)).join() === "2,2" ? true : undefined,
+        ["2,2", "3,2"].includes((await reloads(shards)).join()) ? true : undefined,
       );
       assert.equal((await onAll()).length, 4);
       await until("a dropped series is gone", async () =>
