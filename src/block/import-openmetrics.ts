@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import { ParsedColumns } from "../exposition/columns.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
 import { decodeSeries } from "../exposition/series.ts";
-import { formatSeries, type Labels, Labels as LabelSet } from "../model/labels.ts";
+import { formatSeries, Labels } from "../model/labels.ts";
 import { type FloatSeries, writeFloatBlock } from "./float-block.ts";
 import { newUlid } from "./ulid.ts";
 
@@ -142,7 +142,7 @@ function labelsOf(
     end: columns.seriesEnd[at]!,
     kind: columns.kinds[at]!,
   });
-  return LabelSet.fromPairs([...labels, ...Object.entries(extra)]);
+  return Labels.fromPairs([...labels, ...Object.entries(extra)]);
 }
 
 class GrowingSeries {

@@ -9,15 +9,8 @@ export interface PlainHead {
   readonly keepsAlive: boolean;
 }
 
-/** A request that cannot be served, and the status that says so. */
-export class PlainRequestError extends Error {
-  readonly status: 400;
-
-  constructor(message: string) {
-    super(message);
-    this.status = 400;
-  }
-}
+/** A request that cannot be served: status 400. */
+export class PlainRequestError extends Error {}
 
 const REQUEST_LINE = /^([A-Z]{1,20}) ([\u0021-\u007e]+) HTTP\/1\.([01])$/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

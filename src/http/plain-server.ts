@@ -138,7 +138,7 @@ class Connection {
       head = parseHead(pending.toString("latin1", 0, end));
     } catch (error) {
       if (!(error instanceof PlainRequestError)) throw error;
-      this.#refuse(error.status, error.message);
+      this.#refuse(400, error.message);
       return;
     }
     this.#isAnswering = true;
@@ -215,7 +215,6 @@ class Connection {
     const body = Buffer.from(`${reason}\n`);
     const headers = ["Content-Type", "text/plain; charset=utf-8"];
     void this.#write({ status, headers, body, closes: true }, false);
-    this.#socket.end();
     // What else it has to say is not read.
     this.#socket.destroySoon();
   }

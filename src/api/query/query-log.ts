@@ -104,17 +104,17 @@ export class QueryLog {
 
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const text = this.#waiting.join("");
+      const lines = this.#waiting;
       this.#waiting = [];
       try {
         await this.#follow();
-        await this.#file.appendFile(text);
+        await this.#file.appendFile(lines.join(""));
         if (this.#isFailing)
           this.#logger.info("the query log is written again", { lost: this.#dropped });
         this.#isFailing = false;
         this.#dropped = 0;
       } catch (error) {
-        this.#dropped++;
+        this.#dropped += lines.length;
         if (!this.#isFailing)
           this.#logger.error("cannot write the query log", { path: this.#path, error });
         this.#isFailing = true;
