@@ -27,7 +27,14 @@ interface Unowned {
 export function placeUnowned(state: PlanState): Wanted[] {
   const wanted: Wanted[] = [];
   const reasonFor = placementReasons(state);
-  for (const { target, load, slot } of unownedTargets(state)) {
+  // Those that have their place come first: others must not take the room that they are going to fill.
+  const unowned = unownedTargets(state);
+  const isAtHome = ({ target }: Unowned): boolean => state.homeOf(target.hash) !== undefined;
+  const ordered =
+    state.observed.reference === undefined
+      ? unowned
+      : [...unowned.filter(isAtHome), ...unowned.filter((each) => !isAtHome(each))];
+  for (const { target, load, slot } of ordered) {
     const { hash, job, url } = target;
     const home = state.homeOf(hash);
     const place = home ?? findPlace(state, costOf(load));
