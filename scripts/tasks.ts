@@ -21,6 +21,9 @@ interface Step {
 }
 
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
+/** Of a test that names no time of its own, and of one in its long form. */
+const TEST_TIMEOUT_MS = 600_000;
+const LONG_TIMEOUT_MS = 4 * 3_600_000;
 const nodeFlags = ["--disable-warning=ExperimentalWarning"];
 const rest = process.argv.slice(3);
 
@@ -28,7 +31,7 @@ const rest = process.argv.slice(3);
 function nodeTests(
   name: string,
   patterns: readonly string[],
-  options: { concurrency: number },
+  options: { concurrency: number; timeoutMs?: number },
 ): Step {
   const files = patterns
     .flatMap((pattern) => globSync(pattern))
@@ -40,6 +43,9 @@ function nodeTests(
     "--test-reporter=./scripts/test-summary.ts",
     "--test-reporter-destination=stdout",
     `--test-concurrency=${options.concurrency}`,
+    // Whatever a failed test leaves open must not keep the run from ending.
+    "--test-force-exit",
+    `--test-timeout=${options.timeoutMs ?? TEST_TIMEOUT_MS}`,
   ];
   return { name, command: process.execPath, args: [...nodeFlags, ...args, ...files], parts: true };
 }
@@ -62,6 +68,7 @@ const steps: Record<string, () => Step[]> = {
   faults: () => [
     nodeTests("fault tests, long form", ["src/**/*.faults.ts", "test/**/*.faults.ts"], {
       concurrency: 1,
+      timeoutMs: LONG_TIMEOUT_MS,
     }),
   ],
   kubernetes: () => {
@@ -75,6 +82,7 @@ const steps: Record<string, () => Step[]> = {
   fuzz: () => [
     nodeTests("fuzz tests, long form", ["src/**/*.fuzz.ts", "test/**/*.fuzz.ts"], {
       concurrency: 1,
+      timeoutMs: LONG_TIMEOUT_MS,
     }),
   ],
   thanos: () => [

@@ -1,9 +1,8 @@
 /** The demonstration checks itself; this runs it as a user does and reads its figures. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { partPath, SHOAL_COMMAND, skipWithoutParts } from "./support/processes.ts";
+import { partPath, SHOAL_COMMAND, skipWithoutParts, startChild } from "./support/processes.ts";
 
 interface Figures {
   readonly shards: number;
@@ -15,9 +14,7 @@ interface Figures {
 }
 
 async function runDemo(flags: readonly string[]): Promise<Figures> {
-  const child = spawn(process.execPath, [...SHOAL_COMMAND, "demo", "--check", ...flags], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = startChild(process.execPath, [...SHOAL_COMMAND, "demo", "--check", ...flags]);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));

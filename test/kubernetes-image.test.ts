@@ -1,11 +1,11 @@
 /** What deploy/Dockerfile copies into the image is enough to run every role, read-only and with the page. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { freePort, stopProcess, untilReady } from "./support/processes.ts";
+import { freePort, startChild, stopProcess, untilReady } from "./support/processes.ts";
 
 const root = dirname(import.meta.dirname);
 
@@ -35,7 +35,7 @@ test("the image's files run on their own", async (context) => {
   }
   const port = await freePort();
   const listen = `--web.listen-address=127.0.0.1:${port}`;
-  const query = spawn(process.execPath, [...command, "query", listen], { stdio: "ignore" });
+  const query = startChild(process.execPath, [...command, "query", listen]);
   context.after(() => stopProcess(query));
   await untilReady(`http://127.0.0.1:${port}/-/ready`, query);
   const page = await fetch(`http://127.0.0.1:${port}/`);

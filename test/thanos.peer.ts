@@ -3,7 +3,6 @@
  * our shards, our sidecars and our query gives our answers; its sidecar works in front of our sidecar's façade.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,6 +10,7 @@ import {
   apiData,
   freePort,
   type RunningProcess,
+  startChild,
   startShoal,
   stopProcess,
   temporaryFolder,
@@ -85,11 +85,11 @@ async function startThanos(
   const program = process.env["SHOAL_THANOS"];
   assert.ok(program !== undefined, "run this by npm run test:thanos");
   const grpc = `127.0.0.1:${grpcPort}`;
-  const child = spawn(
-    program,
-    [...args, `--http-address=127.0.0.1:${httpPort}`, `--grpc-address=${grpc}`],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const child = startChild(program, [
+    ...args,
+    `--http-address=127.0.0.1:${httpPort}`,
+    `--grpc-address=${grpc}`,
+  ]);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (data: Buffer) => (output += data.toString()));

@@ -1,26 +1,15 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
+import { freePort } from "../base/free-port.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { Labels } from "../model/labels.ts";
 import { openDatabase } from "../tsdb/database.ts";
 import { openServedDatabase } from "./shard-database.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  server.close();
-  await once(server, "close");
-  return address.port;
-}
 
 test("the replay of a log is told while it runs, and the port is free after it", async () => {
   const folder = await mkdtemp(join(tmpdir(), "shard-database-test-"));

@@ -1,9 +1,9 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
+import { freePort } from "../base/free-port.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import {
@@ -264,20 +264,6 @@ export class PrometheusProcess implements Service {
       },
     );
   }
-}
-
-/** A port of the loopback interface that nobody has now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject).listen(0, "127.0.0.1", resolve);
-  await promise;
-  const address = server.address();
-  const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
-  server.close(() => onClosed());
-  await closed;
-  if (address === null || typeof address === "string") throw new Error("BUG: a server has a port");
-  return address.port;
 }
 
 interface ProcessState {

@@ -3,7 +3,7 @@
  * their manifest. Each pod has a loopback address of its own; `/data` is a folder that its claim stands for, kept when the
  * pod goes. Where volumes are real objects, it makes them, too.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,7 +15,7 @@ import {
   type ResourceType,
 } from "../../src/kubernetes/resources.ts";
 import type { Cluster } from "./kubernetes-cluster.ts";
-import { SHOAL_COMMAND, stopProcess } from "./processes.ts";
+import { SHOAL_COMMAND, startChild, stopProcess } from "./processes.ts";
 
 const PERSISTENT_VOLUMES: ResourceType = {
   group: "",
@@ -90,9 +90,7 @@ export class RunningContainer {
         text = text.replace(new RegExp(`=${mount}(?=/|$)`), `=${folder}`);
       return text;
     });
-    this.child = spawn(process.execPath, [...SHOAL_COMMAND, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    this.child = startChild(process.execPath, [...SHOAL_COMMAND, ...args]);
     for (const stream of [this.child.stdout!, this.child.stderr!])
       stream.on("data", (data: Buffer) => (this.#output += data.toString()));
   }

@@ -1,5 +1,4 @@
 /** The real Kvass (`KVASS_BINARY`), and what is said between it and ours. */
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +13,7 @@ import {
   apiData,
   freePort,
   type RunningProcess,
+  startChild,
   stopProcess,
   temporaryFolder,
   until,
@@ -94,7 +94,7 @@ function kvassBinary(): string | undefined {
 export async function startKvass(args: readonly string[], url: string): Promise<RunningProcess> {
   const program = kvassBinary();
   if (program === undefined) throw new Error("KVASS_BINARY is not set");
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = startChild(program, args);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (data: Buffer) => (output += data.toString()));

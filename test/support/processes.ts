@@ -2,13 +2,16 @@
  * Real processes for system tests and benchmarks: Shoal itself, and the real programs that the task runner fetched
  * (`SHOAL_PARTS`). Everything listens on loopback, on ports the system chose, with data in temporary folders.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../src/base/free-port.ts";
+
+export { freePort };
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -118,12 +121,30 @@ export async function startShoal(options: ShoalOptions): Promise<RunningProcess>
   return startProgram(process.execPath, args, { url: `http://127.0.0.1:${port}`, folder });
 }
 
+/** Everything started here that still runs: it ends with the test file, however that ends. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Starts a program with its output piped here. */
+export function startChild(
+  program: string,
+  args: readonly string[],
+): ChildProcessByStdio<null, Readable, Readable> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  child.once("error", () => running.delete(child));
+  return child;
+}
+
 export async function startProgram(
   program: string,
   args: readonly string[],
   options: { url: string; folder?: string; readyPath?: string },
 ): Promise<RunningProcess> {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = startChild(program, args);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (data: Buffer) => (output += data.toString()));
@@ -175,17 +196,6 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
 
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `shoal-test-${name}-`));
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === "string")
-    throw new Error("BUG: a TCP server has a port");
-  return address.port;
 }
 
 /** CPU time a process has used so far (user and system), in seconds. */
