@@ -1,42 +1,15 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../base/errors.ts";
-import { encodeStatistics } from "../shard/statistics.ts";
 import type { PushedConfig, ShardRuntime } from "../shard/wire.ts";
-import type { ShardService } from "../shard/shard-service.ts";
-import {
-  decodeAssignment,
-  decodeConfig,
-  decodeStop,
-  decodeDraining,
-  encodeAssignment,
-  encodeRuntime,
-  encodeStatus,
-  encodeStop,
-  parseJson,
-} from "../shard/wire.ts";
 import { READ_TIMEOUT_MS, type PrometheusClient } from "../sidecar/prometheus-client.ts";
 import type { PrometheusEngine } from "../sidecar/prometheus-engine.ts";
 import type { ProcessReport } from "../sidecar/prometheus-process.ts";
-import { epochOf } from "./shard-epoch.ts";
-import { registerShardLists } from "./shard-lists.ts";
-import { envelope, parametersOf } from "./server.ts";
+import { registerShardControl, type ShardControl } from "./shard-control.ts";
 
 /** A sidecar's control API (docs/shard-api.md, docs/sidecar.md) and its façade in front of Prometheus. */
 export interface SidecarApiOptions {
-  readonly shard: Pick<
-    ShardService,
-    | "heed"
-    | "runtime"
-    | "statuses"
-    | "assignment"
-    | "setTargets"
-    | "setDraining"
-    | "stopReason"
-    | "stopScraping"
-    | "statusTable"
-    | "changeTargets"
-  >;
+  readonly shard: ShardControl["shard"];
   readonly engine: PrometheusEngine;
   readonly client: PrometheusClient;
   /** How the sidecar's own Prometheus runs; undefined when others run it. */
@@ -54,63 +27,23 @@ export interface SidecarApiOptions {
 export function registerSidecarApi(app: FastifyInstance, options: SidecarApiOptions): void {
   const { shard, engine } = options;
   app.addHook("onRequest", async (request, reply) => {
-    // A browser says where a request comes from; no page has business in here.
-    if (request.method !== "GET" && request.headers.origin !== undefined)
-      return reply.code(403).type("text/plain; charset=utf-8").send("not from a browser\n");
-    if (pathOf(request) === "/-/ready" && !engine.isUp)
-      return reply.code(503).type("text/plain; charset=utf-8").send("Service Unavailable");
-    return undefined;
+    if (pathOf(request) !== "/-/ready" || engine.isUp) return undefined;
+    return reply.code(503).type("text/plain; charset=utf-8").send("Service Unavailable");
   });
-  app.get("/api/v1/shard/runtimeinfo", async (request) => {
-    options.onContact();
-    const epoch = epochOf(request);
-    await shard.heed(epoch);
-    // Kvass's coordinator has no epoch.
-    const kvassHash = epoch === undefined ? await options.kvassConfigHash?.() : undefined;
-    await refresh(options);
-    return envelope(encodeRuntime(runtimeOf(options, kvassHash)));
-  });
-  const statuses = async (): Promise<unknown> => {
-    await engine.refresh();
-    return envelope(encodeStatus(shard.statuses()));
-  };
-  app.get("/api/v1/shard/targets/status", statuses);
-  app.get("/api/v1/shard/targets", statuses);
-  app.get("/api/v1/shard/assignment", async () => envelope(encodeAssignment(shard.assignment())));
-  app.post("/api/v1/shard/targets", async (request) => {
-    await shard.setTargets(decodeAssignment(jsonOf(request.body)), epochOf(request));
-    await engine.settled();
-    return envelope(undefined);
-  });
-  app.post("/api/v1/shard/drain", async (request) => {
-    await shard.setDraining(decodeDraining(jsonOf(request.body)), epochOf(request));
-    return envelope(undefined);
-  });
-  registerShardLists(app, {
+  registerShardControl(app, {
     shard,
-    jsonOf,
+    onContact: options.onContact,
+    async runtime(epoch) {
+      // Kvass's coordinator has no epoch.
+      const kvassHash = epoch === undefined ? await options.kvassConfigHash?.() : undefined;
+      await refresh(options);
+      return runtimeOf(options, kvassHash);
+    },
     refresh: () => engine.refresh(),
     settled: () => engine.settled(),
-  });
-  app.get("/api/v1/shard/samples", async (request) => {
-    const parameters = parametersOf(request);
-    const statistics = await engine.statistics({
-      job: parameters.get("job") ?? "",
-      withMetrics: parameters.get("with_metrics_detail") === "true",
-    });
-    return envelope(encodeStatistics(statistics));
-  });
-  app.get("/api/v1/status/config", async () => envelope({ yaml: options.configText() }));
-  app.post("/api/v1/status/config", async (request) => {
-    await options.offerConfig(decodeConfig(jsonOf(request.body)), epochOf(request));
-    await engine.settled();
-    return envelope(undefined);
-  });
-  app.get("/api/v1/status/extra_config", async () => envelope(encodeStop(shard.stopReason)));
-  app.post("/api/v1/status/extra_config", async (request) => {
-    await shard.stopScraping(decodeStop(jsonOf(request.body)), epochOf(request));
-    await engine.settled();
-    return envelope(undefined);
+    statistics: (query) => engine.statistics(query),
+    setConfig: options.offerConfig,
+    configText: options.configText,
   });
   registerFacade(app, options.client);
 }
@@ -239,13 +172,4 @@ function rawBody(body: unknown): string | Uint8Array {
   if (typeof body === "string") return body;
   if (body instanceof URLSearchParams) return body.toString();
   return Buffer.isBuffer(body) ? body : "";
-}
-
-function jsonOf(body: unknown): unknown {
-  if (typeof body === "string") return parseJson(body);
-  if (Buffer.isBuffer(body)) return parseJson(body.toString("utf8"));
-  throw new AppError(
-    "bad-data",
-    "cannot read the body: it must be JSON (Content-Type: application/json)",
-  );
 }
