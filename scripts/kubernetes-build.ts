@@ -3,7 +3,6 @@
  * compiled once (five minutes on two idle cores) with the Go that Debian released beside it. Nothing on the machine
  * changes: all is done in one folder.
  */
-import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -16,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { command } from "./command.ts";
 
 const VERSION = "1.20.2";
 const GO_PACKAGES = ["golang-1.19-go", "golang-1.19-src"];
@@ -47,31 +47,17 @@ export function buildControlPlane(folder: string): void {
   }
 }
 
-function run(
-  name: string,
-  args: readonly string[],
-  options: { cwd?: string; environment?: Record<string, string> } = {},
-): string {
-  const result = spawnSync(name, args, {
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    env: { ...process.env, ...options.environment },
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
-  });
-  if (result.error !== undefined) throw new Error(`cannot run ${name}: ${result.error.message}`);
-  if (result.status !== 0)
-    throw new Error(
-      `cannot run ${name} ${args.slice(-3).join(" ")}: ${(result.stderr || result.stdout).trim().split("\n").slice(-5).join(" · ")}`,
-    );
-  return result.stdout;
-}
-
 /** Downloads with a private apt state: Go and etcd as packages, Kubernetes as source. */
 function fetchSources(work: string, go: string, parent: string, source: string): void {
   const debs = join(work, "debs");
   for (const sub of ["apt/cache/archives/partial", "apt/lists/partial", "debs"])
     mkdirSync(join(work, sub), { recursive: true });
-  const mirror = run("apt-get", ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+  const mirror = command("apt-get", [
+    "indextargets",
+    "--format",
+    "$(REPO_URI)",
+    "Created-By: Packages",
+  ])
     .split("\n")
     .find((line) => /\/debian\/?$/.test(line));
   if (mirror === undefined) throw new Error("apt knows no Debian mirror");
@@ -84,12 +70,12 @@ function fetchSources(work: string, go: string, parent: string, source: string):
     ["Dir::State::Lists", join(work, "apt/lists")],
     ["APT::Sandbox::User", "root"],
   ].flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-  run("apt-get", [...apt, "update", "-qq"]);
-  run("apt-get", [...apt, "download", "-qq", ...GO_PACKAGES, "etcd-server"], { cwd: debs });
-  run("apt-get", [...apt, "source", "-qq", "--download-only", "kubernetes"], { cwd: debs });
+  command("apt-get", [...apt, "update", "-qq"]);
+  command("apt-get", [...apt, "download", "-qq", ...GO_PACKAGES, "etcd-server"], { cwd: debs });
+  command("apt-get", [...apt, "source", "-qq", "--download-only", "kubernetes"], { cwd: debs });
   for (const file of readdirSync(debs)) {
-    if (file.endsWith(".deb")) run("dpkg-deb", ["-x", join(debs, file), go]);
-    if (file.includes(".orig.tar.")) run("tar", ["xf", join(debs, file), "-C", parent]);
+    if (file.endsWith(".deb")) command("dpkg-deb", ["-x", join(debs, file), go]);
+    if (file.includes(".orig.tar.")) command("tar", ["xf", join(debs, file), "-C", parent]);
   }
   renameSync(join(parent, `kubernetes-${VERSION}`), source);
 }
@@ -107,13 +93,13 @@ function compile(source: string, folders: { work: string; go: string; bin: strin
     CGO_ENABLED: "0",
   };
   const goBuild = (program: string, from: string, ...flags: string[]): string =>
-    run("go", ["build", ...flags, "-o", join(folders.bin, program), from], {
+    command("go", ["build", ...flags, "-o", join(folders.bin, program), from], {
       cwd: source,
       environment,
     });
   // The source package lacks the API description that the server is compiled with: it is generated first.
   goBuild("openapi-gen", "./vendor/k8s.io/kube-openapi/cmd/openapi-gen");
-  run(
+  command(
     join(folders.bin, "openapi-gen"),
     [
       "-O=zz_generated.openapi",

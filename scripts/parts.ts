@@ -3,9 +3,9 @@
  * unstable packages into .parts/, and a Chromium for the page's tests. Where a part cannot be had, one line says so and
  * the tests that need it are skipped; with CI=true that is an error instead.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { command } from "./command.ts";
 
 const PACKAGES = ["prometheus", "promtool", "prometheus-alertmanager", "prometheus-node-exporter"];
 const PROGRAMS = [
@@ -53,25 +53,6 @@ function attempt<T>(skipped: string, action: () => T): T | undefined {
     if (process.env["CI"] === "true") process.exit(1);
     return undefined;
   }
-}
-
-function command(
-  name: string,
-  args: readonly string[],
-  options: { cwd?: string; environment?: Record<string, string> } = {},
-): string {
-  const result = spawnSync(name, args, {
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    env: { ...process.env, ...options.environment },
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
-  });
-  if (result.error !== undefined) throw new Error(`cannot run ${name}: ${result.error.message}`);
-  if (result.status !== 0)
-    throw new Error(
-      `cannot run ${name} ${args.slice(-3).join(" ")}: ${(result.stderr || result.stdout).trim().split("\n").slice(-3).join(" · ")}`,
-    );
-  return result.stdout;
 }
 
 /** Downloads and unpacks the packages with a private apt state, so that nothing on the machine changes. */

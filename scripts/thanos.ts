@@ -2,9 +2,9 @@
  * The real Thanos for `npm run test:thanos`: `SHOAL_THANOS`, or one in PATH, or one that is built from its Go module into
  * .parts/ (some minutes, and a Go of at least 1.26).
  */
-import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { command } from "./command.ts";
 
 const MODULE = "github.com/thanos-io/thanos";
 const VERSION = "v0.42.4";
@@ -45,15 +45,5 @@ function build(folder: string, path: string): void {
 }
 
 function go(folder: string, args: readonly string[]): string {
-  const result = spawnSync("go", args, {
-    cwd: folder,
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-  });
-  if (result.error !== undefined) throw new Error(`cannot run go: ${result.error.message}`);
-  if (result.status !== 0)
-    throw new Error(
-      `cannot run go ${args.slice(0, 3).join(" ")}: ${result.stderr.trim().split("\n").slice(-3).join(" · ")}`,
-    );
-  return result.stdout;
+  return command("go", args, { cwd: folder });
 }

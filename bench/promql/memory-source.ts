@@ -1,8 +1,6 @@
-import { encodeXor } from "../../src/chunk/xor.ts";
 import { compareText } from "../../src/base/text.ts";
 import { compareLabels, type Labels } from "../../src/model/labels.ts";
 import {
-  ENCODING_XOR,
   type Chunk,
   type LabelRequest,
   type LabelResult,
@@ -11,9 +9,7 @@ import {
   type Series,
   type SeriesBatch,
 } from "../../src/storage/queryable.ts";
-
-/** Samples per chunk, as Prometheus cuts them. */
-const CHUNK_SAMPLES = 120;
+import { pushXorChunks } from "../../src/storage/xor-chunks.ts";
 
 /** Series held as XOR chunks in memory: the storage of benches and of the engine's own tests. */
 export class MemorySource implements Queryable {
@@ -29,7 +25,7 @@ export class MemorySource implements Queryable {
 
   /** Adds a series; columns in time order, at most once per label set. */
   add(labels: Labels, times: Float64Array, values: Float64Array): void {
-    this.addChunks(labels, encodeChunks(times, values));
+    this.addChunks(labels, pushXorChunks([], { times, values }));
   }
 
   addChunks(labels: Labels, chunks: readonly Chunk[]): void {
@@ -74,18 +70,4 @@ export class MemorySource implements Queryable {
       if (matchers.every((matcher) => matcher.matches(series.labels.get(matcher.name))))
         yield series;
   }
-}
-
-export function encodeChunks(times: Float64Array, values: Float64Array): Chunk[] {
-  const chunks: Chunk[] = [];
-  for (let start = 0; start < times.length; start += CHUNK_SAMPLES) {
-    const end = Math.min(start + CHUNK_SAMPLES, times.length);
-    chunks.push({
-      encoding: ENCODING_XOR,
-      minTimeMs: times[start]!,
-      maxTimeMs: times[end - 1]!,
-      data: encodeXor(times, values, { start, end }),
-    });
-  }
-  return chunks;
 }

@@ -5,17 +5,17 @@
  * Run: node bench/storage/dedup.bench.ts
  */
 import { randomInt, seededRandom } from "../../src/base/random.ts";
-import { decodeXor, encodeXor, xorSampleCount } from "../../src/chunk/xor.ts";
+import { decodeXor, xorSampleCount } from "../../src/chunk/xor.ts";
 import { Labels } from "../../src/model/labels.ts";
 import { dedupSelect, ofReplica } from "../../src/storage/dedup-select.ts";
 import { mergeSelect } from "../../src/storage/merge.ts";
 import { MemoryQueryable } from "../../src/storage/memory-queryable.ts";
-import { type Chunk, ENCODING_XOR, type SeriesBatch } from "../../src/storage/queryable.ts";
+import type { SeriesBatch } from "../../src/storage/queryable.ts";
 import { median, report } from "../support/report.ts";
+import { pushXorChunks } from "../../src/storage/xor-chunks.ts";
 
 const SERIES = 10_000;
 const SAMPLES = 240;
-const CHUNK_SAMPLES = 120;
 const ROUNDS = 7;
 const ALL = { matchers: [], minTimeMs: 0, maxTimeMs: Number.MAX_SAFE_INTEGER };
 
@@ -32,16 +32,7 @@ function replica(options: { offsetMs: number; missing: number | undefined }): Me
       times[count] = 1.7e12 + k * 15_000 + options.offsetMs;
       values[count++] = value;
     }
-    const chunks: Chunk[] = [];
-    for (let start = 0; start < count; start += CHUNK_SAMPLES) {
-      const end = Math.min(start + CHUNK_SAMPLES, count);
-      chunks.push({
-        encoding: ENCODING_XOR,
-        minTimeMs: times[start]!,
-        maxTimeMs: times[end - 1]!,
-        data: encodeXor(times, values, { start, end }),
-      });
-    }
+    const chunks = pushXorChunks([], { times, values, count });
     return { labels: Labels.fromObject({ __name__: "x", i: String(i) }), chunks };
   });
   return new MemoryQueryable(series);

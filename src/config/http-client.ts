@@ -122,8 +122,8 @@ const authorization = object("authorization", {
   credentials_ref: field(text),
 });
 
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "authorization",
+/** Headers that Shoal sets itself, besides `authorization`. */
+export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "host",
   "content-encoding",
   "content-length",
@@ -137,15 +137,19 @@ const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "accept-encoding",
   "x-prometheus-remote-write-version",
   "x-prometheus-remote-read-version",
-  "x-prometheus-scrape-timeout-seconds",
   "x-amz-date",
   "x-amz-security-token",
   "x-amz-content-sha256",
 ]);
 
-const headerName: Kind<string> = refine(text, (name) =>
-  RESERVED_HEADERS.has(name.toLowerCase()) ? `setting header "${name}" is not allowed` : undefined,
-);
+const headerName: Kind<string> = refine(text, (name) => {
+  const lower = name.toLowerCase();
+  return lower === "authorization" ||
+    lower === "x-prometheus-scrape-timeout-seconds" ||
+    RESERVED_HEADERS.has(lower)
+    ? `setting header "${name}" is not allowed`
+    : undefined;
+});
 
 const header = object("an HTTP header", {
   values: field(list(text)),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { quote } from "../base/text.ts";
-import { checkHttpClient, httpClientFields } from "./http-client.ts";
+import { checkHttpClient, httpClientFields, RESERVED_HEADERS } from "./http-client.ts";
 import { toHttpClient } from "./http-client-config.ts";
 import { list, optional, refine, type Kind } from "./kind.ts";
 import { field, map, object, type Values } from "./object.ts";
@@ -14,25 +14,6 @@ import type { RemoteWriteConfig } from "./types.ts";
 import { hidePassword } from "./url.ts";
 
 /** `remote_write` and `remote_read`. */
-
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "host",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "user-agent",
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "www-authenticate",
-  "accept-encoding",
-  "x-prometheus-remote-write-version",
-  "x-prometheus-remote-read-version",
-  "x-amz-date",
-  "x-amz-security-token",
-  "x-amz-content-sha256",
-]);
 
 /** Extra request headers; `authorization` is what is said of that one. */
 export function headers(authorization: string): Kind<Readonly<Record<string, string>>> {

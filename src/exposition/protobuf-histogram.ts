@@ -1,6 +1,7 @@
 import type { Exemplar } from "../model/exemplar.ts";
 import { type FloatHistogram, newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
+import { readPair, readSpan } from "../proto/small-messages.ts";
 import type { ProtoReader } from "../proto/wire.ts";
 
 /** A native histogram as a target exposes it. */
@@ -52,7 +53,7 @@ export class ProtobufHistogram {
           floatCount = reader.double();
           break;
         case 0x28:
-          this.#schema = zigzag(reader.int64());
+          this.#schema = reader.sint64();
           break;
         case 0x31:
           this.#zeroThreshold = reader.double();
@@ -137,21 +138,13 @@ class Side {
   }
 
   addSpan(reader: ProtoReader): void {
-    let offset = 0;
-    let length = 0;
-    while (reader.more) {
-      const key = reader.key();
-      if (key === 0x08) offset = zigzag(reader.int64());
-      else if (key === 0x10) length = reader.uint32();
-      else reader.skip(key);
-    }
-    this.#spans.push(offset, length);
+    readSpan(reader, this.#spans);
   }
 
   addDeltas(reader: ProtoReader, key: number): void {
     const packed = (key & 7) === 2 ? reader.nested() : undefined;
-    if (packed === undefined) this.#deltas.push(zigzag(reader.int64()));
-    else while (packed.more) this.#deltas.push(zigzag(packed.int64()));
+    if (packed === undefined) this.#deltas.push(reader.sint64());
+    else while (packed.more) this.#deltas.push(packed.sint64());
   }
 
   addCounts(reader: ProtoReader, key: number): void {
@@ -200,18 +193,6 @@ export function readExemplar(reader: ProtoReader): Partial<Exemplar> {
   return timeMs === undefined ? exemplar : { ...exemplar, timeMs };
 }
 
-export function readPair(reader: ProtoReader): [string, string] {
-  let name = "";
-  let value = "";
-  while (reader.more) {
-    const key = reader.key();
-    if (key === 0x0a) name = reader.string();
-    else if (key === 0x12) value = reader.string();
-    else reader.skip(key);
-  }
-  return [name, value];
-}
-
 function readTime(reader: ProtoReader): number {
   let seconds = 0;
   let nanos = 0;
@@ -222,8 +203,4 @@ function readTime(reader: ProtoReader): number {
     else reader.skip(key);
   }
   return seconds * 1000 + Math.trunc(nanos / 1e6);
-}
-
-function zigzag(value: number): number {
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }

@@ -3,13 +3,9 @@ import { quote } from "../base/text.ts";
 import type { Exemplar } from "../model/exemplar.ts";
 import { isLegacyLabelName, isLegacyMetricName } from "../model/labels.ts";
 import { ClassicHistogram } from "../model/nhcb.ts";
+import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader } from "../proto/wire.ts";
-import {
-  type NativeSample,
-  ProtobufHistogram,
-  readExemplar,
-  readPair,
-} from "./protobuf-histogram.ts";
+import { type NativeSample, ProtobufHistogram, readExemplar } from "./protobuf-histogram.ts";
 
 /**
  * The protobuf exposition: `io.prometheus.client.MetricFamily` messages, each after its size

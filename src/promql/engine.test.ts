@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { encodeChunks, MemorySource } from "../../bench/promql/memory-source.ts";
+import { MemorySource } from "../../bench/promql/memory-source.ts";
+import { pushXorChunks } from "../storage/xor-chunks.ts";
 import { AppError } from "../base/errors.ts";
 import { writeStale } from "../base/float.ts";
 import { newHistogram } from "../model/histogram.ts";
@@ -168,8 +169,14 @@ describe("selectors", () => {
   test("overlapping chunks are merged and a repeated time counts once", async () => {
     const source = new MemorySource();
     const chunks = [
-      ...encodeChunks(new Float64Array([0, 1000, 3000]), new Float64Array([1, 2, 4])),
-      ...encodeChunks(new Float64Array([1000, 2000, 4000]), new Float64Array([2, 3, 5])),
+      ...pushXorChunks([], {
+        times: new Float64Array([0, 1000, 3000]),
+        values: new Float64Array([1, 2, 4]),
+      }),
+      ...pushXorChunks([], {
+        times: new Float64Array([1000, 2000, 4000]),
+        values: new Float64Array([2, 3, 5]),
+      }),
     ];
     source.addChunks(Labels.fromObject({ __name__: "x" }), chunks);
     assert.equal(

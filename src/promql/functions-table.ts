@@ -123,3 +123,22 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionSignature> = new Map(
       return [name, signature] as const;
     }),
 );
+
+/** Functions whose value depends on the evaluation time even when all their input is pinned. */
+export const STEP_DEPENDENT_FUNCTIONS: ReadonlySet<string> = new Set([
+  "days_in_month",
+  "day_of_month",
+  "day_of_week",
+  "day_of_year",
+  "end",
+  "hour",
+  "minute",
+  "month",
+  "predict_linear",
+  "range",
+  "start",
+  "step",
+  "time",
+  "timestamp",
+  "year",
+]);

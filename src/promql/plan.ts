@@ -16,6 +16,7 @@ import {
   type VectorSelector,
 } from "./ast.ts";
 import { evaluateDuration } from "./duration.ts";
+import { STEP_DEPENDENT_FUNCTIONS } from "./functions-table.ts";
 
 /**
  * The typed plan of one evaluation: the syntax tree without parentheses, with every time resolved. Each node knows
@@ -111,25 +112,6 @@ export interface PlanOptions {
   readonly lookbackMs: number;
   readonly subqueryStepMs: number;
 }
-
-/** Functions whose value depends on the evaluation time even when all their input is pinned. */
-const STEP_DEPENDENT = new Set([
-  "days_in_month",
-  "day_of_month",
-  "day_of_week",
-  "day_of_year",
-  "end",
-  "hour",
-  "minute",
-  "month",
-  "predict_linear",
-  "range",
-  "start",
-  "step",
-  "time",
-  "timestamp",
-  "year",
-]);
 
 /** Plans `expression`; throws `bad-data` when a computed duration is not one. */
 export function planQuery(expression: Expression, options: PlanOptions): Plan {
@@ -480,7 +462,7 @@ class Planner {
           return argument.kind === "vectorSelector" && this.#isInvariant(argument);
         }
         return (
-          !STEP_DEPENDENT.has(expression.func.name) &&
+          !STEP_DEPENDENT_FUNCTIONS.has(expression.func.name) &&
           expression.args.every((argument) => this.#isInvariant(argument))
         );
     }

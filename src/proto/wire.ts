@@ -270,6 +270,13 @@ export class ProtoReader {
     return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getFloat64(0, true);
   }
 
+  /** A zigzag-encoded 64-bit varint (`sint64`, `sint32`) as a number. */
+  sint64(): number {
+    const value = this.int64();
+    const encoded = value < 0 ? value + 2 ** 64 : value;
+    return encoded % 2 === 0 ? encoded / 2 : -(encoded + 1) / 2;
+  }
+
   bool(): boolean {
     return this.int64() !== 0;
   }

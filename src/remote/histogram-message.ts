@@ -4,6 +4,7 @@ import {
   NO_BUCKETS,
   NO_SPANS,
 } from "../model/histogram.ts";
+import { readSpan } from "../proto/small-messages.ts";
 import { corrupt, type ProtoReader, type ProtoWriter } from "../proto/wire.ts";
 
 /**
@@ -31,8 +32,8 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
   let timeMs = 0;
   let hint = 0;
   let isFloat = false;
-  let positiveSpans: number[] = [];
-  let negativeSpans: number[] = [];
+  const positiveSpans: number[] = [];
+  const negativeSpans: number[] = [];
   let positiveBuckets: Float64Array | undefined;
   let negativeBuckets: Float64Array | undefined;
   let customValues = NO_BUCKETS;
@@ -51,7 +52,7 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
         sum = double(reader);
         break;
       case 0x20:
-        schema = zigzag(reader.int64());
+        schema = reader.sint64();
         break;
       case 0x29:
         zeroThreshold = double(reader);
@@ -63,7 +64,7 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
         zeroCount = double(reader);
         break;
       case 0x42:
-        negativeSpans = readSpan(reader.nested(), negativeSpans);
+        readSpan(reader.nested(), negativeSpans);
         break;
       case 0x4a:
         negativeBuckets = readDeltas(reader.nested());
@@ -73,7 +74,7 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
         else reader.skip(key);
         break;
       case 0x5a:
-        positiveSpans = readSpan(reader.nested(), positiveSpans);
+        readSpan(reader.nested(), positiveSpans);
         break;
       case 0x62:
         positiveBuckets = readDeltas(reader.nested());
@@ -169,24 +170,11 @@ function writeDoubles(writer: ProtoWriter, field: number, values: Float64Array):
     );
 }
 
-function readSpan(reader: ProtoReader, into: number[]): number[] {
-  let offset = 0;
-  let length = 0;
-  while (reader.more) {
-    const key = reader.key();
-    if (key === 0x08) offset = zigzag(reader.int64());
-    else if (key === 0x10) length = reader.uint32();
-    else reader.skip(key);
-  }
-  into.push(offset, length);
-  return into;
-}
-
 /** Bucket counts from the differences between neighbours. */
 function readDeltas(reader: ProtoReader): Float64Array {
   const counts: number[] = [];
   let absolute = 0;
-  while (reader.more) counts.push((absolute += zigzag(reader.int64())));
+  while (reader.more) counts.push((absolute += reader.sint64()));
   return Float64Array.from(counts);
 }
 
@@ -216,9 +204,4 @@ function word(bytes: Uint8Array, i: number): number {
 /** A varint as it stands for a uint64. */
 function unsigned(value: number): number {
   return value < 0 ? value + 2 ** 64 : value;
-}
-
-function zigzag(value: number): number {
-  const encoded = unsigned(value);
-  return encoded % 2 === 0 ? encoded / 2 : -(encoded + 1) / 2;
 }

@@ -1,7 +1,6 @@
 import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { compressSnappy, decompressSnappy } from "../base/snappy.ts";
-import { encodeXor } from "../chunk/xor.ts";
 import { Labels } from "../model/labels.ts";
 import type { Matcher, MatchOperator } from "../model/matcher.ts";
 import {
@@ -11,6 +10,7 @@ import {
   MATCHER_RE,
   writeMatchers,
 } from "../proto/series-request.ts";
+import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader, ProtoWriter } from "../proto/wire.ts";
 import {
   type Chunk,
@@ -20,6 +20,7 @@ import {
   ENCODING_XOR,
   type Series,
 } from "../storage/queryable.ts";
+import { pushXorChunks } from "../storage/xor-chunks.ts";
 
 /**
  * Prometheus's remote read (https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/), client side.
@@ -44,7 +45,6 @@ export const SAMPLES_MAX_BYTES = 512 * 1024 * 1024;
 /** `prometheus.ReadRequest.ResponseType` */
 export const RESPONSE_SAMPLES = 0;
 export const RESPONSE_STREAMED_CHUNKS = 1;
-const SAMPLES_PER_CHUNK = 120;
 const CHECKSUM_BYTES = 4;
 const VARINT_MAX_BYTES = 5;
 
@@ -146,23 +146,11 @@ function decodeChunkedSeries(reader: ProtoReader): Series {
   const chunks: Chunk[] = [];
   while (reader.more) {
     const key = reader.key();
-    if (key === 0x0a) decodeLabel(reader.nested(), labels);
+    if (key === 0x0a) labels.push(...readPair(reader.nested()));
     else if (key === 0x12) chunks.push(decodeChunk(reader.nested()));
     else reader.skip(key);
   }
   return { labels: Labels.fromSorted(labels), chunks };
-}
-
-function decodeLabel(reader: ProtoReader, into: string[]): void {
-  let name = "";
-  let value = "";
-  while (reader.more) {
-    const key = reader.key();
-    if (key === 0x0a) name = reader.string();
-    else if (key === 0x12) value = reader.string();
-    else reader.skip(key);
-  }
-  into.push(name, value);
 }
 
 function decodeChunk(reader: ProtoReader): Chunk {
@@ -228,7 +216,7 @@ function decodeTimeSeries(reader: ProtoReader): { series: Series; hasHistograms:
   let hasHistograms = false;
   while (reader.more) {
     const key = reader.key();
-    if (key === 0x0a) decodeLabel(reader.nested(), labels);
+    if (key === 0x0a) labels.push(...readPair(reader.nested()));
     else if (key === 0x12) samples.push(reader.nested());
     else {
       if (key === 0x22) hasHistograms = true;
@@ -258,15 +246,5 @@ function encodeSamples(samples: readonly ProtoReader[]): Chunk[] {
     }
     if (i > 0 && times[i]! < times[i - 1]!) throw corrupt("samples are not in the order of time");
   });
-  const chunks: Chunk[] = [];
-  for (let start = 0; start < samples.length; start += SAMPLES_PER_CHUNK) {
-    const end = Math.min(start + SAMPLES_PER_CHUNK, samples.length);
-    chunks.push({
-      encoding: ENCODING_XOR,
-      minTimeMs: times[start]!,
-      maxTimeMs: times[end - 1]!,
-      data: encodeXor(times, values, { start, end }),
-    });
-  }
-  return chunks;
+  return pushXorChunks([], { times, values });
 }

@@ -1,6 +1,7 @@
 import type { ScrapeConfig } from "../config/types.ts";
 import { normalizeFloat } from "../exposition/series.ts";
 import { METRIC_NAME } from "../model/labels.ts";
+import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader, WIRE_BYTES, WIRE_VARINT } from "../proto/wire.ts";
 import type { MetricCount } from "../scrape/job-statistics.ts";
 import type { Body } from "../scrape/read-body.ts";
@@ -61,7 +62,7 @@ class Counter implements FamilyCount {
     let value: ProtoReader | undefined;
     while (reader.more) {
       const key = reader.key();
-      if (key === 0x0a) pushLabel(reader.nested(), labels);
+      if (key === 0x0a) labels.push(...readPair(reader.nested()));
       // gauge, counter, summary, untyped, histogram: one of them is there.
       else if (key === 0x12 || key === 0x1a || key === 0x22 || key === 0x2a || key === 0x3a)
         value = reader.nested();
@@ -134,18 +135,6 @@ function isFilled(reader: ProtoReader, key: number): boolean {
 
 function boundText(bound: number): string {
   return bound === Infinity ? "+Inf" : normalizeFloat(String(bound));
-}
-
-function pushLabel(reader: ProtoReader, into: string[]): void {
-  let name = "";
-  let value = "";
-  while (reader.more) {
-    const key = reader.key();
-    if (key === 0x0a) name = reader.string();
-    else if (key === 0x12) value = reader.string();
-    else reader.skip(key);
-  }
-  into.push(name, value);
 }
 
 /** The double in the field with this key; 0 when it is not there. */

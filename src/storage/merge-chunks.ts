@@ -1,10 +1,8 @@
-import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import type { FloatHistogram } from "../model/histogram.ts";
 import { type Chunk, ENCODING_XOR } from "./queryable.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "./chunk-encodings.ts";
-
-/** Samples of a chunk that is made from overlapping ones, as Prometheus does. */
-const MERGED_CHUNK_SAMPLES = 120;
+import { pushXorChunks } from "./xor-chunks.ts";
 
 /** Samples in columns: values as pairs of words, because a NaN's bits do not survive as numbers. */
 class Run {
@@ -111,7 +109,7 @@ function mergeGroup(chunks: readonly Chunk[], out: Chunk[]): void {
     next.merge(merged, spare.b);
     [merged, next] = [next, merged];
   }
-  encodeFloats(merged, out);
+  pushXorChunks(out, merged);
 }
 
 interface Sample {
@@ -168,23 +166,7 @@ function encodeRun(samples: readonly Sample[], encoding: Chunk["encoding"], out:
     words[2 * i] = run!.words[2 * index]!;
     words[2 * i + 1] = run!.words[2 * index + 1]!;
   }
-  encodeFloats({ times, values, count: samples.length }, out);
-}
-
-/** Float samples as chunks of 120. */
-function encodeFloats(
-  run: { times: Float64Array; values: Float64Array; count: number },
-  out: Chunk[],
-): void {
-  for (let start = 0; start < run.count; start += MERGED_CHUNK_SAMPLES) {
-    const end = Math.min(start + MERGED_CHUNK_SAMPLES, run.count);
-    out.push({
-      encoding: ENCODING_XOR,
-      minTimeMs: run.times[start]!,
-      maxTimeMs: run.times[end - 1]!,
-      data: encodeXor(run.times, run.values, { start, end }),
-    });
-  }
+  pushXorChunks(out, { times, values });
 }
 
 function sameChunk(a: Chunk, b: Chunk): boolean {

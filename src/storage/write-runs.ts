@@ -1,12 +1,9 @@
-import { encodeXor } from "../chunk/xor.ts";
 import type { FloatHistogram } from "../model/histogram.ts";
 import { encodeHistogramRun } from "./chunk-encodings.ts";
 import { type Chunk, type ChunkEncoding, ENCODING_XOR } from "./queryable.ts";
 import type { Run } from "./replica-cursor.ts";
 import type { ReplicaSamples } from "./replica-samples.ts";
-
-/** Samples of a chunk that is made anew. */
-const CHUNK_SAMPLES = 120;
+import { pushXorChunks } from "./xor-chunks.ts";
 
 /**
  * The chosen runs of two replicas as chunks. A chunk that was chosen whole is passed on as it is; only the samples around a
@@ -147,16 +144,7 @@ class Pending {
   flush(out: Chunk[]): void {
     const { times, values, count } = this;
     if (count === 0) return;
-    if (this.#encoding === ENCODING_XOR)
-      for (let start = 0; start < count; start += CHUNK_SAMPLES) {
-        const end = Math.min(start + CHUNK_SAMPLES, count);
-        out.push({
-          encoding: ENCODING_XOR,
-          minTimeMs: times[start]!,
-          maxTimeMs: times[end - 1]!,
-          data: encodeXor(times, values, { start, end }),
-        });
-      }
+    if (this.#encoding === ENCODING_XOR) pushXorChunks(out, { times, values, count });
     else
       out.push(
         ...encodeHistogramRun(this.#encoding, {

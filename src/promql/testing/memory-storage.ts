@@ -3,13 +3,11 @@ import { AppError } from "../../base/errors.ts";
 import { writeStale } from "../../base/float.ts";
 import { compareText } from "../../base/text.ts";
 import { encodeHistograms } from "../../chunk/histogram-encode.ts";
-import { encodeXor } from "../../chunk/xor.ts";
 import { type FloatHistogram, newHistogram } from "../../model/histogram.ts";
 import { histogramsEqual } from "../../model/histogram-equal.ts";
 import { compareLabels, formatSeries, type Labels } from "../../model/labels.ts";
 import {
   ENCODING_FLOAT_HISTOGRAM,
-  ENCODING_XOR,
   type Chunk,
   type LabelRequest,
   type LabelResult,
@@ -20,9 +18,8 @@ import {
 } from "../../storage/queryable.ts";
 import type { StartedChunk } from "../operators/started-chunk.ts";
 import type { TestStorage } from "./run-script.ts";
+import { pushXorChunks } from "../../storage/xor-chunks.ts";
 
-/** Samples in one chunk, as Prometheus's head cuts them. */
-const CHUNK_SAMPLES = 120;
 const SERIES_PER_BATCH = 256;
 /** The staleness marker as a sum. */
 const STALE = staleSum();
@@ -170,18 +167,7 @@ function encodeFloatRun(run: readonly Sample[]): Chunk[] {
   const times = Float64Array.from(run, ({ timeMs }) => timeMs);
   const values = Float64Array.from(run, ({ value }) => value);
   for (const [i, { isStale }] of run.entries()) if (isStale) writeStale(values, i);
-  const chunks: Chunk[] = [];
-  for (let start = 0; start < run.length; start += CHUNK_SAMPLES) {
-    const end = Math.min(start + CHUNK_SAMPLES, run.length);
-    const chunk = {
-      encoding: ENCODING_XOR,
-      minTimeMs: times[start]!,
-      maxTimeMs: times[end - 1]!,
-      data: encodeXor(times, values, { start, end }),
-    } as const;
-    chunks.push(withStartTimes(chunk, run));
-  }
-  return chunks;
+  return pushXorChunks([], { times, values }).map((chunk) => withStartTimes(chunk, run));
 }
 
 function encodeHistogramRun(run: readonly Sample[]): Chunk[] {

@@ -1,24 +1,6 @@
 /** The evaluations a script does not write down: every instant eval is repeated with `@` at other times. */
 import type { AtModifier, Expression, TimeModifiers } from "../ast.ts";
-
-/** Functions whose value depends on when they are evaluated, whatever their arguments are pinned to. */
-const TIME_DEPENDENT_FUNCTIONS: ReadonlySet<string> = new Set([
-  "days_in_month",
-  "day_of_month",
-  "day_of_week",
-  "day_of_year",
-  "end",
-  "hour",
-  "minute",
-  "month",
-  "predict_linear",
-  "range",
-  "start",
-  "step",
-  "time",
-  "timestamp",
-  "year",
-]);
+import { STEP_DEPENDENT_FUNCTIONS } from "../functions-table.ts";
 
 export interface PinnedQuery {
   readonly expression: Expression;
@@ -50,7 +32,7 @@ export function pin(expression: Expression, timeMs: number): PinnedQuery | undef
         // What is inside is evaluated at the times the pinned subquery gives.
         return { ...node, at: pinTime(node) };
       case "call":
-        isTimeDependent ||= TIME_DEPENDENT_FUNCTIONS.has(node.func.name);
+        isTimeDependent ||= STEP_DEPENDENT_FUNCTIONS.has(node.func.name);
         return { ...node, args: node.args.map(pinNode) };
       case "aggregation": {
         const { parameter } = node;
