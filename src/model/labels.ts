@@ -93,6 +93,11 @@ export class Labels {
     return (this.#key = key);
   }
 
+  /** A copy without the labels that are hidden from series: those starting with `__`. */
+  withoutHidden(): Labels {
+    return this.#filter((name) => !name.startsWith("__"));
+  }
+
   equals(other: Labels): boolean {
     return this === other || compareLabels(this, other) === 0;
   }

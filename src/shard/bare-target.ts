@@ -30,6 +30,9 @@ export class TargetCompleter {
     if (!isBare(target)) return target;
     const builder = this.#builders.get(target.job);
     const result = builder?.build(labelsFromKvass(target.allLabels));
-    return result?.kind === "target" ? { ...result.target, hash: target.hash } : undefined;
+    if (result?.kind !== "target") return undefined;
+    const { job, allLabels, labels, discoveredLabels, url, intervalMs, timeoutMs } = result.target;
+    const { hash } = target;
+    return { hash, job, allLabels, labels, discoveredLabels, url, intervalMs, timeoutMs };
   }
 }

@@ -167,7 +167,6 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
   const hash = textOf(entry["hash"], `${path}.hash`);
   if (!/^\d{1,20}$/.test(hash)) throw wrong(`${path}.hash`, "a 64-bit number as decimal text");
   const allLabels = labelsOf(entry["labels"], `${path}.labels`);
-  const hidden = [...allLabels].flatMap(([name]) => (name.startsWith("__") ? [name] : []));
   // A Kvass coordinator leaves the rest to the sidecar: the target is bare then.
   const { url = "", intervalMs = 0, timeoutMs = 0 } = entry;
   return {
@@ -175,7 +174,7 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
       hash,
       job,
       allLabels,
-      labels: allLabels.without(hidden),
+      labels: allLabels.withoutHidden(),
       discoveredLabels: labelsOf(entry["discoveredLabels"] ?? {}, `${path}.discoveredLabels`),
       url: textOf(url, `${path}.url`),
       intervalMs: numberOf(intervalMs, `${path}.intervalMs`),
