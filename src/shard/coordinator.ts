@@ -279,7 +279,8 @@ export class Coordinator {
     leading.observed = example;
     leading.plan = planGroup(example, options, nowMs);
     // Without followers nobody reads it, and it is as long as the list of targets.
-    const reference = others.length === 0 ? undefined : referenceOf(leading.plan, example);
+    const reference =
+      others.length === 0 ? undefined : referenceOf(leading.plan, example, { options, nowMs });
     for (const group of others) {
       // Every group has as many shards as the leading one, or more while its own failures need it.
       const minShards = Math.max(options.minShards, leading.plan.scale);

@@ -7,6 +7,7 @@ import { referenceOf } from "./plan-follow.ts";
 import { DEFAULT_PLAN_OPTIONS, type Plan, type PlanOptions } from "./plan-types.ts";
 import {
   FakeFleet,
+  FLEET_CYCLE_MS,
   fleetTarget,
   type FleetTarget,
   logNormalTargets,
@@ -33,7 +34,10 @@ class Groups {
     const observed = this.leader.observe();
     const leading = plan(observed, this.#options, this.leader.nowMs);
     this.leader.apply(leading);
-    this.follower.reference = referenceOf(leading, observed);
+    this.follower.reference = referenceOf(leading, observed, {
+      options: this.#options,
+      nowMs: this.leader.nowMs,
+    });
     const following = this.follower.cycle(this.#options);
     return { leading, following };
   }
@@ -132,5 +136,31 @@ describe("a replica group that follows", () => {
       for (const [hash, owners] of groups.follower.owners()) assert.ok(owners.length >= 1, hash);
     }
     assert.deepEqual(groups.difference(), []);
+  });
+
+  test("waits for the leading group's new shards, in whatever order shards come up, but not for ever", () => {
+    const groups = new Groups(Array.from({ length: 6 }, (_, i) => fleetTarget(i, 10_000)));
+    const { leader, follower } = groups;
+    groups.cycle();
+    assert.equal(leader.shards.length, 3);
+    follower.scale(3);
+    for (const shard of [leader.shards[1]!, leader.shards[2]!, follower.shards[1]!])
+      shard.isDown = true;
+    const sizes = (): number[] => follower.shards.map(({ assignments }) => assignments.size);
+    for (let cycle = 0; cycle < 3; cycle++) groups.cycle();
+    assert.deepEqual(sizes(), [2, 0, 0]);
+    for (const shard of [...leader.shards, ...follower.shards]) shard.isDown = false;
+    const { following } = groups.cycle();
+    assert.deepEqual(sizes(), [2, 2, 2]);
+    assert.deepEqual(groups.difference(), []);
+    assert.deepEqual(following.conditions, []);
+
+    const late = new Groups(Array.from({ length: 6 }, (_, i) => fleetTarget(i, 10_000)));
+    late.cycle();
+    late.follower.scale(3);
+    for (const shard of late.leader.shards.slice(1)) shard.isDown = true;
+    const cycles = OPTIONS.failoverGraceMs / FLEET_CYCLE_MS;
+    for (let cycle = 0; cycle < cycles; cycle++) late.cycle();
+    assert.equal(late.follower.owners().size, 6);
   });
 });

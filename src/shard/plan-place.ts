@@ -10,6 +10,7 @@ import {
   utilisation,
 } from "./load.ts";
 import { byHash } from "./listed-assignments.ts";
+import { whatIsAwaited } from "./plan-follow.ts";
 import type { PlanState, Wanted } from "./plan-state.ts";
 import { sizeText } from "./plan-text.ts";
 import type { ObservedTarget } from "./plan-types.ts";
@@ -37,12 +38,19 @@ export function placeUnowned(state: PlanState): Wanted[] {
   for (const { target, load, slot } of ordered) {
     const { hash, job, url } = target;
     const home = state.homeOf(hash);
+    const from = state.formerOwnerOf(slot);
+    const awaited =
+      from === undefined && home === undefined ? whatIsAwaited(state, hash) : undefined;
+    if (awaited !== undefined) {
+      const reason = `waits for ${awaited} to come up`;
+      state.conditions.push({ kind: "unassigned", hash, job, url, reason });
+      continue;
+    }
     const place = home ?? findPlace(state, costOf(load));
     if (place === undefined) {
       wanted.push({ hash, job, url, load, slot, isOwned: false });
       continue;
     }
-    const from = state.formerOwnerOf(slot);
     const isEstimated = target.load === undefined;
     const reason = reasonFor(load, { from, isEstimated, isHome: home !== undefined });
     state.assign({ hash, job, url, load, slot }, place);

@@ -1,5 +1,6 @@
 import { type Load, NO_LOAD } from "../load.ts";
 import { DEFAULT_PLAN_OPTIONS } from "../plan-types.ts";
+import { AWAITED } from "../plan-follow.ts";
 import type {
   Observed,
   ObservedAssignment,
@@ -20,7 +21,7 @@ import type {
  *     hold job
  *     drain shard-1
  *     scaled up=990 down=900                       (when more or fewer shards were last asked for)
- *     reference a=0 b=1                            (the ordinals of the leading group)
+ *     reference a=0 b=1 c=awaited                  (the ordinals of the leading group)
  *     target a job=m series=100 raw=200 samples=5.5 churn=20     (raw defaults to series; `pending` or `failed` instead of a size)
  *     shard 0 ready head=200 seen=990 idle=900 data=2000
  *       a series=100 raw=200 in_transfer at=500 scrapes=3 good=3 down      (on the shard above)
@@ -118,7 +119,7 @@ export function parsePlanState(text: string): {
         break;
       case "reference":
         for (const [hash = "", ordinal] of words.slice(1).map((word) => word.split("=")))
-          reference.set(hash, Number(ordinal));
+          reference.set(hash, ordinal === "awaited" ? AWAITED : Number(ordinal));
         break;
       case "scaled":
         scaled = {

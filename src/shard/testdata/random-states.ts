@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Load } from "../load.ts";
+import { AWAITED } from "../plan-follow.ts";
 import {
   DEFAULT_PLAN_OPTIONS,
   type Observed,
@@ -87,7 +88,9 @@ export const observedArbitrary: fc.Arbitrary<Observed> = fc
     heldJobs: fc.constantFrom([], [], ["x"]),
     drained: fc.constantFrom([], [], [], ["shard-0"], ["shard-1", "shard-4"]),
     reference: fc.option(
-      fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }).map(String), fc.nat({ max: 5 }))),
+      fc.array(
+        fc.tuple(fc.integer({ min: 1, max: 40 }).map(String), fc.integer({ min: AWAITED, max: 5 })),
+      ),
       { nil: undefined, freq: 2 },
     ),
     scaledMs: fc.option(fc.integer({ min: NOW_MS - 60_000, max: NOW_MS }), { nil: undefined }),
