@@ -14,6 +14,8 @@ import { value } from "./support/sidecar-shards.ts";
 
 /** Quicker than a user would want. */
 const FLAGS = ["--coordinator.interval=1s"];
+/** A real control plane shares the machine with all that it starts. */
+const SETTLE_MS = 180_000;
 /** A leader renews for 10 s at most, a standby waits 15 s and a retry. */
 const FAILOVER_MS = 20_000;
 
@@ -26,19 +28,23 @@ interface Targets {
 
 /** How many of six targets each shard has, once all are scraped well by exactly one. */
 function settled(url: string): Promise<Record<string, number>> {
-  return until("six targets are scraped, each by one shard", async () => {
-    const data = await apiData<Targets>(`${url}/api/v1/targets?state=active`).catch(
-      () => undefined,
-    );
-    const targets = data?.activeTargets ?? [];
-    const isDone =
-      targets.length === 6 &&
-      targets.every(({ health, shards }) => health === "up" && shards.length === 1);
-    if (!isDone) return undefined;
-    const counts: Record<string, number> = {};
-    for (const { shards } of targets) counts[shards[0]!] = (counts[shards[0]!] ?? 0) + 1;
-    return counts;
-  });
+  return until(
+    "six targets are scraped, each by one shard",
+    async () => {
+      const data = await apiData<Targets>(`${url}/api/v1/targets?state=active`).catch(
+        () => undefined,
+      );
+      const targets = data?.activeTargets ?? [];
+      const isDone =
+        targets.length === 6 &&
+        targets.every(({ health, shards }) => health === "up" && shards.length === 1);
+      if (!isDone) return undefined;
+      const counts: Record<string, number> = {};
+      for (const { shards } of targets) counts[shards[0]!] = (counts[shards[0]!] ?? 0) + 1;
+      return counts;
+    },
+    SETTLE_MS,
+  );
 }
 
 test("six generators on Kubernetes end on three shards, and nothing shakes that", async (context) => {

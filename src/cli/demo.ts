@@ -202,11 +202,11 @@ class Demonstration {
 
   async #verify(url: string, outcome: Outcome): Promise<Figures> {
     const { maxSeries: limit, replicas } = this.#options.flags;
-    const metricSeries = await countMetrics(url);
+    const problems: string[] = [];
+    const metricSeries = await countMetrics(url, (problem) => problems.push(problem));
     const up = await queryNumber(url, "sum(up)");
     const shards = await readShards(url);
     const targets = await readTargets(url);
-    const problems: string[] = [];
     const expect = (isRight: boolean, problem: string): void => {
       if (!isRight) problems.push(problem);
     };
@@ -297,7 +297,12 @@ function hasSettled(
   );
 }
 
-/** NaN while the query cannot answer. */
-async function countMetrics(url: string): Promise<number> {
-  return queryNumber(url, 'count({__name__=~".*metrics.*"})').catch(() => NaN);
+/** NaN while the query cannot answer, which `onError` is told why. */
+async function countMetrics(url: string, onError?: (problem: string) => void): Promise<number> {
+  try {
+    return await queryNumber(url, 'count({__name__=~".*metrics.*"})');
+  } catch (error) {
+    onError?.(messageOf(error));
+    return NaN;
+  }
 }
