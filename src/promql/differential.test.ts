@@ -291,9 +291,11 @@ describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () =>
    */
   async function lastingDifferences(query: string): Promise<string[]> {
     const attempts = /topk|bottomk|limitk/.test(query) ? CHOICE_ATTEMPTS : 1;
+    // Deviations of values as large as timestamps have lost half of their digits before.
+    const tolerance = /stddev|stdvar/.test(query) ? 1e-6 : 1e-9;
     let wrong: string[] = [];
     for (let i = 0; i < attempts; i++) {
-      const found = await differences(query, 1e-9);
+      const found = await differences(query, tolerance);
       wrong = found.filter((difference) => !difference.includes(NEWER_ERROR));
       if (wrong.length === 0) break;
     }
@@ -302,7 +304,7 @@ describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () =>
 
   test("generated queries", async () => {
     const seed = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
-    const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 150);
+    const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 1700);
     const generator = new QueryGenerator(seededRandom(seed));
     const wrong: string[] = [];
     for (let i = 0; i < count; i++) {

@@ -399,7 +399,8 @@ function differenceOf(ours: unknown, theirs: unknown, path = ""): string | undef
   }
   if (isObject(ours) && isObject(theirs)) {
     for (const key of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
-      const found = differenceOf(ours[key], theirs[key], `${path}/${key}`);
+      const [one, other] = [ours[key], theirs[key]].map(key === "buckets" ? withoutEmpty : same);
+      const found = differenceOf(one, other, `${path}/${key}`);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -407,6 +408,14 @@ function differenceOf(ours: unknown, theirs: unknown, path = ""): string | undef
   if (ours === theirs || isNear(ours, theirs)) return undefined;
   const show = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 500);
   return `${path}\n    Shoal:      ${show(ours)}\n    Prometheus: ${show(theirs)}`;
+}
+
+const same = (value: unknown): unknown => value;
+
+/** A bucket that should be empty may hold what rounding left in it. */
+function withoutEmpty(buckets: unknown): unknown {
+  if (!Array.isArray(buckets)) return buckets;
+  return buckets.filter((bucket: unknown[]) => !isNear(bucket[3], "0"));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -519,7 +528,7 @@ describe("native histograms against a real Prometheus", { skip: skipWithoutParts
 
   test("generated queries", async () => {
     const seed = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
-    const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 80);
+    const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 400);
     const generator = new QueryGenerator(seededRandom(seed));
     const wrong: string[] = [];
     for (let i = 0; i < count; i++) {
