@@ -154,6 +154,15 @@ for (const colorScheme of ["light", "dark"] as const) {
     assert.equal(await page.locator(".legend-row").count(), 3);
     assert.match(page.url(), /g0\.tab=graph/);
     await picture(page, `query-graph-${colorScheme}`);
+    await page.getByText("Explain", { exact: true }).click();
+    const parts = page.getByTestId("explain").locator("tbody tr");
+    await parts.first().waitFor();
+    assert.deepEqual(
+      (await parts.allTextContents()).map((text) => /^[a-z ()]+/.exec(text)?.[0]),
+      ["sum by (instance)sum by (instance) (rate(page", "raterate(page", "range selectorpage"],
+    );
+    assert.match(page.url(), /g0\.tab=explain/);
+    await picture(page, `query-explain-${colorScheme}`);
     assert.deepEqual(problems, []);
     await close();
   });
@@ -290,8 +299,42 @@ test("ten thousand targets are paged, and the page is in the address", { skip },
   await close();
 });
 
+test(
+  "an answer of ten thousand series stays usable, and what it warns of is told",
+  { skip },
+  async () => {
+    const { page, problems, close } = await visit("/query");
+    const result = Array.from({ length: 10_000 }, (_, i) => ({
+      metric: { __name__: "many", i: String(i) },
+      value: [1_700_000_000, String(i)],
+      values: [0, 1, 2].map((k) => [1_700_000_000 + 60 * k, String(i)]),
+    }));
+    await page.route("**/api/v1/query*", (route) => {
+      const resultType = route.request().url().includes("query_range") ? "matrix" : "vector";
+      const warnings = ["shard-2 did not answer"];
+      return route.fulfill({ json: { status: "success", data: { resultType, result }, warnings } });
+    });
+    await page.goto(`${origin}/query?g0.expr=many`);
+    await page.getByText("Showing the first 2000 of 10000 series.").waitFor();
+    await page.getByText("shard-2 did not answer").waitFor();
+    assert.equal(await page.getByTestId("result-table").locator("tbody tr").count(), 2000);
+    await page.getByText("Graph", { exact: true }).click();
+    await page.getByText(/Drawing the first \d+ of 10000 series/).waitFor();
+    await page.locator(".graph canvas").waitFor();
+    await picture(page, "query-many");
+    assert.deepEqual(problems, []);
+    await close();
+  },
+);
+
 test("every page fits a phone", { skip }, async () => {
-  for (const path of ["/query?g0.expr=up&g0.tab=graph", "/targets", "/shards", "/targets?why=1"]) {
+  for (const path of [
+    "/query?g0.expr=up&g0.tab=graph",
+    "/query?g0.expr=sum(up)&g0.tab=explain",
+    "/targets",
+    "/shards",
+    "/targets?why=1",
+  ]) {
     const { page, problems, close } = await visit(path, { width: 360 });
     await page
       .locator("main")

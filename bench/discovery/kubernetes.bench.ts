@@ -18,6 +18,8 @@ import {
 import { median, report } from "../support/report.ts";
 
 const PODS = Number(process.env["SHOAL_BENCH_PODS"] ?? 100_000);
+/** Prometheus needs some minutes and gigabytes for so many pods; `off` goes without. */
+const hasPeer = process.env["SHOAL_BENCH_PEER"] !== "off";
 const CHANGES_PER_MINUTE = 1000;
 const CHURN_MS = 60_000;
 const SETTLE_MS = 10_000;
@@ -84,9 +86,11 @@ try {
   const first = JSON.parse(await subject.line()) as { targets: number; seconds: number };
   if (first.targets < PODS) throw new Error(`only ${first.targets} targets of ${PODS} pods`);
   const startCpu = cpuSeconds(subject.pid);
-  const peer = await startPrometheus({
-    config: config(url, "\n  - {action: drop, regex: .*, source_labels: [job]}"),
-  });
+  const peer = hasPeer
+    ? await startPrometheus({
+        config: config(url, "\n  - {action: drop, regex: .*, source_labels: [job]}"),
+      })
+    : undefined;
   if (peer !== undefined)
     await until(
       "Prometheus has all pods",

@@ -48,9 +48,10 @@ class EvaluationThread {
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      const { query, startMs, endMs, stepMs, lookbackMs, stopFlag } = wire;
+      const { query, startMs, endMs, stepMs, lookbackMs, analyze, stopFlag } = wire;
       const common = {
         query,
+        analyze,
         stopFlag,
         signal: controller.signal,
         ...(lookbackMs === undefined ? {} : { lookbackMs }),

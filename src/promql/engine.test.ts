@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MemorySource } from "../../bench/promql/memory-source.ts";
 import { pushXorChunks } from "../storage/xor-chunks.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import { writeStale } from "../base/float.ts";
 import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
+import type { QueryAnalysis } from "./analysis.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { QueryResult } from "./result.ts";
 import { MemoryStorage } from "./testing/memory-storage.ts";
@@ -118,6 +120,61 @@ describe("results", () => {
     assert.equal(stats.seriesRead, 3);
     assert.equal(stats.chunksRead, 3);
     assert.ok(stats.bytesRead > 0 && stats.peakSamples > 0);
+  });
+});
+
+describe("analysis", () => {
+  /** Each part with what came out of it, in the order of the tree. */
+  const parts = (
+    node: QueryAnalysis,
+    query: string,
+  ): [name: string, text: string, series: number, samples: number][] => [
+    [node.name, query.slice(node.position.start, node.position.end), node.series, node.samples],
+    ...node.children.flatMap((child) => parts(child, query)),
+  ];
+
+  test("each part tells what came out of it, a part with all below it takes no less time", async () => {
+    const engine = new Engine();
+    const query =
+      'sum by (i) (rate(x{i!="2"}[2m])) * 2 + on () group_left () scalar(x{i="0"} @ 60)';
+    const { analysis } = await engine.range(sourceOf(3, 5), {
+      query,
+      ...ofMinutes(4),
+      analyze: true,
+    });
+    assert.deepEqual(parts(analysis!, query), [
+      ["+", query, 2, 8],
+      ["*", 'sum by (i) (rate(x{i!="2"}[2m])) * 2', 2, 8],
+      ["sum by (i)", 'sum by (i) (rate(x{i!="2"}[2m]))', 2, 8],
+      ["rate", 'rate(x{i!="2"}[2m])', 2, 8],
+      ["range selector", 'x{i!="2"}[2m]', 2, 10],
+      ["number", "2", 1, 5],
+      ["once", 'scalar(x{i="0"} @ 60)', 1, 5],
+      ["scalar", 'scalar(x{i="0"} @ 60)', 1, 1],
+      ["selector", 'x{i="0"} @ 60', 1, 1],
+    ]);
+  });
+
+  test("a query that does not ask for it has none", async () => {
+    const result = await new Engine().range(sourceOf(1, 2), { query: "x", ...ofMinutes(1) });
+    assert.equal("analysis" in result, false);
+  });
+
+  test("time that others spend on its rows is not a part's own", async () => {
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, monotonic: () => nowMs++ };
+    const { analysis } = await new Engine({ clock }).instant(sourceOf(3, 2), {
+      query: "sum(abs(x))",
+      timeMs: MINUTE_MS,
+      analyze: true,
+    });
+    const [sum, abs, selector] = [
+      analysis!,
+      analysis!.children[0]!,
+      analysis!.children[0]!.children[0]!,
+    ];
+    assert.ok(selector.executionMs > 0);
+    assert.ok(abs.executionMs > selector.executionMs && sum.executionMs > abs.executionMs);
   });
 });
 

@@ -2,6 +2,7 @@ import { AppError } from "../base/errors.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
+import { Trace } from "./analysis.ts";
 import { Annotations } from "./annotations.ts";
 import { typeOf, type Expression } from "./ast.ts";
 import { Budget } from "./budget.ts";
@@ -55,6 +56,8 @@ export interface InstantQuery {
   readonly lookbackMs?: number;
   /** Never above the engine's own. */
   readonly timeoutMs?: number;
+  /** Whether the result says what each part of the query took. Default: no. */
+  readonly analyze?: boolean;
   readonly signal?: AbortSignal;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
@@ -69,6 +72,8 @@ export interface RangeQuery {
   readonly stepMs: number;
   readonly lookbackMs?: number;
   readonly timeoutMs?: number;
+  /** Whether the result says what each part of the query took. Default: no. */
+  readonly analyze?: boolean;
   readonly signal?: AbortSignal;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
@@ -90,6 +95,7 @@ interface Evaluation {
   readonly stepMs: number;
   readonly lookbackMs: number | undefined;
   readonly timeoutMs: number | undefined;
+  readonly analyze: boolean | undefined;
   readonly signal: AbortSignal | undefined;
   readonly stopFlag: Int32Array | undefined;
 }
@@ -134,6 +140,7 @@ export class Engine implements QueryEngine {
       stepMs: 0,
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
+      analyze: query.analyze,
       signal: query.signal,
       stopFlag: query.stopFlag,
     });
@@ -159,6 +166,7 @@ export class Engine implements QueryEngine {
       stepMs: query.stepMs,
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
+      analyze: query.analyze,
       signal: query.signal,
       stopFlag: query.stopFlag,
     });
@@ -198,7 +206,8 @@ export class Engine implements QueryEngine {
           endsAtMs: parsedMs + timeoutMs,
           stopFlag: evaluation.stopFlag,
         });
-        const context = this.#context(queryable, plan, budget);
+        const trace = evaluation.analyze === true ? new Trace() : undefined;
+        const context = this.#context(queryable, plan, { budget, trace });
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.
         for (const node of planNodes(plan)) budget.probe(node.frame.count);
@@ -216,6 +225,7 @@ export class Engine implements QueryEngine {
             queueMs: queuedMs - parsedMs,
             evaluationMs: clock.monotonic() - queuedMs,
           },
+          ...(trace !== undefined && { analysis: trace.tree(plan) }),
         };
       } finally {
         release();
@@ -225,10 +235,15 @@ export class Engine implements QueryEngine {
     }
   }
 
-  #context(queryable: Queryable, plan: Plan, budget: Budget): QueryContext {
+  #context(
+    queryable: Queryable,
+    plan: Plan,
+    { budget, trace }: Pick<QueryContext, "budget" | "trace">,
+  ): QueryContext {
     return {
       queryable,
       budget,
+      trace,
       annotations: new Annotations(),
       clock: this.#clock,
       delayedNameRemoval: this.#delayedNameRemoval,

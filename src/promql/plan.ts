@@ -146,28 +146,27 @@ export function* planNodes(plan: Plan): Generator<Plan> {
   const open: Plan[] = [plan];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     yield node;
-    switch (node.kind) {
-      case "subquery":
-      case "negate":
-      case "invariant":
-        open.push(node.operand);
-        break;
-      case "call":
-        open.push(...node.args);
-        break;
-      case "aggregate":
-        open.push(node.operand);
-        if (node.parameter !== undefined) open.push(node.parameter);
-        break;
-      case "binary":
-        open.push(node.left, node.right);
-        break;
-      case "select":
-      case "window":
-      case "number":
-      case "string":
-        break;
-    }
+    open.push(...planChildren(node));
+  }
+}
+
+export function planChildren(plan: Plan): readonly Plan[] {
+  switch (plan.kind) {
+    case "subquery":
+    case "negate":
+    case "invariant":
+      return [plan.operand];
+    case "call":
+      return plan.args;
+    case "aggregate":
+      return plan.parameter === undefined ? [plan.operand] : [plan.operand, plan.parameter];
+    case "binary":
+      return [plan.left, plan.right];
+    case "select":
+    case "window":
+    case "number":
+    case "string":
+      return [];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FloatHistogram } from "../model/histogram.ts";
 import type { Labels } from "../model/labels.ts";
+import type { QueryAnalysis } from "./analysis.ts";
 
 /**
  * What a query evaluates to. Times are ms, values are columns. A series of native histograms carries them in a second
@@ -71,4 +72,6 @@ export interface QueryResult {
   /** `PromQL info: …` and infos of the storage, likewise. */
   readonly infos: readonly string[];
   readonly stats: QueryStats;
+  /** Of a query that asked for it. */
+  readonly analysis?: QueryAnalysis;
 }

@@ -6,6 +6,7 @@ import { writeStale } from "../base/float.ts";
 import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { Queryable } from "../storage/queryable.ts";
+import type { QueryAnalysis } from "./analysis.ts";
 import { Engine, type QueryEngine } from "./engine.ts";
 import { parseExpression } from "./parser.ts";
 import type { QueryResult } from "./result.ts";
@@ -87,6 +88,21 @@ describe("an engine in threads", () => {
       await outcome(() => threads.instant(source, query)),
       await outcome(() => local.instant(source, query)),
     );
+  });
+
+  test("an analysis comes through", async () => {
+    const asked = { query: "sum(requests_total)", timeMs: 1_000_000, analyze: true };
+    const source = createSource();
+    const here = (await local.instant(source, asked)).analysis;
+    const there = (await threads.instant(source, asked)).analysis;
+    const figures = ({ name, series, samples, children }: QueryAnalysis): unknown => [
+      name,
+      series,
+      samples,
+      children.map(figures),
+    ];
+    assert.deepEqual(figures(there!), figures(here!));
+    assert.equal(there!.name, "sum");
   });
 
   test("native histograms come through", async () => {

@@ -70,6 +70,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       endMs: query.timeMs,
       stepMs: undefined,
       lookbackMs: query.lookbackMs,
+      analyze: query.analyze ?? false,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
@@ -82,6 +83,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       endMs: query.endMs,
       stepMs: query.stepMs,
       lookbackMs: query.lookbackMs,
+      analyze: query.analyze ?? false,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }

@@ -11,6 +11,7 @@ import type {
   Series,
   SeriesBatch,
 } from "../storage/queryable.ts";
+import type { QueryAnalysis } from "./analysis.ts";
 import type { MatrixSeries, QueryResult, QueryStats, VectorSample } from "./result.ts";
 
 /**
@@ -37,6 +38,7 @@ export interface WireQuery {
   /** Undefined for an instant query. */
   readonly stepMs: number | undefined;
   readonly lookbackMs: number | undefined;
+  readonly analyze: boolean;
   /** Shared between the threads; not 0 ends the evaluation even within a long loop. */
   readonly stopFlag: Int32Array;
 }
@@ -165,13 +167,13 @@ export interface WireResult {
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
   readonly stats: QueryStats;
+  readonly analysis?: QueryAnalysis;
 }
 
 /** The result for `postMessage`, and the buffers to transfer with it. */
 export function packResult(result: QueryResult): { wire: WireResult; transfer: ArrayBuffer[] } {
-  const { warnings, infos, stats } = result;
   const { value, transfer } = packValue(result);
-  return { wire: { value, warnings, infos, stats }, transfer: [...transfer] };
+  return { wire: { ...result, value }, transfer: [...transfer] };
 }
 
 function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<ArrayBuffer> } {

@@ -58,11 +58,24 @@ export async function api<T>(
 export type LabelSet = Record<string, string>;
 export type Point = [number, string];
 
-export type QueryData =
-  | { resultType: "vector"; result: { metric: LabelSet; value: Point }[]; stats?: QueryStats }
-  | { resultType: "matrix"; result: { metric: LabelSet; values: Point[] }[]; stats?: QueryStats }
-  | { resultType: "scalar"; result: Point; stats?: QueryStats }
-  | { resultType: "string"; result: Point; stats?: QueryStats };
+export type QueryData = { stats?: QueryStats; analysis?: QueryAnalysis } & (
+  | { resultType: "vector"; result: { metric: LabelSet; value: Point }[] }
+  | { resultType: "matrix"; result: { metric: LabelSet; values: Point[] }[] }
+  | { resultType: "scalar"; result: Point }
+  | { resultType: "string"; result: Point }
+);
+
+/** What one part of a query took and gave out. */
+export interface QueryAnalysis {
+  name: string;
+  /** Where it stands in the query: from, and to before. */
+  position: [number, number];
+  /** A Go duration in milliseconds, such as `1.5ms`, its children's included. */
+  executionTime: string;
+  series: number;
+  totalSamples: number;
+  children?: QueryAnalysis[];
+}
 
 export interface QueryStats {
   timings: { execTotalTime: number };

@@ -306,6 +306,20 @@ test("a form body is equal to URL parameters", async () => {
   assert.deepEqual(await posted.json(), await got.json());
 });
 
+test("an analysed query tells what its parts took, in Thanos's form", async () => {
+  const query = encodeURIComponent("sum(requests_total)");
+  const ask = async (more: string): Promise<unknown> => {
+    const { body } = await get(url, `query?query=${query}&time=${END_SECONDS}${more}`);
+    return (body as { data: { analysis?: unknown } }).data.analysis;
+  };
+  assert.equal(await ask(""), undefined);
+  const text = JSON.stringify(await ask("&analyze=true"));
+  assert.match(
+    text,
+    /^{"name":"sum","position":\[0,19\],"executionTime":"[\d.]+ms","series":1,"totalSamples":1,"children":\[{"name":"selector","position":\[4,18\],"executionTime":"[\d.]+ms","series":\d+,"totalSamples":\d+}\]}$/,
+  );
+});
+
 test("answers are gzipped for clients that take it", async () => {
   const { request } = await import("undici");
   const response = await request(`${url}/api/v1/query_range?query=requests_total&${RANGE}`, {

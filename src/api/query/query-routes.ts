@@ -145,12 +145,14 @@ export function registerQueryRoutes(
 function evaluationOptions(parameters: URLSearchParams): {
   timeoutMs?: number;
   lookbackMs?: number;
+  analyze?: boolean;
 } {
   const timeoutMs = durationParameter(parameters, "timeout");
   const lookbackMs = durationParameter(parameters, "lookback_delta");
   return {
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(lookbackMs !== undefined && lookbackMs > 0 && { lookbackMs }),
+    ...(parameters.get("analyze") === "true" && { analyze: true }),
   };
 }
 

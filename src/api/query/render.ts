@@ -3,6 +3,7 @@ import { JsonWriter } from "../../base/json-writer.ts";
 import type { FloatHistogram } from "../../model/histogram.ts";
 import { apiHistogram } from "../../model/histogram-text.ts";
 import type { Labels } from "../../model/labels.ts";
+import type { QueryAnalysis } from "../../promql/analysis.ts";
 import type { MatrixSeries, QueryResult, QueryStats, QueryValue } from "../../promql/result.ts";
 
 /**
@@ -34,6 +35,8 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
   writer.clear();
   writer.text(`{"status":"success","data":{"resultType":"${value.kind}","result":`);
   yield* renderValue(value, writer);
+  if (result.analysis !== undefined)
+    writer.text(`,"analysis":${JSON.stringify(analysisData(result.analysis))}`);
   if (options.stats) writer.text(`,"stats":${JSON.stringify(statsData(result.stats))}`);
   writer.text(
     `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
@@ -137,6 +140,20 @@ function renderNotes(key: string, kind: string, notes: readonly string[]): strin
   if (notes.length > ANNOTATION_LIMIT)
     listed.push(`${notes.length - ANNOTATION_LIMIT} more ${kind} annotations omitted`);
   return `,"${key}":${JSON.stringify(listed)}`;
+}
+
+/** The parts of an analysed query under the names that Thanos gives them, and where each stands in the query's text. */
+function analysisData(node: QueryAnalysis): unknown {
+  const { name, position, executionMs, series, samples, children } = node;
+  return {
+    name,
+    position: [position.start, position.end],
+    // As Go writes and reads durations.
+    executionTime: `${Number(executionMs.toFixed(6))}ms`,
+    series,
+    totalSamples: samples,
+    ...(children.length > 0 && { children: children.map(analysisData) }),
+  };
 }
 
 /** Figures of an evaluation, as Prometheus's API and query log have them. */

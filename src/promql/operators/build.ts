@@ -58,10 +58,23 @@ import { smoothedSelector } from "./smoothed.ts";
 import { sortRows } from "./sort.ts";
 import { startTimeSelector } from "./start-time.ts";
 import { subqueryWindows } from "./subquery.ts";
+import { tracedScalar, tracedVector, tracedWindows } from "./traced.ts";
 
 /** Plans become operators here: which implementation runs is decided once, before any sample is read. */
 
 export function buildVector(plan: Plan): VectorOperator {
+  return tracedVector(plan, vectorOperator(plan));
+}
+
+export function buildScalar(plan: Plan): ScalarOperator {
+  return tracedScalar(plan, scalarOperator(plan));
+}
+
+export function buildWindows(plan: Plan): WindowOperator {
+  return tracedWindows(plan, windowOperator(plan));
+}
+
+function vectorOperator(plan: Plan): VectorOperator {
   switch (plan.kind) {
     case "select":
       return plan.selector.smoothed
@@ -87,7 +100,7 @@ export function buildVector(plan: Plan): VectorOperator {
   }
 }
 
-export function buildScalar(plan: Plan): ScalarOperator {
+function scalarOperator(plan: Plan): ScalarOperator {
   const { frame } = plan;
   switch (plan.kind) {
     case "number":
@@ -125,7 +138,7 @@ export function buildScalar(plan: Plan): ScalarOperator {
   }
 }
 
-export function buildWindows(plan: Plan): WindowOperator {
+function windowOperator(plan: Plan): WindowOperator {
   if (plan.kind === "window") return windowSelector(plan.selector, plan.frame);
   if (plan.kind !== "subquery") throw misplaced(plan, "range vector");
   const inner = plan.operand.frame;
@@ -322,14 +335,18 @@ const HISTOGRAM_FUNCTIONS = {
 
 /** Only the samples of a selector have a start. */
 function buildStartTimes(argument: Plan): VectorOperator {
-  if (argument.kind === "select") return startTimeSelector(argument.selector, argument.frame);
+  if (argument.kind === "select")
+    return tracedVector(argument, startTimeSelector(argument.selector, argument.frame));
   const operand = buildVector(argument);
   return { kind: "vector", stream: (query) => operand.stream(query, () => undefined) };
 }
 
 function buildTimestamps(argument: Plan): VectorOperator {
   return argument.kind === "select"
-    ? instantSelector(argument.selector, argument.frame, { timestamps: true })
+    ? tracedVector(
+        argument,
+        instantSelector(argument.selector, argument.frame, { timestamps: true }),
+      )
     : stepTimestamps(buildVector(argument), argument.frame);
 }
 

@@ -3,6 +3,7 @@ import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isCounterFunction } from "../../storage/dedup.ts";
 import type { Queryable, Series } from "../../storage/queryable.ts";
+import type { Trace } from "../analysis.ts";
 import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
 import type { SelectorPlan } from "../plan.ts";
@@ -46,6 +47,8 @@ export interface QueryContext {
   readonly sharedSeries: Map<string, Promise<readonly Series[]>>;
   /** Keys of the selectors that occur more than once. */
   readonly repeatedSelectors: ReadonlySet<string>;
+  /** Where to note what each part takes; undefined when nobody asked. */
+  readonly trace: Trace | undefined;
   readonly storageWarnings: Set<string>;
   readonly storageInfos: Set<string>;
   readonly stats: {

@@ -19,6 +19,7 @@ import { api, type QueryData } from "../api.ts";
 import { formatCount, formatDuration, formatSecondsShort, parseDuration } from "../format.ts";
 import { Notes, Problem } from "../problem.tsx";
 import { useUrlParameter } from "../url-state.ts";
+import { Explain } from "./explain.tsx";
 import { DRAWN_SERIES_MAX, Graph } from "./graph.tsx";
 import { ResultTable } from "./result-table.tsx";
 
@@ -43,7 +44,12 @@ export function QueryPage() {
   const [runs, setRuns] = useState(0);
   const [problem, setProblem] = useState("");
   // Prometheus 2 wrote 0 for the graph and 1 for the table.
-  const tab = tabParameter === "graph" || tabParameter === "0" ? "graph" : "table";
+  const tab =
+    tabParameter === "graph" || tabParameter === "0"
+      ? "graph"
+      : tabParameter === "explain"
+        ? "explain"
+        : "table";
 
   useEffect(() => setDraft(expression), [expression]);
   useEffect(() => setProblem(""), [draft]);
@@ -92,9 +98,10 @@ export function QueryPage() {
           data={[
             { value: "table", label: "Table" },
             { value: "graph", label: "Graph" },
+            { value: "explain", label: "Explain" },
           ]}
         />
-        {tab === "graph" && (
+        {tab !== "table" && (
           <RangeControls
             range={range}
             setRange={setRange}
@@ -111,6 +118,7 @@ export function QueryPage() {
         <TablePanel expression={expression} runs={runs} />
       ) : (
         <GraphPanel
+          isExplained={tab === "explain"}
           expression={expression}
           runs={runs}
           rangeSeconds={parseDuration(range) ?? 3600}
@@ -248,6 +256,8 @@ function TablePanel({ expression, runs }: { expression: string; runs: number }) 
 }
 
 interface GraphPanelProps {
+  /** Show what each part of the query took, in place of the graph. */
+  isExplained: boolean;
   expression: string;
   runs: number;
   rangeSeconds: number;
@@ -257,6 +267,7 @@ interface GraphPanelProps {
 }
 
 function GraphPanel({
+  isExplained,
   expression,
   runs,
   rangeSeconds,
@@ -267,7 +278,7 @@ function GraphPanel({
   const client = useQueryClient();
   const step = parseDuration(stepText) ?? Math.max(1, Math.round(rangeSeconds / AUTO_STEPS));
   const query = useQuery({
-    queryKey: ["query_range", expression, rangeSeconds, endText, step, runs],
+    queryKey: ["query_range", isExplained, expression, rangeSeconds, endText, step, runs],
     queryFn: async ({ signal }) => {
       // Ends on a whole step, so that the same range asked twice gives the same points.
       const at =
@@ -285,6 +296,7 @@ function GraphPanel({
             end: String(end),
             step: String(step),
             stats: "true",
+            analyze: String(isExplained),
           },
           { signal, post: true },
         ),
@@ -304,14 +316,18 @@ function GraphPanel({
     <Card withBorder>
       <Stack gap="xs">
         <Notes {...answer} />
-        {series.length > DRAWN_SERIES_MAX && (
+        {!isExplained && series.length > DRAWN_SERIES_MAX && (
           <Text size="sm" c="dimmed">
             Drawing the first {DRAWN_SERIES_MAX} of {series.length} series; aggregate the expression
             to see the rest.
           </Text>
         )}
         <Summary seconds={seconds} data={answer.data} busy={query.isFetching} step={step} />
-        {series.length === 0 ? (
+        {isExplained ? (
+          answer.data.analysis !== undefined && (
+            <Explain query={expression} analysis={answer.data.analysis} />
+          )
+        ) : series.length === 0 ? (
           <Text c="dimmed">Empty result: no series matches in this range.</Text>
         ) : (
           <Graph series={series} start={start} end={end} step={step} onZoom={onZoom} />
