@@ -1,111 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { temporaryFolder } from "../../test/support/processes.ts";
 import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { compressSnappy } from "../base/snappy.ts";
 import { decodeXor } from "../chunk/xor.ts";
 import { formatSeries, Labels } from "../model/labels.ts";
-import { createMatcher, type Matcher } from "../model/matcher.ts";
+import { createMatcher } from "../model/matcher.ts";
 import { newHistogram } from "../model/histogram.ts";
-import { ProtoWriter } from "../proto/wire.ts";
-import {
-  decodeFrames,
-  decodeReadResponse,
-  encodeReadRequest,
-  READ_HEADERS,
-} from "../remote/read-answer.ts";
+import { decodeReadResponse } from "../remote/read-answer.ts";
 import { V2_HEADERS, writeRequestV2 } from "../remote/write-request.fixture.ts";
 import { WriteReceiver } from "../remote/write-receiver.ts";
 import type { Queryable, Series } from "../storage/queryable.ts";
-import { type Database, openDatabase } from "../tsdb/database.ts";
+import type { Database } from "../tsdb/database.ts";
 import { columns, samples } from "../tsdb/testing/head-fixture.ts";
-import { registerRemoteReadApi } from "./remote-read-api.ts";
-import { createHttpServer } from "./server.ts";
-
-const NOW = Date.now();
-
-interface Read {
-  (request: Uint8Array): Promise<Response>;
-}
-
-async function withReader(
-  options: {
-    external?: Record<string, string>;
-    sampleLimit?: number;
-    maxFrameBytes?: number;
-    concurrentLimit?: number;
-    queryable?: Queryable;
-  },
-  act: (read: Read, database: Database) => Promise<void>,
-): Promise<void> {
-  const registry = new Registry();
-  const database = await openDatabase({
-    folder: temporaryFolder("read"),
-    logger: silentLogger,
-    clock: systemClock,
-    registry,
-    retentionMs: 86_400_000,
-  });
-  const server = createHttpServer({
-    listen: "127.0.0.1:0",
-    logger: silentLogger,
-    registry,
-    ready: () => true,
-  });
-  registerRemoteReadApi(server.app, {
-    queryable: () => options.queryable ?? database,
-    externalLabels: () => options.external ?? {},
-    registry,
-    sampleLimit: options.sampleLimit ?? 0,
-    concurrentLimit: options.concurrentLimit ?? 10,
-    maxFrameBytes: options.maxFrameBytes ?? 1 << 20,
-  });
-  await server.start?.();
-  const url = `http://127.0.0.1:${server.address().port}/api/v1/read`;
-  try {
-    await act(
-      (request) =>
-        fetch(url, { method: "POST", headers: READ_HEADERS, body: new Uint8Array(request) }),
-      database,
-    );
-  } finally {
-    await server.stop?.();
-    await database.close();
-  }
-}
-
-/** A request for samples; streamed chunks are what `encodeReadRequest` prefers. */
-function samplesRequest(matchers: readonly Matcher[], types: readonly number[] = [0]): Uint8Array {
-  const writer = new ProtoWriter();
-  for (const type of types.toReversed()) {
-    writer.varint(type);
-    writer.varint(0x10);
-  }
-  const start = writer.size;
-  for (const { name, value } of matchers) {
-    const before = writer.size;
-    writer.string(3, value);
-    writer.string(2, name);
-    writer.message(3, before);
-  }
-  writer.int64(2, NOW + 3_600_000);
-  writer.int64(1, NOW - 3_600_000);
-  writer.message(1, start);
-  return compressSnappy(writer.finish());
-}
-
-const streamed = (...matchers: Matcher[]): Uint8Array =>
-  encodeReadRequest({ minTimeMs: NOW - 3_600_000, maxTimeMs: NOW + 3_600_000, matchers });
-
-async function framesOf(response: Response): Promise<Series[]> {
-  assert.equal(response.status, 200);
-  assert.match(response.headers.get("content-type")!, /^application\/x-streamed-protobuf; proto=/);
-  const all: Series[] = [];
-  for await (const series of decodeFrames(response.body!)) all.push(...series);
-  return all;
-}
+import { framesOf, NOW, samplesRequest, streamed, withReader } from "./remote-read.fixture.ts";
 
 const shown = (series: readonly Series[]): string[] =>
   series.map(

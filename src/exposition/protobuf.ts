@@ -19,7 +19,12 @@ export interface ProtobufBody {
   /** Samples that are native histograms; the text has a line for each, with a value that means nothing. */
   readonly histograms: ReadonlyMap<number, NativeSample>;
   readonly exemplars: readonly { readonly sample: number; readonly exemplar: Partial<Exemplar> }[];
+  /** The bits of samples that are NaN. */
+  readonly nans: ReadonlyMap<number, bigint>;
 }
+
+/** What stands beside the text. */
+export type BesideText = Omit<ProtobufBody, "bytes" | "length">;
 
 export interface ProtobufOptions {
   /** Native histograms are samples; else the buckets, sum and count of their classic side are. */
@@ -54,6 +59,7 @@ class TextWriter {
   readonly #parts: string[] = [];
   readonly #histograms = new Map<number, NativeSample>();
   readonly #exemplars: { sample: number; exemplar: Partial<Exemplar> }[] = [];
+  readonly #nans = new Map<number, bigint>();
   #count = 0;
 
   constructor(options: ProtobufOptions) {
@@ -69,6 +75,7 @@ class TextWriter {
       length: text.length,
       histograms: this.#histograms,
       exemplars: this.#exemplars,
+      nans: this.#nans,
     };
   }
 
@@ -127,7 +134,7 @@ class TextWriter {
     let exemplar: Partial<Exemplar> | undefined;
     while (reader.more) {
       const key = reader.key();
-      if (key === 0x09) value = reader.double();
+      if (key === 0x09) value = this.#double(reader, this.#count);
       else if (key === 0x12) exemplar = readExemplar(reader.nested());
       else reader.skip(key);
     }
@@ -141,14 +148,14 @@ class TextWriter {
     while (reader.more) {
       const key = reader.key();
       if (key === 0x08) count = reader.int64();
-      else if (key === 0x11) sum = reader.double();
+      else if (key === 0x11) sum = this.#double(reader, this.#count + 1);
       else if (key === 0x1a) {
         const one = reader.nested();
         const pair: [number, number] = [0, 0];
         while (one.more) {
           const inner = one.key();
           if (inner === 0x09) pair[0] = one.double();
-          else if (inner === 0x11) pair[1] = one.double();
+          else if (inner === 0x11) pair[1] = this.#double(one, this.#count + 2 + quantiles.length);
           else one.skip(inner);
         }
         quantiles.push(pair);
@@ -185,6 +192,15 @@ class TextWriter {
       this.#sample(withLabel(bucket, "le", bound), count, exemplar);
     if (!histogram.buckets.some(({ bound }) => bound === Infinity))
       this.#sample(withLabel(bucket, "le", Infinity), histogram.count);
+  }
+
+  /** The value of the sample with that number. */
+  #double(reader: ProtoReader, sample: number): number {
+    const value = reader.double();
+    if (value !== value) this.#nans.set(sample, reader.doubleBits());
+    // A field that comes again replaces the one before.
+    else this.#nans.delete(sample);
+    return value;
   }
 
   #native(series: Series, sample: NativeSample): void {

@@ -270,6 +270,12 @@ export class ProtoReader {
     return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getFloat64(0, true);
   }
 
+  /** The bits of the double read last: a number may not keep those of a NaN. */
+  doubleBits(): bigint {
+    const { bytes, at } = this;
+    return new DataView(bytes.buffer, bytes.byteOffset + at - 8, 8).getBigUint64(0, true);
+  }
+
   /** A zigzag-encoded 64-bit varint (`sint64`, `sint32`) as a number. */
   sint64(): number {
     const value = this.int64();

@@ -1,5 +1,5 @@
 import type { TextFormat } from "../exposition/entry-parser.ts";
-import type { ProtobufBody } from "../exposition/protobuf.ts";
+import type { BesideText } from "../exposition/protobuf.ts";
 import { decodePairs } from "../exposition/series.ts";
 import type { Labels } from "../model/labels.ts";
 import { LineTable } from "./line-table.ts";
@@ -43,7 +43,7 @@ export class LineCache {
       readonly format: TextFormat;
       readonly rules: ScanRules;
       readonly nowMs: number;
-      readonly beside?: Pick<ProtobufBody, "histograms" | "exemplars"> | undefined;
+      readonly beside?: BesideText | undefined;
     },
   ): Scan {
     // What one format lets pass, another may not.

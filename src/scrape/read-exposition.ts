@@ -2,7 +2,7 @@ import { AppError } from "../base/errors.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { selectParser } from "../exposition/accept.ts";
 import type { TextFormat } from "../exposition/entry-parser.ts";
-import { type ProtobufBody, readProtobuf } from "../exposition/protobuf.ts";
+import { type BesideText, readProtobuf } from "../exposition/protobuf.ts";
 import {
   CUSTOM_BUCKETS_SCHEMA,
   EXPONENTIAL_SCHEMA_MAX,
@@ -17,7 +17,7 @@ export interface Exposition {
   readonly format: TextFormat;
   readonly bytes: Uint8Array;
   readonly length: number;
-  readonly beside: Pick<ProtobufBody, "histograms" | "exemplars"> | undefined;
+  readonly beside: BesideText | undefined;
 }
 
 /** Throws when the target's Content-Type is none we read, or when a histogram breaks a limit. */
@@ -30,7 +30,7 @@ export function readExposition(
   const format = selectParser(contentType, config.fallbackScrapeProtocol);
   if (format !== "protobuf")
     return { format, bytes: body.bytes, length: body.length, beside: undefined };
-  const { bytes, length, histograms, exemplars } = readProtobuf(body, {
+  const { bytes, length, histograms, ...beside } = readProtobuf(body, {
     nativeHistograms: isOn(target, NATIVE, config.scrapeNativeHistograms),
     classicHistograms: isOn(target, CLASSIC, config.alwaysScrapeClassicHistograms),
     convertClassic: isOn(target, CONVERT, config.convertClassicHistogramsToNhcb),
@@ -38,7 +38,7 @@ export function readExposition(
   const limited = new Map(histograms);
   for (const [line, sample] of histograms)
     limited.set(line, { ...sample, histogram: withinLimits(sample.histogram, config) });
-  return { format: "text", bytes, length, beside: { histograms: limited, exemplars } };
+  return { format: "text", bytes, length, beside: { ...beside, histograms: limited } };
 }
 
 const NATIVE = "__scrape_native_histograms__";

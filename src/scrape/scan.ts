@@ -9,7 +9,7 @@ import {
 } from "../exposition/float-bytes.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs, decodeSeries } from "../exposition/series.ts";
-import type { ProtobufBody } from "../exposition/protobuf.ts";
+import type { BesideText } from "../exposition/protobuf.ts";
 import type { NativeSample } from "../exposition/protobuf-histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { AppendExemplar, HistogramColumns } from "../storage/appender.ts";
@@ -104,7 +104,7 @@ interface ScanOptions {
   readonly nowMs: number;
   readonly forgotten: boolean;
   /** What the body's text cannot say, by the number of the sample. */
-  readonly beside: Pick<ProtobufBody, "histograms" | "exemplars"> | undefined;
+  readonly beside: BesideText | undefined;
 }
 
 /** One pass over a body, against the lines of the body before. */
@@ -160,6 +160,7 @@ export class Scan {
     let error: AppError | undefined;
     try {
       this.#read();
+      this.#restoreNaNs();
       error = this.#overLimit();
     } catch (thrown) {
       error = AppError.from(thrown, "bad-data");
@@ -175,6 +176,14 @@ export class Scan {
       outOfBounds: this.#outOfBounds,
     };
     if (this.#trackedSeen !== this.#previous.trackedCount) this.changed = true;
+  }
+
+  /** The text has but one NaN. */
+  #restoreNaNs(): void {
+    const { nans } = this.#options.beside ?? {};
+    if (nans === undefined || nans.size === 0) return;
+    const bits = new BigUint64Array(this.#scratch.next.values.buffer);
+    for (const [sample, value] of nans) bits[sample] = value;
   }
 
   /** Calls `resolve` for every series that is new; a ref below 0 means that the storage refused it. */
