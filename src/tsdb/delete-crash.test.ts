@@ -74,7 +74,8 @@ async function write(
 
 interface Said {
   minute: number;
-  readonly deleted: string[];
+  /** `series minute` of each sample whose deletion was acknowledged. */
+  readonly deleted: Set<string>;
   /** Told of, not yet acknowledged. */
   deleting: string | undefined;
 }
@@ -99,7 +100,7 @@ async function runAndKill(
       if (what === "minute") said.minute = Number(text);
       else if (what === "deleting") said.deleting = text;
       else {
-        said.deleted.push(text);
+        for (const sample of samplesOf(text)) said.deleted.add(sample);
         said.deleting = undefined;
       }
       if (++count === task.lines) child.kill("SIGKILL");
@@ -110,6 +111,12 @@ async function runAndKill(
   });
   assert.equal(signal, "SIGKILL", `the writer died by itself: ${errors}`);
   assert.equal(errors, "");
+}
+
+/** The samples, as `series minute`, of what was said as `series first last`. */
+function samplesOf(text: string): string[] {
+  const [i, first, last] = text.split(" ").map(Number) as [number, number, number];
+  return Array.from({ length: last - first + 1 }, (_, k) => `${i} ${first + k}`);
 }
 
 /** Checks what is there; the first minute not in use. */
@@ -125,17 +132,12 @@ async function verify(folder: string, said: Said): Promise<number> {
         found.add(`${series.labels.get("i")} ${minute}`);
         newest = Math.max(newest, minute);
       }
-    const covers = (text: string, i: number, minute: number): boolean => {
-      const [of, first, last] = text.split(" ").map(Number) as [number, number, number];
-      return of === i && minute >= first && minute <= last;
-    };
+    const doubtful = new Set(said.deleting === undefined ? [] : samplesOf(said.deleting));
     for (let i = 0; i < SERIES; i++)
       for (let minute = 0; minute <= said.minute; minute++) {
-        const isDeleted = said.deleted.some((text) => covers(text, i, minute));
-        const isDoubtful = said.deleting !== undefined && covers(said.deleting, i, minute);
-        const isThere = found.has(`${i} ${minute}`);
-        if (isDeleted) assert.ok(!isThere, `${i} ${minute} is back`);
-        else assert.ok(isThere || isDoubtful, `${i} ${minute} is lost`);
+        const sample = `${i} ${minute}`;
+        if (said.deleted.has(sample)) assert.ok(!found.has(sample), `${sample} is back`);
+        else assert.ok(found.has(sample) || doubtful.has(sample), `${sample} is lost`);
       }
     // It may have been done, or not, or in part: from now on it is.
     if (said.deleting !== undefined) {
@@ -145,7 +147,7 @@ async function verify(folder: string, said: Said): Promise<number> {
         minTimeMs: START + Number(first) * MINUTE,
         maxTimeMs: START + Number(last) * MINUTE,
       });
-      said.deleted.push(said.deleting);
+      for (const sample of doubtful) said.deleted.add(sample);
       said.deleting = undefined;
     }
     // More may have been done than could be told; the next run goes on after it.
@@ -164,13 +166,13 @@ else
   test(`${KILLS} kills while deleting lose nothing and bring nothing back`, async () => {
     const random = seededRandom(31);
     const folder = await mkdtemp(join(tmpdir(), "delete-crash-"));
-    const said: Said = { minute: -1, deleted: [], deleting: undefined };
+    const said: Said = { minute: -1, deleted: new Set(), deleting: undefined };
     let from = 0;
     for (let kill = 0; kill < KILLS; kill++) {
       const lines = 20 + randomInt(random, 200);
       await runAndKill(folder, { from, seed: kill, lines }, said);
       from = await verify(folder, said);
     }
-    assert.ok(said.deleted.length >= KILLS);
+    assert.ok(said.deleted.size >= KILLS);
     await rm(folder, { recursive: true });
   });
