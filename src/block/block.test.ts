@@ -17,6 +17,7 @@ import { isUlid, newUlid, ulidTimeMs } from "./ulid.ts";
 import { verifyBlock } from "./verify.ts";
 import { BlockWriter } from "./writer.ts";
 
+const FLIPS = Number(process.env["SHOAL_FLIPS"] ?? 200);
 const root = await mkdtemp(join(tmpdir(), "block-test-"));
 after(() => rm(root, { recursive: true, force: true }));
 const any = [createMatcher("__name__", "=~", ".+")];
@@ -198,12 +199,13 @@ describe("a block we write", () => {
     const want = new Map(rows.map(({ labels, samples }) => [labels.toString(), samples]));
     const random = seededRandom(11);
     let reported = 0;
-    for (let k = 0; k < 200; k++) {
+    for (let k = 0; k < FLIPS; k++) {
       const copy = join(root, `damaged-${k}`);
       await cp(folder, copy, { recursive: true });
       const name = ["index", "chunks/000001", "meta.json", "tombstones"][randomInt(random, 4)]!;
       const bytes = await readFile(join(copy, name));
       const at = randomInt(random, bytes.length);
+      const was = bytes[at]!;
       bytes[at]! ^= 1 << randomInt(random, 8);
       await writeFile(join(copy, name), bytes);
       try {
@@ -229,12 +231,13 @@ describe("a block we write", () => {
         reported++;
       }
       const report = await verifyBlock(copy);
-      // A flip in the text of meta.json may leave a legal meta: another ULID or level.
-      if (name !== "meta.json" && !(name === "index" && at < 5))
-        assert.ok(report.problems.length > 0 || name === "index", `${name} ${at}`);
+      // A flip in the text of meta.json may leave a legal meta: another ULID or level. Zeros between series mean nothing.
+      const isPadding = name === "index" && was === 0;
+      if (name !== "meta.json" && !isPadding && !(name === "index" && at < 5))
+        assert.ok(report.problems.length > 0, `${name} ${at}`);
       await rm(copy, { recursive: true });
     }
-    assert.ok(reported > 100, `${reported}`);
+    assert.ok(reported > FLIPS / 2, `${reported}`);
   });
 
   test("that lies under another block's name is refused", async () => {
