@@ -12,9 +12,12 @@ export async function* summary(source: AsyncIterable<TestEvent>): AsyncGenerator
         skipped++;
         yield `skip  ${event.data.name}: ${String(event.data.skip)}\n`;
       }
-    } else if (event.type === "test:fail" && event.data.details.type !== "suite") {
+    } else if (event.type === "test:fail") {
+      const { error, type } = event.data.details;
+      // A suite fails with its tests, which are told themselves, or because its set-up did.
+      if (type === "suite" && !("failureType" in error && error.failureType === "hookFailed"))
+        continue;
       failed++;
-      const { error } = event.data.details;
       const cause =
         error.cause instanceof Error
           ? (error.cause.stack ?? error.cause.message)

@@ -1,4 +1,4 @@
-import { type Random, randomInt } from "../base/random.ts";
+import { type Random, randomInt } from "../../base/random.ts";
 
 /** What the engine and a real Prometheus are both asked, by subject. */
 const RANGE_FUNCTIONS = [
