@@ -24,6 +24,7 @@ import {
   FakeClient,
   FakeClock,
   scrapeConfig,
+  settle,
   targetOf,
 } from "../scrape/scrape.fixture.ts";
 import type { Series } from "../storage/queryable.ts";
@@ -139,11 +140,12 @@ async function scrapeAll(
     handedOver: new Set(),
   });
   while (times.length < SCRAPES) {
-    const before = times.length;
+    const [scraped, stored] = [times.length, database.head.stats().sampleCount];
     await clock.advance(SCRAPE_MS);
-    assert.equal(times.length, before + 1);
-    while (database.head.stats().sampleCount < times.length * SERIES)
+    assert.equal(times.length, scraped + 1);
+    while (database.head.stats().sampleCount < stored + SERIES)
       await new Promise((resolve) => setImmediate(resolve));
+    await settle();
   }
   await manager.stop();
   return times.slice(0, SCRAPES);
