@@ -16,7 +16,7 @@ import { createScrapeMetrics } from "../../src/scrape/metrics.ts";
 import { scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
 import { TargetScraper } from "../../src/scrape/target-scraper.ts";
 import { type Appendable, NOTHING_APPENDED } from "../../src/storage/appender.ts";
-import { openHead } from "../../src/tsdb/head.ts";
+import { openHead } from "../../src/tsdb/open-head.ts";
 import { startExporter } from "../support/exporter.ts";
 import { report } from "../support/report.ts";
 

@@ -5,7 +5,7 @@ import { Registry } from "../../src/base/metrics.ts";
 import { createGrpcServer } from "../../src/grpc/server.ts";
 import { Labels } from "../../src/model/labels.ts";
 import { createStoreServices } from "../../src/store/store-server.ts";
-import { openHead } from "../../src/tsdb/head.ts";
+import { openHead } from "../../src/tsdb/open-head.ts";
 import { SAMPLES, SERIES, START_MS, STEP_MS, sampleValue, seriesLabels } from "./range-data.ts";
 
 const YEAR_MS = 365 * 86_400_000;

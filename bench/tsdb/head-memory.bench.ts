@@ -10,7 +10,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { Registry } from "../../src/base/metrics.ts";
 import { createMatcher } from "../../src/model/matcher.ts";
-import { openHead } from "../../src/tsdb/head.ts";
+import { openHead } from "../../src/tsdb/open-head.ts";
 import { APPENDED, HeadStore } from "../../src/tsdb/head-store.ts";
 import { firstValues, growth, labelsOf, SCRAPE_SAMPLES, STEP_MS } from "../support/head-load.ts";
 import { report } from "../support/report.ts";

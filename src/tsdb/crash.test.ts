@@ -12,7 +12,8 @@ import { randomInt, seededRandom } from "../base/random.ts";
 import { decodeXor } from "../chunk/xor.ts";
 import { Labels } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { type Head, openHead } from "./head.ts";
+import type { Head } from "./head.ts";
+import { openHead } from "./open-head.ts";
 
 /**
  * kill -9 under load: this file is also the program that is killed. It appends scrapes, several at once, prints each

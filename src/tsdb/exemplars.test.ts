@@ -12,7 +12,9 @@ import type { Exemplar } from "../model/exemplar.ts";
 import { createMatcher } from "../model/matcher.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import { ExemplarStore } from "./exemplar-store.ts";
-import { type Head, type HeadOptions, openHead } from "./head.ts";
+import type { Head } from "./head.ts";
+import type { HeadOptions } from "./head-options.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;

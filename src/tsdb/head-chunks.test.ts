@@ -11,7 +11,9 @@ import { randomInt, seededRandom } from "../base/random.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
 import { ENCODING_XOR } from "../storage/queryable.ts";
-import { type Head, type HeadOptions, openHead } from "./head.ts";
+import type { Head } from "./head.ts";
+import type { HeadOptions } from "./head-options.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, samples, stoppedClock } from "./testing/head-fixture.ts";
 import { histogramColumns, HistogramSource } from "./testing/histogram-fixture.ts";
 

@@ -23,7 +23,8 @@ import { createMatcher } from "../model/matcher.ts";
 import { Engine } from "../promql/engine.ts";
 import { ENCODING_XOR } from "../storage/queryable.ts";
 import { readSegment } from "../wal/reader.ts";
-import { type HeadOptions, openHead, WAL_SYNC_INTERVAL_MS } from "./head.ts";
+import { type HeadOptions, WAL_SYNC_INTERVAL_MS } from "./head-options.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;

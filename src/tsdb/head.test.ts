@@ -10,7 +10,8 @@ import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { formatSeries, Labels } from "../model/labels.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
 import { NOTHING_APPENDED } from "../storage/appender.ts";
-import { type HeadOptions, openHead } from "./head.ts";
+import type { HeadOptions } from "./head-options.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;

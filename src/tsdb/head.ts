@@ -1,8 +1,4 @@
-import { join } from "node:path";
-import type { Clock } from "../base/clock.ts";
 import { AppError, assert, isDiskFull } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Registry } from "../base/metrics.ts";
 import type { Labels } from "../model/labels.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import type { ExemplarRequest, SeriesExemplars } from "../storage/exemplars.ts";
@@ -14,145 +10,27 @@ import type {
   SelectRequest,
   SeriesBatch,
 } from "../storage/queryable.ts";
-import { writeCheckpoint } from "../wal/checkpoint.ts";
-import { listSegments } from "../wal/segment.ts";
-import { type WalCompression, WalWriter } from "../wal/writer.ts";
+import type { WalWriter } from "../wal/writer.ts";
+import { AppendQueue } from "./append-queue.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
-import { checkFileSystem } from "./file-system.ts";
-import { type AppendJob, HeadCommitter, type WalSync } from "./head-commit.ts";
-import { openHeadChunks } from "./head-chunk-chains.ts";
+import { type AppendJob, HeadCommitter } from "./head-commit.ts";
 import type { HeadChunkFiles } from "./head-chunk-files.ts";
 import { type DeleteRequest, deleteSamples } from "./head-delete.ts";
-import { type HeadMetrics, registerHeadMetrics } from "./head-metrics.ts";
-import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
+import type { HeadMetrics } from "./head-metrics.ts";
+import {
+  APPEND_MAX_SAMPLES,
+  type HeadOptions,
+  type HeadStats,
+  WAL_SYNC_INTERVAL_MS,
+} from "./head-options.ts";
+import type { HeadStore } from "./head-store.ts";
 import { snapshotHead } from "./head-snapshot.ts";
-import { type FolderLock, lockFolder } from "./lock.ts";
+import { truncateHead } from "./head-truncate.ts";
+import type { FolderLock } from "./lock.ts";
 import { cutFrozen } from "./out-of-order-cut.ts";
-import { OutOfOrderLog } from "./out-of-order-log.ts";
-import { type ReplayProgress, replayLogs } from "./replay.ts";
+import type { OutOfOrderLog } from "./out-of-order-log.ts";
 import { HeadReader } from "./select.ts";
-
-export interface HeadOptions {
-  /** The data folder; the log is in its subfolder `wal`. */
-  readonly folder: string;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly registry: Registry;
-  /** Samples older than this are dropped, and series that have only those. */
-  readonly retentionMs: number;
-  /** No more series than this; 0 (default) for no limit. */
-  readonly maxSeries?: number;
-  /** Samples may be so much older than the newest one of all; 0 (default): each series in order. */
-  readonly outOfOrderTimeWindowMs?: number;
-  /** No more exemplars than this, of all series; 0 (default) for none. */
-  readonly maxExemplars?: number;
-  /** Finished chunks beyond this are in files only. Default 64 MiB. */
-  readonly chunkMemoryBytes?: number;
-  /** Samples a chunk should have. Default 120, as Prometheus. */
-  readonly chunkSamples?: number;
-  /** Chunks do not cross a multiple of this. Default 2 h, Prometheus's `min-block-duration`; at most 12 h. */
-  readonly chunkRangeMs?: number;
-  /** Default 128 MiB, as Prometheus. */
-  readonly walSegmentBytes?: number;
-  /** Default `none`. */
-  readonly walCompression?: WalCompression;
-  /** Default `none`: as Prometheus, what the operating system has survives a crash of the process, not of the machine. */
-  readonly walSync?: WalSync;
-  /** How often to look for data past retention. Default: an eighth of it, within 10 s and one hour. */
-  readonly truncateIntervalMs?: number;
-  readonly onReplay?: (progress: ReplayProgress) => void;
-  /** The folder's lock when the owner of the head holds it, and then releases it too. */
-  readonly lock?: FolderLock;
-  /** Older samples are in blocks: a replay skips them and an append of them is out of bounds. Default: none are. */
-  readonly lowestTimeMs?: number;
-  /** The owner calls `cut` and `truncateBefore`; the head drops nothing on a schedule of its own. Default no. */
-  readonly isMaintained?: boolean;
-}
-
-export interface HeadStats {
-  readonly seriesCount: number;
-  readonly chunkCount: number;
-  /** Different ones. */
-  readonly labelPairCount: number;
-  /** Infinity when there are no samples. */
-  readonly minTimeMs: number;
-  /** -Infinity when there are no samples. */
-  readonly maxTimeMs: number;
-  readonly sampleCount: number;
-}
-
-export const WAL_SYNC_INTERVAL_MS = 1000;
-/** One append, which is one record of the log, takes at most so many samples. */
-export const APPEND_MAX_SAMPLES = 4_000_000;
-/** Batches of appends written with one write hold at most about so many samples. */
-const GROUP_MAX_SAMPLES = 1_000_000;
-
-/** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
-export async function openHead(options: HeadOptions): Promise<Head> {
-  const lock = options.lock ?? (await lockFolder(options.folder));
-  let chunkFiles: HeadChunkFiles | undefined;
-  try {
-    await checkFileSystem(options.folder, options.logger);
-    const store = new HeadStore({
-      chunkSamples: options.chunkSamples ?? 120,
-      chunkRangeMs: options.chunkRangeMs ?? CHUNK_RANGE_MS,
-      maxExemplars: options.maxExemplars ?? 0,
-    });
-    const { clock, logger } = options;
-    const folder = join(options.folder, "wal");
-    const nowMs = clock.now();
-    const started = clock.monotonic();
-    const oldestMs = nowMs - options.retentionMs;
-    const minTimeMs = Math.max(oldestMs, options.lowestTimeMs ?? -Infinity);
-    const chunks = await openHeadChunks(store.log, { ...options, nowMs, minTimeMs });
-    chunkFiles = chunks.files;
-    store.log.useFiles(chunkFiles, options.chunkMemoryBytes);
-    const replay = await replayLogs(store, {
-      folder: options.folder,
-      minTimeMs,
-      chunks,
-      minLateTimeMs: oldestMs,
-      nowMs,
-      logger,
-      ...(options.onReplay === undefined ? {} : { onProgress: options.onReplay }),
-    });
-    const durationMs = clock.monotonic() - started;
-    if (replay.seriesCount > 0)
-      logger.info("replayed the write-ahead log", {
-        series: replay.seriesCount,
-        samples: replay.sampleCount,
-        duration_ms: Math.round(durationMs),
-      });
-    const logOptions = {
-      segmentBytes: options.walSegmentBytes ?? 128 * 1024 * 1024,
-      compression: options.walCompression ?? "none",
-    } as const;
-    const wal = await WalWriter.open({ folder, ...logOptions });
-    const lateLog = new OutOfOrderLog({ folder: options.folder, ...logOptions });
-    const metrics = registerHeadMetrics(options.registry, store, wal);
-    metrics.corruptions.inc(replay.corruptionCount);
-    metrics.chunkCorruptions.inc(chunkFiles.damageCount);
-    metrics.replaySeconds.set(durationMs / 1000);
-    const ownLock = options.lock === undefined ? lock : undefined;
-    const head = new Head({
-      ...options,
-      store,
-      wal,
-      lateLog,
-      chunkFiles,
-      ownLock,
-      metrics,
-      ...replay,
-    });
-    if (options.isMaintained !== true) head.truncateOnSchedule();
-    return head;
-  } catch (error) {
-    await chunkFiles?.close();
-    if (options.lock === undefined) await lock.release();
-    throw error;
-  }
-}
 
 /**
  * Recent samples in memory, logged before they are seen. One thread owns it all, and an append becomes visible in one
@@ -175,8 +53,7 @@ export class Head implements Queryable, Appendable {
   readonly #segmentMaxTimes: Map<number, number>;
   readonly #aliases: Map<number, number>;
   readonly #committer: HeadCommitter;
-  #queue: AppendJob[] = [];
-  #draining: Promise<void> | undefined;
+  readonly #queue = new AppendQueue((jobs) => this.#write(jobs));
   #truncating: Promise<void> | undefined;
   /** Truncations and cuts follow each other: a cut reads what a truncation renumbers. */
   #maintenance: Promise<unknown> = Promise.resolve();
@@ -240,24 +117,15 @@ export class Head implements Queryable, Appendable {
       count <= refs.length && count <= times.length && count <= values.length,
       "append: count is more than the columns hold",
     );
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new AppError("unavailable", "cannot append samples: the head is closed"));
-        return;
-      }
-      if (count > APPEND_MAX_SAMPLES) {
-        const text = `cannot append ${count} samples at once: the limit is ${APPEND_MAX_SAMPLES}`;
-        reject(new AppError("bad-data", text));
-        return;
-      }
-      this.#queue.push({ batch, resolve, reject });
-      // All appends of this turn of the event loop, and those that come while a write is under way, share one write.
-      this.#draining ??= new Promise((done) => {
-        setImmediate(() => {
-          void this.#drain().then(done);
-        });
-      });
-    });
+    if (this.#closed)
+      return Promise.reject(
+        new AppError("unavailable", "cannot append samples: the head is closed"),
+      );
+    if (count > APPEND_MAX_SAMPLES) {
+      const text = `cannot append ${count} samples at once: the limit is ${APPEND_MAX_SAMPLES}`;
+      return Promise.reject(new AppError("bad-data", text));
+    }
+    return this.#queue.push(batch);
   }
 
   /** `inOrderMinTimeMs`: of samples that came in order, leave out those before. */
@@ -414,7 +282,7 @@ export class Head implements Queryable, Appendable {
     if (this.#closed) return;
     this.#closed = true;
     for (const cancel of this.#cancelTimers) cancel();
-    await this.#draining;
+    await this.#queue.drained();
     await this.#maintenance.catch(() => {});
     await this.#savingChunks;
     await this.#store.log.save({ all: true }).catch((error: unknown) => {
@@ -441,22 +309,14 @@ export class Head implements Queryable, Appendable {
     return inOrder || outOfOrder.overlaps(request);
   }
 
-  async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      let size = 0;
-      let count = 0;
-      while (count < this.#queue.length && size < GROUP_MAX_SAMPLES)
-        size += this.#queue[count++]!.batch.count;
-      const jobs = this.#queue.splice(0, count);
-      try {
-        await this.#inWalTurn(() => this.#committer.commit(jobs));
-        if (this.#store.log.hasUnsaved) this.#saveChunks();
-      } catch (error) {
-        this.#metrics.writesFailed.inc();
-        for (const job of jobs) job.reject(error);
-      }
+  async #write(jobs: readonly AppendJob[]): Promise<void> {
+    try {
+      await this.#inWalTurn(() => this.#committer.commit(jobs));
+      if (this.#store.log.hasUnsaved) this.#saveChunks();
+    } catch (error) {
+      this.#metrics.writesFailed.inc();
+      throw error;
     }
-    this.#draining = undefined;
   }
 
   /** Finished chunks go to files on the side; what cannot be written stays in memory and is tried again. */
@@ -471,46 +331,21 @@ export class Head implements Queryable, Appendable {
       .finally(() => (this.#savingChunks = undefined));
   }
 
-  async #truncate(minTimeMs: number): Promise<void> {
-    const { logger, walSegmentBytes } = this.#options;
-    // A series that a scrape has just resolved has no sample yet.
-    const fresh = new Set(this.#committer.unlogged);
-    const removed = this.#store.truncate(minTimeMs, (ref) => fresh.has(ref));
-    this.#metrics.seriesRemoved.inc(removed);
-    this.#metrics.truncations.inc();
-    await this.#chunkFiles.dropBefore(minTimeMs);
-    try {
-      await this.#inWalTurn(() => this.#wal.nextSegment());
-    } catch (error) {
-      // A full disk, perhaps: then it matters all the more that old segments go.
-      logger.error("cannot start a new WAL segment", { error });
-    }
-    let lastExpired = -1;
-    for (const { index } of await listSegments(join(this.#options.folder, "wal"))) {
-      const maxTimeMs = this.#segmentMaxTimes.get(index) ?? -Infinity;
-      if (index >= this.#wal.segmentIndex || maxTimeMs >= minTimeMs) break;
-      lastExpired = index;
-    }
-    if (lastExpired < 0) return;
-    try {
-      await writeCheckpoint(join(this.#options.folder, "wal"), lastExpired, {
-        mapRef: (ref) => {
-          const mapped = this.#aliases.get(ref) ?? ref;
-          return this.#store.series.has(mapped) ? mapped : -1;
-        },
-        minTimeMs,
-        minDeletedTimeMs: this.#store.minDeletedTimeMs(minTimeMs),
-        segmentBytes: walSegmentBytes ?? 128 * 1024 * 1024,
-      });
-      for (const index of this.#segmentMaxTimes.keys())
-        if (index <= lastExpired) this.#segmentMaxTimes.delete(index);
-      this.#metrics.checkpoints.inc();
-      logger.debug("wrote WAL checkpoint", { segment: lastExpired, series_removed: removed });
-    } catch (error) {
-      // The log is complete without the checkpoint; the next run tries again.
-      this.#metrics.checkpointsFailed.inc();
-      logger.error("cannot write WAL checkpoint", { segment: lastExpired, error });
-    }
+  #truncate(minTimeMs: number): Promise<void> {
+    return truncateHead(
+      {
+        store: this.#store,
+        wal: this.#wal,
+        chunkFiles: this.#chunkFiles,
+        metrics: this.#metrics,
+        segmentMaxTimes: this.#segmentMaxTimes,
+        aliases: this.#aliases,
+        // A series that a scrape has just resolved has no sample yet.
+        fresh: new Set(this.#committer.unlogged),
+        inWalTurn: (act) => this.#inWalTurn(act),
+      },
+      { ...this.#options, minTimeMs },
+    );
   }
 
   #inMaintenance<T>(act: () => Promise<T>): Promise<T> {

@@ -9,7 +9,8 @@ import { Registry } from "../base/metrics.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { Engine } from "../promql/engine.ts";
 import type { Queryable, SelectHints } from "../storage/queryable.ts";
-import { type Head, openHead } from "./head.ts";
+import type { Head } from "./head.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 const START = 1_700_000_000_000;

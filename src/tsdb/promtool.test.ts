@@ -12,7 +12,9 @@ import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { randomInt, seededRandom } from "../base/random.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { type Head, type HeadOptions, openHead } from "./head.ts";
+import type { Head } from "./head.ts";
+import type { HeadOptions } from "./head-options.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 /** The real promtool reads what we write, and cuts the same samples into the same chunks. */

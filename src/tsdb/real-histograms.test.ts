@@ -18,7 +18,7 @@ import type { FloatHistogram } from "../model/histogram.ts";
 import { Engine } from "../promql/engine.ts";
 import { remoteWrite, type WrittenSample } from "../promql/testing/remote-write.fixture.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { openHead } from "./head.ts";
+import { openHead } from "./open-head.ts";
 import { columns, labels, stoppedClock } from "./testing/head-fixture.ts";
 import {
   histogramColumns,
