@@ -11,7 +11,8 @@ import { randomInt, seededRandom } from "../base/random.ts";
 import { FAILPOINTS } from "../block/writer.ts";
 import { verifyBlock } from "../block/verify.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { type Database, type DatabaseStep, openDatabase } from "./database.ts";
+import { type Database, openDatabase } from "./database.ts";
+import type { DatabaseStep } from "./database-maintenance.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 /**

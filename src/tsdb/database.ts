@@ -1,13 +1,7 @@
-import { join } from "node:path";
-import { readdir, stat } from "node:fs/promises";
-import { AppError, isDiskFull } from "../base/errors.ts";
+import { AppError } from "../base/errors.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { Block } from "../block/block.ts";
-import { mergeBlocks } from "../block/merge.ts";
 import { type BlockMeta, isOutOfOrder } from "../block/meta.ts";
-import { compactionRanges, formatPlan, planCompaction, planRetention } from "../block/plan.ts";
-import { newUlid } from "../block/ulid.ts";
-import { type Failpoint, writeMeta } from "../block/writer.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
 import { mergeSelect, mergeTexts } from "../storage/merge.ts";
@@ -20,51 +14,30 @@ import type {
 } from "../storage/queryable.ts";
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type AdminParts, cleanTombstones, deleteSeries } from "./database-admin.ts";
-import { type DatabaseMetrics, registerDatabaseMetrics } from "./database-metrics.ts";
+import { Maintenance, type MaintenanceOptions } from "./database-maintenance.ts";
+import { registerDatabaseMetrics } from "./database-metrics.ts";
 import { FullDisk } from "./full-disk.ts";
 import type { Head } from "./head.ts";
 import type { HeadOptions } from "./head-options.ts";
 import { openHead } from "./open-head.ts";
-import { HEAD_CHUNKS_FOLDER } from "./head-chunk-files.ts";
 import type { DeleteRequest } from "./head-delete.ts";
-import { CHUNK_RANGE_MS } from "./head-store.ts";
-import { readHeadStart, writeHeadStart } from "./head-start.ts";
-import { OUT_OF_ORDER_LOG_FOLDER } from "./out-of-order-log.ts";
+import { readHeadStart } from "./head-start.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
 import { takeSnapshot } from "./snapshot.ts";
 
-/** Steps of maintenance beyond those of writing a block, at which a test stops the process. */
-export type DatabaseStep =
-  | Failpoint
-  | "block-loaded"
-  | "before-truncation"
-  | "after-truncation"
-  | "parents-deleted";
-
-export interface DatabaseOptions extends Omit<
-  HeadOptions,
-  "lock" | "lowestTimeMs" | "isMaintained" | "truncateIntervalMs"
-> {
-  /** The oldest blocks go while blocks and log together are larger than this many bytes. 0 (default): no limit. */
-  readonly retentionBytes?: number;
-  /** Blocks are merged up to this length. Default 31 d or a tenth of the retention, whichever is less. */
-  readonly maxBlockMs?: number;
+export interface DatabaseOptions
+  extends
+    Omit<HeadOptions, "lock" | "lowestTimeMs" | "isMaintained" | "truncateIntervalMs">,
+    MaintenanceOptions {
   /** How often to look for work. Default one minute, as Prometheus. */
   readonly maintainIntervalMs?: number;
   /** Default: the system's. */
   readonly random?: Random;
-  /** Called at each step of maintenance; for tests of crashes. */
-  readonly onStep?: (step: DatabaseStep) => void;
 }
 
 export const MAINTAIN_INTERVAL_MS = 60_000;
-/** The head is cut when it spans more than this many block ranges. */
-const CUT_SPAN_RANGES = 1.5;
 /** How long a truncation of the head waits for the selects that began before its block was there. */
 export const READERS_WAIT_MAX_MS = 150_000;
-const DAY_MS = 86_400_000;
-/** Blocks merged or cut in one round of maintenance. */
-const ROUND_STEPS_MAX = 100;
 
 /** Opens the database in `options.folder`: takes the folder, opens the blocks, replays the log. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -111,8 +84,7 @@ export class Database implements Queryable, Appendable {
   readonly #blocks: BlockSet;
   readonly #lock: FolderLock;
   readonly #random: Random;
-  readonly #rangeMs: number;
-  readonly #metrics: DatabaseMetrics;
+  readonly #maintenance: Maintenance;
   /** The selects under way. */
   readonly #readers = new Set<Promise<void>>();
   readonly #abort = new AbortController();
@@ -130,14 +102,22 @@ export class Database implements Queryable, Appendable {
     this.#blocks = parts.blocks;
     this.head = parts.head;
     this.#random = options.random ?? systemRandom;
-    this.#rangeMs = options.chunkRangeMs ?? CHUNK_RANGE_MS;
-    this.#metrics = registerDatabaseMetrics(options.registry, {
+    const metrics = registerDatabaseMetrics(options.registry, {
       blocks: () => this.#blocks.blocks,
       retentionBytes: options.retentionBytes ?? 0,
       minTimeMs: () => this.minTimeMs,
       quarantinedCount: () => this.#blocks.quarantined.length,
     });
     this.#fullDisk = new FullDisk(options);
+    this.#maintenance = new Maintenance(options, {
+      head: this.head,
+      blocks: this.#blocks,
+      metrics,
+      random: this.#random,
+      signal: this.#abort.signal,
+      waitForReaders: () => this.#waitForReaders(),
+      isDiskFull: () => this.storageError !== "",
+    });
     this.#schedule();
   }
 
@@ -207,7 +187,7 @@ export class Database implements Queryable, Appendable {
    * any time. What fails is logged and tried again next time.
    */
   maintain(): Promise<void> {
-    this.#maintaining ??= this.#inTurn(() => this.#maintain()).finally(
+    this.#maintaining ??= this.#inTurn(() => this.#maintenance.run()).finally(
       () => (this.#maintaining = undefined),
     );
     return this.#maintaining;
@@ -310,88 +290,6 @@ export class Database implements Queryable, Appendable {
     };
   }
 
-  async #maintain(): Promise<void> {
-    const { logger } = this.#options;
-    for (const [what, act] of [
-      ["cut the head", (): Promise<void> => this.#cutHead()],
-      ["compact blocks", (): Promise<void> => this.#compact()],
-      ["apply retention", (): Promise<void> => this.#retain()],
-    ] as const) {
-      if (this.#closed) return;
-      try {
-        await act();
-      } catch (error) {
-        if (this.#closed) return;
-        this.#metrics.failures.inc();
-        // While nothing is stored for want of space, that is known.
-        const isKnown = this.storageError !== "" && isDiskFull(error);
-        logger[isKnown ? "debug" : "error"](`cannot ${what}`, { error });
-      }
-    }
-  }
-
-  async #cutHead(): Promise<void> {
-    const { clock, logger, onStep } = this.#options;
-    const rangeMs = this.#rangeMs;
-    let hasCut = false;
-    for (let round = 0; round < ROUND_STEPS_MAX && !this.#closed; round++) {
-      const { minTimeMs, maxTimeMs } = this.head.stats();
-      if (!(maxTimeMs - minTimeMs > CUT_SPAN_RANGES * rangeMs)) break;
-      hasCut = true;
-      const endMs = Math.floor(minTimeMs / rangeMs) * rangeMs + rangeMs;
-      const startedMs = clock.monotonic();
-      const ulid = newUlid({ clock, random: this.#random });
-      const folder = await this.head.cut({
-        ulid,
-        minTimeMs,
-        maxTimeMs: endMs,
-        signal: this.#abort.signal,
-        ...(onStep === undefined ? {} : { onStep }),
-      });
-      if (folder !== undefined) {
-        const { meta } = await this.#blocks.load(folder);
-        this.#metrics.cuts.inc();
-        onStep?.("block-loaded");
-        logger.info("wrote a block from the head", {
-          block: ulid,
-          min_time: meta.minTime,
-          max_time: meta.maxTime,
-          series: meta.stats.numSeries,
-          samples: meta.stats.numSamples,
-          duration_ms: Math.round(clock.monotonic() - startedMs),
-        });
-      }
-      await this.#waitForReaders();
-      onStep?.("before-truncation");
-      await this.head.truncateBefore(endMs);
-      onStep?.("after-truncation");
-    }
-    // As Prometheus: what came out of order goes to blocks when the rest does.
-    if (hasCut && !this.#closed) await this.#cutOutOfOrder();
-  }
-
-  async #cutOutOfOrder(): Promise<void> {
-    const { clock, logger, onStep } = this.#options;
-    if (!this.head.hasOutOfOrder({ minTimeMs: -Infinity, maxTimeMs: Infinity })) return;
-    const { folders, finish } = await this.head.cutOutOfOrder({
-      rangeMs: this.#rangeMs,
-      newUlid: () => newUlid({ clock, random: this.#random }),
-      signal: this.#abort.signal,
-      ...(onStep === undefined ? {} : { onStep }),
-    });
-    for (const folder of folders) {
-      const { meta } = await this.#blocks.load(folder);
-      logger.info("wrote a block of samples that came out of order", {
-        block: meta.ulid,
-        min_time: meta.minTime,
-        max_time: meta.maxTime,
-        samples: meta.stats.numSamples,
-      });
-    }
-    await this.#waitForReaders();
-    await finish();
-  }
-
   /** Selects that began before the new block was there take its samples from the head. */
   async #waitForReaders(): Promise<void> {
     const before = [...this.#readers];
@@ -401,102 +299,5 @@ export class Database implements Queryable, Appendable {
     const tooLong = this.#options.clock.sleep(READERS_WAIT_MAX_MS, signal).catch(() => {});
     await Promise.race([Promise.all(before), tooLong]);
     waiting.abort();
-  }
-
-  async #compact(): Promise<void> {
-    const { logger, clock, folder, retentionMs, onStep } = this.#options;
-    const maxMs = this.#options.maxBlockMs ?? Math.min(31 * DAY_MS, retentionMs / 10);
-    const ranges = compactionRanges(this.#rangeMs, maxMs);
-    for (let round = 0; round < ROUND_STEPS_MAX && !this.#closed; round++) {
-      // Merged with others a block would no longer say that the head still has samples of its time.
-      const { lowestTimeMs } = this.head;
-      const settled = this.blocks().filter(
-        (meta) => !isOutOfOrder(meta) || meta.maxTime <= lowestTimeMs,
-      );
-      const plan = planCompaction(settled, ranges);
-      if (plan === undefined) return;
-      const inputs = plan.blocks.map(({ ulid }) =>
-        this.#blocks.blocks.find(({ meta }) => meta.ulid === ulid)!,
-      );
-      const ulid = newUlid({ clock, random: this.#random });
-      const startedMs = clock.monotonic();
-      try {
-        const merged = await mergeBlocks(inputs, {
-          parent: folder,
-          ulid,
-          signal: this.#abort.signal,
-          ...(onStep === undefined ? {} : { onStep }),
-        });
-        if (merged === undefined) await writeHeadStart(folder, this.head.lowestTimeMs);
-        else await this.#blocks.load(merged);
-      } catch (error) {
-        if (this.#closed) return;
-        await this.#mergeFailed(inputs, error);
-        continue;
-      }
-      onStep?.("block-loaded");
-      for (const { meta } of inputs) await this.#blocks.delete(meta.ulid);
-      onStep?.("parents-deleted");
-      this.#metrics.compactions.inc();
-      logger.info("compacted blocks", {
-        block: ulid,
-        plan: formatPlan(plan),
-        duration_ms: Math.round(clock.monotonic() - startedMs),
-      });
-    }
-  }
-
-  /** A damaged input is set aside; inputs that cannot be merged are marked so that the plan leaves them out. */
-  async #mergeFailed(inputs: readonly Block[], error: unknown): Promise<void> {
-    this.#metrics.compactionsFailed.inc();
-    this.#options.logger.error("cannot compact blocks", {
-      blocks: inputs.map(({ meta }) => meta.ulid),
-      error,
-    });
-    if (!(error instanceof AppError)) throw error;
-    if (isDamage(error)) {
-      const damaged = inputs.filter(({ folder }) => error.message.includes(folder));
-      for (const { meta } of damaged) await this.#blocks.quarantine(meta.ulid, error.message);
-      if (damaged.length > 0) return;
-    }
-    if (error.code === "resource-exhausted" || error.code === "unavailable") throw error;
-    for (const { folder, meta } of inputs) {
-      await writeMeta(folder, { ...meta, compaction: { ...meta.compaction, failed: true } });
-      await this.#blocks.reload(meta.ulid);
-    }
-  }
-
-  async #retain(): Promise<void> {
-    const { retentionMs, retentionBytes = 0, clock, logger } = this.#options;
-    const steps = planRetention(this.#blocks.blocks, {
-      retentionMs,
-      retentionBytes,
-      otherBytes: retentionBytes === 0 ? 0 : await this.#logSize(),
-    });
-    for (const { block, reason } of steps) {
-      await this.#blocks.delete(block.ulid);
-      (reason === "time" ? this.#metrics.timeRetentions : this.#metrics.sizeRetentions).inc();
-      logger.info("deleted a block past retention", { block: block.ulid, reason });
-    }
-    // A head that gets no new samples is never cut; its old ones go in steps.
-    const slackMs = Math.min(Math.max(retentionMs / 8, 10_000), 3_600_000);
-    const oldestMs = clock.now() - retentionMs;
-    if (this.head.stats().minTimeMs < oldestMs - slackMs) await this.head.truncateBefore(oldestMs);
-  }
-
-  /** Bytes of the logs and of the files of head chunks. */
-  async #logSize(): Promise<number> {
-    let size = 0;
-    for (const name of ["wal", OUT_OF_ORDER_LOG_FOLDER, HEAD_CHUNKS_FOLDER]) {
-      const folder = join(this.#options.folder, name);
-      const options = { withFileTypes: true, recursive: true } as const;
-      for (const entry of await readdir(folder, options).catch(() => [])) {
-        if (!entry.isFile()) continue;
-        // A file may go at any moment.
-        const file = await stat(join(entry.parentPath, entry.name)).catch(() => undefined);
-        size += file?.size ?? 0;
-      }
-    }
-    return size;
   }
 }
