@@ -1,89 +1,135 @@
 /**
- * Three adjacent blocks of two hours merged into one of six, by us and by a real Prometheus on a copy of the folder.
- * Prometheus looks for work once a minute, so this takes a while. Run: node bench/block/merge-peer.bench.ts [series]
+ * Adjacent blocks of two hours merged into one, by us and by Prometheus's own engine, each in a process of its own: CPU time
+ * of all its threads and memory at most. Ours has merged before, as one that runs for days has. The same with twice the series tells what that grows with.
+ * Run: node bench/block/merge-peer.bench.ts [series, default 100000]
  */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/base/clock.ts";
 import { createLogger } from "../../src/base/logger.ts";
 import { Registry } from "../../src/base/metrics.ts";
-import { randomInt, seededRandom } from "../../src/base/random.ts";
+import { randomInt, seededRandom, systemRandom } from "../../src/base/random.ts";
 import { openBlock } from "../../src/block/block.ts";
 import { mergeBlocks } from "../../src/block/merge.ts";
 import { isUlid, newUlid } from "../../src/block/ulid.ts";
 import { Labels } from "../../src/model/labels.ts";
 import { openDatabase } from "../../src/tsdb/database.ts";
-import { cpuSeconds, startPrometheus, until } from "../../test/support/processes.ts";
 import { report } from "../support/report.ts";
+import { runTsdbPeer } from "../support/tsdb-peer.ts";
 
-const SERIES = Number(process.argv[2] ?? 100_000);
 const HOUR = 3_600_000;
 const STEP_MS = 60_000;
-const START = 1_700_006_400_000 - (1_700_006_400_000 % (6 * HOUR));
-const random = seededRandom(1);
-const folder = mkdtempSync(join(tmpdir(), "shoal-bench-merge-"));
+const BLOCKS = 4;
+const START = 1_700_006_400_000 - (1_700_006_400_000 % (8 * HOUR));
 
-try {
-  await makeBlocks(join(folder, "ours"));
-  const blocks = await Promise.all(
-    readdirSync(join(folder, "ours"))
-      .filter(isUlid)
-      .map((name) => openBlock(join(folder, "ours", name))),
-  );
-  blocks.sort((a, b) => a.meta.minTime - b.meta.minTime);
-  for (const { folder: path, meta } of blocks)
-    cpSync(path, join(folder, "theirs", meta.ulid), { recursive: true });
-  const inputs = blocks.slice(0, 3);
-  const samples = inputs.reduce((total, { meta }) => total + meta.stats.numSamples!, 0);
-
-  const before = process.cpuUsage();
-  const merged = await openBlock(
-    (await mergeBlocks(inputs, {
-      parent: folder,
-      ulid: newUlid({ clock: systemClock, random }),
-    }))!,
-  );
-  const { user, system } = process.cpuUsage(before);
-  if (merged.meta.stats.numSamples !== samples) throw new Error("merged wrongly");
-  const ours = samples / (user + system);
-
-  const server = await startPrometheus({
-    config: "",
-    dataFolder: join(folder, "theirs"),
-    flags: ["--storage.tsdb.retention.time=100y"],
-  });
-  let peer: number | undefined;
-  if (server !== undefined) {
-    const idleCpu = cpuSeconds(server.pid);
-    await until(
-      "Prometheus has merged",
-      async () => {
-        const text = await (await fetch(`${server.url}/metrics`)).text();
-        return Number(/^prometheus_tsdb_compactions_total (\d+)/m.exec(text)?.[1]) > 0
-          ? true
-          : undefined;
-      },
-      180_000,
-    );
-    peer = samples / ((cpuSeconds(server.pid) - idleCpu) * 1e6);
-    await server.stop();
-  }
-  report({
-    name: `Merge of 3 blocks of ${SERIES} series, per core`,
-    unit: "M samples/s",
-    ours,
-    ...(peer === undefined ? {} : { peer, peerName: "Prometheus 3.5" }),
-    better: "more",
-    gate: "2×",
-  });
-  for (const block of [...blocks, merged]) await block.close();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+/** Of the peer, or of a process of ours. */
+interface Merged {
+  readonly cpuSeconds: number;
+  readonly peakRssBytes: number;
 }
 
-/** Four blocks of two hours, a sample a minute. */
-async function makeBlocks(path: string): Promise<void> {
+async function main(series: number): Promise<void> {
+  const small = await measure(series, [3, BLOCKS]);
+  const large = await measure(series * 2, [BLOCKS]);
+  report({
+    name: `memory at most of a merge of ${BLOCKS} blocks, twice the series beside once`,
+    unit: "×",
+    ours: large.ours.peakRssBytes / small.ours.peakRssBytes,
+    ...(small.peer === undefined || large.peer === undefined
+      ? {}
+      : { peer: large.peer.peakRssBytes / small.peer.peakRssBytes }),
+    better: "less",
+  });
+}
+
+/** Merges the first so many of the blocks for each of `counts`; the figures of the last. */
+async function measure(
+  series: number,
+  counts: readonly number[],
+): Promise<{ ours: Merged; peer: Merged | undefined }> {
+  const folder = mkdtempSync(join(tmpdir(), "shoal-bench-merge-"));
+  try {
+    await makeBlocks(join(folder, "data"), series);
+    const blocks = readdirSync(join(folder, "data")).filter(isUlid).sort();
+    const paths = blocks.slice(0, BLOCKS).map((name) => join(folder, "data", name));
+    let figures: { ours: Merged; peer: Merged | undefined } | undefined;
+    for (const count of counts) {
+      const inputs = paths.slice(0, count);
+      const [out, peerOut] = [join(folder, `ours-${count}`), join(folder, `peer-${count}`)];
+      mkdirSync(out);
+      const args = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
+      const said = execFileSync(process.execPath, [
+        ...args,
+        fileURLToPath(import.meta.url),
+        "merge",
+        out,
+        ...inputs,
+      ]);
+      const ours = JSON.parse(said.toString()) as Merged;
+      const samples = await samplesOf(inputs);
+      const [merged] = readdirSync(out);
+      if ((await samplesOf([join(out, merged!)])) !== samples) throw new Error("merged wrongly");
+      const peer = runTsdbPeer<Merged>("merge", peerOut, ...inputs);
+      figures = { ours, peer };
+      report({
+        name: `merge of ${count} blocks of ${series} series, per core`,
+        unit: "M samples/s",
+        ours: samples / ours.cpuSeconds / 1e6,
+        ...(peer === undefined ? {} : { peer: samples / peer.cpuSeconds / 1e6 }),
+        better: "more",
+        gate: "≥ 2×",
+      });
+      report({
+        name: `memory at most of a merge of ${count} blocks of ${series} series`,
+        unit: "MB",
+        ours: ours.peakRssBytes / 2 ** 20,
+        ...(peer === undefined ? {} : { peer: peer.peakRssBytes / 2 ** 20 }),
+        better: "less",
+      });
+    }
+    return figures!;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function samplesOf(folders: readonly string[]): Promise<number> {
+  let samples = 0;
+  for (const folder of folders) {
+    const block = await openBlock(folder);
+    samples += block.meta.stats.numSamples!;
+    await block.close();
+  }
+  return samples;
+}
+
+/** The process that merges; prints its figures. */
+async function merge(parent: string, folders: readonly string[]): Promise<void> {
+  const mergeOnce = async (): Promise<string> => {
+    const blocks = await Promise.all(folders.map((folder) => openBlock(folder)));
+    const ulid = newUlid({ clock: systemClock, random: systemRandom });
+    const merged = await mergeBlocks(blocks, { parent, ulid });
+    for (const block of blocks) await block.close();
+    return merged!;
+  };
+  rmSync(await mergeOnce(), { recursive: true });
+  const before = process.cpuUsage();
+  await mergeOnce();
+  const { user, system } = process.cpuUsage(before);
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const merged: Merged = {
+    cpuSeconds: (user + system) / 1e6,
+    peakRssBytes: Number(peak) * 1024,
+  };
+  console.log(JSON.stringify(merged));
+}
+
+/** Blocks of two hours, a sample a minute. */
+async function makeBlocks(path: string, series: number): Promise<void> {
+  const random = seededRandom(1);
   let nowMs = START;
   const db = await openDatabase({
     folder: path,
@@ -93,7 +139,7 @@ async function makeBlocks(path: string): Promise<void> {
     retentionMs: 1e12,
     maxBlockMs: 2 * HOUR,
   });
-  const refs = Int32Array.from({ length: SERIES }, (_, i) =>
+  const refs = Int32Array.from({ length: series }, (_, i) =>
     db.resolve(
       Labels.fromObject({
         __name__: `metric_${i % 500}`,
@@ -105,14 +151,18 @@ async function makeBlocks(path: string): Promise<void> {
       }),
     ),
   );
-  const times = new Float64Array(SERIES);
+  const times = new Float64Array(series);
   const values = Float64Array.from(refs, () => randomInt(random, 1e6));
-  while (db.blocks().length < 4) {
+  while (db.blocks().length < BLOCKS) {
     times.fill(nowMs);
-    for (let i = 0; i < SERIES; i++) values[i] = values[i]! + (i % 3 === 0 ? 0 : i % 100);
-    await db.append({ refs, times, values, count: SERIES });
+    for (let i = 0; i < series; i++) values[i] = values[i]! + (i % 3 === 0 ? 0 : i % 100);
+    await db.append({ refs, times, values, count: series });
     nowMs += STEP_MS;
     if (nowMs % HOUR === 0) await db.maintain();
   }
   await db.close();
 }
+
+const [task, ...rest] = process.argv.slice(2);
+if (task === "merge") await merge(rest[0]!, rest.slice(1));
+else await main(Number(task ?? 100_000));
