@@ -39,7 +39,7 @@ export interface EngineOptions {
   readonly maxPoints?: number;
   /** Step of a subquery that names none: the global evaluation interval. Default 1 min. */
   readonly subqueryStepMs?: number;
-  /** Queries evaluated at the same time; more wait in order. Default 20 (`--query.max-concurrency`). */
+  /** Queries evaluated at the same time; more wait, and their clients take turns. Default 20 (`--query.max-concurrency`). */
   readonly maxConcurrency?: number;
   /** Drop `__name__` at the end of the query only (`--enable-feature=promql-delayed-name-removal`). Default off. */
   readonly delayedNameRemoval?: boolean;
@@ -63,6 +63,8 @@ export interface InstantQuery {
   readonly stopFlag?: Int32Array;
 }
 
+  /** Who asks: clients whose queries wait take turns. */
+  readonly client?: string;
 export interface RangeQuery {
   readonly query: string | Expression;
   readonly startMs: number;
@@ -79,6 +81,8 @@ export interface RangeQuery {
   readonly stopFlag?: Int32Array;
 }
 
+  /** Who asks: clients whose queries wait take turns. */
+  readonly client?: string;
 /** What evaluates queries: an `Engine` in this thread, or a `WorkerEngine` in others. */
 export interface QueryEngine {
   /** The value at one moment: a scalar, a string, a vector, or a matrix for a range selector. */
@@ -101,6 +105,7 @@ interface Evaluation {
 }
 
 /**
+  readonly client: string | undefined;
  * Evaluates PromQL over anything queryable: text → tree → plan → operators → columns. Many queries may run at once on
  * one engine; each gives way to the event loop and stops soon after its signal aborts.
  *
@@ -150,6 +155,7 @@ export class Engine implements QueryEngine {
     if (!(query.stepMs > 0))
       throw new AppError(
         "bad-data",
+      client: query.client,
         "zero or negative query resolution step widths are not accepted. Try a positive integer",
       );
     if (query.endMs < query.startMs)
@@ -176,6 +182,7 @@ export class Engine implements QueryEngine {
     const clock = this.#clock;
     const startedMs = clock.monotonic();
     const { query } = evaluation;
+      client: query.client,
     const expression = typeof query === "string" ? parseExpression(query, this.#parser) : query;
     const type = typeOf(expression);
     if (evaluation.stepMs > 0 && type !== "scalar" && type !== "vector")
@@ -195,7 +202,7 @@ export class Engine implements QueryEngine {
     const deadline = new Deadline({ clock, timeoutMs, signal: evaluation.signal });
     try {
       deadline.setStage("query queue");
-      const release = await this.#slots.acquire(deadline.signal);
+      const release = await this.#slots.acquire(deadline.signal, evaluation.client);
       try {
         const queuedMs = clock.monotonic();
         deadline.setStage("expression evaluation");

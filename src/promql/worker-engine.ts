@@ -96,7 +96,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
 
   async #run(
     queryable: Queryable,
-    limits: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
+    limits: Pick<InstantQuery, "timeoutMs" | "signal" | "client">,
     query: WireQuery,
   ): Promise<QueryResult> {
     const clock = this.#clock;
@@ -105,7 +105,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
     const deadline = new Deadline({ clock, timeoutMs, signal: limits.signal });
     try {
       deadline.setStage("query queue");
-      const release = await this.#slots.acquire(deadline.signal);
+      const release = await this.#slots.acquire(deadline.signal, limits.client);
       try {
         const queueMs = clock.monotonic() - startedMs;
         deadline.setStage("expression evaluation");

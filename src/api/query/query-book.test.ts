@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, renameSync, rmSync, existsSync } from "node:fs";
+import { get } from "node:http";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import {
@@ -31,7 +33,7 @@ interface Listed {
 /** A query API whose `slow` series come when the test says so. */
 async function start(
   context: TestContext,
-  { adminApi = true, slowMs = 1e9, logFile = "" } = {},
+  { adminApi = true, slowMs = 1e9, logFile = "", maxConcurrency = 20 } = {},
 ): Promise<{
   url: string;
   release: () => void;
@@ -65,7 +67,7 @@ async function start(
     ready: () => true,
   });
   registerQueryApi(server.app, {
-    engine: new Engine(),
+    engine: new Engine({ maxConcurrency }),
     queryable: () => source,
     exemplars: async () => ({ series: [], warnings: [], infos: [] }),
     queries: new QueryBook({ clock, slowMs, log }),
@@ -120,6 +122,42 @@ test("a running query is listed, and ends when it is canceled", async (context) 
   assert.equal(body.errorType, "canceled");
   assert.match(body.error, /^query was canceled/);
   assert.deepEqual((await list()).active, []);
+});
+
+test("a query ends when its client leaves", async (context) => {
+  const { url, list } = await start(context);
+  const leaving = new AbortController();
+  const running = fetch(`${url}/query?query=slow`, { signal: leaving.signal });
+  await until("it is listed", async () => ((await list()).active.length > 0 ? true : undefined));
+  leaving.abort();
+  await assert.rejects(running);
+  await until("it is over", async () => ((await list()).active.length === 0 ? true : undefined));
+});
+
+test("clients whose queries wait take turns", async (context) => {
+  const { url, list, release } = await start(context, { maxConcurrency: 1 });
+  const answered: string[] = [];
+  const asked = async (localAddress: string, name: string): Promise<void> => {
+    const request = get(`${url}/query?query=${name}`, { localAddress, agent: false });
+    const [response] = (await once(request, "response")) as [NodeJS.ReadableStream];
+    answered.push(name);
+    await once(response.resume(), "end");
+  };
+  const all: Promise<void>[] = [];
+  for (const [address, name] of [
+    ["127.0.0.1", "slow"],
+    ["127.0.0.1", "a1"],
+    ["127.0.0.1", "a2"],
+    ["127.0.0.2", "b1"],
+  ] as const) {
+    all.push(asked(address, name));
+    await until(`${name} is listed`, async () =>
+      (await list()).active.length === all.length ? true : undefined,
+    );
+  }
+  release();
+  await Promise.all(all);
+  assert.deepEqual(answered, ["slow", "a1", "b1", "a2"]);
 });
 
 test("nobody cancels where the admin API is off", async (context) => {

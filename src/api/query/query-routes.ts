@@ -36,7 +36,7 @@ export function registerQueryRoutes(
       const parameters = parametersOf(request);
       const limit = limitParameter(parameters);
       const timeMs = timeParameter(parameters, "time", clock.now());
-      const options = evaluationOptions(parameters);
+      const options = { ...evaluationOptions(parameters), client: request.ip };
       const series = queryable(readOptions(parameters));
       const query = parameters.get("query") ?? "";
       const asked = { query, startMs: timeMs, endMs: timeMs, stepMs: 0 };
@@ -74,7 +74,7 @@ export function registerQueryRoutes(
           "bad-data",
           "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         );
-      const options = evaluationOptions(parameters);
+      const options = { ...evaluationOptions(parameters), client: request.ip };
       const series = queryable(readOptions(parameters));
       const asked = {
         query: parameters.get("query") ?? "",
