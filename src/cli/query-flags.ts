@@ -1,4 +1,12 @@
-import { choiceFlag, durationFlag, listFlag, numberFlag, switchFlag, textFlag } from "./flags.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  listFlag,
+  numberFlag,
+  sizeFlag,
+  switchFlag,
+  textFlag,
+} from "./flags.ts";
 
 /** Flags of what answers queries. */
 
@@ -44,13 +52,27 @@ export const QUERY_FLAGS = {
   maxConcurrency: numberFlag(
     {
       name: "query.max-concurrency",
-      help: "Queries evaluated at the same time; further ones wait.",
+      help: "Queries evaluated at the same time; further ones wait, and the clients they come from take turns.",
     },
     { fallback: 20, min: 1 },
   ),
   maxSamples: numberFlag(
     { name: "query.max-samples", help: "Most samples one query may hold in memory." },
     { fallback: 50_000_000, min: 1 },
+  ),
+  maxSeries: numberFlag(
+    {
+      name: "query.max-series",
+      help: "Most series one query may read from all stores, counted before anything is decoded.",
+    },
+    { fallback: 10_000_000, min: 1 },
+  ),
+  maxChunkBytes: sizeFlag(
+    {
+      name: "query.max-chunk-bytes",
+      help: "Most bytes of encoded samples one query may read from all stores, counted before anything is decoded.",
+    },
+    "4GB",
   ),
   replicaLabel: listFlag({
     name: "query.replica-label",

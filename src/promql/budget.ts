@@ -1,20 +1,25 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
+import type { Series } from "../storage/queryable.ts";
 
 /** How long an evaluation may keep the event loop before it lets others run, ms. */
 const TURN_MS = 25;
 
 /**
- * What one query may use: samples in memory and time. Operators ask it between batches, so a cancelled or overdue
+ * What one query may use: samples in memory, series and bytes read, and time. Operators ask it between batches, so a cancelled or overdue
  * query stops within a turn of the event loop.
  */
 export class Budget {
   readonly #maxSamples: number;
+  readonly #maxSeries: number;
+  readonly #maxBytes: number;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #endsAtMs: number;
   readonly #stopFlag: Int32Array | undefined;
+  #series = 0;
+  #bytes = 0;
   #held = 0;
   #peak = 0;
   #turnEndsAtMs: number;
@@ -25,12 +30,16 @@ export class Budget {
    */
   constructor(options: {
     maxSamples: number;
+    maxSeries?: number;
+    maxBytes?: number;
     clock: Clock;
     signal: AbortSignal;
     endsAtMs?: number;
     stopFlag?: Int32Array | undefined;
   }) {
     this.#maxSamples = options.maxSamples;
+    this.#maxSeries = options.maxSeries ?? Infinity;
+    this.#maxBytes = options.maxBytes ?? Infinity;
     this.#clock = options.clock;
     this.#signal = options.signal;
     this.#endsAtMs = options.endsAtMs ?? Infinity;
@@ -44,6 +53,15 @@ export class Budget {
 
   get signal(): AbortSignal {
     return this.#signal;
+  }
+
+  /** Counts what the storage gave, before any of it is decoded; throws `execution` above a limit. */
+  read(series: readonly Series[]): void {
+    this.#series += series.length;
+    if (this.#series > this.#maxSeries) throw tooMuchRead("series", this.#series, this.#maxSeries);
+    for (const { chunks } of series) for (const { data } of chunks) this.#bytes += data.length;
+    if (this.#bytes > this.#maxBytes)
+      throw tooMuchRead("bytes of chunks", this.#bytes, this.#maxBytes);
   }
 
   /** Counts `samples` as held in memory; throws `execution` above the limit. */
@@ -91,4 +109,11 @@ export class Budget {
   check(): void {
     if (this.#signal.aborted) throw AppError.from(this.#signal.reason, "canceled");
   }
+}
+
+function tooMuchRead(what: string, count: number, limit: number): AppError {
+  return new AppError(
+    "execution",
+    `query processing would read too many ${what} in query execution: ${count} so far, the limit is ${limit}. Narrow its selectors or its time range`,
+  );
 }

@@ -349,6 +349,21 @@ describe("limits", () => {
     assert.equal(await limited(160, "h[10m]"), "no error");
   });
 
+  test("series and bytes that are read, before they are decoded", async () => {
+    const query = { query: "count(x) + count(x offset 1ms)", timeMs: 9 * 60_000 };
+    const limited = (options: EngineOptions): Promise<string> =>
+      failure(new Engine(options).instant(sourceOf(20, 10), query));
+    const refused = /^execution: query processing would read too many (.*) in query execution: /;
+    assert.equal(await limited({ maxSeries: 40 }), "no error");
+    assert.equal((await limited({ maxSeries: 39 })).match(refused)?.[1], "series");
+    const { stats } = await new Engine().instant(sourceOf(20, 10), query);
+    assert.equal(await limited({ maxBytes: stats.bytesRead }), "no error");
+    assert.equal(
+      (await limited({ maxBytes: stats.bytesRead - 1 })).match(refused)?.[1],
+      "bytes of chunks",
+    );
+  });
+
   test("a long series does not fit either", async () => {
     const engine = new Engine({ maxSamples: 50 });
     const query = { query: "sum_over_time(x[2h])", timeMs: 6_000_000 };

@@ -33,6 +33,10 @@ export interface EngineOptions {
   readonly lookbackMs?: number;
   /** Samples one query may hold in memory. Default 50 million (`--query.max-samples`). */
   readonly maxSamples?: number;
+  /** Series one query may read, each selector's counted. Default 10 million. */
+  readonly maxSeries?: number;
+  /** Bytes of encoded chunks one query may read. Default 4 GiB. */
+  readonly maxBytes?: number;
   /** Default 2 min (`--query.timeout`). */
   readonly timeoutMs?: number;
   /** Steps of a range query after its first. Default 11,000, as in Prometheus's HTTP API. */
@@ -59,12 +63,12 @@ export interface InstantQuery {
   /** Whether the result says what each part of the query took. Default: no. */
   readonly analyze?: boolean;
   readonly signal?: AbortSignal;
+  /** Who asks: clients whose queries wait take turns. */
+  readonly client?: string;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
 }
 
-  /** Who asks: clients whose queries wait take turns. */
-  readonly client?: string;
 export interface RangeQuery {
   readonly query: string | Expression;
   readonly startMs: number;
@@ -77,12 +81,12 @@ export interface RangeQuery {
   /** Whether the result says what each part of the query took. Default: no. */
   readonly analyze?: boolean;
   readonly signal?: AbortSignal;
+  /** Who asks: clients whose queries wait take turns. */
+  readonly client?: string;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
 }
 
-  /** Who asks: clients whose queries wait take turns. */
-  readonly client?: string;
 /** What evaluates queries: an `Engine` in this thread, or a `WorkerEngine` in others. */
 export interface QueryEngine {
   /** The value at one moment: a scalar, a string, a vector, or a matrix for a range selector. */
@@ -101,11 +105,11 @@ interface Evaluation {
   readonly timeoutMs: number | undefined;
   readonly analyze: boolean | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly client: string | undefined;
   readonly stopFlag: Int32Array | undefined;
 }
 
 /**
-  readonly client: string | undefined;
  * Evaluates PromQL over anything queryable: text → tree → plan → operators → columns. Many queries may run at once on
  * one engine; each gives way to the event loop and stops soon after its signal aborts.
  *
@@ -115,6 +119,8 @@ interface Evaluation {
 export class Engine implements QueryEngine {
   readonly #lookbackMs: number;
   readonly #maxSamples: number;
+  readonly #maxSeries: number;
+  readonly #maxBytes: number;
   readonly #timeoutMs: number;
   readonly #maxPoints: number;
   readonly #subqueryStepMs: number;
@@ -127,6 +133,8 @@ export class Engine implements QueryEngine {
   constructor(options: EngineOptions = {}) {
     this.#lookbackMs = options.lookbackMs ?? 300_000;
     this.#maxSamples = options.maxSamples ?? 50_000_000;
+    this.#maxSeries = options.maxSeries ?? 10_000_000;
+    this.#maxBytes = options.maxBytes ?? 4 * 1024 ** 3;
     this.#timeoutMs = options.timeoutMs ?? 120_000;
     this.#maxPoints = options.maxPoints ?? 11_000;
     this.#subqueryStepMs = options.subqueryStepMs ?? 60_000;
@@ -147,6 +155,7 @@ export class Engine implements QueryEngine {
       timeoutMs: query.timeoutMs,
       analyze: query.analyze,
       signal: query.signal,
+      client: query.client,
       stopFlag: query.stopFlag,
     });
   }
@@ -155,7 +164,6 @@ export class Engine implements QueryEngine {
     if (!(query.stepMs > 0))
       throw new AppError(
         "bad-data",
-      client: query.client,
         "zero or negative query resolution step widths are not accepted. Try a positive integer",
       );
     if (query.endMs < query.startMs)
@@ -174,6 +182,7 @@ export class Engine implements QueryEngine {
       timeoutMs: query.timeoutMs,
       analyze: query.analyze,
       signal: query.signal,
+      client: query.client,
       stopFlag: query.stopFlag,
     });
   }
@@ -182,7 +191,6 @@ export class Engine implements QueryEngine {
     const clock = this.#clock;
     const startedMs = clock.monotonic();
     const { query } = evaluation;
-      client: query.client,
     const expression = typeof query === "string" ? parseExpression(query, this.#parser) : query;
     const type = typeOf(expression);
     if (evaluation.stepMs > 0 && type !== "scalar" && type !== "vector")
@@ -208,6 +216,8 @@ export class Engine implements QueryEngine {
         deadline.setStage("expression evaluation");
         const budget = new Budget({
           maxSamples: this.#maxSamples,
+          maxSeries: this.#maxSeries,
+          maxBytes: this.#maxBytes,
           clock,
           signal: deadline.signal,
           endsAtMs: parsedMs + timeoutMs,

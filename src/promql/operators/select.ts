@@ -292,6 +292,7 @@ async function* batches(
     for (;;) {
       const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
+      query.budget.read(value.series);
       for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
       for (const info of value.infos ?? []) query.storageInfos.add(info);
       yield value.series;
