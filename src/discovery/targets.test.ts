@@ -5,7 +5,7 @@ import { parseConfig } from "../config/load.ts";
 import { PLAIN_JOB } from "../model/target-build.fixture.ts";
 import type { TargetGroup } from "../model/target.ts";
 import { VolatileLabels } from "../model/target-identity.ts";
-import { JobTargetBuilder } from "./targets.ts";
+import { type BuiltTargets, JobTargetBuilder } from "./targets.ts";
 
 const JOB = { ...PLAIN_JOB, jobName: "j", targetLimit: 0 };
 
@@ -49,14 +49,15 @@ test("a bad target costs only itself", () => {
 
 test("target_limit counts targets after relabelling and de-duplication", () => {
   const limited = { ...JOB, targetLimit: 2 };
-  assert.equal(
-    new JobTargetBuilder(limited).build([group("a", "h:1", "h:2", "h:2")]).limitError,
-    undefined,
-  );
-  const over = new JobTargetBuilder(limited).build([group("a", "h:1", "h:2", "h:3")]);
-  assert.equal(over.limitError, "target_limit exceeded (number of targets: 3, limit: 2)");
-  assert.deepEqual(over.errors, [over.limitError]);
-  assert.equal(over.active.length, 3);
+  const refusals = (built: BuiltTargets): unknown[] => built.active.map(({ refusal }) => refusal);
+  const job = new JobTargetBuilder(limited);
+  assert.deepEqual(refusals(job.build([group("a", "h:1", "h:2", "h:2")])), [undefined, undefined]);
+  const over = job.build([group("a", "h:1", "h:2", "h:3")]);
+  const error = "target_limit exceeded (number of targets: 3, limit: 2)";
+  assert.deepEqual(refusals(over), [error, error, error]);
+  assert.deepEqual(over.errors, [error]);
+  assert.equal(over.active[2]!.labels.get("instance"), "h:3");
+  assert.deepEqual(refusals(job.build([group("a", "h:1", "h:2")])), [undefined, undefined]);
 });
 
 test("what did not change is not built again", () => {

@@ -3,20 +3,22 @@ import { TargetBuilder, type TargetOptions, type TargetResult } from "../model/t
 import {
   type DroppedTarget,
   isSameScrape,
+  refuseTarget,
   type Target,
   type TargetGroup,
 } from "../model/target.ts";
 import type { VolatileLabels } from "../model/target-identity.ts";
 
 export interface BuiltTargets {
-  /** Each once: the same labels and URL (but for what is volatile) found twice are one target. */
+  /**
+   * Each once: the same labels and URL (but for what is volatile) found twice are one target. When there are more than
+   * `target_limit`, each has a refusal, in Prometheus's words.
+   */
   readonly active: readonly Target[];
   /** Those that relabelling dropped; all of them, however few `keep_dropped_targets` shows. */
   readonly dropped: readonly DroppedTarget[];
   /** Targets that could not be built, and a limit that was hit, in Prometheus's words. */
   readonly errors: readonly string[];
-  /** Set when `target_limit` is exceeded: the whole pool's scrapes then fail with this text. */
-  readonly limitError: string | undefined;
 }
 
 type PoolOptions = TargetOptions & Pick<ScrapeConfig, "targetLimit">;
@@ -49,7 +51,7 @@ export class JobTargetBuilder {
     this.#builder = new TargetBuilder(scrapeConfig, volatile);
   }
 
-  /** The job's targets now. A target that was there before is the same object as before. */
+  /** The job's targets now. A target that was there before is the same object as before, unless it is refused. */
   build(groups: readonly TargetGroup[]): BuiltTargets {
     this.#update(groups);
     const active: Target[] = [];
@@ -64,9 +66,10 @@ export class JobTargetBuilder {
         else errors.push(`instance ${k} in group ${source}: ${result.message}`);
       }
     const distinct = this.#repeated === 0 ? active : onceEach(active, errors);
-    const limitError = checkLimit(distinct.length, this.#limit);
-    if (limitError !== undefined) errors.push(limitError);
-    return { active: distinct, dropped, errors, limitError };
+    const refusal = checkLimit(distinct.length, this.#limit);
+    if (refusal === undefined) return { active: distinct, dropped, errors };
+    errors.push(refusal);
+    return { active: distinct.map((target) => refuseTarget(target, refusal)), dropped, errors };
   }
 
   #update(groups: readonly TargetGroup[]): void {

@@ -29,11 +29,20 @@ export interface Target {
   readonly url: string;
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** Why every scrape of it fails and nobody asks it: its job has more targets than its `target_limit`, over all shards. */
+  readonly refusal?: string;
 }
 
-/** Whether a scrape of `a` and one of `b` ask the same URL and label what they find alike. */
+/** `target` with this refusal. */
+export function refuseTarget(target: Target, refusal: string): Target {
+  // By name: some of a target's fields are getters, which a spread leaves behind.
+  const { hash, job, allLabels, labels, discoveredLabels, url, intervalMs, timeoutMs } = target;
+  return { hash, job, allLabels, labels, discoveredLabels, url, intervalMs, timeoutMs, refusal };
+}
+
+/** Whether a scrape of `a` and one of `b` ask the same URL, or are refused alike, and label what they find alike. */
 export function isSameScrape(a: Target, b: Target): boolean {
-  return a === b || (a.url === b.url && a.allLabels.equals(b.allLabels));
+  return a === b || (a.url === b.url && a.refusal === b.refusal && a.allLabels.equals(b.allLabels));
 }
 
 /** A target that relabelling dropped. */

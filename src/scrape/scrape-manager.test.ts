@@ -5,7 +5,7 @@ import { Registry } from "../base/metrics.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { compileAnchored } from "../model/regex.ts";
 import type { RelabelConfig } from "../model/relabel-config.ts";
-import type { Target } from "../model/target.ts";
+import { refuseTarget, type Target } from "../model/target.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import {
   configOf,
@@ -401,6 +401,19 @@ test("more targets than target_limit fail them all", async () => {
   for (const status of rig.manager.status())
     assert.equal(status.lastError, "target_limit exceeded (number of targets: 2, limit: 1)");
   rig.apply(scrapeConfig({ targetLimit: 1 }), [targetOf(URL)]);
+  await rig.tick();
+  assert.equal(rig.manager.status()[0]!.health, "up");
+  await rig.manager.stop();
+});
+
+test("a target that is refused is not asked and fails with the reason, until it is not refused any more", async () => {
+  const rig = new Rig();
+  const refusal = "target_limit exceeded (number of targets: 9, limit: 5)";
+  rig.apply(scrapeConfig({ targetLimit: 5 }), [refuseTarget(targetOf(URL), refusal)]);
+  await rig.tick();
+  const [status] = rig.manager.status();
+  assert.deepEqual([status!.health, status!.lastError], ["down", refusal]);
+  rig.apply(scrapeConfig({ targetLimit: 5 }), [targetOf(URL)]);
   await rig.tick();
   assert.equal(rig.manager.status()[0]!.health, "up");
   await rig.manager.stop();

@@ -80,7 +80,7 @@ export class ScrapePool {
     readonly targets: readonly Target[];
     readonly handedOver: ReadonlySet<string>;
   }): void {
-    const changed = this.#configure(update.config, update.targets.length);
+    const changed = this.#configure(update.config, update.targets);
     const wanted = new Map(update.targets.map((target) => [target.hash, target]));
     for (const [hash, member] of this.#members)
       if (!wanted.has(hash)) this.#retire(hash, member, update.handedOver.has(hash));
@@ -154,14 +154,11 @@ export class ScrapePool {
       yield { target: member.loop.status().target, entries: member.metadata.get() };
   }
 
-  #configure(config: ScrapeConfig, targetCount: number): boolean {
+  #configure(config: ScrapeConfig, targets: readonly Target[]): boolean {
     const fingerprint = scrapeFingerprint(config);
     const { scrape } = this.#context;
     let { client } = this.#settings;
-    this.#limitError =
-      config.targetLimit > 0 && targetCount > config.targetLimit
-        ? `target_limit exceeded (number of targets: ${targetCount}, limit: ${config.targetLimit})`
-        : undefined;
+    this.#limitError = limitErrorOf(config, targets);
     if (this.#limitError !== undefined) scrape.metrics.targetLimit.inc();
     const forcedError = this.#stopReason || this.#limitError;
     const rulesChanged = fingerprint !== this.#fingerprint;
@@ -243,6 +240,17 @@ export class ScrapePool {
       },
     );
   }
+}
+
+/** The coordinator knows all targets of the job; who has none counts those that are here. */
+function limitErrorOf(
+  { targetLimit }: ScrapeConfig,
+  targets: readonly Target[],
+): string | undefined {
+  const refused = targets.find(({ refusal }) => refusal !== undefined);
+  if (refused !== undefined || targetLimit === 0 || targets.length <= targetLimit)
+    return refused?.refusal;
+  return `target_limit exceeded (number of targets: ${targets.length}, limit: ${targetLimit})`;
 }
 
 /** Go's spelling of a duration: 15s, 1m0s, 1h0m0s. */

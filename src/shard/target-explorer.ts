@@ -46,6 +46,7 @@ export class TargetExplorer {
         "not-found",
         `cannot explore ${target.url}: there is no job ${target.job}`,
       );
+    if (target.refusal !== undefined) throw new AppError("resource-exhausted", target.refusal);
     const client = this.#clientOf(scrapeConfig);
     const found = await exploreTarget({ target, scrapeConfig, client, signal });
     return loadOfScrape({

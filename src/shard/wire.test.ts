@@ -54,6 +54,7 @@ const assigned: fc.Arbitrary<AssignedTarget> = fc
       url: "https://[::1]:8443/metrics?a=b",
       intervalMs: 15_000,
       timeoutMs: 10_000,
+      ...(at % 2 === 1 && { refusal: "target_limit exceeded" }),
     },
     state: stage,
     assignedAtMs: at,

@@ -118,6 +118,7 @@ export function encodeAssignment(list: readonly AssignedTarget[]): unknown {
         url: target.url,
         intervalMs: target.intervalMs,
         timeoutMs: target.timeoutMs,
+        ...(target.refusal !== undefined && { refusal: target.refusal }),
       }),
       ...encodeLoad(load),
       TargetState: state === "normal" ? "" : state,
@@ -179,6 +180,9 @@ function decodeEntry(job: string, value: unknown, path: string): AssignedTarget 
       url: textOf(url, `${path}.url`),
       intervalMs: numberOf(intervalMs, `${path}.intervalMs`),
       timeoutMs: numberOf(timeoutMs, `${path}.timeoutMs`),
+      ...(entry["refusal"] !== undefined && {
+        refusal: textOf(entry["refusal"], `${path}.refusal`),
+      }),
     },
     state: stateOf(entry["TargetState"]),
     assignedAtMs: numberOf(entry["assignedAtMs"] ?? 0, `${path}.assignedAtMs`),

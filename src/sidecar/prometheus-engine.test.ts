@@ -10,7 +10,7 @@ import { silentLogger } from "../base/logger.ts";
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
-import type { Target } from "../model/target.ts";
+import { refuseTarget, type Target } from "../model/target.ts";
 import { PrometheusClient } from "./prometheus-client.ts";
 import { type Delivery, PrometheusEngine } from "./prometheus-engine.ts";
 import { targetsFileName } from "./target-files.ts";
@@ -302,6 +302,21 @@ describe("PrometheusEngine", () => {
     assert.equal(targetsOf(fake, "a"), 1);
     assert.equal(fake.reloads, 1);
     assert.ok(existsSync(fake.output));
+  });
+
+  it("keeps targets that are refused from a Prometheus that asks them itself, and says why", async (context) => {
+    const fake = await start(context);
+    const { engine } = fake;
+    const refusal = "target_limit exceeded";
+    engine.apply({ config: config("a", "b"), targets: [refuseTarget(target("1"), refusal)] });
+    await engine.settled();
+    assert.equal(targetsOf(fake, "a"), 0);
+    const [status] = engine.status();
+    assert.deepEqual([status?.health, status?.lastError], ["down", refusal]);
+    engine.apply({ config: config("a", "b"), targets: [target("1")] });
+    await engine.settled();
+    assert.equal(targetsOf(fake, "a"), 1);
+    assert.deepEqual(engine.status(), []);
   });
 
   it("leaves scraping to the proxy, and asks an agent for nothing but whether it is there", async (context) => {

@@ -86,6 +86,8 @@ export class PrometheusEngine {
   #targets: ReadonlyMap<string, Target> = new Map();
   #stopReason = "";
   #stoppedAtMs = 0;
+  /** When targets came that are refused; they keep it as the time of a scrape that failed. */
+  #refusedAtMs = 0;
   #isWithheld = false;
   /** What Prometheus is known to run; undefined when that is not known. */
   #live: string | undefined;
@@ -139,6 +141,7 @@ export class PrometheusEngine {
     this.#update = update;
     if (this.#delivery.kind === "proxy") this.#delivery.proxy.apply(update);
     this.#targets = new Map(update.targets.map((target) => [target.hash, target]));
+    this.#refusedAtMs = this.#options.clock.now();
     this.#change();
   }
 
@@ -248,10 +251,11 @@ export class PrometheusEngine {
     if (this.#delivery.kind === "proxy" && this.#stopReason === "")
       return this.#delivery.proxy.statuses();
     return [...this.#targets.values()].flatMap((target) => {
-      if (this.#stopReason !== "")
-        return [
-          { ...NO_SCRAPE, target, lastError: this.#stopReason, lastScrapeMs: this.#stoppedAtMs },
-        ];
+      const lastError = this.#stopReason || target.refusal;
+      if (lastError !== undefined) {
+        const lastScrapeMs = this.#stopReason === "" ? this.#refusedAtMs : this.#stoppedAtMs;
+        return [{ ...NO_SCRAPE, target, lastError, lastScrapeMs }];
+      }
       const view = this.#view.targets.get(target.hash);
       return view === undefined ? [] : statusOf(target, view, nowMs);
     });
@@ -307,7 +311,8 @@ export class PrometheusEngine {
     });
     // A new job's file is there before Prometheus hears of it.
     const isServed = this.#stopReason === "" && !this.#isWithheld;
-    await this.#writeTargets(config, isServed ? targets : []);
+    const served = isServed ? targets.filter((target) => !this.#isKept(target)) : [];
+    await this.#writeTargets(config, served);
     const before = await readSharedFile(outputFile);
     if (this.#live === undefined && before === text) await this.#lookAtLive(text);
     if (text === this.#live && before === text && !this.#forceReload) return;
@@ -328,6 +333,11 @@ export class PrometheusEngine {
     this.#forceReload = false;
     logger.info("Prometheus runs a new configuration", { jobs: config.scrapeConfigs.length });
     await this.#removeStrangers(config);
+  }
+
+  /** A Prometheus that asks its targets itself gets none that is refused: it counts its own targets only. */
+  #isKept({ refusal }: Target): boolean {
+    return refusal !== undefined && this.#delivery.kind === "direct";
   }
 
   /** Throws what Prometheus said to the same text a moment ago. */

@@ -10,7 +10,7 @@ import { seededRandom } from "../base/random.ts";
 import { parseConfig } from "../config/load.ts";
 import { createHttpClient } from "../http/client.ts";
 import { buildTarget } from "../model/target-build.ts";
-import type { Target } from "../model/target.ts";
+import { refuseTarget, type Target } from "../model/target.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import { ScrapeProxy } from "./scrape-proxy.ts";
 
@@ -30,6 +30,8 @@ export interface TargetSettings {
 
 export interface Assigned {
   readonly target: Target;
+  /** Gives the target to the proxy again, with a refusal or without. */
+  readonly refuse: (refusal?: string) => void;
   readonly server: Server;
   /** What an agent asks for. */
   readonly url: string;
@@ -80,9 +82,15 @@ export async function startProxy(context: TestContext): Promise<ProxyFixture> {
       );
       assert.ok(result.kind === "target");
       const { target } = result;
-      proxy.apply({ config, targets: [target] });
+      const apply = (refusal?: string): void =>
+        proxy.apply({
+          config,
+          targets: [refusal === undefined ? target : refuseTarget(target, refusal)],
+        });
+      apply();
       return {
         target,
+        refuse: apply,
         server,
         url: askedUrl(target),
         status: () => proxy.statuses().find((each) => each.target.hash === target.hash)!,

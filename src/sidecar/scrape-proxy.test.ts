@@ -284,6 +284,22 @@ describe("ScrapeProxy", () => {
     assert.equal(asked, 1);
   });
 
+  it("asks no target that is refused, and says why", async (context) => {
+    const { port, target } = await startProxy(context);
+    let asked = 0;
+    const assigned = await target((_request, response) => {
+      asked++;
+      response.writeHead(200, TEXT).end("a 1\n");
+    });
+    assigned.refuse("target_limit exceeded");
+    const refused = await ask(port, assigned.url);
+    assert.deepEqual([refused.status, refused.body.toString()], [503, "target_limit exceeded\n"]);
+    assert.deepEqual([assigned.status().health, asked], ["down", 0]);
+    assert.equal(assigned.status().lastError, "target_limit exceeded");
+    assigned.refuse();
+    assert.equal((await ask(port, assigned.url)).status, 200);
+  });
+
   it("is not led astray by what a request says of its own end", async (context) => {
     const { port, target } = await startProxy(context);
     const paths: string[] = [];

@@ -156,6 +156,13 @@ export class ScrapeProxy implements Service {
       this.#refuse(reply, 503, this.#stopReason);
       return;
     }
+    const { refusal } = target.target;
+    if (refusal !== undefined) {
+      this.#refuse(reply, 503, refusal);
+      const error = new AppError("resource-exhausted", refusal);
+      await target.passed({ startedMs, durationMs: 0, error }, undefined);
+      return;
+    }
     const started = clock.monotonic();
     const result = await this.#scrape(target, head, reply);
     const { error, body } = result;
