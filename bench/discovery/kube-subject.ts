@@ -34,7 +34,7 @@ manager.onUpdate((snapshot) => {
     const { groups = [], complete = false } = snapshot.get(job.jobName) ?? {};
     if (!complete) return;
     const built = builders[index]!.build(groups);
-    found += built.active.length + built.dropped.length;
+    found += built.active.length + built.droppedCount;
     // The newest pods come last.
     let newest = newestMs;
     for (let i = groups.length - 1; i >= 0; i--) {

@@ -9,6 +9,7 @@ export class GroupSet {
   #groups: readonly TargetGroup[] | undefined;
   /** By source; made when groups change one by one, and then `#groups` is made from it. */
   #bySource: Map<string, TargetGroup> | undefined;
+  #targetCount = 0;
 
   /** Undefined until there is a first list. */
   get groups(): readonly TargetGroup[] | undefined {
@@ -17,11 +18,17 @@ export class GroupSet {
     return this.#groups;
   }
 
+  /** How many targets all groups have. */
+  get targetCount(): number {
+    return this.#targetCount;
+  }
+
   /** Takes a new list of everything. Returns whether it says something new. */
   replace(next: readonly TargetGroup[]): boolean {
     const before = this.groups;
     this.#groups = reuseGroups(before ?? [], next);
     this.#bySource = undefined;
+    this.#targetCount = countTargets(this.#groups);
     return this.#groups !== before;
   }
 
@@ -38,8 +45,15 @@ export class GroupSet {
         this.#bySource.set(group.source, next);
         isNews = true;
       }
+      this.#targetCount += group.targets.length - (known?.targets.length ?? 0);
     }
     if (isNews) this.#groups = undefined;
     return isNews;
   }
+}
+
+export function countTargets(groups: readonly TargetGroup[]): number {
+  let count = 0;
+  for (const { targets } of groups) count += targets.length;
+  return count;
 }

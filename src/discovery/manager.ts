@@ -7,7 +7,7 @@ import { createHttpClient, type HttpClient } from "../http/client.ts";
 import type { Environment } from "../http/proxy.ts";
 import type { TargetGroup } from "../model/target.ts";
 import type { Finding, MechanismContext } from "./mechanism.ts";
-import { GroupSet } from "./group-set.ts";
+import { countTargets, GroupSet } from "./group-set.ts";
 import { identity } from "./identity.ts";
 import { KubernetesWatches } from "./kubernetes/watches.ts";
 import { createMechanism } from "./registry.ts";
@@ -266,7 +266,7 @@ export class DiscoveryManager {
       if (shown.complete) job.retired = [];
       snapshot.set(job.name, shown);
       job.settled = job.providers.every((provider) => provider.answered);
-      this.#metrics.discovered(job.name, shown.groups);
+      this.#metrics.discovered(job.name, targetCount(job));
     }
     this.#metrics.sent.inc();
     for (const listener of this.#listeners) listener(snapshot);
@@ -314,6 +314,10 @@ function show(job: Job): JobDiscovery {
   };
 }
 
+function targetCount({ providers, retired }: Job): number {
+  return providers.reduce((sum, { found }) => sum + found.targetCount, countTargets(retired));
+}
+
 function isComplete(job: Job): boolean {
   return job.providers.every(
     (provider) => provider.found.groups !== undefined && !provider.isPartial,
@@ -337,7 +341,7 @@ interface ManagerMetrics {
   readonly sent: Counter;
   readonly delayed: Counter;
   readonly failedConfigs: { set(value: number): void };
-  discovered(job: string, groups: readonly TargetGroup[]): void;
+  discovered(job: string, count: number): void;
   forgetJob(job: string): void;
 }
 
@@ -363,9 +367,7 @@ function managerMetrics(registry: Registry, name: string): ManagerMetrics {
       "Current number of service discovery configurations that failed to load.",
       { name },
     ),
-    discovered(job, groups) {
-      let count = 0;
-      for (const group of groups) count += group.targets.length;
+    discovered(job, count) {
       registry
         .gauge(discovered, "Current number of discovered targets.", { config: job, name })
         .set(count);

@@ -51,9 +51,8 @@ class OurDiscovery {
       this.found = sorted(
         builder
           .build(discovery?.groups ?? [])
-          .dropped.map(({ discoveredLabels }) =>
-            withoutSwitches(Object.fromEntries(discoveredLabels)),
-          ),
+          .dropped(Infinity)
+          .map(({ discoveredLabels }) => withoutSwitches(Object.fromEntries(discoveredLabels))),
       );
     });
     this.#manager.apply(scrapeConfigs);

@@ -71,13 +71,13 @@ function build(
   builder: JobTargetBuilder,
   discovery: JobDiscovery | undefined,
 ): JobTargets {
-  const { active, dropped, errors } = builder.build(discovery?.groups ?? []);
+  const { active, dropped, droppedCount, errors } = builder.build(discovery?.groups ?? []);
   const { keepDroppedTargets } = scrapeConfig;
   return {
     job: scrapeConfig.jobName,
     targets: active,
-    dropped: keepDroppedTargets === 0 ? dropped : dropped.slice(0, keepDroppedTargets),
-    droppedCount: dropped.length,
+    dropped: () => dropped(keepDroppedTargets || Infinity),
+    droppedCount,
     isComplete: discovery?.complete ?? false,
     isStatic: scrapeConfig.serviceDiscovery.every(({ kind }) => kind === "static"),
     error: [...(discovery?.errors ?? []), ...errors].join("; "),

@@ -5,7 +5,7 @@ export interface JobTargets {
   readonly job: string;
   readonly targets: readonly Target[];
   /** Those that are shown (`keep_dropped_targets`). */
-  readonly dropped: readonly DroppedTarget[];
+  readonly dropped: () => readonly DroppedTarget[];
   readonly droppedCount: number;
   /** Whether every mechanism of the job has answered; false keeps every target the job has. */
   readonly isComplete: boolean;

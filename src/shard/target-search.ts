@@ -39,7 +39,7 @@ export function findTargets(view: CoordinatorView, log: DecisionLog, text: strin
   const targets = activeTargets(view);
   const known = targets.get(text);
   if (known !== undefined) return { active: [known], dropped: [], gone: [] };
-  const dropped = view.jobs.flatMap((job) => job.dropped);
+  const dropped = view.jobs.flatMap((job) => job.dropped());
   for (const reading of readingsOf(text)) {
     const active = [...targets.values()].filter((target) =>
       reading({ job: target.job, labels: target.allLabels, url: target.url }),

@@ -121,7 +121,7 @@ function listing(job: string, targets: readonly Target[]): JobTargets {
   return {
     job,
     targets,
-    dropped: [],
+    dropped: () => [],
     droppedCount: 0,
     isComplete: true,
     isStatic: false,

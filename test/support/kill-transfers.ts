@@ -228,7 +228,7 @@ scrape_configs:
             {
               job: "ticks",
               targets: this.#targets,
-              dropped: [],
+              dropped: () => [],
               droppedCount: 0,
               isComplete: true,
               isStatic: true,

@@ -37,7 +37,7 @@ before(async () => {
   });
   const dropped = { job: "node", discoveredLabels: Labels.fromObject({ __address__: "x:1" }) };
   world.jobs = [
-    fakeJob("node", targets, { dropped: [dropped], droppedCount: 3 }),
+    fakeJob("node", targets, { dropped: () => [dropped], droppedCount: 3 }),
     fakeJob("other", [fakeTarget("c", "other")]),
   ];
   app = await serve(world, 4);

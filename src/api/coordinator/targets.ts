@@ -21,7 +21,7 @@ export function targetsAnswer(
     (pool === "" || pool === job) && (jobs.length === 0 || jobs.some((matches) => matches(job)));
   const view = options.coordinator.view();
   const views = viewTargets(view).filter(({ target }) => isWanted(target.job));
-  const dropped = view.jobs.filter(({ job }) => isWanted(job)).flatMap((job) => job.dropped);
+  const dropped = view.jobs.filter(({ job }) => isWanted(job)).flatMap((job) => job.dropped());
   const shows = (wanted: string): boolean =>
     ["", "any", wanted].includes(state) && statistics !== "only";
   const showsActive = shows("active");

@@ -194,7 +194,7 @@ function nothing(
 /** Where a target may hide that is not found. */
 function hiddenText({ coordinator }: CoordinatorApiOptions): string {
   const { jobs } = coordinator.view();
-  const notKept = jobs.reduce((sum, job) => sum + job.droppedCount - job.dropped.length, 0);
+  const notKept = jobs.reduce((sum, job) => sum + job.droppedCount - job.dropped().length, 0);
   const failing = jobs.filter(({ error }) => error !== "").map(({ job }) => job);
   return [
     notKept === 0

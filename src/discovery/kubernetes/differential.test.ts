@@ -101,7 +101,8 @@ test("the real Prometheus discovers the same", { skip: skipWithoutParts() }, asy
       scrapeConfigs.flatMap((job) =>
         new JobTargetBuilder(job)
           .build(snapshot.get(job.jobName)?.groups ?? [])
-          .dropped.map((target) => withoutSwitches(Object.fromEntries(target.discoveredLabels))),
+          .dropped(Infinity)
+          .map((target) => withoutSwitches(Object.fromEntries(target.discoveredLabels))),
       ),
     );
   const theirs = async (): Promise<string> => {

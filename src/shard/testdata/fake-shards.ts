@@ -362,7 +362,7 @@ export function fakeJob(
   return {
     job,
     targets,
-    dropped: [],
+    dropped: () => [],
     droppedCount: 0,
     isComplete: true,
     isStatic: false,
