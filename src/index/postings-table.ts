@@ -47,6 +47,16 @@ export class PostingsTable {
     let current: NameEntries | undefined;
     for (let i = 0; i < count; i++) {
       const at = cursor.at;
+      if (current !== undefined && version !== 1 && current.count % SAMPLE_EVERY !== 0) {
+        // Fast path: all but a few entries have the name of the one before, and a short value.
+        const end = sameNameEntryEnd(bytes, at, { nameStart, nameEnd });
+        if (end > 0) {
+          cursor.at = end;
+          this.pairCount++;
+          current.count++;
+          continue;
+        }
+      }
       if (cursor.uvarint() !== 2) throw cursor.corrupt(`entry ${i} has not two keys`);
       const nameLength = cursor.uvarint();
       const from = cursor.at;
@@ -159,6 +169,23 @@ export class PostingsTable {
     if (entries.count === 0) throw cursor.corrupt("a name has no values");
     entries.end = end;
   }
+}
+
+/** Where the entry at `at` ends, if it has the same name and a value below 128 bytes; else 0. */
+function sameNameEntryEnd(
+  bytes: Uint8Array,
+  at: number,
+  { nameStart, nameEnd }: { nameStart: number; nameEnd: number },
+): number {
+  const nameLength = nameEnd - nameStart;
+  if (bytes[at] !== 2 || bytes[at + 1] !== nameLength || nameLength > 127) return 0;
+  let i = at + 2;
+  for (let j = nameStart; j < nameEnd; i++, j++) if (bytes[i] !== bytes[j]) return 0;
+  if (i >= bytes.length || bytes[i]! > 127) return 0;
+  i += bytes[i]! + 1;
+  const last = i + 8;
+  while (i < last && bytes[i]! > 127) i++;
+  return i < last && i < bytes.length ? i + 1 : 0;
 }
 
 function sameBytes(
