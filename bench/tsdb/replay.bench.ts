@@ -1,7 +1,7 @@
 /**
  * A start after a crash, beside a real Prometheus that starts on a copy of the same folder: a process fills a head, is killed
  * -9, and another one opens it. Samples a second by CPU time of all threads; memory beside what it was before the crash.
- * Run: node bench/tsdb/replay.bench.ts [series, default 500000]
+ * Run: node bench/tsdb/replay.bench.ts [series, default 300000]
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -89,7 +89,7 @@ async function main(seriesCount: number): Promise<void> {
     const after = await run("open", ours);
     if (after.sampleCount !== before.sampleCount || after.sampleCount !== seriesCount * SAMPLES)
       throw new Error(`${before.sampleCount} samples before, ${after.sampleCount} after`);
-    const server = await startPrometheus({ dataFolder: theirs });
+    const server = await startPrometheus({ dataFolder: theirs, readyTimeoutMs: 300_000 });
     let peer: { cpuSeconds: number; rssBytes: number } | undefined;
     if (server !== undefined) {
       peer = { cpuSeconds: cpuSeconds(server.pid), rssBytes: rssBytes(server.pid) };
@@ -130,4 +130,4 @@ async function main(seriesCount: number): Promise<void> {
 const [task, folder, count] = process.argv.slice(2);
 if (task === "fill") await fill(folder!, Number(count));
 else if (task === "open") waitWith(await open(folder!));
-else await main(Number(task ?? 500_000));
+else await main(Number(task ?? 300_000));

@@ -64,6 +64,8 @@ export async function startPrometheus(options: {
   flags?: readonly string[];
   /** Another Prometheus than the one among the parts. */
   program?: string;
+  /** Default one minute. */
+  readyTimeoutMs?: number;
 }): Promise<RunningProcess | undefined> {
   const program = options.program ?? partPath("prometheus");
   if (program === undefined) {
@@ -81,7 +83,9 @@ export async function startPrometheus(options: {
     "--log.level=error",
     ...(options.flags ?? []),
   ];
-  return startProgram(program, args, { url: `http://127.0.0.1:${port}`, folder });
+  const { readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const url = `http://127.0.0.1:${port}`;
+  return startProgram(program, args, { url, folder, readyTimeoutMs });
 }
 
 /** Starts the real node_exporter; only for tests that are skipped without the real parts. */
@@ -142,7 +146,7 @@ export function startChild(
 export async function startProgram(
   program: string,
   args: readonly string[],
-  options: { url: string; folder?: string; readyPath?: string },
+  options: { url: string; folder?: string; readyPath?: string; readyTimeoutMs?: number },
 ): Promise<RunningProcess> {
   const child = startChild(program, args);
   let output = "";
@@ -153,7 +157,8 @@ export async function startProgram(
     if (options.folder !== undefined) rmSync(options.folder, { recursive: true, force: true });
   };
   try {
-    await untilReady(`${options.url}${options.readyPath ?? "/-/ready"}`, child);
+    const url = `${options.url}${options.readyPath ?? "/-/ready"}`;
+    await untilReady(url, child, options.readyTimeoutMs);
   } catch (error) {
     await stop();
     throw new Error(`cannot start ${program} ${args.join(" ")}: ${output}`, { cause: error });
@@ -161,13 +166,21 @@ export async function startProgram(
   return { url: options.url, pid: child.pid!, child, output: () => output, stop };
 }
 
-export async function untilReady(url: string, child: ChildProcess): Promise<void> {
-  await until(`${url} answers`, async () => {
-    if (child.exitCode !== null || child.signalCode !== null)
-      throw new Error(`it exited with ${child.exitCode ?? child.signalCode}`);
-    const response = await fetch(url).catch(() => undefined);
-    return response?.ok === true ? true : undefined;
-  });
+export async function untilReady(
+  url: string,
+  child: ChildProcess,
+  timeoutMs = READY_TIMEOUT_MS,
+): Promise<void> {
+  await until(
+    `${url} answers`,
+    async () => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`it exited with ${child.exitCode ?? child.signalCode}`);
+      const response = await fetch(url).catch(() => undefined);
+      return response?.ok === true ? true : undefined;
+    },
+    timeoutMs,
+  );
 }
 
 /** Asks `condition` until it gives a value, and fails with `what` after a deadline. */
