@@ -1,0 +1,160 @@
+/** Random legal, damaged and senseless queries, and what must hold for each of them. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { AppError } from "../../base/errors.ts";
+import { type Random, randomInt, seededRandom } from "../../base/random.ts";
+import type { Labels } from "../../model/labels.ts";
+import type { Queryable } from "../../storage/queryable.ts";
+import { Engine } from "../engine.ts";
+import { ParseError } from "../parse-error.ts";
+import { parseExpression } from "../parser.ts";
+import { printExpression } from "../printer.ts";
+import { createFloatData, INTERVAL_MS, START_MS } from "./float-data.ts";
+import { createHistogramData } from "./histogram-data.ts";
+import { MemoryStorage } from "./memory-storage.ts";
+import { queries } from "./random-query.ts";
+
+const PARSER = {
+  experimentalFunctions: true,
+  extendedRangeSelectors: true,
+  fillModifiers: true,
+} as const;
+
+/** What is put into queries to damage them. */
+const SHARDS = [
+  ..."(){}[],:@=~!<>+-*/%^\"'`\\ \n#.0".split(""),
+  "\u0000",
+  "\uD800",
+  "\uDFFF",
+  "é",
+  "🐟",
+  "\u2028",
+  "1e999",
+  "0x",
+  "9".repeat(40),
+  "[5m]",
+  "[5m:]",
+  " offset ",
+  " @ ",
+  "end()",
+  "NaN",
+  " by (",
+  " group_left ",
+  " bool ",
+  "sum(",
+  "rate(",
+  "__name__",
+  '{__name__=~".*"}',
+  "(((((",
+];
+
+export interface FuzzOutcome {
+  readonly parsed: number;
+  readonly refused: number;
+  readonly evaluated: number;
+  readonly failed: number;
+}
+
+/** Tries queries until `isOver` says so (asked with how many were tried). */
+export async function fuzzQueries(
+  seed: number,
+  isOver: (tried: number) => boolean,
+): Promise<FuzzOutcome> {
+  const random = seededRandom(seed);
+  const storage = createStorage();
+  const engine = new Engine({ parser: PARSER, maxSamples: 200_000, timeoutMs: 5_000 });
+  const outcome = { parsed: 0, refused: 0, evaluated: 0, failed: 0 };
+  let pool: string[] = [];
+  for (let tried = 0; !isOver(tried); tried++) {
+    if (tried % 500 === 0) pool = fc.sample(queries, { numRuns: 500, seed: seed + tried });
+    const query = damage(pool[tried % pool.length]!, random);
+    try {
+      if (!parses(query)) {
+        outcome.refused++;
+        continue;
+      }
+      outcome.parsed++;
+      if (await evaluates(engine, storage, query)) outcome.evaluated++;
+      else outcome.failed++;
+    } catch (error) {
+      throw new Error(`seed ${seed}, query ${JSON.stringify(query)}`, { cause: error });
+    }
+  }
+  return outcome;
+}
+
+/** Under the names that random queries ask for. */
+function createStorage(): Queryable {
+  const storage = new MemoryStorage();
+  const names = ["foo", "bar", "a:b:c", "sum", "offset", "by", "start", "step", "fill"];
+  const named = (labels: Labels, i: number): Labels =>
+    labels.with("__name__", names[i % names.length]!).with("a", String(i));
+  for (const [k, { labels, times, values }] of createFloatData().slice(0, 40).entries())
+    for (const [i, timeMs] of times.entries()) storage.append(named(labels, k), timeMs, values[i]!);
+  for (const [k, { labels, samples }] of createHistogramData().slice(0, 10).entries())
+    for (const { timeMs, value } of samples)
+      if (typeof value !== "number") storage.appendHistogram(named(labels, k), timeMs, value);
+  return storage.queryable;
+}
+
+/** Every second query stays as it is; others get up to four changes. */
+function damage(query: string, random: Random): string {
+  const times = random.next() < 0.5 ? 0 : 1 + randomInt(random, 4);
+  let text = query;
+  for (let i = 0; i < times; i++) {
+    const at = randomInt(random, text.length + 1);
+    const end = at + randomInt(random, 6);
+    const shard = SHARDS[randomInt(random, SHARDS.length)]!;
+    switch (randomInt(random, 4)) {
+      case 0:
+        text = text.slice(0, at) + shard + text.slice(at);
+        break;
+      case 1:
+        text = text.slice(0, at) + text.slice(end);
+        break;
+      case 2:
+        text = text.slice(0, at) + shard + text.slice(end);
+        break;
+      default:
+        text = text.slice(0, at) + text.slice(at, end).repeat(3) + text.slice(end);
+    }
+  }
+  return text;
+}
+
+/** Whether it is legal. A legal query's text means the same when it is printed and read again. */
+function parses(query: string): boolean {
+  let printed: string;
+  try {
+    printed = printExpression(parseExpression(query, PARSER));
+  } catch (error) {
+    assert.ok(error instanceof AppError && error.code === "bad-data", String(error));
+    if (error instanceof ParseError) {
+      const { start, end } = error.position;
+      assert.ok(start >= 0 && start <= end && end <= query.length + 1, `${start} to ${end}`);
+    }
+    return false;
+  }
+  assert.equal(printExpression(parseExpression(printed, PARSER)), printed);
+  return true;
+}
+
+/** Whether it has a value at one moment and over a range; what fails, fails with an error that is meant for people. */
+async function evaluates(engine: Engine, storage: Queryable, query: string): Promise<boolean> {
+  const timeMs = START_MS + 120 * INTERVAL_MS;
+  const range = { startMs: START_MS, endMs: START_MS + 40 * 60_000, stepMs: 300_000 };
+  let isGood = true;
+  for (const run of [
+    () => engine.instant(storage, { query, timeMs }),
+    () => engine.range(storage, { query, ...range }),
+  ])
+    try {
+      await run();
+    } catch (error) {
+      const isMeant =
+        error instanceof AppError && ["bad-data", "execution", "timeout"].includes(error.code);
+      assert.ok(isMeant, error instanceof Error ? (error.stack ?? "") : String(error));
+      isGood = false;
+    }
+  return isGood;
+}
