@@ -17,7 +17,10 @@ import { freePort } from "../src/base/free-port.ts";
 import { buildControlPlane } from "./kubernetes-build.ts";
 
 const READY_TIMEOUT_MS = 60_000;
+const STATUS_TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
+/** How often other ports are tried when a program says that somebody has taken its port. */
+const PORT_TRIES = 5;
 
 export interface ControlPlane {
   readonly url: string;
@@ -39,10 +42,26 @@ export function controlPlaneFolder(): string {
 }
 
 /** Starts a control plane of its own from the programs in `folder`/bin; resolves when it is ready. */
-export async function startControlPlane(folder = controlPlaneFolder()): Promise<ControlPlane> {
+export async function startControlPlane(
+  folder = controlPlaneFolder(),
+  choosePort = freePort,
+): Promise<ControlPlane> {
+  for (let tries = 1; ; tries++)
+    try {
+      const ports = { etcd: await choosePort(), peer: await choosePort(), api: await choosePort() };
+      return await startOnPorts(folder, ports);
+    } catch (error) {
+      const isTaken = error instanceof Error && error.message.includes("address already in use");
+      if (!isTaken || tries === PORT_TRIES) throw error;
+    }
+}
+
+async function startOnPorts(
+  folder: string,
+  ports: { readonly etcd: number; readonly peer: number; readonly api: number },
+): Promise<ControlPlane> {
   const data = mkdtempSync(join(tmpdir(), "shoal-kubernetes-"));
-  const [etcdPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
-  const url = `https://127.0.0.1:${apiPort}`;
+  const url = `https://127.0.0.1:${ports.api}`;
   const token = randomUUID();
   const children = new Map<string, ChildProcess>();
   const start = (program: string, args: readonly string[]): void => {
@@ -67,14 +86,14 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
   try {
     start("etcd", [
       `--data-dir=${join(data, "etcd")}`,
-      `--listen-client-urls=http://127.0.0.1:${etcdPort}`,
-      `--advertise-client-urls=http://127.0.0.1:${etcdPort}`,
-      `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
+      `--listen-client-urls=http://127.0.0.1:${ports.etcd}`,
+      `--advertise-client-urls=http://127.0.0.1:${ports.etcd}`,
+      `--listen-peer-urls=http://127.0.0.1:${ports.peer}`,
       "--unsafe-no-fsync",
     ]);
     start("kube-apiserver", [
-      `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-      `--secure-port=${apiPort}`,
+      `--etcd-servers=http://127.0.0.1:${ports.etcd}`,
+      `--secure-port=${ports.api}`,
       "--insecure-port=0",
       "--bind-address=127.0.0.1",
       `--cert-dir=${dirname(caFile)}`,
@@ -98,9 +117,12 @@ export async function startControlPlane(folder = controlPlaneFolder()): Promise<
     ]);
     start("kube-scheduler", [...shared, "--secure-port=0"]);
   } catch (error) {
-    const log = readFileSync(join(data, "kube-apiserver.log"), { encoding: "utf8", flag: "a+" });
+    const logs = [...children.keys()].map((program) => {
+      const log = readFileSync(join(data, `${program}.log`), "utf8");
+      return `${program}: ${log.slice(-2_000)}`;
+    });
     await stop();
-    throw new Error(`cannot start the control plane: ${log.slice(-2_000)}`, { cause: error });
+    throw new Error(`cannot start the control plane: ${logs.join("\n")}`, { cause: error });
   }
   return {
     url,
@@ -152,12 +174,18 @@ async function untilReady(
   }
 }
 
-/** 0 when there is no answer. The certificate is not there yet, so it cannot be checked. */
+/** 0 when there is no answer in time. The certificate is not there yet, so it cannot be checked. */
 function status(url: string, token: string): Promise<number> {
   return new Promise((resolve) => {
     request(
       url,
-      { rejectUnauthorized: false, headers: { Authorization: `Bearer ${token}` }, agent: false },
+      {
+        rejectUnauthorized: false,
+        headers: { Authorization: `Bearer ${token}` },
+        agent: false,
+        // Who has taken the port may accept and say nothing.
+        signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
+      },
       (response) => {
         response.resume();
         resolve(response.statusCode ?? 0);

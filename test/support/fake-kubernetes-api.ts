@@ -1,7 +1,7 @@
 /** The verbs of a fake API server, on its store. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { applyPatch } from "./fake-kubernetes-patch.ts";
-import { Refusal, sendJson } from "./fake-kubernetes-refusal.ts";
+import { Refusal, sendJson, sendList } from "./fake-kubernetes-refusal.ts";
 import type { ApiRequest } from "./fake-kubernetes-request.ts";
 import type { FakeObject, FakeStore, FakeType } from "./fake-kubernetes-store.ts";
 import type { FakeWatches } from "./fake-kubernetes-watches.ts";
@@ -49,7 +49,7 @@ export class FakeApi {
         );
         return;
       case "list":
-        sendJson(response, 200, this.#page(asked));
+        sendList(response, this.#page(asked));
         return;
       case "watch":
         this.#watch(asked, response);
@@ -78,7 +78,10 @@ export class FakeApi {
     return found;
   }
 
-  #page(asked: ApiRequest): unknown {
+  #page(asked: ApiRequest): {
+    readonly items: readonly unknown[];
+    readonly [field: string]: unknown;
+  } {
     const { type, query } = asked;
     const limit = Number(query.get("limit") ?? 0);
     const token = query.get("continue") ?? "";

@@ -1,5 +1,6 @@
 /** How a fake API server answers: JSON, and what is not a success as the API's `Status`. */
 import type { ServerResponse } from "node:http";
+import { pipeline, Readable } from "node:stream";
 
 const STATUS_WORDS: Readonly<Record<number, string>> = {
   400: "BadRequest",
@@ -39,6 +40,21 @@ export class Refusal extends Error {
       code: this.status,
     };
   }
+}
+
+/** Item by item: all objects of a large cluster are more than a string holds. */
+export function sendList(
+  response: ServerResponse,
+  { items, ...rest }: { readonly items: readonly unknown[] },
+): void {
+  response.writeHead(200, { "content-type": "application/json" });
+  function* pieces(): Generator<string> {
+    yield `${JSON.stringify(rest).slice(0, -1)},"items":[`;
+    for (const [i, item] of items.entries()) yield (i === 0 ? "" : ",") + JSON.stringify(item);
+    yield "]}";
+  }
+  // A client that goes away before the end is no failure.
+  pipeline(Readable.from(pieces()), response, () => {});
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
