@@ -92,6 +92,14 @@ describe("results", () => {
     );
   });
 
+  test("numbers cannot be trimmed, in Prometheus's words", async () => {
+    for (const operator of ["</", ">/"])
+      assert.equal(
+        await failure(engine.instant(sourceOf(1, 1), { query: `1 ${operator} 2`, timeMs: 0 })),
+        `execution: operator "${operator}" not allowed for Scalar operations`,
+      );
+  });
+
   test("a range query gives a matrix, of scalars too", async () => {
     const source = sourceOf(1, 5);
     assert.equal(

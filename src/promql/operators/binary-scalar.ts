@@ -1,4 +1,5 @@
-import { assert } from "../../base/errors.ts";
+import { AppError, assert } from "../../base/errors.ts";
+import { quote } from "../../base/text.ts";
 import {
   calculateColumns,
   compare,
@@ -45,9 +46,12 @@ export function scalarBinary(
       const b = await right.evaluate(query);
       if (isComparison(operator)) {
         for (let k = 0; k < a.length; k++) a[k] = compare(operator, a[k]!, b[k]!) ? 1 : 0;
-      } else {
-        calculateColumns(arithmeticOf(plan), { a, b }, a);
-      }
+      } else if (!isTrim(plan)) calculateColumns(arithmeticOf(plan), { a, b }, a);
+      else if (a.length > 0)
+        throw new AppError(
+          "execution",
+          `operator ${quote(operator)} not allowed for Scalar operations`,
+        );
       return a;
     },
   };
