@@ -14,39 +14,26 @@ import { createHistogramData } from "./histogram-data.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import { queries } from "./random-query.ts";
 
+const HALF_HOUR_MS = 30 * 60_000;
+
 const PARSER = {
   experimentalFunctions: true,
   extendedRangeSelectors: true,
   fillModifiers: true,
 } as const;
 
-/** What is put into queries to damage them. */
-const SHARDS = [
-  ..."(){}[],:@=~!<>+-*/%^\"'`\\ \n#.0".split(""),
-  "\u0000",
-  "\uD800",
-  "\uDFFF",
-  "é",
-  "🐟",
-  "\u2028",
-  "1e999",
-  "0x",
-  "9".repeat(40),
-  "[5m]",
-  "[5m:]",
-  " offset ",
-  " @ ",
-  "end()",
-  "NaN",
-  " by (",
-  " group_left ",
-  " bool ",
-  "sum(",
-  "rate(",
-  "__name__",
-  '{__name__=~".*"}',
-  "(((((",
-];
+/** What is put into queries to damage them: tokens, numbers and durations at the edges, characters out of place. */
+const SHARDS: readonly string[] = [
+  "()[]{},:@\"'`#\\\0\ud800\udfff\ufeff\u2028\n .-+*/%^".split(""),
+  ["==", "!=", "=~", "!~", ">=", "</", ">/", " and ", " or ", " unless ", " bool ", " atan2 "],
+  [" offset ", " by (", " without (", " on (", " ignoring (", " group_left ", "@ start() "],
+  ["0", "-0", "1e308", "1e-323", "1e999", "NaN", "Inf", "0x7fffffffffffffff", "0b", "1_0"],
+  ["9223372036854775807", "-9223372036854775808", "9007199254740993", "1.", ".5", "08"],
+  ["[1ms]", "[0s]", "[5m:]", "[5m:1ms]", "[292y]", "[99999999999y]", "[-5m]", "5m", "1d1d"],
+  ["sum", "rate(", "topk(", "scalar(", "histogram_quantile(", "absent_over_time(", "info("],
+  ['{__name__=~".+"}', '{a=""}', '{le!~"("}', '=~"(a*)*b"', '"\\xff"', '"\\u{110000}"', "é", "🐟"],
+  ["step()", "range()", "min_of(", " smoothed", " anchored", " fill (", "end()", "((((("],
+].flat();
 
 export interface FuzzOutcome {
   readonly parsed: number;
@@ -64,6 +51,8 @@ export async function fuzzQueries(
   const storage = createStorage();
   const engine = new Engine({ parser: PARSER, maxSamples: 200_000, timeoutMs: 5_000 });
   const outcome = { parsed: 0, refused: 0, evaluated: 0, failed: 0 };
+  const unharmed = (): Promise<string> => reference(engine, storage);
+  const before = await unharmed();
   let pool: string[] = [];
   for (let tried = 0; !isOver(tried); tried++) {
     if (tried % 500 === 0) pool = fc.sample(queries, { numRuns: 500, seed: seed + tried });
@@ -80,7 +69,16 @@ export async function fuzzQueries(
       throw new Error(`seed ${seed}, query ${JSON.stringify(query)}`, { cause: error });
     }
   }
+  assert.equal(await unharmed(), before);
   return outcome;
+}
+
+/** The answer to a sound query, which no other query may change. */
+async function reference(engine: Engine, storage: Queryable): Promise<string> {
+  const query = "sum by (job) (rate(foo[5m])) + on () group_left () count(bar)";
+  const { value } = await engine.instant(storage, { query, timeMs: START_MS + HALF_HOUR_MS });
+  assert.ok(value.kind === "vector" && value.samples.length > 0);
+  return JSON.stringify(value.samples.map(({ labels, value: sum }) => [labels, sum]));
 }
 
 /** Under the names that random queries ask for. */
