@@ -33,10 +33,9 @@ import { SHAPES, type Shape, stepSeconds } from "./range-shapes.ts";
 
 /** Rounds that count, after those that warm both programs up: caches here and there, the JIT here. */
 const MAX_ROUNDS = 11;
-const MIN_ROUNDS = 3;
 const WARM_UP_ROUNDS = 2;
-/** No further round of a shape after so long. */
-const SHAPE_MS = 1200;
+/** No further round of a shape after so long, once one has counted. */
+const SHAPE_MS = 2500;
 
 const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]\d+)?/g;
 
@@ -108,7 +107,7 @@ async function measure(
   const theirs: number[] = [];
   const startedMs = performance.now();
   for (let round = -WARM_UP_ROUNDS; round < MAX_ROUNDS; round++) {
-    if (round >= MIN_ROUNDS && performance.now() - startedMs > SHAPE_MS) break;
+    if (round > 0 && performance.now() - startedMs > SHAPE_MS) break;
     const mine = await ask(shoal.url, shape);
     if (round >= 0) ours.push(mine.ms);
     if (prometheus === undefined) continue;
