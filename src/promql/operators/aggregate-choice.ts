@@ -7,13 +7,11 @@ import { quoteBytes } from "../literals.ts";
 import { formatShortest } from "../annotations.ts";
 import { labelsHash } from "../functions/labels-hash.ts";
 import type { AggregatePlan } from "../plan.ts";
-import { noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { collectGroups } from "./aggregate.ts";
 import { Groups } from "./grouping.ts";
 import {
   ABSENT,
   copyPoint,
-  dropHistograms,
   emptyRow,
   FLOAT,
   HISTOGRAM,
@@ -23,11 +21,11 @@ import {
   type VectorOperator,
 } from "./row.ts";
 
-/** Aggregations that choose some of their input: topk, bottomk, limitk, limit_ratio; and count_values. */
+/** Aggregations that choose some of their input by its place or its labels: limitk, limit_ratio; and count_values. */
 
 const MAX_INT64 = 2 ** 63;
 
-type Choice = "topk" | "bottomk" | "limitk" | "limit_ratio";
+type Choice = "limitk" | "limit_ratio";
 
 export function aggregateChoice(
   operand: VectorOperator,
@@ -44,9 +42,6 @@ export function aggregateChoice(
         const chosen: Row[] = [];
         const chosenOf = new Map<Row, Row>();
         const choose = chooser(operator, rows);
-        if (operator === "topk" || operator === "bottomk")
-          for (const row of rows)
-            if (dropHistograms(row)) noteIgnoredHistogram(operator, query, plan.position);
         for (let k = 0; k < frame.count; k++) {
           if (query.budget.isDue()) await query.budget.breathe();
           for (const group of members) {
@@ -70,9 +65,9 @@ export function aggregateChoice(
 }
 
 /** Throws or warns as Prometheus does; false when nothing can be chosen at any step. */
-function checkParameters(
+export function checkParameters(
   parameters: Float64Array,
-  plan: AggregatePlan & { operator: Choice },
+  plan: AggregatePlan,
   query: QueryContext,
 ): boolean {
   let least = Infinity;
@@ -111,12 +106,6 @@ type Chooser = (group: readonly Row[], step: number, parameter: number) => Itera
 
 function chooser(operator: Choice, rows: readonly Row[]): Chooser {
   switch (operator) {
-    case "topk":
-      return (group, k, parameter) =>
-        best(group, { k, limit: limitOf(parameter, rows), isWorse: (a, b) => a !== a || a < b });
-    case "bottomk":
-      return (group, k, parameter) =>
-        best(group, { k, limit: limitOf(parameter, rows), isWorse: (a, b) => a !== a || a > b });
     case "limitk":
       return (group, k, parameter) => {
         const limit = limitOf(parameter, rows);
@@ -149,61 +138,6 @@ function limitOf(parameter: number, rows: readonly Row[]): number {
 /** The label set's hash as a fraction of the hash space, [0, 1]. */
 function hashOffset(labels: Labels): number {
   return Number(labelsHash(labels)) / 2 ** 64;
-}
-
-/** The `limit` best rows at step `k`, best first. A binary heap with the worst on top, so ties fall as in Prometheus. */
-function best(
-  group: readonly Row[],
-  options: { k: number; limit: number; isWorse: (a: number, b: number) => boolean },
-): Row[] {
-  const { k, limit, isWorse } = options;
-  if (limit < 1) return [];
-  const heap: Row[] = [];
-  const less = (a: Row, b: Row): boolean => isWorse(a.values[k]!, b.values[k]!);
-  for (const row of group) {
-    if (row.present[k] === ABSENT) continue;
-    if (heap.length < limit) {
-      heap.push(row);
-      siftUp(heap, less);
-      continue;
-    }
-    const worst = heap[0]!.values[k]!;
-    const value = row.values[k]!;
-    const isBetter = worst !== worst ? value === value : isWorse(worst, value);
-    if (isBetter) {
-      heap[0] = row;
-      siftDown(heap, less);
-    }
-  }
-  return heap.sort((a, b) => (less(b, a) ? -1 : less(a, b) ? 1 : 0));
-}
-
-function siftUp(heap: Row[], less: (a: Row, b: Row) => boolean): void {
-  let child = heap.length - 1;
-  while (child > 0) {
-    const parent = (child - 1) >> 1;
-    if (!less(heap[child]!, heap[parent]!)) return;
-    swap(heap, child, parent);
-    child = parent;
-  }
-}
-
-function siftDown(heap: Row[], less: (a: Row, b: Row) => boolean): void {
-  let parent = 0;
-  for (;;) {
-    let child = 2 * parent + 1;
-    if (child >= heap.length) return;
-    if (child + 1 < heap.length && less(heap[child + 1]!, heap[child]!)) child++;
-    if (!less(heap[child]!, heap[parent]!)) return;
-    swap(heap, child, parent);
-    parent = child;
-  }
-}
-
-function swap(heap: Row[], a: number, b: number): void {
-  const row = heap[a]!;
-  heap[a] = heap[b]!;
-  heap[b] = row;
 }
 
 /** `count_values("label", v)`: one output series per distinct value of a group. */

@@ -16,6 +16,7 @@ import {
   type CallPlan,
   type Plan,
 } from "../plan.ts";
+import { aggregateBest } from "./aggregate-best.ts";
 import { aggregateChoice, aggregateCountValues } from "./aggregate-choice.ts";
 import { aggregateQuantile, aggregateStreaming } from "./aggregate.ts";
 import { scalarBinary, vectorScalarBinary } from "./binary-scalar.ts";
@@ -176,6 +177,7 @@ function buildAggregate(plan: AggregatePlan): VectorOperator {
       return aggregateQuantile(operand, buildScalar(parameter!), plan);
     case "topk":
     case "bottomk":
+      return aggregateBest(operand, buildScalar(parameter!), { ...plan, operator });
     case "limitk":
     case "limit_ratio":
       return aggregateChoice(operand, buildScalar(parameter!), { ...plan, operator });
