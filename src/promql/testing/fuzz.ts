@@ -133,7 +133,9 @@ function parses(query: string): boolean {
     }
     return false;
   }
-  assert.equal(printExpression(parseExpression(printed, PARSER)), printed);
+  // A range below a millisecond is printed as `0s`, by Prometheus too, which nobody can read again.
+  if (!/\[0s[\]:]/.test(printed))
+    assert.equal(printExpression(parseExpression(printed, PARSER)), printed);
   return true;
 }
 
