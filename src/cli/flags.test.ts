@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Command } from "commander";
+import { UP_FLAGS } from "./commands.ts";
 import {
   addFlags,
   bareChoiceFlag,
@@ -178,4 +179,21 @@ test("a flag without effect says so when it is given", () => {
   assert.deepEqual(warned("--sd.init-timeout=5m"), [
     "--sd.init-timeout has no effect: nobody waits",
   ]);
+});
+
+test("of the roles that are joined in one program no flag hides another one under the same key", async () => {
+  const modules = await Promise.all(
+    ["common", "coordinator", "plan", "query", "remote", "shard"].map(
+      (name) => import(`./${name}-flags.ts`) as Promise<Record<string, object>>,
+    ),
+  );
+  const joined = new Set<unknown>(Object.values(UP_FLAGS));
+  let groups = 0;
+  for (const [name, group] of modules.flatMap((module) => Object.entries(module))) {
+    const flags = name.endsWith("_FLAGS") ? Object.entries(group) : [];
+    if (!flags.some(([, flag]) => joined.has(flag))) continue;
+    groups++;
+    for (const [key, flag] of flags) assert.ok(joined.has(flag), `${name}.${key} is hidden`);
+  }
+  assert.ok(groups > 5);
 });

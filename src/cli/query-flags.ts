@@ -60,14 +60,14 @@ export const QUERY_FLAGS = {
     { name: "query.max-samples", help: "Most samples one query may hold in memory." },
     { fallback: 50_000_000, min: 1 },
   ),
-  maxSeries: numberFlag(
+  maxQuerySeries: numberFlag(
     {
       name: "query.max-series",
       help: "Most series one query may read from all stores, counted before anything is decoded.",
     },
     { fallback: 10_000_000, min: 1 },
   ),
-  maxChunkBytes: sizeFlag(
+  maxQueryChunkBytes: sizeFlag(
     {
       name: "query.max-chunk-bytes",
       help: "Most bytes of encoded samples one query may read from all stores, counted before anything is decoded.",

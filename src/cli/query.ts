@@ -117,8 +117,8 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       timeoutMs: flags.queryTimeout,
       maxConcurrency: flags.maxConcurrency,
       maxSamples: flags.maxSamples,
-      maxSeries: flags.maxSeries,
-      maxBytes: flags.maxChunkBytes,
+      maxSeries: flags.maxQuerySeries,
+      maxBytes: flags.maxQueryChunkBytes,
     }),
     queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) =>
       new FanoutQueryable({
