@@ -74,6 +74,13 @@ export const QUERY_FLAGS = {
     },
     "4GB",
   ),
+  maxResponseBytes: sizeFlag(
+    {
+      name: "query.max-response-bytes",
+      help: "Largest answer to a query, before it is compressed.",
+    },
+    "1GB",
+  ),
   replicaLabel: listFlag({
     name: "query.replica-label",
     value: "name",

@@ -134,6 +134,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
         replicaLabels,
         partialResponse: (partialResponse ?? flags.partialResponse) ? "warn" : "abort",
       }),
+    maxAnswerBytes: flags.maxResponseBytes,
     queries: new QueryBook({ clock, slowMs: flags.slowQuery, log: queryLog }),
     clock,
     logger,

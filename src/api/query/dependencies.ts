@@ -28,6 +28,8 @@ export interface QueryApiDependencies {
   readonly exemplars: (query: ExemplarsQuery, options: ReadOptions) => Promise<ExemplarsResult>;
   /** Keeps the list of queries that are being answered. */
   readonly queries: QueryBook;
+  /** A query's answer that would be larger is refused, bytes before compression. */
+  readonly maxAnswerBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where targets, shards and decisions come from; absent when a query runs without a coordinator. */

@@ -149,6 +149,7 @@ before(
       ready: () => true,
     });
     registerQueryApi(server.app, {
+      maxAnswerBytes: 1e9,
       engine: new Engine(),
       queryable: (options) => {
         lastOptions = options;

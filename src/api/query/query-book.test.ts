@@ -67,6 +67,7 @@ async function start(
     ready: () => true,
   });
   registerQueryApi(server.app, {
+    maxAnswerBytes: 1e9,
     engine: new Engine({ maxConcurrency }),
     queryable: () => source,
     exemplars: async () => ({ series: [], warnings: [], infos: [] }),

@@ -16,7 +16,7 @@ import {
   requiredTime,
   timeParameter,
 } from "./parameters.ts";
-import { renderQueryResult } from "./render.ts";
+import { checkAnswerSize, renderQueryResult } from "./render.ts";
 import { clientSignal, sendData, sendPieces } from "./send.ts";
 
 /** Points per series above which a range query is refused, as in Prometheus. */
@@ -25,7 +25,7 @@ const MAX_POINTS = 11_000;
 /** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
 export function registerQueryRoutes(
   app: FastifyInstance,
-  { engine, queryable, exemplars, clock, queries }: QueryApiDependencies,
+  { engine, queryable, exemplars, clock, queries, maxAnswerBytes }: QueryApiDependencies,
 ): void {
   const methods = ["GET", "POST"];
 
@@ -43,11 +43,9 @@ export function registerQueryRoutes(
       const result = await queries.run({ request, reply }, asked, (signal) =>
         asParameter("query", () => engine.instant(series, { query, timeMs, ...options, signal })),
       );
-      return sendPieces(
-        request,
-        reply,
-        renderQueryResult(result, { limit, stats: hasStats(parameters) }),
-      );
+      const shown = { limit, stats: hasStats(parameters) };
+      await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
+      return sendPieces(request, reply, renderQueryResult(result, shown));
     },
   });
 
@@ -85,11 +83,9 @@ export function registerQueryRoutes(
       const result = await queries.run({ request, reply }, asked, (signal) =>
         asParameter("query", () => engine.range(series, { ...asked, ...options, signal })),
       );
-      return sendPieces(
-        request,
-        reply,
-        renderQueryResult(result, { limit, stats: hasStats(parameters) }),
-      );
+      const shown = { limit, stats: hasStats(parameters) };
+      await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
+      return sendPieces(request, reply, renderQueryResult(result, shown));
     },
   });
 

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { newHistogram } from "../../model/histogram.ts";
 import { Labels } from "../../model/labels.ts";
 import type { QueryResult, QueryValue } from "../../promql/result.ts";
-import { renderQueryResult } from "./render.ts";
+import { checkAnswerSize, renderQueryResult } from "./render.ts";
 
-function render(value: QueryValue): unknown {
+function resultOf(value: QueryValue): QueryResult {
   const stats = {
     samplesRead: 0,
     peakSamples: 0,
@@ -16,8 +16,11 @@ function render(value: QueryValue): unknown {
     parseMs: 0,
     evaluationMs: 0,
   };
-  const result: QueryResult = { value, warnings: [], infos: [], stats };
-  const pieces = [...renderQueryResult(result, { limit: 0, stats: false })];
+  return { value, warnings: [], infos: [], stats };
+}
+
+function render(value: QueryValue): unknown {
+  const pieces = [...renderQueryResult(resultOf(value), { limit: 0, stats: false })];
   const answer: unknown = JSON.parse(Buffer.concat(pieces).toString());
   return (answer as { data: { result: unknown } }).data.result;
 }
@@ -71,4 +74,26 @@ void test("native histograms in matrices, beside floats and alone", () => {
     { metric, histograms: [[2, rendered], bare] },
     { metric, values: [[1, "5"]] },
   ]);
+});
+
+test("an answer is refused from the first byte above the limit on, and not before", async () => {
+  const times = Float64Array.from({ length: 9_000 }, (_, k) => 1_700_000_000_000 + k);
+  const values = times.map((_, k) => -Math.PI * 10 ** -(k % 300));
+  const series = [{ labels: Labels.fromObject({ name: '\u0001☃"' }), times, values }];
+  const floats: QueryValue = { kind: "matrix", series };
+  const histograms: QueryValue = {
+    kind: "vector",
+    timeMs: 1000,
+    samples: [{ labels, value: 0, histogram }],
+  };
+  const shown = { limit: 0, stats: true };
+  for (const value of [floats, histograms]) {
+    const result = resultOf(value);
+    const size = Buffer.concat([...renderQueryResult(result, shown)]).length;
+    await checkAnswerSize(result, { ...shown, maxBytes: size });
+    await assert.rejects(checkAnswerSize(result, { ...shown, maxBytes: size - 1 }), {
+      code: "execution",
+      message: new RegExp(`^query result would be larger than ${size - 1} bytes`),
+    });
+  }
 });

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { AppError } from "../../base/errors.ts";
 import { formatFixed } from "../../base/float.ts";
 import { JsonWriter } from "../../base/json-writer.ts";
 import type { FloatHistogram } from "../../model/histogram.ts";
@@ -42,6 +44,53 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
     `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
   );
   yield writer.take();
+}
+
+/** No point takes more bytes than this: a time of 18 digits and a value of 24 with what stands around them. */
+const POINT_MAX_BYTES = 50;
+
+/**
+ * Throws `execution` when the answer would be larger than `maxBytes`. An answer is sent as it is rendered, when there is no
+ * more taking it back, so one that may be too large is rendered twice.
+ */
+export async function checkAnswerSize(
+  result: QueryResult,
+  options: RenderOptions & { readonly maxBytes: number },
+): Promise<void> {
+  const { maxBytes } = options;
+  if (sizeBound(result.value) <= maxBytes) return;
+  let bytes = 0;
+  for (const piece of renderQueryResult(result, options)) {
+    bytes += piece.length;
+    if (bytes > maxBytes)
+      throw new AppError(
+        "execution",
+        `query result would be larger than ${maxBytes} bytes (--query.max-response-bytes). Select fewer series, a shorter range or a larger step`,
+      );
+    await nextTurn();
+  }
+}
+
+/** At least the bytes of the series in the answer; for native histograms, which have no largest size, infinitely many. */
+function sizeBound(value: QueryValue): number {
+  let bytes = 0;
+  if (value.kind === "vector")
+    for (const { labels, histogram } of value.samples)
+      bytes += labelsBound(labels) + (histogram === undefined ? POINT_MAX_BYTES : Infinity);
+  if (value.kind === "matrix")
+    for (const { labels, times, histograms } of value.series)
+      bytes +=
+        labelsBound(labels) +
+        (histograms === undefined ? times.length * POINT_MAX_BYTES : Infinity);
+  return bytes;
+}
+
+/** An escaped character takes six bytes, as do the quotes and marks around a name or a value. */
+function labelsBound(labels: Labels): number {
+  let characters = 10;
+  for (let i = 0; i < labels.count; i++)
+    characters += labels.nameAt(i).length + labels.valueAt(i).length + 2;
+  return 6 * characters;
 }
 
 function cut(value: QueryValue, limit: number): { value: QueryValue; truncated: boolean } {
