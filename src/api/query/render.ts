@@ -48,6 +48,8 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
 
 /** No point takes more bytes than this: a time of 18 digits and a value of 24 with what stands around them. */
 const POINT_MAX_BYTES = 50;
+/** Nor does a bucket of a native histogram: a rule, two bounds and a count. */
+const BUCKET_MAX_BYTES = 120;
 
 /**
  * Throws `execution` when the answer would be larger than `maxBytes`. An answer is sent as it is rendered, when there is no
@@ -71,18 +73,25 @@ export async function checkAnswerSize(
   }
 }
 
-/** At least the bytes of the series in the answer; for native histograms, which have no largest size, infinitely many. */
+/** At least the bytes of the series in the answer. */
 function sizeBound(value: QueryValue): number {
   let bytes = 0;
   if (value.kind === "vector")
     for (const { labels, histogram } of value.samples)
-      bytes += labelsBound(labels) + (histogram === undefined ? POINT_MAX_BYTES : Infinity);
+      bytes += labelsBound(labels) + POINT_MAX_BYTES + histogramBound(histogram);
   if (value.kind === "matrix")
-    for (const { labels, times, histograms } of value.series)
-      bytes +=
-        labelsBound(labels) +
-        (histograms === undefined ? times.length * POINT_MAX_BYTES : Infinity);
+    for (const { labels, times, histograms = [] } of value.series) {
+      bytes += labelsBound(labels) + (times.length + histograms.length) * POINT_MAX_BYTES;
+      for (const histogram of histograms) bytes += histogramBound(histogram);
+    }
   return bytes;
+}
+
+function histogramBound(histogram: FloatHistogram | undefined): number {
+  if (histogram === undefined) return 0;
+  const { positiveBuckets, negativeBuckets } = histogram;
+  // Besides the buckets: the zero bucket, the count and the sum.
+  return (positiveBuckets.length + negativeBuckets.length + 3) * BUCKET_MAX_BYTES;
 }
 
 /** An escaped character takes six bytes, as do the quotes and marks around a name or a value. */
