@@ -133,9 +133,9 @@ function parses(query: string): boolean {
     }
     return false;
   }
-  // Prometheus too prints a range below a millisecond as `0s`, which nobody can read again, and a computed offset behind
-  // `@`, where an arithmetic operator that follows is read as part of it.
-  if (!/\[0s[\]:]|offset \(/.test(printed))
+  // Prometheus too prints a range below a millisecond as `0s`, which nobody can read again, and computed offsets so that what
+  // follows may be read as part of them, or they as part of what follows.
+  if (!/\[0s[\]:]|offset (?:\(|\S+ [-+*/%^])/.test(printed))
     assert.equal(printExpression(parseExpression(printed, PARSER)), printed);
   return true;
 }
