@@ -5,6 +5,7 @@ import type { Registry } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import type { Target } from "../model/target.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
+import { markCutOff, suspectsOf, witnessesOf } from "./cut-off.ts";
 import type { ShardControl } from "./control.ts";
 import type { DecisionLog } from "./decision-log.ts";
 import { DrainMarks } from "./drain-marks.ts";
@@ -23,7 +24,7 @@ import { figuresOf, type ShardFigures } from "./shard-figures.ts";
 import { ShardHistory } from "./shard-history.ts";
 import type { Leadership } from "./leadership.ts";
 import { ReplicaSpread } from "./replicas-together.ts";
-import type { KnownTarget, Observation, ShardRecord } from "./shard-record.ts";
+import type { Observation, ShardRecord } from "./shard-record.ts";
 import { StopSwitch } from "./stop-switch.ts";
 import { storageConditions } from "./storage-conditions.ts";
 import type { PushedConfig, StopOrder } from "./wire.ts";
@@ -404,28 +405,7 @@ export class Coordinator {
     this.#standing = this.#spread.look(
       this.#groups.map(({ shards }) => shards.map(({ instance }) => instance)),
     );
-    this.#markCutOff();
-  }
-
-  /**
-   * A shard that fails on all of its targets while a test scrape from here reaches one of them is cut off. When most
-   * shards look like that, it is the test scrape that says nothing.
-   */
-  #markCutOff(): void {
-    const suspects = this.#suspects();
-    const cutOff = suspects.filter((record) =>
-      witnessesOf(record).some(([hash]) => this.#explorer.result(hash)?.explored === "measured"),
-    );
-    const busy = this.#shards().filter(
-      ({ state, statuses }) => state === "ready" && statuses.size > 0,
-    );
-    if (cutOff.length > 0 && cutOff.length * 2 <= busy.length)
-      for (const record of cutOff) record.markCutOff();
-  }
-
-  /** Shards on which every target fails. */
-  #suspects(): ShardRecord[] {
-    return this.#shards().filter(({ failingSinceMs }) => failingSinceMs !== undefined);
+    markCutOff(this.#shards(), (hash) => this.#explorer.result(hash)?.explored === "measured");
   }
 
   #observe(): {
@@ -439,7 +419,7 @@ export class Coordinator {
       [...shards.values()].flat(),
       (hash) => this.#explorer.result(hash),
     );
-    for (const record of this.#suspects())
+    for (const record of suspectsOf(this.#shards()))
       for (const [hash, { target }] of witnessesOf(record)) unowned.set(hash, target);
     // A dry run may be about shards that were never started: nobody could have stopped them.
     const running =
@@ -516,10 +496,3 @@ function leadFirst(groups: readonly GroupRecord[]): GroupRecord[] {
 
 /** How often it is looked for targets that are gone. */
 const FORGET_EVERY_MS = 60_000;
-
-/** Targets of a suspected shard that are tried from here. */
-const WITNESSES = 3;
-
-function witnessesOf(record: ShardRecord): (readonly [string, KnownTarget])[] {
-  return [...record.specs].slice(0, WITNESSES);
-}

@@ -95,8 +95,8 @@ export interface Observed {
   readonly drainShards?: ReadonlySet<string>;
   /**
    * For a replica group that follows another one: on which ordinal that one has each target (`referenceOf`), or that it
-   * is about to (`AWAITED`). The group
-   * then puts the same targets on the same ordinals and does not shed, rebalance or drain by itself.
+   * is about to (`AWAITED`). The group then puts the same targets on the same ordinals and does not shed, rebalance or
+   * drain by itself.
    */
   readonly reference?: ReadonlyMap<string, number>;
 }
