@@ -15,7 +15,7 @@ export interface BuiltTargets {
    * `target_limit`, each has a refusal, in Prometheus's words.
    */
   readonly active: readonly Target[];
-  /** The first of those that relabelling dropped, at most `max`. */
+  /** The first of those that relabelling dropped, at most `max`; after another build those of that one. */
   readonly dropped: (max: number) => DroppedTarget[];
   readonly droppedCount: number;
   /** Targets that could not be built, and a limit that was hit, in Prometheus's words. */
@@ -42,17 +42,17 @@ interface Outcomes {
   readonly groups: readonly TargetGroup[];
   /** By group, where its targets begin; then the end of all. */
   readonly starts: Int32Array;
-  readonly list: readonly Outcome[];
+  readonly list: Outcome[];
   /** By target, its `Kind`: it is asked of all of them, and few of the objects are. */
   readonly kinds: Uint8Array;
 }
 
-const NOTHING: Outcomes = {
+const nothing = (): Outcomes => ({
   groups: [],
   starts: new Int32Array(1),
   list: [],
   kinds: new Uint8Array(0),
-};
+});
 
 /**
  * Builds the targets of one job again and again as discovery finds more. Groups that are the very objects of the time
@@ -65,7 +65,7 @@ const NOTHING: Outcomes = {
 export class JobTargetBuilder {
   readonly #limit: number;
   readonly #builder: TargetBuilder;
-  #outcomes = NOTHING;
+  #outcomes = nothing();
   /** How many there are, by kind. */
   readonly #counts: [active: number, dropped: number, failed: number] = [0, 0, 0];
   /** How often each hash is among them, and how many are there more than once. */
@@ -86,7 +86,7 @@ export class JobTargetBuilder {
     const active = ofKind(outcomes, ACTIVE, activeCount) as Target[];
     const distinct = this.#repeated === 0 ? active : onceEach(active, errors);
     const dropped = (max: number): DroppedTarget[] =>
-      ofKind(outcomes, DROPPED, Math.min(max, droppedCount)) as DroppedTarget[];
+      ofKind(this.#outcomes, DROPPED, Math.min(max, this.#counts[DROPPED])) as DroppedTarget[];
     const refusal = checkLimit(distinct.length, this.#limit);
     if (refusal === undefined) return { active: distinct, dropped, droppedCount, errors };
     errors.push(refusal);
@@ -98,7 +98,10 @@ export class JobTargetBuilder {
     const before = this.#outcomes;
     const { takenFrom, starts, left } = this.#compare(groups);
     const size = starts[groups.length]!;
-    const list = arrayOf<Outcome>(size);
+    // Mostly groups leave where they are and come at the end: then all that stay keep their place or move forward, which the
+    // list itself has room for. A new one for each update would be most of the garbage.
+    const isForward = takenFrom.every((from, i) => from < 0 || starts[i]! <= from);
+    const list = isForward ? before.list : arrayOf<Outcome>(size);
     const kinds = new Uint8Array(size);
     for (let i = 0; i < groups.length; i++) {
       const start = starts[i]!;
@@ -118,6 +121,7 @@ export class JobTargetBuilder {
         }
       }
     }
+    list.length = size;
     return { groups, starts, list, kinds };
   }
 
