@@ -19,25 +19,19 @@ export interface Read {
   (request: Uint8Array): Promise<Response>;
 }
 
-/** Serves remote read of a database of its own, or of `queryable`, while `act` runs. */
-export async function withReader(
-  options: {
-    external?: Record<string, string>;
-    sampleLimit?: number;
-    maxFrameBytes?: number;
-    concurrentLimit?: number;
-    queryable?: Queryable;
-  },
-  act: (read: Read, database: Database) => Promise<void>,
-): Promise<void> {
+export interface ReaderOptions {
+  readonly external?: Record<string, string>;
+  readonly sampleLimit?: number;
+  readonly maxFrameBytes?: number;
+  readonly concurrentLimit?: number;
+}
+
+/** Serves remote read of `queryable` at `url`, until it is stopped. */
+export async function startReader(
+  queryable: Queryable,
+  options: ReaderOptions = {},
+): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
   const registry = new Registry();
-  const database = await openDatabase({
-    folder: temporaryFolder("read"),
-    logger: silentLogger,
-    clock: systemClock,
-    registry,
-    retentionMs: 86_400_000,
-  });
   const server = createHttpServer({
     listen: "127.0.0.1:0",
     logger: silentLogger,
@@ -45,23 +39,42 @@ export async function withReader(
     ready: () => true,
   });
   registerRemoteReadApi(server.app, {
-    queryable: () => options.queryable ?? database,
+    queryable: () => queryable,
     externalLabels: () => options.external ?? {},
     registry,
     sampleLimit: options.sampleLimit ?? 0,
     concurrentLimit: options.concurrentLimit ?? 10,
     maxFrameBytes: options.maxFrameBytes ?? 1 << 20,
   });
-  await server.start?.();
-  const url = `http://127.0.0.1:${server.address().port}/api/v1/read`;
+  await server.start();
+  return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.stop() };
+}
+
+/** Serves remote read of a database of its own, or of `queryable`, while `act` runs. */
+export async function withReader(
+  options: ReaderOptions & { readonly queryable?: Queryable },
+  act: (read: Read, database: Database) => Promise<void>,
+): Promise<void> {
+  const database = await openDatabase({
+    folder: temporaryFolder("read"),
+    logger: silentLogger,
+    clock: systemClock,
+    registry: new Registry(),
+    retentionMs: 86_400_000,
+  });
+  const { url, stop } = await startReader(options.queryable ?? database, options);
   try {
     await act(
       (request) =>
-        fetch(url, { method: "POST", headers: READ_HEADERS, body: new Uint8Array(request) }),
+        fetch(`${url}/api/v1/read`, {
+          method: "POST",
+          headers: READ_HEADERS,
+          body: new Uint8Array(request),
+        }),
       database,
     );
   } finally {
-    await server.stop?.();
+    await stop();
     await database.close();
   }
 }

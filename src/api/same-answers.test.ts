@@ -3,6 +3,7 @@
  * read, and evaluated in threads: every query is answered with the same bits, whoever has the samples.
  */
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { temporaryFolder } from "../../test/support/processes.ts";
 import { AppError } from "../base/errors.ts";
@@ -27,8 +28,7 @@ import { createStoreServices } from "../store/store-server.ts";
 import { type Database, openDatabase } from "../tsdb/database.ts";
 import { stoppedClock } from "../tsdb/testing/head-fixture.ts";
 import { renderQueryResult } from "./query/render.ts";
-import { registerRemoteReadApi } from "./remote-read-api.ts";
-import { createHttpServer } from "./server.ts";
+import { startReader } from "./remote-read.fixture.ts";
 
 const SEED = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
 /** Of floats and of histograms each. */
@@ -67,13 +67,14 @@ class Systems {
     data: readonly Data[],
     options: {
       keeps?: (sample: Sample, labels: Labels) => boolean;
-      external?: Record<string, string>;
       chunkRangeMs?: number;
     } = {},
   ): Promise<Database> {
     const { keeps = () => true } = options;
+    const folder = temporaryFolder("same-answers");
+    this.#closing.push(async () => rmSync(folder, { recursive: true }));
     const database = await openDatabase({
-      folder: temporaryFolder("same-answers"),
+      folder,
       logger: silentLogger,
       clock: stoppedClock(START_MS + 2 * HOUR_MS),
       registry: new Registry(),
@@ -122,25 +123,9 @@ class Systems {
   }
 
   async remoteRead(queryable: Queryable): Promise<Queryable> {
-    const registry = new Registry();
-    const server = createHttpServer({
-      listen: "127.0.0.1:0",
-      logger: silentLogger,
-      registry,
-      ready: () => true,
-    });
-    registerRemoteReadApi(server.app, {
-      queryable: () => queryable,
-      externalLabels: () => ({}),
-      registry,
-      sampleLimit: 0,
-      concurrentLimit: 10,
-      maxFrameBytes: 1 << 20,
-    });
-    await server.start();
-    this.#closing.push(() => server.stop());
-    const { port } = server.address();
-    return new PrometheusQueryable(new PrometheusClient(`http://127.0.0.1:${port}`, "test"));
+    const { url, stop } = await startReader(queryable);
+    this.#closing.push(stop);
+    return new PrometheusQueryable(new PrometheusClient(url, "test"));
   }
 
   threads(): QueryEngine {
