@@ -1,6 +1,7 @@
 /**
  * Adjacent blocks of two hours merged into one, by us and by Prometheus's own engine, each in a process of its own: CPU time
- * of all its threads and memory at most. Ours has merged before, as one that runs for days has. The same with twice the series tells what that grows with.
+ * of all its threads and memory at most. Ours has merged before, as one that runs for days has. The same with twice the
+ * series tells what that grows with.
  * Run: node bench/block/merge-peer.bench.ts [series, default 100000]
  */
 import { execFileSync } from "node:child_process";
@@ -9,15 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/base/clock.ts";
-import { createLogger } from "../../src/base/logger.ts";
-import { Registry } from "../../src/base/metrics.ts";
 import { randomInt, seededRandom, systemRandom } from "../../src/base/random.ts";
 import { openBlock } from "../../src/block/block.ts";
 import { mergeBlocks } from "../../src/block/merge.ts";
 import { isUlid, newUlid } from "../../src/block/ulid.ts";
 import { Labels } from "../../src/model/labels.ts";
-import { openDatabase } from "../../src/tsdb/database.ts";
 import { report } from "../support/report.ts";
+import { openTimedDatabase } from "../support/timed-database.ts";
 import { runTsdbPeer } from "../support/tsdb-peer.ts";
 
 const HOUR = 3_600_000;
@@ -131,14 +130,7 @@ async function merge(parent: string, folders: readonly string[]): Promise<void> 
 async function makeBlocks(path: string, series: number): Promise<void> {
   const random = seededRandom(1);
   let nowMs = START;
-  const db = await openDatabase({
-    folder: path,
-    logger: createLogger({ level: "error" }),
-    clock: { ...systemClock, now: () => nowMs, after: () => () => {} },
-    registry: new Registry(),
-    retentionMs: 1e12,
-    maxBlockMs: 2 * HOUR,
-  });
+  const db = await openTimedDatabase(path, () => nowMs);
   const refs = Int32Array.from({ length: series }, (_, i) =>
     db.resolve(
       Labels.fromObject({

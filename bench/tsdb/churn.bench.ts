@@ -6,13 +6,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/base/clock.ts";
-import { createLogger } from "../../src/base/logger.ts";
-import { Registry } from "../../src/base/metrics.ts";
-import { openDatabase } from "../../src/tsdb/database.ts";
 import { firstValues, growth, labelsOf, SCRAPE_SAMPLES } from "../support/head-load.ts";
 import { drawMemory, type MemoryPoint } from "../support/memory-chart.ts";
 import { report } from "../support/report.ts";
+import { openTimedDatabase } from "../support/timed-database.ts";
 
 const FULL_SERIES = 1_000_000;
 const SERIES = Number(process.argv[2] ?? FULL_SERIES);
@@ -28,14 +25,7 @@ const START = 1_700_006_400_000 - (1_700_006_400_000 % (2 * HOUR));
 const folder = mkdtempSync(join(tmpdir(), "shoal-bench-churn-"));
 let nowMs = START;
 try {
-  const db = await openDatabase({
-    folder,
-    logger: createLogger({ level: "error" }),
-    clock: { ...systemClock, now: () => nowMs, after: () => () => {} },
-    registry: new Registry(),
-    retentionMs: 1e12,
-    maxBlockMs: 2 * HOUR,
-  });
+  const db = await openTimedDatabase(folder, () => nowMs);
   const refs = Int32Array.from({ length: SERIES }, (_, i) => db.resolve(labelsOf(i)));
   const values = firstValues(SERIES);
   let made = SERIES;

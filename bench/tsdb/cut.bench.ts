@@ -7,13 +7,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "../../src/base/clock.ts";
-import { createLogger } from "../../src/base/logger.ts";
-import { Registry } from "../../src/base/metrics.ts";
 import { openBlock } from "../../src/block/block.ts";
-import { type Database, openDatabase } from "../../src/tsdb/database.ts";
+import type { Database } from "../../src/tsdb/database.ts";
 import { firstValues, growth, labelsOf, SCRAPE_SAMPLES } from "../support/head-load.ts";
 import { median, report, round } from "../support/report.ts";
+import { openTimedDatabase } from "../support/timed-database.ts";
 import { runTsdbPeer } from "../support/tsdb-peer.ts";
 
 const SERIES = Number(process.argv[2] ?? 1_000_000);
@@ -33,14 +31,7 @@ const values = firstValues(SERIES);
 let refs = new Int32Array(0);
 
 try {
-  const db = await openDatabase({
-    folder,
-    logger: createLogger({ level: "error" }),
-    clock: { ...systemClock, now: () => nowMs, after: () => () => {} },
-    registry: new Registry(),
-    retentionMs: 1e12,
-    maxBlockMs: 2 * HOUR,
-  });
+  const db = await openTimedDatabase(folder, () => nowMs);
   refs = Int32Array.from({ length: SERIES }, (_, i) => db.resolve(labelsOf(i)));
   for (let k = 0; nowMs - START <= 3 * HOUR; k++, nowMs += STEP_MS)
     for (let target = 0; target < targets; target++) await scrape(db, target, k);
