@@ -17,6 +17,7 @@ import {
   printFlags,
   readEnvironment,
   shareFlag,
+  sizeFlag,
   spellSwitches,
   switchFlag,
   textFlag,
@@ -179,6 +180,13 @@ test("a flag without effect says so when it is given", () => {
   assert.deepEqual(warned("--sd.init-timeout=5m"), [
     "--sd.init-timeout has no effect: nobody waits",
   ]);
+});
+
+test("a size that limits something is above zero", () => {
+  const flag = sizeFlag({ name: "query.max-response-bytes", help: "a limit" }, "1GB", { min: 1 });
+  assert.equal(flag.parse("1KB"), 1024);
+  assert.throws(() => flag.parse("0"), /it must be at least 1B/);
+  assert.equal(sizeFlag({ name: "retention", help: "0 for none" }, "0").parse("0"), 0);
 });
 
 test("of the roles that are joined in one program no flag hides another one under the same key", async () => {

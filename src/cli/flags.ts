@@ -125,13 +125,14 @@ export function durationFlag(texts: Texts, fallback: string): Flag<number> {
 }
 
 /** Bytes, written `512MB`; 0 for no limit. */
-export function sizeFlag(texts: Texts, fallback: string): Flag<number> {
-  return make(texts, {
-    placeholder: "size",
-    fallback: parseSize(fallback),
-    parse: parseSize,
-    print: formatSize,
-  });
+/** `min` in bytes; default 0. */
+export function sizeFlag(texts: Texts, fallback: string, { min = 0 } = {}): Flag<number> {
+  const parse = (text: string): number => {
+    const size = parseSize(text);
+    if (size < min) throw new Error(`it must be at least ${formatSize(min)}`);
+    return size;
+  };
+  return make(texts, { placeholder: "size", fallback: parse(fallback), parse, print: formatSize });
 }
 
 export function choiceFlag<T extends string>(

@@ -73,6 +73,7 @@ export const QUERY_FLAGS = {
       help: "Most bytes of encoded samples one query may read from all stores, counted before anything is decoded.",
     },
     "4GB",
+    { min: 1 },
   ),
   maxResponseBytes: sizeFlag(
     {
@@ -80,6 +81,7 @@ export const QUERY_FLAGS = {
       help: "Largest answer to a query, before it is compressed.",
     },
     "1GB",
+    { min: 1 },
   ),
   replicaLabel: listFlag({
     name: "query.replica-label",
