@@ -19,6 +19,11 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/** One of `choices`, which are not empty. */
+export function pick<T>(random: Random, choices: readonly T[]): T {
+  return choices[randomInt(random, choices.length)]!;
+}
+
 /** An integer in [0, limit). */
 export function randomInt(random: Random, limit: number): number {
   return Math.floor(random.next() * limit);

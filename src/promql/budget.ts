@@ -7,8 +7,8 @@ import type { Series } from "../storage/queryable.ts";
 const TURN_MS = 25;
 
 /**
- * What one query may use: samples in memory, series and bytes read, and time. Operators ask it between batches, so a cancelled or overdue
- * query stops within a turn of the event loop.
+ * What one query may use: samples in memory, series and bytes read, and time. Operators ask it between batches, so a
+ * cancelled or overdue query stops within a turn of the event loop.
  */
 export class Budget {
   readonly #maxSamples: number;

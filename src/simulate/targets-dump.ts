@@ -1,4 +1,4 @@
-import { type Random, randomInt } from "../base/random.ts";
+import { pick, type Random } from "../base/random.ts";
 import { parseDuration } from "../base/units.ts";
 import { Labels } from "../model/labels.ts";
 import { hashTarget } from "../model/target-hash.ts";
@@ -144,7 +144,7 @@ export class DumpClones {
   }
 
   make(bornMs: number): SimTarget {
-    const model = this.#models[randomInt(this.#random, this.#models.length)]!;
+    const model = pick(this.#random, this.#models);
     const labels = model.target.labels.with("instance", `simulated-${this.#made++}`);
     const hash = hashTarget(labels, model.target.url);
     return { ...model, bornMs, target: { ...model.target, hash, allLabels: labels, labels } };

@@ -37,6 +37,10 @@ export function aggregateBest(
       let rowCount = 0;
       let held = 0;
       let sawHistogram = false;
+      const hold = (samples: number): void => {
+        query.budget.hold(samples);
+        held += samples;
+      };
       const heapOf = (row: Row): StepHeaps => {
         const index = groups.indexOf(row, query);
         const known = heaps[index];
@@ -45,10 +49,6 @@ export function aggregateBest(
         heaps.push(made);
         hold(made.room);
         return made;
-      };
-      const hold = (samples: number): void => {
-        query.budget.hold(samples);
-        held += samples;
       };
       await operand.stream(query, (row) => {
         const { present, values } = row;

@@ -1,4 +1,4 @@
-import { type Random, randomInt } from "../../base/random.ts";
+import { pick, type Random, randomInt } from "../../base/random.ts";
 
 /** What the engine and a real Prometheus are both asked, by subject. */
 const RANGE_FUNCTIONS = [
@@ -424,6 +424,6 @@ export class QueryGenerator {
   }
 
   #pick<T>(choices: readonly T[]): T {
-    return choices[randomInt(this.#random, choices.length)]!;
+    return pick(this.#random, choices);
   }
 }

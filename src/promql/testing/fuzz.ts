@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AppError } from "../../base/errors.ts";
-import { type Random, randomInt, seededRandom } from "../../base/random.ts";
+import { pick, type Random, randomInt, seededRandom } from "../../base/random.ts";
 import type { Labels } from "../../model/labels.ts";
 import type { Queryable } from "../../storage/queryable.ts";
 import { Engine } from "../engine.ts";
@@ -23,7 +23,7 @@ const PARSER = {
 } as const;
 
 /** What is put into queries to damage them: tokens, numbers and durations at the edges, characters out of place. */
-const SHARDS: readonly string[] = [
+const PIECES: readonly string[] = [
   "()[]{},:@\"'`#\\\0\ud800\udfff\ufeff\u2028\n .-+*/%^".split(""),
   ["==", "!=", "=~", "!~", ">=", "</", ">/", " and ", " or ", " unless ", " bool ", " atan2 "],
   [" offset ", " by (", " without (", " on (", " ignoring (", " group_left ", "@ start() "],
@@ -102,16 +102,16 @@ function damage(query: string, random: Random): string {
   for (let i = 0; i < times; i++) {
     const at = randomInt(random, text.length + 1);
     const end = at + randomInt(random, 6);
-    const shard = SHARDS[randomInt(random, SHARDS.length)]!;
+    const piece = pick(random, PIECES);
     switch (randomInt(random, 4)) {
       case 0:
-        text = text.slice(0, at) + shard + text.slice(at);
+        text = text.slice(0, at) + piece + text.slice(at);
         break;
       case 1:
         text = text.slice(0, at) + text.slice(end);
         break;
       case 2:
-        text = text.slice(0, at) + shard + text.slice(end);
+        text = text.slice(0, at) + piece + text.slice(end);
         break;
       default:
         text = text.slice(0, at) + text.slice(at, end).repeat(3) + text.slice(end);

@@ -1,4 +1,4 @@
-import { type Random, randomInt } from "../../base/random.ts";
+import { pick, type Random, randomInt } from "../../base/random.ts";
 
 const SOURCES = ["latency", "queue_depth", "size", "changing", "doubtful", "requests_total"];
 const RANGE_FUNCTIONS = [
@@ -128,30 +128,30 @@ export class HistogramQueryGenerator {
     const inner = (): string => this.vector(depth - 1);
     switch (randomInt(this.#random, 7)) {
       case 0:
-        return `${this.#one(RANGE_FUNCTIONS)}(${this.#selector()}[${this.#one(["1m", "4m", "13m"])}])`;
+        return `${this.#pick(RANGE_FUNCTIONS)}(${this.#selector()}[${this.#pick(["1m", "4m", "13m"])}])`;
       case 1:
         // Resets between the steps of a subquery are newer, and so is the way back to zero in rates.
-        return `${this.#one(RANGE_FUNCTIONS.slice(4))}((${inner()})[8m:1m])`;
+        return `${this.#pick(RANGE_FUNCTIONS.slice(4))}((${inner()})[8m:1m])`;
       case 2:
         // Only newer versions take a negated counter for a gauge.
-        return `${this.#one(ELEMENT_FUNCTIONS.filter((func) => func !== "-"))}(${inner()})`;
+        return `${this.#pick(ELEMENT_FUNCTIONS.filter((func) => func !== "-"))}(${inner()})`;
       case 3:
-        return `histogram_quantile(${this.#one(["0.1", "0.5", "0.99"])}, ${inner()})`;
+        return `histogram_quantile(${this.#pick(["0.1", "0.5", "0.99"])}, ${inner()})`;
       case 4:
-        return `histogram_fraction(${this.#one(["-Inf, 1", "0, 2", "0.3, +Inf"])}, ${inner()})`;
+        return `histogram_fraction(${this.#pick(["-Inf, 1", "0, 2", "0.3, +Inf"])}, ${inner()})`;
       case 5:
-        return `${this.#one(AGGREGATIONS)} by (${this.#one(["job", "instance", "job, instance"])})(${inner()})`;
+        return `${this.#pick(AGGREGATIONS)} by (${this.#pick(["job", "instance", "job, instance"])})(${inner()})`;
       default:
-        return `(${inner()} ${this.#one(OPERATORS)} ${inner()})`;
+        return `(${inner()} ${this.#pick(OPERATORS)} ${inner()})`;
     }
   }
 
   #selector(): string {
-    const matchers = this.#one(["", "", '{job="api"}', '{instance=~"a|b"}']);
-    return `${this.#one(SOURCES)}${matchers}`;
+    const matchers = this.#pick(["", "", '{job="api"}', '{instance=~"a|b"}']);
+    return `${this.#pick(SOURCES)}${matchers}`;
   }
 
-  #one<T>(choices: readonly T[]): T {
-    return choices[randomInt(this.#random, choices.length)]!;
+  #pick<T>(choices: readonly T[]): T {
+    return pick(this.#random, choices);
   }
 }
