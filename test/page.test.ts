@@ -102,8 +102,9 @@ interface Visit {
 /** Opens `path`, noting every error the page logs and every request that leaves the server. */
 async function visit(
   path: string,
-  options: { colorScheme?: "light" | "dark"; width?: number } = {},
+  options: { colorScheme?: "light" | "dark"; width?: number; of?: string } = {},
 ): Promise<Visit> {
+  const { of = origin } = options;
   const context: BrowserContext = await browser.newContext({
     colorScheme: options.colorScheme ?? "light",
     viewport: { width: options.width ?? 1280, height: 900 },
@@ -115,10 +116,10 @@ async function visit(
     if (message.type() === "error") problems.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(origin) && !request.url().startsWith("data:"))
+    if (!request.url().startsWith(of) && !request.url().startsWith("data:"))
       problems.push(`a request to ${request.url()}`);
   });
-  await page.goto(`${origin}${path}`);
+  await page.goto(`${of}${path}`);
   return { page, problems, close: () => context.close() };
 }
 
@@ -263,6 +264,40 @@ test("draining is off by default, and the button says how to switch it on", { sk
   assert.equal(refused.status, 403);
   assert.deepEqual(problems, []);
   await close();
+});
+
+test("all scraping is stopped from the page with a reason, and goes on", { skip }, async () => {
+  const other = await startShoal({
+    args: ["up", "--coordinator.interval=1s", "--web.enable-admin-api", "--log.level=warn"],
+    config: `global: { scrape_interval: 1s }
+scrape_configs: [{ job_name: one, static_configs: [{ targets: ["127.0.0.1:${await startExporter(5)}"] }] }]
+`,
+  });
+  const { page, problems, close } = await visit("/shards", { of: other.url });
+  try {
+    await page.getByRole("button", { name: "Stop scraping" }).click();
+    const dialog = page.getByRole("dialog");
+    const confirm = dialog.getByRole("button", { name: "Stop scraping" });
+    await confirm.waitFor();
+    assert.equal(await confirm.isDisabled(), true, "it wants a reason");
+    await dialog.getByRole("textbox", { name: "Why" }).fill("targets are overloaded");
+    await picture(page, "shards-stop");
+    await confirm.click();
+    await page
+      .getByTestId("list-stop")
+      .getByText(/^nothing is scraped since .*: targets are overloaded/)
+      .waitFor();
+    await picture(page, "shards-stopped-by-page");
+    await page.getByRole("button", { name: "Scrape again" }).click();
+    await dialog.getByRole("button", { name: "Scrape again" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Stop scraping" }).waitFor();
+    await page.getByTestId("list-stop").waitFor({ state: "detached" });
+    assert.deepEqual(problems, []);
+  } finally {
+    await close();
+    await other.stop();
+  }
 });
 
 test("ten thousand targets are paged, and the page is in the address", { skip }, async () => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, startShoal, until } from "./support/processes.ts";
+import { promisify } from "node:util";
+import { apiData, SHOAL_COMMAND, startShoal, until } from "./support/processes.ts";
 import { startRecordedJob } from "./support/recording-exporter.ts";
 import { value } from "./support/sidecar-shards.ts";
 
@@ -28,13 +30,9 @@ test("the emergency switch stops all shards, outlives a restart of everything, a
     const targets = async (): Promise<Known[]> =>
       (await apiData<{ activeTargets: Known[] }>(`${up.url}/api/v1/targets?state=active`))
         .activeTargets;
-    const stop = async (stopScrapeReason: string): Promise<void> => {
-      const response = await fetch(`${up.url}/api/v1/status/extra_config`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ stopScrapeReason }),
-      });
-      assert.equal(response.status, 200, await response.text());
+    const shoal = async (...args: string[]): Promise<string> => {
+      const command = [...SHOAL_COMMAND, ...args, `--url=${up.url}`];
+      return (await promisify(execFile)(process.execPath, command)).stdout;
     };
     const isStopped = async (): Promise<true | undefined> => {
       const all = await targets();
@@ -54,7 +52,10 @@ test("the emergency switch stops all shards, outlives a restart of everything, a
       body: '{"stopScrapeReason":"a page says so"}',
     });
     assert.equal(fromPage.status, 403);
-    await stop("too much");
+    assert.match(
+      await shoal("stop-scraping", "too much"),
+      /^nothing is scraped since \S+; (all shards know|not yet told: .+)\n$/,
+    );
     await until("nothing is scraped, and it is said why", isStopped);
     await until("up says so, and the series have ended", async () =>
       (await value(up.url, "count(up == 0)")) === 3 && Number.isNaN(await value(up.url, "one"))
@@ -73,11 +74,21 @@ test("the emergency switch stops all shards, outlives a restart of everything, a
     up = await start();
     await until("it is so after a restart", isStopped);
     assert.equal(asked(), before, "nobody was asked meanwhile");
-    await stop("");
+    const response = await fetch(`${up.url}/api/v1/status/extra_config`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: '{"stopScrapeReason":""}',
+    });
+    assert.equal(response.status, 200, await response.text());
     await until("all are up again", async () =>
       (await value(up.url, "count(up == 1)")) === 3 ? true : undefined,
     );
     assert.ok(asked() > before);
+    assert.match(await shoal("resume-scraping"), /^targets are scraped again; all shards know\n$/);
+    assert.equal(await shoal("drain", "shard-1"), "drained: shard-1\n");
+    assert.equal(await shoal("undrain", "shard-1"), "drained: none\n");
+    await assert.rejects(shoal("drain", "shard-9"), /cannot find shard "shard-9": there are /);
+    await assert.rejects(shoal("stop-scraping", " "), /cannot stop scraping: say why/);
   } finally {
     await up.stop();
     close();

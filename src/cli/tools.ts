@@ -7,8 +7,10 @@ export async function registerTools(program: Command): Promise<void> {
   const { registerPromql } = await import("./promql.ts");
   const { registerTsdb } = await import("./tsdb.ts");
   const { registerExplain } = await import("./explain.ts");
+  const { registerOrders } = await import("./orders.ts");
   const { registerConvert } = await import("./convert.ts");
   registerExplain(program);
+  registerOrders(program);
   registerCheck(program);
   registerConvert(program);
   registerTestPromql(program);

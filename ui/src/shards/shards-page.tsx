@@ -20,6 +20,7 @@ import { DecisionTimeline } from "./decision-timeline.tsx";
 import { DrainButton } from "./drain-button.tsx";
 import { LoadBar } from "./load-bar.tsx";
 import { LoadHistory } from "./load-history.tsx";
+import { StopSwitch } from "./stop-switch.tsx";
 import { TravellingChips } from "./travelling-chips.tsx";
 
 const REFRESH_MS = 2000;
@@ -86,6 +87,7 @@ export function ShardsPage() {
         <Figure label="Series in heads" value={formatCount(sum((shard) => shard.headSeries))} />
         <Figure label="Memory" value={formatBytes(sum((shard) => shard.rssBytes))} />
       </SimpleGrid>
+      {list.length > 0 && <StopSwitch />}
       {list.length === 0 && (
         <Card withBorder>
           <Text fw={600}>No shards</Text>
