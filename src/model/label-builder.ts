@@ -23,6 +23,37 @@ export class LabelBuilder {
     this.#base = base;
   }
 
+  /**
+   * `base` with `changes`, whose names are sorted, in one pass: setting one after the other looks through all labels for
+   * each. An empty value removes the label.
+   */
+  resetMerged(
+    base: Labels,
+    changes: { names: readonly string[]; values: readonly string[] },
+  ): void {
+    const { names, values } = changes;
+    const flat = this.#flat;
+    const most = 2 * (base.count + names.length);
+    if (flat.length < most) flat.length = most;
+    let size = 0;
+    let i = 0;
+    let j = 0;
+    while (i < base.count || j < names.length) {
+      const order =
+        i === base.count ? 1 : j === names.length ? -1 : compareText(base.nameAt(i), names[j]!);
+      const isOfBase = order < 0;
+      const value = isOfBase ? base.valueAt(i) : values[j]!;
+      if (value !== "") {
+        flat[size++] = isOfBase ? base.nameAt(i) : names[j]!;
+        flat[size++] = value;
+      }
+      if (order <= 0) i++;
+      if (order >= 0) j++;
+    }
+    flat.length = size;
+    this.#base = undefined;
+  }
+
   get count(): number {
     return this.#flat.length / 2;
   }

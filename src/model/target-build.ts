@@ -1,5 +1,5 @@
 import { AppError } from "../base/errors.ts";
-import { quote } from "../base/text.ts";
+import { compareText, quote } from "../base/text.ts";
 import { formatDuration, parseDuration } from "../base/units.ts";
 import { encodeQuery, formatUrl } from "./go-url.ts";
 import { LabelBuilder } from "./label-builder.ts";
@@ -62,6 +62,8 @@ export class TargetBuilder {
   readonly #volatile: VolatileLabels | undefined;
   #group: DiscoveredLabels = {};
   #groupBase: Labels;
+  readonly #groupNames = new SortedLabels();
+  readonly #targetNames = new SortedLabels();
 
   /** The hashes of targets that differ in `volatile` labels only are the same. */
   constructor(options: TargetOptions, volatile?: VolatileLabels) {
@@ -153,19 +155,48 @@ export class TargetBuilder {
     const builder = this.#builder;
     // The targets of a group come one after the other, so the labels they share are put together once.
     if (groupLabels !== this.#group) {
-      builder.reset(this.#defaults);
-      for (const [name, value] of Object.entries(groupLabels))
-        if (value !== "") builder.set(name, value);
+      // An empty value is as none.
+      builder.resetMerged(this.#defaults, this.#groupNames.of(groupLabels, this.#defaults));
       this.#group = groupLabels;
       this.#groupBase = builder.labels();
     }
-    builder.reset(this.#groupBase);
-    for (const name of Object.keys(targetLabels)) {
-      const value = targetLabels[name]!;
-      // An empty value hides the group's, and then the job's default applies.
-      builder.set(name, value === "" ? this.#defaults.get(name) : value);
-    }
+    // An empty value hides the group's, and then the job's default applies.
+    builder.resetMerged(this.#groupBase, this.#targetNames.of(targetLabels, this.#defaults));
   }
+}
+
+/** Sorts the labels of an object by name. Those of one mechanism mostly have the same names: then the last order holds. */
+class SortedLabels {
+  /** Names as the last object had them, and in order. */
+  #names: readonly string[] = [];
+  #sorted: readonly string[] = [];
+  readonly #values: string[] = [];
+
+  /** Overwritten by the next call. An empty value becomes that of `instead`. */
+  of(
+    labels: DiscoveredLabels,
+    instead: Labels,
+  ): { names: readonly string[]; values: readonly string[] } {
+    const names = Object.keys(labels);
+    if (!isSame(names, this.#names)) {
+      this.#sorted = names.toSorted(compareText);
+      this.#names = names;
+    }
+    const values = this.#values;
+    values.length = names.length;
+    for (let i = 0; i < names.length; i++) {
+      const name = this.#sorted[i]!;
+      const value = labels[name]!;
+      values[i] = value === "" ? instead.get(name) : value;
+    }
+    return { names: this.#sorted, values };
+  }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 interface Found {
