@@ -324,6 +324,9 @@ function finish(operator: StreamingAggregation, total: Totals): Row {
   return { labels: Labels.EMPTY, dropName: false, values: main, present };
 }
 
+/** Steps that are taken from rows to columns at a time: their values lie in one line of the processor's cache. */
+const COLUMN_STEPS = 8;
+
 /** `quantile(φ, v)`: needs all values of a group at once. */
 export function aggregateQuantile(
   operand: VectorOperator,
@@ -339,17 +342,28 @@ export function aggregateQuantile(
       noteExtremes(phis, plan, query);
       for (const row of all)
         if (dropHistograms(row)) noteIgnoredHistogram("quantile", query, plan.operand.position);
-      const scratch = new Float64Array(Math.max(0, ...members.map((rows) => rows.length)));
+      const most = members.reduce((size, rows) => Math.max(size, rows.length), 0);
+      const columns = Array.from({ length: COLUMN_STEPS }, () => new Float64Array(most));
+      const counts = new Int32Array(COLUMN_STEPS);
       for (const [index, rows] of members.entries()) {
         if (query.budget.isDue()) await query.budget.breathe();
         const values = new Float64Array(frame.count);
         const present = new Uint8Array(frame.count);
-        for (let k = 0; k < frame.count; k++) {
-          let count = 0;
-          for (const row of rows) if (row.present[k] !== ABSENT) scratch[count++] = row.values[k]!;
-          if (count === 0) continue;
-          values[k] = quantileOf(phis[k]!, scratch, count);
-          present[k] = FLOAT;
+        for (let from = 0; from < frame.count; from += COLUMN_STEPS) {
+          const end = Math.min(from + COLUMN_STEPS, frame.count);
+          counts.fill(0);
+          for (const row of rows)
+            for (let k = from; k < end; k++)
+              if (row.present[k] !== ABSENT) {
+                const step = k - from;
+                columns[step]![counts[step]!++] = row.values[k]!;
+              }
+          for (let k = from; k < end; k++) {
+            const count = counts[k - from]!;
+            if (count === 0) continue;
+            values[k] = quantileOf(phis[k]!, columns[k - from]!, count);
+            present[k] = FLOAT;
+          }
         }
         const dropName = rows.some((row) => row.dropName);
         sink({ labels: groups.labels[index]!, dropName, values, present });
