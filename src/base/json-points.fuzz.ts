@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileJsonPoints } from "./testdata/compile-json-points.ts";
+import { compileKernel } from "./testdata/compile-kernel.ts";
+import { JSON_POINTS } from "./testdata/json-points-kernel.ts";
 import { formatSampleValue } from "./float.ts";
 import { JSON_POINTS_WASM } from "./json-points.gen.ts";
 import { JsonWriter } from "./json-writer.ts";
@@ -9,7 +10,7 @@ import { JsonWriter } from "./json-writer.ts";
 const NUMBERS = 1_000_000;
 
 test("the committed module is what its source compiles to", async () => {
-  assert.equal(await compileJsonPoints(), JSON_POINTS_WASM);
+  assert.equal(await compileKernel(JSON_POINTS), JSON_POINTS_WASM);
 });
 
 test("random floats are written as formatSampleValue writes them", () => {

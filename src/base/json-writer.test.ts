@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatSampleValue } from "./float.ts";
 import { JSON_POINTS_SOURCE_SHA256 } from "./json-points.gen.ts";
 import { JsonWriter } from "./json-writer.ts";
-import { compileJsonPoints, SOURCE_PATH } from "./testdata/compile-json-points.ts";
+import { isCompiled } from "./testdata/compile-kernel.ts";
+import { JSON_POINTS } from "./testdata/json-points-kernel.ts";
 
 // Compiling takes seconds, so it is done when the source has changed (and in json-points.fuzz.ts).
 test("the module was made from the source beside it", async () => {
-  const digest = createHash("sha256").update(readFileSync(SOURCE_PATH)).digest("hex");
-  if (digest === JSON_POINTS_SOURCE_SHA256) return;
-  writeFileSync(
-    new URL("json-points.gen.ts", import.meta.url),
-    `/** json-points.as as WebAssembly. Written by json-writer.test.ts. */\nexport const JSON_POINTS_SOURCE_SHA256 =\n  "${digest}";\nexport const JSON_POINTS_WASM =\n  "${await compileJsonPoints()}";\n`,
-  );
+  const sha256 = JSON_POINTS_SOURCE_SHA256;
+  if (await isCompiled(JSON_POINTS, { sha256, writer: "json-writer.test.ts" })) return;
   assert.fail(
     "json-points.gen.ts was out of date and has been written anew: look at it, run again",
   );

@@ -123,14 +123,13 @@ function writeCopy(
 }
 
 /**
- * Undoes `compressSnappy`. Throws `corrupt`, or `resource-exhausted` before allocating more than `maxBytes`. The result
- * is a view of `memory` where that is given and large enough.
+ * The size that a block claims to have when unpacked, and where its elements begin. Throws `corrupt`, or
+ * `resource-exhausted` for more than `maxBytes`.
  */
-export function decompressSnappy(
+export function readSnappySize(
   input: Uint8Array,
   maxBytes: number,
-  memory?: Uint8Array,
-): Uint8Array {
+): { readonly size: number; readonly end: number } {
   let size = 0;
   let at = 0;
   for (let scale = 1; ; scale *= 128) {
@@ -142,9 +141,14 @@ export function decompressSnappy(
   if (size > maxBytes) throw tooLarge(size, maxBytes);
   // No element of 3 bytes yields more than 64: a small input cannot claim a large output.
   if (size > input.length * 64) throw corrupt("it claims more bytes than it can hold");
-  const output =
-    memory !== undefined && memory.length >= size ? memory.subarray(0, size) : new Uint8Array(size);
-  const written = expand(input, at, output);
+  return { size, end: at };
+}
+
+/** Undoes `compressSnappy`. Throws `corrupt`, or `resource-exhausted` before allocating more than `maxBytes`. */
+export function decompressSnappy(input: Uint8Array, maxBytes: number): Uint8Array {
+  const { size, end } = readSnappySize(input, maxBytes);
+  const output = new Uint8Array(size);
+  const written = expand(input, end, output);
   if (written !== size) throw corrupt(`it holds ${written} bytes, not the ${size} it claims`);
   return output;
 }

@@ -57,6 +57,7 @@ const H = newHistogram({
 /** Requests in turn: each sees what those before it have stored. */
 const REQUESTS: readonly (readonly [name: string, series: readonly RequestSeries[]])[] = [
   ["nothing", []],
+  ["no labels, before all others", [{ labels: [], samples: [[NOW, 1]] }]],
   ["one sample", [one("a")]],
   ["the same again", [one("a")]],
   ["another value at the same time", [one("a", NOW, 2)]],
@@ -103,7 +104,14 @@ const REQUESTS: readonly (readonly [name: string, series: readonly RequestSeries
   ["ahead of the clock", [one("ahead", NOW + 11 * 60_000)]],
   ["a little ahead of the clock", [one("little", NOW + 60_000)]],
   ["one of two ahead of the clock", [one("now"), one("ahead2", NOW + 11 * 60_000)]],
+  ["a thousand", Array.from({ length: 1000 }, (_, i) => one(`k${i}`))],
   ["far too old", [one("old", NOW - 40 * 3_600_000)]],
+  [
+    "one of a thousand known ones too old",
+    Array.from({ length: 1000 }, (_, i) =>
+      one(`k${i}`, NOW + 1 - (i === 500 ? 40 * 3_600_000 : 0)),
+    ),
+  ],
   ["time 0", [one("zero", 0)]],
   ["no name", [one("n1"), { labels: [["x", "y"]], samples: [[NOW, 1]] }, one("n2")]],
   ["empty metric name", [one("e1"), { labels: [["__name__", ""]], samples: [[NOW, 1]] }]],
@@ -329,6 +337,23 @@ const RAW: readonly (readonly [name: string, headers: Record<string, string>, bo
       "over the limit",
       V1_HEADERS,
       Buffer.concat([Uint8Array.of(0x80, 0x80, 0x80, 0x11), new Uint8Array(600_000)]),
+    ],
+    ["a bomb below the limit", V1_HEADERS, Uint8Array.of(0x80, 0x80, 0x80, 0x08, 0, 0)],
+    ["a bomb", V2_HEADERS, Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x08, 0, 0)],
+    [
+      "a series that claims 2 GiB",
+      V1_HEADERS,
+      Uint8Array.of(6, 20, 0x0a, 0xff, 0xff, 0xff, 0xff, 7),
+    ],
+    [
+      "a series that claims 2 GiB",
+      V2_HEADERS,
+      Uint8Array.of(6, 20, 0x2a, 0xff, 0xff, 0xff, 0xff, 7),
+    ],
+    [
+      "a symbol that claims 2 GiB",
+      V2_HEADERS,
+      Uint8Array.of(6, 20, 0x22, 0xff, 0xff, 0xff, 0xff, 7),
     ],
     ["not protobuf", V1_HEADERS, Uint8Array.of(3, 8, 0xff, 0xff, 0xff)],
     ["json", { ...V1_HEADERS, "content-type": "application/json" }, new Uint8Array(0)],

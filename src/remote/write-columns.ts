@@ -8,9 +8,6 @@ export interface Problem {
   readonly samples: number;
 }
 
-/** Memory beyond this is not kept from one request to the next. */
-const MEMORY_MAX_BYTES = 4 * 1024 * 1024;
-
 /** More problems than this are counted, and not told one by one. */
 export const PROBLEMS_MAX = 20;
 
@@ -35,33 +32,14 @@ export class WriteColumns {
 
   readonly exemplars: AppendExemplar[] = [];
   readonly metadata: AppendMetadata[] = [];
-  /** Where the message of each series starts in the request. */
-  seriesAt = new Int32Array(1024);
-  seriesCount = 0;
 
   readonly problems: Problem[] = [];
   problemCount = 0;
   /** Samples and histograms of all problems. */
   problemSamples = 0;
 
-  /** The texts of a request of 2.0. */
-  readonly symbols = new RequestSymbols();
-  /** For the next request's bytes. */
-  memory = new Uint8Array(0);
-
-  /** Takes the memory of a request's bytes for the next ones, unless it is uncommonly large. */
-  keep(bytes: Uint8Array): void {
-    const size = bytes.buffer.byteLength;
-    if (
-      size > this.memory.length &&
-      size <= MEMORY_MAX_BYTES &&
-      bytes.buffer instanceof ArrayBuffer
-    )
-      this.memory = new Uint8Array(bytes.buffer);
-  }
-
   clear(): void {
-    this.count = this.seriesCount = 0;
+    this.count = 0;
     this.problemCount = this.problemSamples = 0;
     for (const list of [
       this.histogramRefs,
@@ -78,19 +56,14 @@ export class WriteColumns {
 
   /** Makes room for one more sample, and gives its index. */
   nextSample(): number {
-    if (this.count === this.refs.length) this.#growSamples();
+    this.reserveSamples(1);
     return this.count++;
   }
 
-  /** Begins the series whose message starts at `at`; its samples follow. */
-  beginSeries(at: number): number {
-    if (this.seriesCount === this.seriesAt.length) {
-      const twice = new Int32Array(this.seriesAt.length * 2);
-      twice.set(this.seriesAt);
-      this.seriesAt = twice;
-    }
-    this.seriesAt[this.seriesCount] = at;
-    return this.seriesCount++;
+  /** Makes room for `count` more samples. */
+  reserveSamples(count: number): void {
+    const needed = this.count + count;
+    if (needed > this.refs.length) this.#growSamples(Math.max(needed, 2 * this.refs.length));
   }
 
   problem(message: string, samples: number): void {
@@ -188,8 +161,7 @@ export class WriteColumns {
     };
   }
 
-  #growSamples(): void {
-    const size = this.refs.length * 2;
+  #growSamples(size: number): void {
     const refs = new Int32Array(size);
     refs.set(this.refs);
     const times = new Float64Array(size);
@@ -203,26 +175,5 @@ export class WriteColumns {
     this.words = words;
     this.values = new Float64Array(words.buffer);
     this.seriesOf = seriesOf;
-  }
-}
-
-/** The table of texts that a request of 2.0 brings along, where its texts stand and what they hash to. */
-export class RequestSymbols {
-  starts = new Uint32Array(1024);
-  ends = new Uint32Array(1024);
-  /** Four words for each text that has been asked for. */
-  hashes = new Int32Array(4 * 1024);
-  isHashed = new Uint8Array(1024);
-
-  /** Makes room for twice as many texts; no text may have been asked for. */
-  grow(): void {
-    const size = 2 * this.starts.length;
-    const { starts, ends } = this;
-    this.starts = new Uint32Array(size);
-    this.starts.set(starts);
-    this.ends = new Uint32Array(size);
-    this.ends.set(ends);
-    this.hashes = new Int32Array(4 * size);
-    this.isHashed = new Uint8Array(size);
   }
 }

@@ -3,17 +3,28 @@ import { compareText } from "../base/text.ts";
 import { formatSeries, isValidLabelName, Labels, METRIC_NAME } from "../model/labels.ts";
 import { corrupt, ProtoReader } from "../proto/wire.ts";
 import { readHistogram } from "./histogram-message.ts";
-import { SeriesHash, type SeriesRefs } from "./series-refs.ts";
+import type { SeriesRefs } from "./series-refs.ts";
 import type { WriteColumns } from "./write-columns.ts";
+import {
+  ENTRY_AT,
+  ENTRY_FIRST,
+  ENTRY_HAS_KEY,
+  ENTRY_KEY,
+  ENTRY_MARK,
+  ENTRY_WORDS,
+  type KernelLimits,
+  type WriteKernel,
+} from "./write-kernel.ts";
 
 /** What decoding a write request stands on. */
 export interface DecodeContext {
+  /** Others may use it between the calls. */
+  readonly kernel: WriteKernel;
   readonly table: SeriesRefs;
   readonly columns: WriteColumns;
   /** The storage's ref of a series that the table does not know. */
   readonly resolve: (labels: Labels) => number;
-  /** A request with more series is refused. */
-  readonly maxSeries: number;
+  readonly limits: KernelLimits;
 }
 
 /** The fields of a sample or exemplar that is being read. */
@@ -24,43 +35,114 @@ interface Point {
 }
 
 /**
- * What both versions of remote write have in common: a walk over the series of one message, each sample going from the
- * bytes to the columns without an object in between.
+ * What both versions of remote write have in common: each sample goes from the bytes to the columns without an object in
+ * between. The kernel has found the series and hashed their labels; those that are more than labels and samples are read
+ * here.
  */
 export abstract class WriteDecoder {
   protected readonly context: DecodeContext;
-  protected readonly reader: ProtoReader;
-  protected readonly view: DataView;
-  protected readonly hash = new SeriesHash();
+  protected reader = new ProtoReader(new Uint8Array(0));
   /** The number of the series that is being read, and where it begins in the columns. */
   protected readonly marks = { series: 0, sample: 0, histogram: 0, exemplar: 0 };
   /** What was wrong with the labels that `refOf` was asked for. */
   protected problem = "";
+  readonly #body: Uint8Array;
+  readonly #version: 1 | 2;
+  #view = new DataView(new ArrayBuffer(0));
   readonly #point: Point = { timeMs: 0, low: 0, high: 0 };
   readonly #value = new Float64Array(1);
   readonly #valueWords = new Int32Array(this.#value.buffer);
 
-  constructor(bytes: Uint8Array, context: DecodeContext) {
+  /** `body` is compressed. */
+  constructor(body: Uint8Array, version: 1 | 2, context: DecodeContext) {
+    this.#body = body;
+    this.#version = version;
     this.context = context;
-    this.reader = new ProtoReader(bytes);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    context.columns.clear();
   }
 
-  /** Begins a series of the request; its size comes next. */
-  protected begin(): void {
-    const { columns, maxSeries } = this.context;
-    const series = columns.beginSeries(this.reader.at);
-    if (series >= maxSeries)
-      throw new AppError(
-        "resource-exhausted",
-        `cannot take a write request of more than ${maxSeries} series: send fewer in one request, or raise --web.remote-write-receiver.max-series`,
-      );
+  /** Reads the whole request. Throws `corrupt`, or `resource-exhausted` beyond a limit. */
+  decode(): void {
+    this.context.columns.clear();
+    this.#unpacked(() => this.#readAll());
+  }
+
+  #readAll(): void {
+    const { columns, kernel, table } = this.context;
+    const { words, seriesCount, entriesAt, timesAt, valuesAt, floats } = kernel;
+    const sampleCount = words[entriesAt + seriesCount * ENTRY_WORDS + ENTRY_FIRST]!;
+    let isMoved = true;
+    for (let series = 0; series < seriesCount; series++) {
+      const entry = entriesAt + series * ENTRY_WORDS;
+      const ref = words[entry + ENTRY_MARK] === 0 ? table.find(words, entry + ENTRY_KEY) : -1;
+      if (ref < 0) {
+        this.#readSeries(series);
+        isMoved = true;
+        continue;
+      }
+      // Fast path: a series that is known, and nothing but samples.
+      const first = words[entry + ENTRY_FIRST]!;
+      if (isMoved) {
+        columns.reserveSamples(sampleCount - first);
+        isMoved = false;
+      }
+      const { refs, times, words: values, seriesOf } = columns;
+      const end = words[entry + ENTRY_WORDS + ENTRY_FIRST]!;
+      let i = columns.count;
+      for (let k = first; k < end; k++, i++) {
+        refs[i] = ref;
+        times[i] = floats[timesAt + k]!;
+        values[2 * i] = words[valuesAt + 2 * k]!;
+        values[2 * i + 1] = words[valuesAt + 2 * k + 1]!;
+        seriesOf[i] = series;
+      }
+      columns.count = i;
+    }
+  }
+
+  /** Calls `use` while the kernel holds this request. */
+  #unpacked<T>(use: () => T): T {
+    const { kernel, limits } = this.context;
+    try {
+      kernel.read(this.#body, this.#version, limits);
+      const { bytes } = kernel;
+      this.reader = new ProtoReader(bytes);
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      return use();
+    } finally {
+      kernel.trim();
+    }
+  }
+
+  #readSeries(series: number): void {
+    const { columns } = this.context;
     const { marks } = this;
     marks.series = series;
     marks.sample = columns.count;
     marks.histogram = columns.histograms.length;
     marks.exemplar = columns.exemplars.length;
+    this.reader.at = this.#entryWord(series, ENTRY_AT);
+    this.readSeries();
+  }
+
+  #entryWord(series: number, word: number): number {
+    const { words, entriesAt } = this.context.kernel;
+    return words[entriesAt + series * ENTRY_WORDS + word]!;
+  }
+
+  /** Reads the series whose size comes next. */
+  protected abstract readSeries(): void;
+
+  /** The labels in the message of a series, in the order they were sent. */
+  protected abstract readPairs(message: ProtoReader): [string, string][];
+
+  /** The labels of each of these series of the request, in any order. Unpacks the request once more. */
+  labelsOf(series: readonly number[]): Labels[] {
+    return this.#unpacked(() => series.map((one) => Labels.fromPairs(this.#pairsOf(one))));
+  }
+
+  #pairsOf(series: number): [string, string][] {
+    const { bytes } = this.context.kernel;
+    return this.readPairs(new ProtoReader(bytes, this.#entryWord(series, ENTRY_AT)).nested());
   }
 
   /** The end of the nested message whose size comes next in a message that ends at `end`. */
@@ -89,8 +171,8 @@ export abstract class WriteDecoder {
       const timeMs = reader.int64();
       if (reader.at === end) {
         columns.times[i] = timeMs;
-        columns.words[2 * i] = this.view.getInt32(at + 1, true);
-        columns.words[2 * i + 1] = this.view.getInt32(at + 5, true);
+        columns.words[2 * i] = this.#view.getInt32(at + 1, true);
+        columns.words[2 * i + 1] = this.#view.getInt32(at + 5, true);
         columns.seriesOf[i] = series;
         return;
       }
@@ -121,8 +203,8 @@ export abstract class WriteDecoder {
     const { reader } = this;
     const { at } = reader;
     if (end - at < 8) throw corrupt("it is cut off");
-    into.low = this.view.getInt32(at, true);
-    into.high = this.view.getInt32(at + 4, true);
+    into.low = this.#view.getInt32(at, true);
+    into.high = this.#view.getInt32(at + 4, true);
     reader.at = at + 8;
   }
 
@@ -145,29 +227,24 @@ export abstract class WriteDecoder {
     columns.histogramRefs.push(-1);
   }
 
-  /** Reads the whole request. */
-  abstract decode(): void;
-
-  /** The labels of series `series` of the request that was read, in the order they were sent. */
-  abstract pairsOf(series: number): [string, string][];
-
-  labelsOf(series: number): Labels {
-    return Labels.fromPairs(this.pairsOf(series));
+  /** The ref of the series that is being read when it came before, or -1. */
+  protected knownRef(): number {
+    const { kernel, table } = this.context;
+    const { series } = this.marks;
+    if (this.#entryWord(series, ENTRY_HAS_KEY) === 0) return -1;
+    return table.find(kernel.words, kernel.entriesAt + series * ENTRY_WORDS + ENTRY_KEY);
   }
 
-  /**
-   * The ref of the series that `hash` stands for; -1, and `problem`, when its labels name none. Known series cost
-   * a look-up in the table.
-   */
+  /** The ref of the series that is being read; -1, and `problem`, when its labels name none. */
   protected refOf(): number {
     const { series } = this.marks;
-    const { table, resolve } = this.context;
-    const known = table.find(this.hash);
+    const { kernel, table, resolve } = this.context;
+    const known = this.knownRef();
     // Fast path: the same labels came before and were good.
     if (known >= 0) return known;
     let pairs: [string, string][];
     try {
-      pairs = this.pairsOf(series);
+      pairs = this.#pairsOf(series);
     } catch (error) {
       this.problem = AppError.from(error).message;
       return -1;
@@ -175,7 +252,8 @@ export abstract class WriteDecoder {
     this.problem = labelsProblem(pairs);
     if (this.problem !== "") return -1;
     const ref = resolve(Labels.fromPairs(pairs));
-    table.add(this.hash, ref);
+    if (this.#entryWord(series, ENTRY_HAS_KEY) !== 0)
+      table.add(kernel.words, kernel.entriesAt + series * ENTRY_WORDS + ENTRY_KEY, ref);
     return ref;
   }
 

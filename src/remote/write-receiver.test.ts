@@ -244,6 +244,22 @@ test("2.0: references beyond the symbols, and half a pair, cost their series alo
   assert.deepEqual(storage.stored, ['good{job="j"} 1@0', 'better{job="j"} 1@0']);
 });
 
+test("a series without labels is nobody's, even as the first of all", async () => {
+  for (const [, encode, contentType] of VERSIONS) {
+    const storage = new FakeStorage();
+    const answer = await receiverOf(storage).receive({
+      contentType,
+      contentEncoding: "snappy",
+      body: compressSnappy(encode([{ labels: [], samples: [[NOW, 1]] }])),
+    });
+    if (contentType === V2_HEADERS["content-type"]) assert.match(answer.text, /has no name/);
+    assert.deepEqual(
+      storage.batches.map(({ count }) => count),
+      [0],
+    );
+  }
+});
+
 test("2.0: a request full of problems is told in a few lines", async () => {
   const answer = await receiverOf(new FakeStorage()).receive({
     contentType: V2_HEADERS["content-type"],

@@ -2,12 +2,12 @@ import type { Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Counter, Registry } from "../base/metrics.ts";
-import { decompressSnappy } from "../base/snappy.ts";
 import { formatSeries } from "../model/labels.ts";
 import type { Appendable, AppendResult, Refusal, RefusalReason } from "../storage/appender.ts";
 import { SeriesRefs } from "./series-refs.ts";
 import { PROBLEMS_MAX, WriteColumns } from "./write-columns.ts";
 import type { WriteDecoder } from "./write-decoder.ts";
+import { WriteKernel } from "./write-kernel.ts";
 import { WriteDecoderV1 } from "./write-v1.ts";
 import { WriteDecoderV2 } from "./write-v2.ts";
 
@@ -53,6 +53,8 @@ export class WriteReceiver {
   readonly #options: WriteReceiverOptions;
   readonly #invalid: Counter;
   readonly #free: WriteColumns[] = [];
+  /** Each request is read in one go, so that one serves them all. */
+  readonly #kernel = new WriteKernel();
   /** Requests under way keep the one they began with. */
   #table = new SeriesRefs();
 
@@ -101,18 +103,11 @@ export class WriteReceiver {
     columns: WriteColumns,
   ): Promise<WriteAnswer> {
     const isWhole = message === WRITE_V1;
-    let early: string[];
-    let bytes: Uint8Array;
+    let early: SamplePlace[];
     let decoder: WriteDecoder;
     try {
-      bytes = decompressSnappy(
-        body,
-        this.#options.maxDecodedBytes ?? MAX_DECODED_BYTES,
-        columns.memory,
-      );
-      columns.keep(bytes);
-      decoder = this.#decode(bytes, message, columns);
-      early = this.#dropFuture(columns, decoder);
+      decoder = this.#decode(body, message, columns);
+      early = this.#dropFuture(columns);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       // Too large, too many series, or broken: as Prometheus, a status that no sender tries again.
@@ -120,12 +115,12 @@ export class WriteReceiver {
         return refusal(400, error.message);
       throw error;
     }
-    if (isWhole && early.length > 0) return refusal(400, early[0]!);
+    if (isWhole && early.length > 0) return refusal(400, textsOf(decoder, early.slice(0, 1))[0]!);
     let result = await this.#options.appendable.append(columns.batch({ isWhole }));
     if (result.unknownRef > 0) {
       this.#table = new SeriesRefs();
-      decoder = this.#decode(bytes, message, columns);
-      result = await this.#appendForgotten(result, { columns, decoder, isWhole });
+      decoder = this.#decode(body, message, columns);
+      result = await this.#appendForgotten(result, { columns, isWhole });
     }
     if (columns.problemSamples > 0) this.#invalid.inc(columns.problemSamples);
     return isWhole
@@ -133,16 +128,21 @@ export class WriteReceiver {
       : answerV2({ columns, decoder, result, early });
   }
 
-  /** Reads `bytes` into `columns`; gives what can name their series. */
-  #decode(bytes: Uint8Array, message: WriteMessage, columns: WriteColumns): WriteDecoder {
+  /** Reads `body` into `columns`; gives what can name their series. */
+  #decode(body: Uint8Array, message: WriteMessage, columns: WriteColumns): WriteDecoder {
     if (this.#table.isFull) this.#table = new SeriesRefs();
     const table = this.#table;
-    const { appendable, maxSeries = MAX_SERIES } = this.#options;
+    const {
+      appendable,
+      maxSeries = MAX_SERIES,
+      maxDecodedBytes = MAX_DECODED_BYTES,
+    } = this.#options;
     const Decoder = message === WRITE_V1 ? WriteDecoderV1 : WriteDecoderV2;
-    const decoder = new Decoder(bytes, {
+    const decoder = new Decoder(body, {
+      kernel: this.#kernel,
       columns,
       table,
-      maxSeries,
+      limits: { maxSeries, maxDecodedBytes },
       resolve(labels) {
         try {
           return appendable.resolve(labels);
@@ -159,7 +159,7 @@ export class WriteReceiver {
   }
 
   /** Takes out samples that lie too far ahead of the clock, and says which. */
-  #dropFuture(columns: WriteColumns, decoder: WriteDecoder): string[] {
+  #dropFuture(columns: WriteColumns): SamplePlace[] {
     const limitMs = this.#options.clock.now() + MAX_AHEAD_MS;
     const { times, count, histogramTimes } = columns;
     let isClean = true;
@@ -167,10 +167,10 @@ export class WriteReceiver {
     for (const t of histogramTimes) if (t > limitMs) isClean = false;
     // Fast path: nobody's clock is wrong.
     if (isClean) return [];
-    const refused: string[] = [];
+    const refused: SamplePlace[] = [];
     const judge = (t: number, series: number): boolean => {
       if (t <= limitMs) return true;
-      refused.push(sampleText({ decoder, series, timeMs: t }, "out-of-bounds"));
+      refused.push({ series, timeMs: t, reason: "out-of-bounds" });
       return false;
     };
     columns.filter({
@@ -186,10 +186,10 @@ export class WriteReceiver {
    */
   async #appendForgotten(
     before: AppendResult,
-    request: { columns: WriteColumns; decoder: WriteDecoder; isWhole: boolean },
+    request: { columns: WriteColumns; isWhole: boolean },
   ): Promise<AppendResult> {
-    const { columns, decoder, isWhole } = request;
-    this.#dropFuture(columns, decoder);
+    const { columns, isWhole } = request;
+    this.#dropFuture(columns);
     if (isWhole) return this.#options.appendable.append(columns.batch({ isWhole }));
     const wanted = (part: Refusal["part"]): Set<number> =>
       new Set(
@@ -218,7 +218,7 @@ export class WriteReceiver {
     const refused = result.refused.find(({ part }) => part !== "exemplar");
     // What only the request itself contradicts is dropped in silence, as Prometheus does.
     if (refused === undefined || result.appended + result.appendedHistograms > 0) return DONE;
-    return refusal(400, refusalText(columns, decoder, refused));
+    return refusal(400, textsOf(decoder, [placeOf(columns, refused)])[0]!);
   }
 }
 
@@ -232,16 +232,17 @@ function answerV2(outcome: {
   columns: WriteColumns;
   decoder: WriteDecoder;
   result: AppendResult;
-  early: readonly string[];
+  early: readonly SamplePlace[];
 }): WriteAnswer {
   const { columns, decoder, result, early } = outcome;
   const refused = result.refused.filter(({ part }) => part !== "exemplar");
   const count = columns.problemCount + early.length + refused.length;
-  const texts = [
-    ...columns.problems.map(({ message }) => message),
+  const problems = columns.problems.map(({ message }) => message);
+  const places = [
     ...early.slice(0, PROBLEMS_MAX),
-    ...refused.slice(0, PROBLEMS_MAX).map((one) => refusalText(columns, decoder, one)),
-  ].slice(0, PROBLEMS_MAX);
+    ...refused.slice(0, PROBLEMS_MAX).map((one) => placeOf(columns, one)),
+  ].slice(0, PROBLEMS_MAX - problems.length);
+  const texts = [...problems, ...(places.length > 0 ? textsOf(decoder, places) : [])];
   if (count > texts.length) texts.push(`and ${count - texts.length} more`);
   return {
     status: count === 0 ? 204 : 400,
@@ -264,24 +265,30 @@ const REASONS: Readonly<Record<RefusalReason, string>> = {
   invalid: "invalid sample",
 };
 
+/** A sample of the request that is not stored. */
 interface SamplePlace {
-  readonly decoder: WriteDecoder;
   readonly series: number;
   readonly timeMs: number;
+  readonly reason: RefusalReason;
+  readonly message?: string;
 }
 
-function sampleText(sample: SamplePlace, reason: RefusalReason, message?: string): string {
-  const { decoder, series, timeMs } = sample;
-  const name = formatSeries(decoder.labelsOf(series));
-  return `cannot store the sample of ${name} at ${timeMs}: ${message ?? REASONS[reason]}`;
-}
-
-function refusalText(columns: WriteColumns, decoder: WriteDecoder, refused: Refusal): string {
-  const { index, part, reason, message } = refused;
+function placeOf(columns: WriteColumns, refused: Refusal): SamplePlace {
+  const { index, part } = refused;
   const isFloat = part === "float";
-  const series = isFloat ? columns.seriesOf[index]! : columns.histogramSeriesOf[index]!;
-  const timeMs = isFloat ? columns.times[index]! : columns.histogramTimes[index]!;
-  return sampleText({ decoder, series, timeMs }, reason, message);
+  return {
+    ...refused,
+    series: isFloat ? columns.seriesOf[index]! : columns.histogramSeriesOf[index]!,
+    timeMs: isFloat ? columns.times[index]! : columns.histogramTimes[index]!,
+  };
+}
+
+function textsOf(decoder: WriteDecoder, places: readonly SamplePlace[]): string[] {
+  const labels = decoder.labelsOf(places.map(({ series }) => series));
+  return places.map(
+    ({ timeMs, reason, message }, i) =>
+      `cannot store the sample of ${formatSeries(labels[i]!)} at ${timeMs}: ${message ?? REASONS[reason]}`,
+  );
 }
 
 /** Throws `bad-data` for a media type that is none of remote write's. Without any, it is a client of 1.0. */

@@ -1,7 +1,7 @@
 import { Labels } from "../model/labels.ts";
 import type { MetricKind } from "../model/metadata.ts";
 import { corrupt, decodeText, ProtoReader } from "../proto/wire.ts";
-import { WriteDecoder } from "./write-decoder.ts";
+import { type DecodeContext, WriteDecoder } from "./write-decoder.ts";
 
 /** By the number of the enumeration in both versions of the protocol. */
 export const METRIC_KIND_NUMBERS: readonly MetricKind[] = [
@@ -16,52 +16,15 @@ export const METRIC_KIND_NUMBERS: readonly MetricKind[] = [
 ];
 
 /**
- * Reads an `io.prometheus.write.v2.Request` (remote write 2.0) into `context.columns`. Throws `corrupt` for bytes that
- * break the format, `resource-exhausted` beyond a limit. Start timestamps are passed over. Format: docs/format/remote.md.
+ * Reads an `io.prometheus.write.v2.Request` (remote write 2.0) into `context.columns`. Start timestamps are passed over.
+ * Format: docs/format/remote.md. The key of a series is made of the hashes of the texts it refers to.
  */
 export class WriteDecoderV2 extends WriteDecoder {
-  /** The texts of the request's own table. */
-  readonly #symbols = this.context.columns.symbols;
-  #count = 0;
-  /** The symbols of the series that is being read. */
-  #key = new Int32Array(64);
-  #keySize = 0;
-  /** Why that series cannot be taken; "" while nothing is wrong. */
-  #wrong = "";
-
-  decode(): void {
-    const { reader } = this;
-    this.#symbols.isHashed.fill(0);
-    // The texts may stand after the series that use them.
-    while (reader.more) {
-      const key = reader.key();
-      if (key === 0x22) this.#addText(reader.size());
-      else reader.skip(key);
-    }
-    reader.at = 0;
-    while (reader.more) {
-      const key = reader.key();
-      if (key === 0x2a) this.#series();
-      else reader.skip(key);
-    }
+  constructor(body: Uint8Array, context: DecodeContext) {
+    super(body, 2, context);
   }
 
-  #addText(size: number): void {
-    const { reader } = this;
-    const i = this.#count++;
-    const symbols = this.#symbols;
-    if (i === symbols.starts.length) symbols.grow();
-    symbols.starts[i] = reader.at;
-    symbols.ends[i] = reader.at + size;
-    reader.at += size;
-  }
-
-  pairsOf(series: number): [string, string][] {
-    const { reader } = this;
-    const after = reader.at;
-    reader.at = this.context.columns.seriesAt[series]!;
-    const message = reader.nested();
-    reader.at = after;
+  protected override readPairs(message: ProtoReader): [string, string][] {
     const refs: number[] = [];
     while (message.more) {
       const key = message.key();
@@ -74,28 +37,33 @@ export class WriteDecoderV2 extends WriteDecoder {
     return this.#pairs(refs);
   }
 
-  #series(): void {
+  protected override readSeries(): void {
     const { reader } = this;
-    this.begin();
     const end = this.nestedEnd(reader.end);
     const start = reader.at;
-    this.#keySize = 0;
-    this.#wrong = "";
     let exemplars = 0;
     let metadataAt = -1;
+    let refCount = 0;
+    // Why the series cannot be taken.
+    let wrong = "";
+    const addRef = (index: number): void => {
+      refCount++;
+      const { symbolCount } = this.context.kernel;
+      if (index >= symbolCount) wrong = `a series refers to symbol ${index} of ${symbolCount}`;
+    };
     while (reader.at < end) {
       const key = reader.key();
       switch (key) {
-        case 0x0a:
-          this.#labelRefs(this.nestedEnd(end));
-          break;
-        case 0x08: {
-          // Not packed.
-          this.#reserveKey(1);
-          const index = reader.uint32();
-          if (this.#hashSymbol(index)) this.#key[this.#keySize++] = index;
+        case 0x0a: {
+          const refsEnd = this.nestedEnd(end);
+          while (reader.at < refsEnd) addRef(reader.uint32());
+          this.finish(refsEnd);
           break;
         }
+        case 0x08:
+          // Not packed.
+          addRef(reader.uint32());
+          break;
         case 0x12:
           this.readSample(this.nestedEnd(end));
           break;
@@ -115,101 +83,48 @@ export class WriteDecoderV2 extends WriteDecoder {
       }
     }
     this.finish(end);
-    const ref = this.#finishSeries(exemplars > 0);
+    if (wrong === "" && refCount % 2 !== 0)
+      wrong = `a series has ${refCount} references to names and values, which must be pairs`;
+    const ref = this.#finishSeries(wrong, exemplars > 0);
     if (ref < 0) return;
     if (exemplars > 0) this.#exemplars({ start, end }, ref);
     if (metadataAt >= 0) this.#metadata({ metadataAt, end }, ref);
   }
 
   /** The ref of the series that was read, or -1 when it was refused. */
-  #finishSeries(hasExemplars: boolean): number {
+  #finishSeries(wrong: string, hasExemplars: boolean): number {
     const { columns } = this.context;
     const { marks } = this;
-    const symbolCount = this.#keySize;
-    if (this.#wrong === "" && symbolCount % 2 !== 0)
-      this.#wrong = `a series has ${symbolCount} references to names and values, which must be pairs`;
-    let ref = -1;
-    if (this.#wrong === "") {
-      this.hash.ofHashes(this.#symbols.hashes, this.#key, symbolCount);
-      const isEmpty =
-        columns.count === marks.sample && columns.histograms.length === marks.histogram;
-      // Exemplars may come by themselves, but only series that have samples keep them.
-      if (isEmpty && hasExemplars) return this.context.table.find(this.hash);
-      ref = this.refOf();
-      if (ref < 0) this.#wrong = this.problem;
-      else if (isEmpty) this.#wrong = "a series has neither samples nor histograms";
-    }
-    if (this.#wrong !== "") {
-      this.refuse(this.#wrong);
-      return -1;
-    }
+    if (wrong !== "") return this.#refused(wrong);
+    const isEmpty = columns.count === marks.sample && columns.histograms.length === marks.histogram;
+    // Exemplars may come by themselves, but only series that have samples keep them.
+    if (isEmpty && hasExemplars) return this.knownRef();
+    const ref = this.refOf();
+    if (ref < 0) return this.#refused(this.problem);
+    if (isEmpty) return this.#refused("a series has neither samples nor histograms");
     this.assign(ref);
     return ref;
   }
 
-  /** Reads references up to `end`. */
-  #labelRefs(end: number): void {
-    const { reader } = this;
-    const { bytes } = reader;
-    this.#reserveKey(end - reader.at);
-    const key = this.#key;
-    const { isHashed } = this.#symbols;
-    let size = this.#keySize;
-    let { at } = reader;
-    while (at < end) {
-      let index = bytes[at]!;
-      // Fast path: the labels that all series share are among the first of the symbols.
-      if (index < 0x80) at++;
-      else {
-        reader.at = at;
-        index = reader.uint32();
-        ({ at } = reader);
-      }
-      // Beyond the symbols nothing is hashed.
-      if (isHashed[index] !== 1 && !this.#hashSymbol(index)) continue;
-      key[size++] = index;
-    }
-    reader.at = at;
-    this.#keySize = size;
-    this.finish(end);
-  }
-
-  /** False when there is no such symbol. */
-  #hashSymbol(index: number): boolean {
-    if (index >= this.#count) {
-      this.#wrong = `a series refers to symbol ${index} of ${this.#count}`;
-      return false;
-    }
-    const { hash } = this;
-    const { starts, ends, hashes, isHashed } = this.#symbols;
-    hash.ofBytes(this.view, starts[index]!, ends[index]!);
-    hashes[4 * index] = hash.a;
-    hashes[4 * index + 1] = hash.b;
-    hashes[4 * index + 2] = hash.c;
-    hashes[4 * index + 3] = hash.d;
-    isHashed[index] = 1;
-    return true;
-  }
-
-  #reserveKey(count: number): void {
-    if (this.#keySize + count <= this.#key.length) return;
-    const grown = new Int32Array(2 * (this.#keySize + count));
-    grown.set(this.#key);
-    this.#key = grown;
+  #refused(problem: string): -1 {
+    this.refuse(problem);
+    return -1;
   }
 
   /** Throws `corrupt` when a text is not UTF-8 or not there. */
   #pairs(refs: readonly number[]): [string, string][] {
     const pairs: [string, string][] = [];
+    if (refs.length % 2 !== 0) throw corrupt("a reference to a name has none to a value");
     for (let i = 0; i < refs.length; i += 2)
       pairs.push([this.#text(refs[i]!), this.#text(refs[i + 1]!)]);
     return pairs;
   }
 
-  #text(index = this.#count): string {
-    if (index >= this.#count) throw corrupt(`it refers to symbol ${index} of ${this.#count}`);
-    const { starts, ends } = this.#symbols;
-    return decodeText(this.reader.bytes, starts[index]!, ends[index]!);
+  #text(index: number): string {
+    const { kernel } = this.context;
+    if (index >= kernel.symbolCount)
+      throw corrupt(`it refers to symbol ${index} of ${kernel.symbolCount}`);
+    return decodeText(kernel.bytes, kernel.symbolStart(index), kernel.symbolEnd(index));
   }
 
   #exemplars(range: { start: number; end: number }, ref: number): void {
