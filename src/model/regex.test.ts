@@ -78,6 +78,18 @@ test("wrong syntax is refused in Prometheus's words", () => {
   f("(?=a)", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
 });
 
+test("a pattern that is too long for the engine is refused", () => {
+  const pattern = (length: number): string => `[ab]${"c".repeat(length - 4)}`;
+  assert.equal(compileAnchored(pattern(65_536)).matches(`a${"c".repeat(65_532)}`), true);
+  for (const compile of [compileAnchored, compileRelabelRegex])
+    assert.throws(() => compile(pattern(70_000)), {
+      code: "bad-data",
+      message: /^error parsing regexp: expression too large: 70000 characters, the limit is 65536/,
+    });
+  // Literals and wildcards need no engine.
+  assert.equal(compileAnchored(`${"c".repeat(100_000)}.*`).matches("c".repeat(100_001)), true);
+});
+
 test("a relabelling pattern is checked with its anchors on", () => {
   assert.throws(() => compileRelabelRegex("(abc"), {
     message: "error parsing regexp: missing closing ): `^(?s:(abc)$`",

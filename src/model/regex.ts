@@ -26,10 +26,14 @@ const TEMPLATE_MEMO_MAX = 16;
 /** Longer texts are not worth holding for their verdict. */
 const VERDICT_TEXT_MAX_LENGTH = 1024;
 
+/** Longer patterns that need the engine are refused: compiling takes 10 µs a character, in which nothing else runs. */
+const ENGINE_MAX_LENGTH = 64 * 1024;
+
 /** Compiles a matcher's `source`, or throws `bad-data` with Prometheus's message, which quotes the source as written. */
 export function compileAnchored(source: string): AnchoredRegex {
   const shape = parseShape(source);
   if (shape !== undefined) return new ShapedRegex(source, shape);
+  checkLength(source);
   // Alone first: `a)(b` would be balanced by the anchors.
   parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
   return new EngineRegex(source);
@@ -41,7 +45,17 @@ export function compileAnchored(source: string): AnchoredRegex {
  */
 export function compileRelabelRegex(source: string): AnchoredRegex {
   const shape = parseShape(source);
-  return shape === undefined ? new EngineRegex(source) : new ShapedRegex(source, shape);
+  if (shape !== undefined) return new ShapedRegex(source, shape);
+  checkLength(source);
+  return new EngineRegex(source);
+}
+
+function checkLength({ length }: string): void {
+  if (length > ENGINE_MAX_LENGTH)
+    throw new AppError(
+      "bad-data",
+      `error parsing regexp: expression too large: ${length} characters, the limit is ${ENGINE_MAX_LENGTH}. Use fewer, or none but literals and .*`,
+    );
 }
 
 class EngineRegex implements AnchoredRegex {
