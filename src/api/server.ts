@@ -5,6 +5,8 @@ import type { Logger } from "../base/logger.ts";
 import type { Registry } from "../base/metrics.ts";
 import { listenerOf } from "../base/port-owner.ts";
 import type { Service } from "../base/service.ts";
+import { trackMethods } from "./allowed-methods.ts";
+import { hasWholeEscapes, isMediaType, parseForm } from "./form.ts";
 
 /**
  * The HTTP server under every role: Prometheus's envelope and management endpoints (`/-/healthy`, `/-/ready`,
@@ -35,6 +37,9 @@ export interface HttpServer extends Service {
 
 const DEFAULT_BODY_MAX_BYTES = 10 * 1024 * 1024;
 
+/** Bytes of a request's line and headers, as Go's server takes them: a query in a URL may be long. */
+const HEADER_MAX_BYTES = 1024 * 1024;
+
 /** How long a stopping server waits for requests under way before it cuts their connections. */
 const DRAIN_MS = 5_000;
 
@@ -46,12 +51,20 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     bodyLimit: options.bodyMaxBytes ?? DEFAULT_BODY_MAX_BYTES,
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
     forceCloseConnections: true,
+    http: { maxHeaderSize: HEADER_MAX_BYTES },
+    // As Prometheus: nobody evaluates a query for its headers.
+    exposeHeadRoutes: false,
+    frameworkErrors: (error, request, reply) => {
+      if (error.code === "FST_ERR_BAD_URL") refusePath(reply, request.url, logger);
+      else sendError(reply, error, logger);
+    },
   });
+  const methodsOf = trackMethods(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     "application/x-www-form-urlencoded",
     { parseAs: "string" },
-    (_request, body, done) => done(null, new URLSearchParams(String(body))),
+    (_request, body, done) => done(null, parseForm(String(body))),
   );
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
     done(null, String(body)),
@@ -68,6 +81,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       reply.header("Access-Control-Expose-Headers", "Date");
     }
     reply.header("X-Content-Type-Options", "nosniff");
+    // A body of a type that is none is not looked at.
+    const type = request.headers["content-type"];
+    if (type !== undefined && !isMediaType(type)) delete request.headers["content-type"];
     if (request.method === "OPTIONS") return reply.code(204).send();
     const path = request.url.split("?", 1)[0]!;
     if (!options.ready() && path.startsWith("/api/") && !ALWAYS_OPEN.has(path))
@@ -93,20 +109,29 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     counter.inc();
   });
   app.setErrorHandler(async (error, _request, reply) => sendError(reply, error, logger));
-  app.setNotFoundHandler(async (_request, reply) =>
-    reply.code(404).type("text/plain; charset=utf-8").send("404 page not found\n"),
-  );
+  app.setNotFoundHandler(async (request, reply) => {
+    const methods = methodsOf(request.url.split("?", 1)[0]!);
+    reply.type("text/plain; charset=utf-8");
+    if (methods.length === 0) return reply.code(404).send("404 page not found\n");
+    reply.header("Allow", [...methods, "OPTIONS"].sort().join(", "));
+    return reply.code(405).send("Method Not Allowed\n");
+  });
 
   const text = (reply: FastifyReply, code: number, body: string): FastifyReply =>
     reply.code(code).type("text/plain; charset=utf-8").send(body);
-  app.get("/-/healthy", async (_request, reply) =>
-    text(reply, 200, "Prometheus Server is Healthy.\n"),
-  );
-  app.get("/-/ready", async (_request, reply) =>
-    options.ready()
-      ? text(reply, 200, "Prometheus Server is Ready.\n")
-      : text(reply, 503, "Service Unavailable"),
-  );
+  app.route({
+    method: ["GET", "HEAD"],
+    url: "/-/healthy",
+    handler: async (_request, reply) => text(reply, 200, "Prometheus Server is Healthy.\n"),
+  });
+  app.route({
+    method: ["GET", "HEAD"],
+    url: "/-/ready",
+    handler: async (_request, reply) =>
+      options.ready()
+        ? text(reply, 200, "Prometheus Server is Ready.\n")
+        : text(reply, 503, "Service Unavailable"),
+  });
   app.get("/metrics", async (_request, reply) =>
     reply.type("text/plain; version=0.0.4; charset=utf-8").send(registry.expose()),
   );
@@ -248,6 +273,18 @@ function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): Fastif
     .send(JSON.stringify({ status: "error", errorType: type, error: error.message }));
 }
 
+/** A path that cannot be decoded is no path of ours, or holds a name that is no text. */
+function refusePath(reply: FastifyReply, url: string, logger: Logger): FastifyReply {
+  if (!hasWholeEscapes(url))
+    return reply.code(400).type("text/plain; charset=utf-8").send("400 Bad Request");
+  const path = JSON.stringify(url.split("?", 1)[0]);
+  return sendError(
+    reply,
+    new AppError("bad-data", `cannot read the path ${path}: it is no UTF-8`),
+    logger,
+  );
+}
+
 /** The success envelope around already rendered or plain data; empty warnings and infos are left out, as in Prometheus. */
 export function envelope(
   data: unknown,
@@ -269,7 +306,7 @@ export function parametersOf(request: FastifyRequest): URLSearchParams {
       ? new URLSearchParams(request.body)
       : new URLSearchParams();
   if (query >= 0)
-    for (const [name, value] of new URLSearchParams(request.url.slice(query + 1)))
+    for (const [name, value] of parseForm(request.url.slice(query + 1)))
       parameters.append(name, value);
   return parameters;
 }

@@ -96,14 +96,14 @@ export class JsonWriter {
 
   /** A JSON string. */
   quoted(text: string): void {
-    if (!this.#reserve(text.length + 2)) return this.text(JSON.stringify(text));
+    if (!this.#reserve(text.length + 2)) return this.text(JSON.stringify(text.toWellFormed()));
     const bytes = this.#bytes;
     const at = this.#at;
     bytes[at] = 0x22;
     for (let i = 0; i < text.length; i++) {
       const unit = text.charCodeAt(i);
       if (unit < 0x20 || unit > 0x7e || unit === 0x22 || unit === 0x5c)
-        return this.text(JSON.stringify(text));
+        return this.text(JSON.stringify(text.toWellFormed()));
       bytes[at + 1 + i] = unit;
     }
     bytes[at + 1 + text.length] = 0x22;

@@ -14,6 +14,8 @@ export class Deadline {
     this.#stopTimer = options.clock.after(options.timeoutMs, () =>
       this.#abort("timeout", "timed out"),
     );
+    // A timer would wait for a turn of the event loop, and an evaluation may be done before that.
+    if (options.timeoutMs <= 0) this.#abort("timeout", "timed out");
     if (options.signal?.aborted === true) this.#onCallerAbort();
     else options.signal?.addEventListener("abort", this.#onCallerAbort, { once: true });
   }

@@ -31,7 +31,7 @@ export function registerFederate(
 ): void {
   app.get("/federate", async (request, reply) => {
     const parameters = parametersOf(request);
-    const selectors = await selectorsOf(parameters);
+    const selectors = selectorsOf(parameters);
     const series = queryable(readOptions(parameters));
     const signal = clientSignal(request, reply);
     const maxTimeMs = clock.now();

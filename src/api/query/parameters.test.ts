@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   durationParameter,
   limitParameter,
+  lookbackParameter,
   MAX_TIME_MS,
   MIN_TIME_MS,
   parseTime,
@@ -28,6 +29,10 @@ test("times are unix seconds or RFC 3339", () => {
   f("Inf", undefined);
   f("2015-06-03", undefined);
   f("2015-13-03T13:21:58Z", undefined);
+  f("2015-02-29T13:21:58Z", undefined);
+  f("2016-02-29T13:21:58Z", 1_456_752_118_000);
+  f("1_000", 1_000_000);
+  f("_1", undefined);
 });
 
 test("refusals carry Prometheus's texts", () => {
@@ -62,6 +67,21 @@ test("refusals carry Prometheus's texts", () => {
     "limit=x",
     limitParameter,
     'invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax',
+  );
+  f(
+    "step=1e30",
+    (p) => durationParameter(p, "step"),
+    'invalid parameter "step": cannot parse "1e30" to a valid duration. It overflows int64',
+  );
+  f(
+    "lookback_delta=x",
+    lookbackParameter,
+    'error parsing lookback delta duration: cannot parse "x" to a valid duration',
+  );
+  f(
+    "limit=9999999999999999999",
+    limitParameter,
+    'invalid parameter "limit": strconv.Atoi: parsing "9999999999999999999": value out of range',
   );
   f("limit=-1", limitParameter, 'invalid parameter "limit": limit must be non-negative');
 });

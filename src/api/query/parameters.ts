@@ -18,7 +18,7 @@ const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|
 
 /** Unix seconds (rounded to ms) or RFC 3339; undefined when it is neither. */
 export function parseTime(text: string): number | undefined {
-  const seconds = parseFloatText(text);
+  const seconds = parseNumber(text);
   if (seconds !== undefined && Number.isFinite(seconds)) return Math.round(seconds * 1000);
   if (text === MIN_TIME_TEXT) return MIN_TIME_MS;
   if (text === MAX_TIME_TEXT) return MAX_TIME_MS;
@@ -27,19 +27,38 @@ export function parseTime(text: string): number | undefined {
   const whole = Date.parse(
     `${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}${match[8]}`,
   );
-  if (Number.isNaN(whole)) return undefined;
+  // `Date` takes the 30th of February for a day in March.
+  if (Number.isNaN(whole) || Number(match[3]) > daysOf(Number(match[1]), Number(match[2])))
+    return undefined;
   return whole + Math.floor(Number(`0.${match[7] ?? "0"}`) * 1000);
 }
 
-/** Float seconds or a Prometheus duration; undefined when it is neither. */
-export function parseDurationParameter(text: string): number | undefined {
-  const seconds = parseFloatText(text);
-  if (seconds !== undefined)
-    return Number.isFinite(seconds) && Math.abs(seconds) < 9.2e9 ? seconds * 1000 : undefined;
+function daysOf(year: number, month: number): number {
+  return new Date(Date.UTC(year, month, 0)).getUTCDate();
+}
+
+/** A number as Go reads it, with underscores between digits. */
+function parseNumber(text: string): number | undefined {
+  return parseFloatText(text.replace(/(?<=\d)_(?=\d)/g, ""));
+}
+
+/** The longest duration that Go can express, ms. */
+const MAX_DURATION_MS = 2 ** 63 / 1e6;
+
+/** Float seconds or a Prometheus duration, in ms; throws `bad-data` when it is neither. */
+function parseDurationParameter(text: string): number {
+  const refusal = `cannot parse ${JSON.stringify(text)} to a valid duration`;
+  const seconds = parseNumber(text);
+  if (seconds !== undefined) {
+    if (Math.abs(seconds) * 1000 > MAX_DURATION_MS)
+      throw new AppError("bad-data", `${refusal}. It overflows int64`);
+    // What Go makes of it.
+    return Number.isNaN(seconds) ? -MAX_DURATION_MS : seconds * 1000;
+  }
   try {
     return parseDuration(text);
-  } catch {
-    return undefined;
+  } catch (cause) {
+    throw new AppError("bad-data", refusal, { cause });
   }
 }
 
@@ -72,10 +91,22 @@ export function requiredTime(parameters: URLSearchParams, name: string): number 
 export function durationParameter(parameters: URLSearchParams, name: string): number | undefined {
   const text = parameters.get(name) ?? "";
   if (text === "") return undefined;
-  const duration = parseDurationParameter(text);
-  if (duration === undefined)
-    throw invalidParameter(name, `cannot parse ${JSON.stringify(text)} to a valid duration`);
-  return duration;
+  try {
+    return parseDurationParameter(text);
+  } catch (error) {
+    throw invalidParameter(name, messageOf(error));
+  }
+}
+
+/** `lookback_delta` in ms, or undefined when absent or empty; Prometheus words its refusal in another way. */
+export function lookbackParameter(parameters: URLSearchParams): number | undefined {
+  const text = parameters.get("lookback_delta") ?? "";
+  if (text === "") return undefined;
+  try {
+    return parseDurationParameter(text);
+  } catch (error) {
+    throw new AppError("bad-data", `error parsing lookback delta duration: ${messageOf(error)}`);
+  }
 }
 
 /** A switch in one of Go's spellings; undefined when absent or empty. */
@@ -121,6 +152,11 @@ export function limitParameter(parameters: URLSearchParams): number {
     throw invalidParameter(
       "limit",
       `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
+  if (Math.abs(limit) >= 2 ** 63)
+    throw invalidParameter(
+      "limit",
+      `strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`,
     );
   if (limit < 0) throw invalidParameter("limit", "limit must be non-negative");
   return limit;

@@ -429,6 +429,13 @@ test("management endpoints answer as Prometheus's", async () => {
   await f("GET", "/-/reload", 405, "Only POST or PUT requests allowed");
   await f("POST", "/-/reload", 403, "Lifecycle API is not enabled.");
   await f("GET", "/nowhere", 404, "404 page not found\n");
+  await f("HEAD", "/-/healthy", 200, "");
+  await f("DELETE", "/-/healthy", 405, "Method Not Allowed\n");
+});
+
+test("a method that a path does not answer is told those that it does", async () => {
+  const response = await fetch(`${url}/api/v1/label/job/values`, { method: "POST" });
+  assert.deepEqual([response.status, response.headers.get("allow")], [405, "GET, OPTIONS"]);
 });
 
 test("a body above the limit is refused, and the server goes on", async () => {

@@ -3,6 +3,7 @@ import { AppError, messageOf } from "../../base/errors.ts";
 import { formatSampleValue } from "../../base/float.ts";
 import { parseExpression } from "../../promql/parser.ts";
 import { formatQuery } from "../../promql/prettier.ts";
+import { selectorsOf } from "../../promql/selectors.ts";
 import { expressionToJson } from "../../promql/ast-json.ts";
 import { parametersOf } from "../server.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
@@ -10,6 +11,7 @@ import {
   durationParameter,
   invalidParameter,
   limitParameter,
+  lookbackParameter,
   MAX_TIME_MS,
   MIN_TIME_MS,
   readOptions,
@@ -78,7 +80,7 @@ export function registerQueryRoutes(
         query: parameters.get("query") ?? "",
         startMs,
         endMs,
-        stepMs: Math.max(1, Math.round(stepMs)),
+        stepMs: Math.max(1, Math.trunc(stepMs)),
       };
       const result = await queries.run({ request, reply }, asked, (signal) =>
         asParameter("query", () => engine.range(series, { ...asked, ...options, signal })),
@@ -121,9 +123,11 @@ export function registerQueryRoutes(
       if (endMs < startMs)
         throw new AppError("bad-data", "end timestamp must not be before start timestamp");
       const query = parameters.get("query") ?? "";
+      if (selectorsOf(parseExpression(query)).length === 0) return reply.code(204).send();
       const signal = clientSignal(request, reply);
-      const { series, warnings, infos } = await asParameter("query", () =>
-        exemplars({ query, startMs, endMs, signal }, readOptions(parameters)),
+      const { series, warnings, infos } = await exemplars(
+        { query, startMs, endMs, signal },
+        readOptions(parameters),
       );
       const data = series.map(({ labels, exemplars: own }) => ({
         seriesLabels: labels,
@@ -144,7 +148,7 @@ function evaluationOptions(parameters: URLSearchParams): {
   analyze?: boolean;
 } {
   const timeoutMs = durationParameter(parameters, "timeout");
-  const lookbackMs = durationParameter(parameters, "lookback_delta");
+  const lookbackMs = lookbackParameter(parameters);
   return {
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(lookbackMs !== undefined && lookbackMs > 0 && { lookbackMs }),

@@ -116,7 +116,8 @@ function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> 
       writer.text(`[${formatSeconds(value.timeMs)},"${formatFixed(value.value)}"]`);
       return;
     case "string":
-      writer.text(`[${formatSeconds(value.timeMs)},${JSON.stringify(value.value)}]`);
+      // Bytes that are no UTF-8 are lone surrogates here; no JSON reader is to meet one.
+      writer.text(`[${formatSeconds(value.timeMs)},${JSON.stringify(value.value.toWellFormed())}]`);
       return;
     case "vector": {
       const seconds = formatSeconds(value.timeMs);

@@ -8,7 +8,6 @@ import type { LabelRequest, LabelResult, Queryable } from "../../storage/queryab
 import { parametersOf } from "../server.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
 import {
-  invalidParameter,
   limitParameter,
   MAX_TIME_MS,
   MIN_TIME_MS,
@@ -18,6 +17,8 @@ import {
 import { asParameter } from "./query-routes.ts";
 import { clientSignal, sendData } from "./send.ts";
 
+/** Of a time range that ends before it starts: nothing is in it. */
+const NOTHING = { values: [], warnings: [] };
 const TRUNCATED = "results truncated due to limit";
 const NO_MATCHER = "match[] must contain at least one non-empty matcher";
 
@@ -37,11 +38,8 @@ export function registerSeriesRoutes(
       const range = timeRange(parameters);
       const source = queryable(readOptions(parameters));
       // Prometheus names the parameter here, and not in the label endpoints.
-      const selectors = await selectorsOf(parameters).catch((error: unknown) => {
-        throw error instanceof AppError && error.message === NO_MATCHER
-          ? invalidParameter("match[]", NO_MATCHER)
-          : error;
-      });
+      const selectors = await asParameter("match[]", () => selectorsOf(parameters));
+      if (range.maxTimeMs < range.minTimeMs) return sendData(request, reply, []);
       const signal = clientSignal(request, reply);
       const found = new Map<string, Labels>();
       const warnings = new Set<string>();
@@ -109,7 +107,8 @@ async function overSelectors(
 ): Promise<LabelResult> {
   const limit = limitParameter(parameters);
   const range = timeRange(parameters);
-  const selectors = await selectorsOf(parameters);
+  const selectors = selectorsOf(parameters);
+  if (range.maxTimeMs < range.minTimeMs) return NOTHING;
   const limited = limit === 0 ? {} : { limit: limit + 1 };
   const results = await Promise.all(
     (selectors.length === 0 ? [[]] : selectors).map((matchers) =>
@@ -132,19 +131,14 @@ async function overSelectors(
 function timeRange(parameters: URLSearchParams): { minTimeMs: number; maxTimeMs: number } {
   const minTimeMs = timeParameter(parameters, "start", MIN_TIME_MS);
   const maxTimeMs = timeParameter(parameters, "end", MAX_TIME_MS);
-  if (maxTimeMs < minTimeMs)
-    throw invalidParameter("end", "end timestamp must not be before start time");
   return { minTimeMs, maxTimeMs };
 }
 
 /** The matchers of every match[] parameter; each must hold one that does not match the empty value. */
-export async function selectorsOf(parameters: URLSearchParams): Promise<(readonly Matcher[])[]> {
-  const selectors: (readonly Matcher[])[] = [];
-  for (const text of parameters.getAll("match[]")) {
-    const matchers = await asParameter("match[]", () => parseSelector(text));
-    if (matchers.every(matchesEmpty)) throw new AppError("bad-data", NO_MATCHER);
-    selectors.push(matchers);
-  }
+export function selectorsOf(parameters: URLSearchParams): readonly (readonly Matcher[])[] {
+  const selectors = parameters.getAll("match[]").map((text) => parseSelector(text));
+  if (selectors.some((matchers) => matchers.every(matchesEmpty)))
+    throw new AppError("bad-data", NO_MATCHER);
   return selectors;
 }
 
@@ -153,7 +147,8 @@ export function unescapeName(name: string): string {
   if (!name.startsWith("U__")) return name;
   const decoded = name.slice(3).replace(/__|_([0-9a-fA-F]{1,6})_/g, (whole, hex?: string) => {
     const code = hex === undefined ? 0x5f : Number.parseInt(hex, 16);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    const isCharacter = code < 0xd800 || (code > 0xdfff && code <= 0x10ffff);
+    return isCharacter ? String.fromCodePoint(code) : whole;
   });
   return decoded;
 }
