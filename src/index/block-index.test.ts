@@ -229,6 +229,12 @@ describe("an index we write", () => {
   });
 
   test("refuses series out of order and unknown symbols", async () => {
+    for (const [i, texts] of [["b", "a"], ["a", "a"], ["ab", "a"], [""]].entries()) {
+      const refusing = await IndexWriter.create(join(root, `symbols-${i}`));
+      const symbols = ["", ...texts].map((text) => Buffer.from(text));
+      await assert.rejects(refusing.addSymbols(symbols), /symbols are not in order/);
+      await refusing.close();
+    }
     const writer = await IndexWriter.create(join(root, "refused"));
     await writer.addSymbols(symbolBytes(["a", "b"]));
     const none = {

@@ -1,6 +1,7 @@
 import { ByteCursor, compareBytes, decodeText } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { corruptAt, readSection } from "./section.ts";
+import type { SymbolEntries } from "./symbol-entries.ts";
 
 /** How many symbols are kept as strings. */
 const TEXT_CACHE_MAX = 500_000;
@@ -90,6 +91,15 @@ export class BlockSymbols {
   /** The bytes of a symbol: a view, not to be changed. */
   bytesOf(symbol: number): Uint8Array {
     return this.#bytes.subarray(this.#starts[symbol]!, this.#ends[symbol]!);
+  }
+
+  /** Adds a symbol to `entries`; see there. */
+  addTo(entries: SymbolEntries, symbol: number): boolean {
+    return entries.add(this.#bytes, this.#starts[symbol]!, this.#ends[symbol]!);
+  }
+
+  sizeOf(symbol: number): number {
+    return this.#ends[symbol]! - this.#starts[symbol]!;
   }
 
   /** The order of symbol `a` here and symbol `b` of another table. */

@@ -15,6 +15,8 @@ export interface ByteSource {
    * answers at once. The range must be within the source.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** Fills `target`, all of it, with the bytes from `offset` on. The range must be within the source. */
+  readInto(target: Uint8Array, offset: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,10 @@ export class MemorySource implements ByteSource {
   read(offset: number, length: number): Uint8Array {
     assert(offset >= 0 && offset + length <= this.size, `read beyond the end of ${this.name}`);
     return this.#bytes.subarray(offset, offset + length);
+  }
+
+  async readInto(target: Uint8Array, offset: number): Promise<void> {
+    target.set(this.read(offset, target.length));
   }
 
   async close(): Promise<void> {}
@@ -63,11 +69,17 @@ class FileSource implements ByteSource {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    assert(offset >= 0 && offset + length <= this.size, `read beyond the end of ${this.name}`);
     const bytes = new Uint8Array(length);
+    await this.readInto(bytes, offset);
+    return bytes;
+  }
+
+  async readInto(target: Uint8Array, offset: number): Promise<void> {
+    const { length } = target;
+    assert(offset >= 0 && offset + length <= this.size, `read beyond the end of ${this.name}`);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await this.#read(bytes, filled, offset + filled);
+      const { bytesRead } = await this.#read(target, filled, offset + filled);
       if (bytesRead === 0)
         throw new AppError(
           "corrupt",
@@ -75,7 +87,6 @@ class FileSource implements ByteSource {
         );
       filled += bytesRead;
     }
-    return bytes;
   }
 
   close(): Promise<void> {

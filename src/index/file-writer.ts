@@ -48,6 +48,15 @@ export class FileWriter {
     this.#length += 4;
   }
 
+  /** `values[start, end)`. */
+  putU32s(values: Uint32Array, start: number, end: number): void {
+    this.#reserve((end - start) * 4);
+    const view = this.#view;
+    let at = this.#length;
+    for (let i = start; i < end; i++, at += 4) view.setUint32(at, values[i]!);
+    this.#length = at;
+  }
+
   putU64(value: number): void {
     this.putU32(Math.floor(value / TWO_32));
     this.putU32(value % TWO_32);
@@ -58,11 +67,14 @@ export class FileWriter {
     const bytes = this.#bytes;
     let at = this.#length;
     let rest = value;
-    while (rest >= 128) {
+    while (rest > 0x7fffffff) {
       bytes[at++] = (rest % 128) | 128;
       rest = Math.floor(rest / 128);
     }
-    bytes[at++] = rest;
+    // Fast path: what is left is an int32, as most numbers are from the start.
+    let small = rest | 0;
+    for (; small >= 128; small >>>= 7) bytes[at++] = (small & 127) | 128;
+    bytes[at++] = small;
     this.#length = at;
   }
 
@@ -76,11 +88,36 @@ export class FileWriter {
     this.#length += bytes.length;
   }
 
+  /** `bytes[start, end)`. */
+  putRange(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    this.#reserve(size);
+    const into = this.#bytes;
+    const at = this.#length;
+    // A view and a native copy cost more than a loop does for a few bytes.
+    if (size < 32) for (let i = 0; i < size; i++) into[at + i] = bytes[start + i]!;
+    else into.set(bytes.subarray(start, end), at);
+    this.#length = at + size;
+  }
+
   /** The length in bytes, then the text. */
   putText(text: string): void {
     const bytes = ENCODER.encode(text);
     this.putUvarint(bytes.length);
     this.putBytes(bytes);
+  }
+
+  /** Puts how many bytes came since `from` in front of them, and gives the size of that. See `checksumFrom`. */
+  insertLength(from: number): number {
+    const start = from - this.#flushed;
+    const end = this.#length;
+    const size = uvarintSize(end - start);
+    this.#reserve(size);
+    this.#bytes.copyWithin(start + size, start, end);
+    this.#length = start;
+    this.putUvarint(end - start);
+    this.#length = end + size;
+    return size;
   }
 
   /** Zero bytes up to a multiple of `size`. */
@@ -149,6 +186,15 @@ export class FileWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+/** How many bytes `putUvarint` takes. */
+export function uvarintSize(value: number): number {
+  let size = 1;
+  let rest = value;
+  for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) size++;
+  for (let small = rest | 0; small >= 128; small >>>= 7) size++;
+  return size;
 }
 
 /** A failed write as the program reports it. */

@@ -49,7 +49,7 @@ export class PostingsTable {
       const at = cursor.at;
       if (current !== undefined && version !== 1 && current.count % SAMPLE_EVERY !== 0) {
         // Fast path: all but a few entries have the name of the one before, and a short value.
-        const end = sameNameEntryEnd(bytes, at, { nameStart, nameEnd });
+        const end = sameNameEntryEnd(bytes, at, nameStart, nameEnd);
         if (end > 0) {
           cursor.at = end;
           this.pairCount++;
@@ -175,7 +175,8 @@ export class PostingsTable {
 function sameNameEntryEnd(
   bytes: Uint8Array,
   at: number,
-  { nameStart, nameEnd }: { nameStart: number; nameEnd: number },
+  nameStart: number,
+  nameEnd: number,
 ): number {
   const nameLength = nameEnd - nameStart;
   if (bytes[at] !== 2 || bytes[at + 1] !== nameLength || nameLength > 127) return 0;

@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError, assert } from "../base/errors.ts";
-import { FileWriter } from "./file-writer.ts";
+import { FileWriter, uvarintSize } from "./file-writer.ts";
 import { INDEX_MAGIC, INDEX_VERSION, type IndexToc, SERIES_ALIGN } from "./format.ts";
+import { PairPages } from "./pair-pages.ts";
+import { SymbolEntries } from "./symbol-entries.ts";
 
 /** After so many small entries everything else gets a turn. */
 const ENTRIES_PER_TURN = 8192;
-/** The largest page of the postings' collector, in words; a pair takes two. */
-const PAGE_WORDS = 32 * 1024;
+/** The symbol table is written in pieces of this size. */
+const PIECE_BYTES = 64 * 1024;
 const ENCODER = new TextEncoder();
 
 /** The chunks of a series, `count` leading entries of each column. */
@@ -33,8 +35,7 @@ export interface IndexWriterOptions {
 export class IndexWriter {
   readonly #out: FileWriter;
   readonly #labelIndices: boolean;
-  #symbolSizes = 0;
-  #symbols: Uint8Array[] = [];
+  #symbols = new SymbolEntries();
   /** Per label name (its symbol): pairs of series ref and value symbol, in the order of the series. */
   readonly #names = new Map<number, PairPages>();
   readonly #all = new PairPages();
@@ -69,26 +70,23 @@ export class IndexWriter {
   }
 
   /** Writes the symbol table: each label name and value once, in byte order, the empty text first. */
-  async addSymbols(symbols: Iterable<Uint8Array>): Promise<void> {
+  async addSymbols(symbols: Iterable<Uint8Array> | SymbolEntries): Promise<void> {
     const out = this.#out;
     this.#toc.symbols = out.position;
-    this.#symbols = [...symbols];
-    let previous: Uint8Array | undefined;
-    for (const [i, symbol] of this.#symbols.entries()) {
-      if (i % ENTRIES_PER_TURN === 0) await nextTurn();
-      if (previous !== undefined && Buffer.compare(previous, symbol) >= 0)
-        throw new AppError("internal", `cannot write ${out.path}: symbols are not in order`);
-      previous = symbol;
-      this.#symbolSizes += symbol.length + uvarintSize(symbol.length);
-    }
-    out.putU32(4 + this.#symbolSizes);
+    if (symbols instanceof SymbolEntries) this.#symbols = symbols;
+    else
+      for (const symbol of symbols) {
+        if (this.#symbols.count % ENTRIES_PER_TURN === 0) await nextTurn();
+        if (!this.#symbols.add(symbol, 0, symbol.length))
+          throw new AppError("internal", `cannot write ${out.path}: symbols are not in order`);
+      }
+    const entries = this.#symbols;
+    out.putU32(4 + entries.size);
     let from = out.position;
     let checksum = 0;
-    out.putU32(this.#symbols.length);
-    for (const [i, symbol] of this.#symbols.entries()) {
-      out.putUvarint(symbol.length);
-      out.putBytes(symbol);
-      if (i % ENTRIES_PER_TURN === 0) await nextTurn();
+    out.putU32(entries.count);
+    for (let at = 0; at < entries.size; at += PIECE_BYTES) {
+      out.putRange(entries.bytes, at, Math.min(at + PIECE_BYTES, entries.size));
       if (!out.isFull) continue;
       checksum = out.checksumFrom(from, checksum);
       await out.drain();
@@ -113,8 +111,7 @@ export class IndexWriter {
         "resource-exhausted",
         `cannot write ${out.path}: an index may have up to 32 GiB`,
       );
-    out.putUvarint(seriesSize(series, chunks));
-    const from = out.position;
+    let from = out.position;
     out.putUvarint(labelCount);
     for (let i = 0; i < 2 * labelCount; i++) out.putUvarint(symbols[i]!);
     out.putUvarint(chunks.count);
@@ -137,6 +134,7 @@ export class IndexWriter {
       chunkRef = next;
       this.#lastChunkRef = next;
     }
+    from += out.insertLength(from);
     out.putU32(out.checksumFrom(from));
     this.#seriesCount++;
     this.#all.add(ref, 0);
@@ -162,35 +160,23 @@ export class IndexWriter {
     const toc = this.#toc;
     const names = [...this.#names.keys()].sort((a, b) => a - b);
     toc.labelIndices = out.position;
-    const indices = this.#labelIndices ? await this.#writeLabelIndices(names) : [];
+    const indices = await this.#writeLabelIndices(this.#labelIndices ? names : []);
     out.align(4);
     toc.postings = out.position;
     const table = await this.#writePostings(names);
     toc.labelIndicesTable = out.position;
     if (this.#labelIndices)
-      await this.#writeTable(indices.length, function* (put) {
-        for (const { name, offset } of indices) {
-          put.putUvarint(1);
-          put.name(name);
-          put.putUvarint(offset);
-          yield;
-        }
+      await this.#writeTable(indices, (i) => {
+        out.putUvarint(1);
+        this.#putSymbol(indices.names[i]!);
+        out.putUvarint(indices.offsets[i]!);
       });
     toc.postingsTable = out.position;
-    const { offsets } = table;
-    await this.#writeTable(offsets.length, function* (put) {
-      for (let i = 0; i < offsets.length; i++) {
-        put.putUvarint(2);
-        if (i === 0) {
-          put.putUvarint(0);
-          put.putUvarint(0);
-        } else {
-          put.name(table.names[i]!);
-          put.name(table.values[i]!);
-        }
-        put.putUvarint(offsets[i]!);
-        yield;
-      }
+    await this.#writeTable(table, (i) => {
+      out.putUvarint(2);
+      this.#putSymbol(table.names[i]!);
+      this.#putSymbol(table.values[i]!);
+      out.putUvarint(table.offsets[i]!);
     });
     const from = out.position;
     for (const offset of [
@@ -226,22 +212,20 @@ export class IndexWriter {
     if (previous.length < count) this.#previous = new Uint32Array(count * 2);
     for (let i = 0; i < count; i++) {
       const symbol = symbols[i]!;
-      assert(symbol < this.#symbols.length, "a series uses a symbol that is not in the table");
+      assert(symbol < this.#symbols.count, "a series uses a symbol that is not in the table");
       this.#previous[i] = symbol;
     }
     this.#previousCount = count;
   }
 
-  async #writePostings(
-    names: readonly number[],
-  ): Promise<{ names: number[]; values: number[]; offsets: number[] }> {
-    const out = this.#out;
-    const table = { names: [0], values: [0], offsets: [out.position] };
+  async #writePostings(names: readonly number[]): Promise<TableColumns> {
+    const table: TableColumns = { size: 0, names: [], values: [], offsets: [] };
     const all = new Uint32Array(this.#all.count);
-    let filled = 0;
-    this.#all.forEach((ref) => (all[filled++] = ref));
+    this.#all.scatter(all, new Uint32Array(1));
+    // The list of all series has two empty texts for a name and a value.
+    this.#addEntry(table, 0, 0);
     await this.#writeList(all, 0, all.length);
-    const counts = new Uint32Array(this.#symbols.length);
+    const counts = new Uint32Array(this.#symbols.count);
     for (const name of names) {
       const pages = this.#names.get(name)!;
       const values = pages.countValues(counts);
@@ -253,14 +237,12 @@ export class IndexWriter {
         counts[value] = start;
         start += count;
       }
-      pages.forEach((ref, value) => (refs[counts[value]!++] = ref));
+      pages.scatter(refs, counts);
       start = 0;
       for (const value of values) {
         const end = counts[value]!;
         counts[value] = 0;
-        table.names.push(name);
-        table.values.push(value);
-        table.offsets.push(out.position);
+        this.#addEntry(table, name, value);
         const wait = this.#writeList(refs, start, end);
         if (wait !== undefined) await wait;
         if (table.offsets.length % ENTRIES_PER_TURN === 0) await nextTurn();
@@ -277,55 +259,53 @@ export class IndexWriter {
     out.putU32(4 + 4 * (end - start));
     const from = out.position;
     out.putU32(end - start);
-    for (let i = start; i < end; i++) out.putU32(refs[i]!);
+    out.putU32s(refs, start, end);
     out.putU32(out.checksumFrom(from));
     return out.isFull ? out.drain() : undefined;
   }
 
-  async #writeLabelIndices(names: readonly number[]): Promise<{ name: number; offset: number }[]> {
+  async #writeLabelIndices(names: readonly number[]): Promise<TableColumns> {
     const out = this.#out;
-    const indices: { name: number; offset: number }[] = [];
-    const counts = new Uint32Array(this.#symbols.length);
+    const table: TableColumns = { size: 0, names: [], values: [], offsets: [] };
+    const counts = new Uint32Array(this.#symbols.count);
     for (const name of names) {
       const values = this.#names.get(name)!.countValues(counts);
       for (const value of values) counts[value] = 0;
       out.align(4);
-      indices.push({ name, offset: out.position });
+      this.#addEntry(table, name);
       out.putU32(8 + 4 * values.length);
       const from = out.position;
       out.putU32(1);
       out.putU32(values.length);
-      for (const value of values) out.putU32(value);
+      out.putU32s(values, 0, values.length);
       out.putU32(out.checksumFrom(from));
       await out.drain();
     }
-    return indices;
+    return table;
   }
 
-  /** A section `length | count | entries | checksum` whose entries `fill` puts, yielding after each. */
-  async #writeTable(
-    count: number,
-    fill: (put: TableWriter) => Generator<void, void>,
-  ): Promise<void> {
+  /** Adds an entry for what is written next, of one key or two. */
+  #addEntry(table: TableColumns, name: number, value?: number): void {
+    const { position } = this.#out;
+    table.names.push(name);
+    table.offsets.push(position);
+    table.size += 1 + this.#symbolSize(name) + uvarintSize(position);
+    if (value === undefined) return;
+    table.values.push(value);
+    table.size += this.#symbolSize(value);
+  }
+
+  /** A section `length | count | entries | checksum`; `put` puts entry `i`. */
+  async #writeTable(table: TableColumns, put: (i: number) => void): Promise<void> {
     const out = this.#out;
-    const sizes = new TableSizes(this.#symbols);
-    let done = 0;
-    for (const _ of fill(sizes)) if (++done % ENTRIES_PER_TURN === 0) await nextTurn();
-    out.putU32(4 + sizes.size);
+    const count = table.offsets.length;
+    out.putU32(4 + table.size);
     let from = out.position;
     let checksum = 0;
     out.putU32(count);
-    const symbols = this.#symbols;
-    const put: TableWriter = {
-      putUvarint: (value) => out.putUvarint(value),
-      name(symbol) {
-        const bytes = symbols[symbol]!;
-        out.putUvarint(bytes.length);
-        out.putBytes(bytes);
-      },
-    };
-    for (const _ of fill(put)) {
-      if (++done % ENTRIES_PER_TURN === 0) await nextTurn();
+    for (let i = 0; i < count; i++) {
+      put(i);
+      if (i % ENTRIES_PER_TURN === 0) await nextTurn();
       if (!out.isFull) continue;
       checksum = out.checksumFrom(from, checksum);
       await out.drain();
@@ -333,95 +313,25 @@ export class IndexWriter {
     }
     out.putU32(out.checksumFrom(from, checksum));
   }
-}
 
-interface TableWriter {
-  putUvarint(value: number): void;
-  name(symbol: number): void;
-}
-
-/** Adds up what a table will take. */
-class TableSizes implements TableWriter {
-  size = 0;
-  readonly #symbols: readonly Uint8Array[];
-
-  constructor(symbols: readonly Uint8Array[]) {
-    this.#symbols = symbols;
+  /** The length of a symbol, and its text. */
+  #putSymbol(symbol: number): void {
+    this.#out.putRange(this.#symbols.bytes, this.#symbols.start(symbol), this.#symbols.end(symbol));
   }
 
-  putUvarint(value: number): void {
-    this.size += uvarintSize(value);
-  }
-
-  name(symbol: number): void {
-    const { length } = this.#symbols[symbol]!;
-    this.size += uvarintSize(length) + length;
+  #symbolSize(symbol: number): number {
+    return this.#symbols.end(symbol) - this.#symbols.start(symbol);
   }
 }
 
-/** Pairs of a ref and a value in pages, so that growing copies nothing; the first pages are small, as most names need. */
-class PairPages {
-  readonly #pages: Uint32Array[] = [];
-  #last = new Uint32Array(0);
-  #used = 0;
-  count = 0;
-
-  add(ref: number, value: number): void {
-    if (this.#used === this.#last.length) {
-      this.#last = new Uint32Array(Math.min(Math.max(this.#last.length * 2, 128), PAGE_WORDS));
-      this.#pages.push(this.#last);
-      this.#used = 0;
-    }
-    this.#last[this.#used++] = ref;
-    this.#last[this.#used++] = value;
-    this.count++;
-  }
-
-  forEach(visit: (ref: number, value: number) => void): void {
-    let rest = this.count;
-    for (const page of this.#pages)
-      for (let i = 0; i < page.length && rest > 0; i += 2, rest--) visit(page[i]!, page[i + 1]!);
-  }
-
-  /** Adds how often each value occurs to `counts` (all 0 before); the values in order. */
-  countValues(counts: Uint32Array): Uint32Array {
-    const values: number[] = [];
-    this.forEach((_ref, value) => {
-      if (counts[value]!++ === 0) values.push(value);
-    });
-    return Uint32Array.from(values).sort();
-  }
-}
-
-function seriesSize(
-  series: { symbols: Uint32Array; labelCount: number },
-  chunks: ChunkColumns,
-): number {
-  const { symbols, labelCount } = series;
-  let size = uvarintSize(labelCount) + uvarintSize(chunks.count);
-  for (let i = 0; i < 2 * labelCount; i++) size += uvarintSize(symbols[i]!);
-  let time = 0;
-  let ref = 0;
-  for (let i = 0; i < chunks.count; i++) {
-    const minTime = chunks.minTimes[i]!;
-    size += uvarintSize(i === 0 ? folded(minTime) : minTime - time);
-    time = chunks.maxTimes[i]!;
-    size += uvarintSize(time - minTime);
-    const next = chunks.refs[i]!;
-    size += uvarintSize(i === 0 ? next : folded(next - ref));
-    ref = next;
-  }
-  return size;
-}
-
-function folded(value: number): number {
-  return value >= 0 ? value * 2 : -value * 2 - 1;
-}
-
-function uvarintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
-  return size;
+/** The entries of an offset table: symbols of its keys and where in the file what they name is. */
+interface TableColumns {
+  /** Bytes of all entries. */
+  size: number;
+  readonly names: number[];
+  /** Of two keys the second. */
+  readonly values: number[];
+  readonly offsets: number[];
 }
 
 /** The texts in byte order, each once, with the empty text in front, as `addSymbols` wants them. */
