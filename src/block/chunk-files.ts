@@ -1,12 +1,12 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { uint32At } from "../index/byte-cursor.ts";
-import { type ByteSource, openFileSource, planWindows } from "../index/byte-source.ts";
+import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
 import { FileWriter } from "../index/file-writer.ts";
 import { corruptAt } from "../index/section.ts";
-import type { Chunk, ChunkEncoding } from "../storage/queryable.ts";
+import type { Chunk } from "../storage/queryable.ts";
+import { type ChunkColumns, ChunkFrames } from "./chunk-frames.ts";
 
 /** Chunk segment files, `chunks/000001` and so on. Format: docs/format/block.md. */
 export const CHUNKS_FOLDER = "chunks";
@@ -75,17 +75,36 @@ export class ChunkFiles {
 
   /**
    * The chunks at `places` in that order, each checked against its checksum. Places in ascending order, as a block's
-   * series have them, are read in few pieces; `data` of neighbouring chunks shares a buffer.
+   * series have them, are read in few pieces; `data` of all of them shares a buffer.
    */
   async read(places: readonly ChunkPlace[]): Promise<Chunk[]> {
-    const chunks: Chunk[] = [];
-    for (let from = 0; from < places.length;) {
-      const segmentNumber = Math.floor(places[from]!.ref / TWO_32);
+    const chunks = {
+      refs: Float64Array.from(places, ({ ref }) => ref),
+      minTimes: Float64Array.from(places, ({ minTimeMs }) => minTimeMs),
+      maxTimes: Float64Array.from(places, ({ maxTimeMs }) => maxTimeMs),
+    };
+    const frames = new ChunkFrames();
+    await this.readFrames(chunks, { from: 0, to: places.length }, frames);
+    return places.map((_, i) => frames.chunk(i));
+  }
+
+  /** As `read` for the chunks `from` (inclusive) to `to` (exclusive) of `chunks`, into `frames` from 0 on. */
+  async readFrames(
+    chunks: ChunkColumns,
+    range: { from: number; to: number },
+    frames: ChunkFrames,
+  ): Promise<void> {
+    const refs = chunks.refs.subarray(range.from, range.to);
+    const offsets = refs.map((ref) => ref % TWO_32);
+    const reads: { segment: ByteSource; window: Window; start: number; end: number }[] = [];
+    let size = 0;
+    for (let from = 0; from < refs.length;) {
+      const segmentNumber = Math.floor(refs[from]! / TWO_32);
       let to = from + 1;
       while (
-        to < places.length &&
-        places[to]!.ref > places[to - 1]!.ref &&
-        Math.floor(places[to]!.ref / TWO_32) === segmentNumber
+        to < refs.length &&
+        refs[to]! > refs[to - 1]! &&
+        Math.floor(refs[to]! / TWO_32) === segmentNumber
       )
         to++;
       const segment = this.#segments[segmentNumber];
@@ -94,58 +113,32 @@ export class ChunkFiles {
           "corrupt",
           `cannot read ${this.#segments[0]?.name ?? "chunks"}: the index names segment ${segmentNumber + 1}, and there are ${this.#segments.length}`,
         );
-      await this.#readSegment(segment, places.slice(from, to), chunks);
+      for (let i = from; i < to; i++)
+        if (offsets[i]! < HEADER_BYTES || offsets[i]! + 6 > segment.size)
+          throw corruptAt(segment, offsets[i]!, "the index names a chunk outside the segment");
+      const options = { from, to, gap: GAP_BYTES, tail: TAIL_BYTES, limit: segment.size };
+      for (const window of planWindows(offsets, { ...options, maxBytes: READ_MAX_BYTES })) {
+        const start = size;
+        size += window.end - window.start;
+        reads.push({ segment, window, start, end: size });
+      }
       from = to;
     }
-    return chunks;
-  }
-
-  async #readSegment(
-    segment: ByteSource,
-    places: readonly ChunkPlace[],
-    out: Chunk[],
-  ): Promise<void> {
-    const offsets = Float64Array.from(places, ({ ref }) => ref % TWO_32);
-    for (const offset of offsets)
-      if (offset < HEADER_BYTES || offset + 6 > segment.size)
-        throw corruptAt(segment, offset, "the index names a chunk outside the segment");
-    const windows = planWindows(offsets, {
-      from: 0,
-      to: offsets.length,
-      gap: GAP_BYTES,
-      tail: TAIL_BYTES,
-      maxBytes: READ_MAX_BYTES,
-      limit: segment.size,
-    });
-    for (const window of windows) {
-      const bytes = await segment.read(window.start, window.end - window.start);
+    frames.reset(chunks, { ...range, size });
+    for (const { segment, window, start, end } of reads) {
+      await segment.readInto(frames.bytes.subarray(start, end), window.start);
       for (let i = window.from; i < window.to; i++) {
         const offset = offsets[i]!;
-        let at = offset - window.start;
-        let held = bytes;
-        const frame = frameAt(held, at);
-        if (
-          frame === undefined ||
-          frame.size > CHUNK_MAX_BYTES ||
-          offset + frame.size > segment.size
-        )
+        const at = start + (offset - window.start);
+        const frameSize = frames.measure(i, at, end);
+        if (frameSize === 0 || frameSize > CHUNK_MAX_BYTES || offset + frameSize > segment.size)
           throw corruptAt(segment, offset, "a chunk has an impossible length");
-        if (at + frame.size > held.length) {
-          held = await segment.read(offset, frame.size);
-          at = 0;
+        if (at + frameSize > end) {
+          const held = frames.append(frameSize);
+          await segment.readInto(frames.bytes.subarray(held, held + frameSize), offset);
+          frames.measure(i, held, held + frameSize);
         }
-        const encodingAt = at + frame.size - 4 - frame.dataSize - 1;
-        const end = at + frame.size - 4;
-        if (crc32c(held, encodingAt, end) !== uint32At(held, end))
-          throw corruptAt(segment, offset, "a chunk has a wrong checksum");
-        const { minTimeMs, maxTimeMs } = places[i]!;
-        out.push({
-          // Encodings that are not known here are carried as they are.
-          encoding: held[encodingAt]! as ChunkEncoding,
-          minTimeMs,
-          maxTimeMs,
-          data: held.subarray(encodingAt + 1, end),
-        });
+        if (!frames.isIntact(i)) throw corruptAt(segment, offset, "a chunk has a wrong checksum");
       }
     }
   }
@@ -163,20 +156,6 @@ export async function segmentNames(folder: string): Promise<string[]> {
         `cannot open ${join(folder, CHUNKS_FOLDER)}: segment ${segmentName(i + 1)} is missing`,
       );
   return names;
-}
-
-/** `length of the data (uvarint) | encoding (1) | data | checksum (4)` */
-function frameAt(bytes: Uint8Array, at: number): { dataSize: number; size: number } | undefined {
-  let dataSize = 0;
-  let scale = 1;
-  for (let i = at; i < at + 5; i++) {
-    const byte = bytes[i];
-    if (byte === undefined) return undefined;
-    dataSize += (byte & 127) * scale;
-    scale *= 128;
-    if (byte < 128) return { dataSize, size: i + 1 - at + 1 + dataSize + 4 };
-  }
-  return undefined;
 }
 
 function segmentName(number: number): string {
@@ -220,6 +199,17 @@ export class ChunkFilesWriter {
     out.putU8(encoding);
     out.putBytes(data);
     out.putU32(out.checksumFrom(from));
+    this.chunkCount++;
+    return (this.#segment - 1) * TWO_32 + offset;
+  }
+
+  /** As `add` for frame `i` of `frames`, which has been checked: its bytes and their checksum are taken as they are. */
+  addFrame(frames: ChunkFrames, i: number): number | undefined {
+    const out = this.#out!;
+    const offset = out.position;
+    if (offset > HEADER_BYTES && offset + frames.dataSize(i) + 16 > this.#maxBytes)
+      return undefined;
+    out.putRange(frames.bytes, frames.starts[i]!, frames.ends[i]!);
     this.chunkCount++;
     return (this.#segment - 1) * TWO_32 + offset;
   }

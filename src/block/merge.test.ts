@@ -112,6 +112,33 @@ describe("mergeBlocks", () => {
     for (const one of [first, second, block]) await one.close();
   });
 
+  test("goes through many series, long chunks and segments in pieces", async () => {
+    const random = seededRandom(11);
+    const truth = new Map<string, Sample[]>();
+    const blocks: Block[] = [];
+    for (let from = 0; from < 2000; from += 1000) {
+      const rows = Array.from({ length: 2500 }, (_, i) => {
+        const labels = Labels.fromObject({ n: String(i) });
+        const samples = Array.from({ length: i % 500 === 0 ? 700 : 2 }, (__, k): Sample => [
+          from + k,
+          random.next(),
+        ]);
+        truth.set(labels.toString(), [...(truth.get(labels.toString()) ?? []), ...samples]);
+        return { labels, samples };
+      });
+      const options = { chunkSamples: 600, segmentMaxBytes: 16 * 1024 };
+      blocks.push(await openBlock(await writeTestBlock(root, rows, options)));
+    }
+    const ulid = newUlid({ clock: systemClock, random: systemRandom });
+    const options = { parent: root, ulid, segmentMaxBytes: 20 * 1024 };
+    const folder = (await mergeBlocks(blocks, options))!;
+    for (const block of blocks) await block.close();
+    assert.deepEqual((await verifyBlock(folder)).problems, []);
+    const segments = await readdir(join(folder, "chunks"));
+    assert.ok(segments.length > 3, String(segments));
+    assert.deepEqual(await rowsOf(folder), truth);
+  });
+
   test("leaves deleted samples out, and gives no block when none are left", async () => {
     const rows = ["a", "b"].map((n) => ({
       labels: Labels.fromObject({ n }),

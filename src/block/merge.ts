@@ -1,14 +1,10 @@
-import type { Chunk } from "../storage/queryable.ts";
-import type { Block } from "./block.ts";
-import type { ChunkPlace } from "./chunk-files.ts";
+import { AppError } from "../base/errors.ts";
+import { SymbolEntries } from "../index/symbol-entries.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
+import type { Block } from "./block.ts";
+import { compareCurrent, MergeCursor } from "./merge-cursor.ts";
 import { type BlockMeta, HINT_OUT_OF_ORDER } from "./meta.ts";
-import { withoutAllDeleted } from "./recode.ts";
-import { coverage, type Interval } from "./tombstones.ts";
 import { BlockWriter, type BlockWriterOptions } from "./writer.ts";
-
-/** Series of each block that are in memory at a time, with their chunks. */
-const BATCH_SERIES = 512;
 
 export interface MergeOptions extends BlockWriterOptions {
   readonly signal?: AbortSignal;
@@ -31,38 +27,40 @@ export async function mergeBlocks(
   blocks: readonly Block[],
   options: MergeOptions,
 ): Promise<string | undefined> {
-  const { symbols, places } = mergeSymbols(blocks);
   const writer = await BlockWriter.create(options);
   try {
-    await writer.addSymbols(symbols);
-    const cursors = blocks.map((block, i) => new SeriesCursor(block, places[i]!));
+    const { entries, places } = mergeSymbols(blocks);
+    await writer.addSymbols(entries);
+    const cursors = blocks.map((block, i) => new MergeCursor(block, places[i]!));
     for (const cursor of cursors) await cursor.open();
+    const series = { symbols: new Uint32Array(64), labelCount: 0 };
+    const same: MergeCursor[] = [];
     for (;;) {
-      let lowest: SeriesCursor | undefined;
-      for (const cursor of cursors)
-        if (
-          cursor.current !== undefined &&
-          (lowest === undefined || compareSymbols(cursor.current, lowest.current!) < 0)
-        )
-          lowest = cursor;
-      if (lowest === undefined) break;
-      const series = lowest.current!;
-      const lists: (readonly Chunk[])[] = [];
-      for (const cursor of cursors) {
-        if (cursor.current === undefined || compareSymbols(cursor.current, series) !== 0) continue;
-        lists.push(cursor.current.chunks);
-        if (!cursor.step()) {
-          options.signal?.throwIfAborted();
-          await cursor.fill();
+      const count = findLowest(cursors, same);
+      if (count === 0) break;
+      copySymbols(same[0]!, series);
+      let hasChunks = false;
+      if (areInOrder(same, count))
+        for (let k = 0; k < count; k++) {
+          const { frames, frameStart, frameEnd } = same[k]!;
+          for (let i = frameStart; i < frameEnd; i++) {
+            const wait = writer.addFrame(frames, i);
+            if (wait !== undefined) await wait;
+            hasChunks = true;
+          }
         }
-      }
-      const chunks = lists.length === 1 ? lists[0]! : mergeChunkLists(lists);
-      if (chunks.length === 0) continue;
-      for (const chunk of chunks) {
-        const wait = writer.addChunk(chunk);
-        if (wait !== undefined) await wait;
-      }
-      const wait = writer.endSeries(series);
+      else
+        for (const chunk of mergeChunkLists(same.slice(0, count).map((one) => one.chunks()))) {
+          const wait = writer.addChunk(chunk);
+          if (wait !== undefined) await wait;
+          hasChunks = true;
+        }
+      for (let k = 0; k < count; k++)
+        if (!same[k]!.step()) {
+          options.signal?.throwIfAborted();
+          await same[k]!.fill();
+        }
+      const wait = hasChunks ? writer.endSeries(series) : undefined;
       if (wait !== undefined) await wait;
     }
     if (writer.seriesCount > 0)
@@ -73,6 +71,42 @@ export async function mergeBlocks(
     await writer.abandon().catch(() => {});
     throw error;
   }
+}
+
+/** Puts the cursors at the first series of all to the front of `same`, in their order; how many, 0 at the end. */
+function findLowest(cursors: readonly MergeCursor[], same: MergeCursor[]): number {
+  let count = 0;
+  for (const cursor of cursors) {
+    if (cursor.isDone) continue;
+    const order = count === 0 ? 0 : compareCurrent(cursor, same[0]!);
+    if (order < 0) count = 0;
+    if (order <= 0) same[count++] = cursor;
+  }
+  return count;
+}
+
+/** Sets `series` to the labels of the current series of `cursor`. */
+function copySymbols(
+  { symbols, symbolStart, symbolEnd }: MergeCursor,
+  series: { symbols: Uint32Array; labelCount: number },
+): void {
+  const count = symbolEnd - symbolStart;
+  if (count > series.symbols.length) series.symbols = new Uint32Array(count * 2);
+  for (let i = 0; i < count; i++) series.symbols[i] = symbols[symbolStart + i]!;
+  series.labelCount = count / 2;
+}
+
+/** Whether the chunks of the current series lie one behind the other and nothing of them is deleted. */
+function areInOrder(same: readonly MergeCursor[], count: number): boolean {
+  let maxTimeMs = -Infinity;
+  for (let k = 0; k < count; k++) {
+    const { hasDeleted, frames, frameStart, frameEnd } = same[k]!;
+    if (hasDeleted) return false;
+    if (frameStart === frameEnd) continue;
+    if (frames.minTimes[frameStart]! <= maxTimeMs) return false;
+    maxTimeMs = frames.maxTimes[frameEnd - 1]!;
+  }
+  return true;
 }
 
 /** The meta of a merge: one level up, and it names what it was made from. */
@@ -96,119 +130,36 @@ export function mergedMeta(
 }
 
 /** The symbols of all blocks in order, and where each block's symbols are among them. */
-function mergeSymbols(blocks: readonly Block[]): {
-  symbols: Uint8Array[];
-  places: Uint32Array[];
-} {
+function mergeSymbols(blocks: readonly Block[]): { entries: SymbolEntries; places: Uint32Array[] } {
   const tables = blocks.map(({ index }) => index.symbols);
-  const places = tables.map((table) => new Uint32Array(table.count));
-  const at = tables.map(() => 0);
-  const symbols: Uint8Array[] = [];
+  const places = tables.map(({ count }) => new Uint32Array(count));
+  const entries = new SymbolEntries();
+  const at = new Uint32Array(tables.length);
+  /** The tables whose next symbol is the lowest: the first `count`. */
+  const same = new Uint32Array(tables.length);
   for (;;) {
-    let lowest = -1;
+    let count = 0;
     for (let i = 0; i < tables.length; i++) {
       if (at[i]! >= tables[i]!.count) continue;
-      if (lowest < 0 || tables[i]!.compareWith(at[i]!, tables[lowest]!, at[lowest]!) < 0)
-        lowest = i;
+      const first = same[0]!;
+      const order = count === 0 ? 0 : tables[i]!.compareWith(at[i]!, tables[first]!, at[first]!);
+      if (order < 0) count = 0;
+      if (order <= 0) same[count++] = i;
     }
-    if (lowest < 0) break;
-    const table = tables[lowest]!;
-    const symbol = at[lowest]!;
-    const bytes = table.bytesOf(symbol);
+    if (count === 0) return { entries, places };
+    const table = tables[same[0]!]!;
+    const symbol = at[same[0]!]!;
     // The empty text is part of every table that Prometheus writes; old ones lack it.
-    if (symbols.length === 0 && bytes.length > 0) symbols.push(new Uint8Array(0));
-    for (let i = 0; i < tables.length; i++)
-      if (
-        at[i]! < tables[i]!.count &&
-        tables[i]!.compareWith(at[i]!, table, symbol) === 0 &&
-        i !== lowest
-      )
-        places[i]![at[i]!++] = symbols.length;
-    places[lowest]![at[lowest]!++] = symbols.length;
-    symbols.push(bytes);
-  }
-  return { symbols, places };
-}
-
-interface MergeSeries {
-  /** Name, value, … as places in the merged symbol table. */
-  readonly symbols: Uint32Array;
-  readonly labelCount: number;
-  readonly chunks: readonly Chunk[];
-}
-
-/** The series of a block in label order, without what was deleted, read in batches. */
-class SeriesCursor {
-  readonly #block: Block;
-  readonly #places: Uint32Array;
-  #refs: Int32Array = new Int32Array(0);
-  #next = 0;
-  #batch: MergeSeries[] = [];
-  #index = 0;
-
-  constructor(block: Block, places: Uint32Array) {
-    this.#block = block;
-    this.#places = places;
-  }
-
-  async open(): Promise<void> {
-    this.#refs = await this.#block.index.allPostings();
-    await this.fill();
-  }
-
-  /** Undefined at the end, or when `fill` is due. */
-  get current(): MergeSeries | undefined {
-    return this.#batch[this.#index];
-  }
-
-  /** Steps on; false when `fill` is due. */
-  step(): boolean {
-    return ++this.#index < this.#batch.length;
-  }
-
-  /** Reads the next batch, unless the block is at its end. */
-  async fill(): Promise<void> {
-    this.#batch = [];
-    this.#index = 0;
-    while (this.#batch.length === 0 && this.#next < this.#refs.length) await this.#read();
-  }
-
-  async #read(): Promise<void> {
-    const { index, chunks: files, tombstones } = this.#block;
-    const from = this.#next;
-    const to = Math.min(from + BATCH_SERIES, this.#refs.length);
-    this.#next = to;
-    const places: ChunkPlace[] = [];
-    const found: { symbols: Uint32Array; ends: number; intervals: readonly Interval[] }[] = [];
-    await index.forEachSeries(this.#refs, { from, to }, (entry) => {
-      const intervals = tombstones.get(entry.ref) ?? [];
-      for (let i = 0; i < entry.chunkCount; i++) {
-        const place = {
-          ref: entry.chunkRefs[i]!,
-          minTimeMs: entry.minTimes[i]!,
-          maxTimeMs: entry.maxTimes[i]!,
-        };
-        if (intervals.length === 0 || coverage(intervals, place) !== "all") places.push(place);
-      }
-      const symbols = new Uint32Array(entry.labelCount * 2);
-      for (let i = 0; i < symbols.length; i++) symbols[i] = this.#places[entry.symbols[i]!]!;
-      found.push({ symbols, ends: places.length, intervals });
-    });
-    const chunks = await files.read(places);
-    let at = 0;
-    for (const { symbols, ends, intervals } of found) {
-      const own = chunks.slice(at, ends);
-      at = ends;
-      const kept = intervals.length === 0 ? own : withoutAllDeleted(own, intervals);
-      this.#batch.push({ symbols, labelCount: symbols.length / 2, chunks: kept });
+    if (entries.count === 0 && table.sizeOf(symbol) > 0) entries.add(new Uint8Array(0), 0, 0);
+    for (let k = 0; k < count; k++) {
+      const i = same[k]!;
+      places[i]![at[i]!++] = entries.count;
     }
+    if (!table.addTo(entries, symbol)) throw new AppError("corrupt", outOfOrder(blocks));
   }
 }
 
-function compareSymbols(a: MergeSeries, b: MergeSeries): number {
-  const x = a.symbols;
-  const y = b.symbols;
-  const count = x.length < y.length ? x.length : y.length;
-  for (let i = 0; i < count; i++) if (x[i] !== y[i]) return x[i]! - y[i]!;
-  return x.length - y.length;
+function outOfOrder(blocks: readonly Block[]): string {
+  const names = blocks.map(({ meta }) => meta.ulid).join(", ");
+  return `cannot merge blocks ${names}: the symbols of one are not in order`;
 }

@@ -1,8 +1,10 @@
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FileWriter, writeError } from "../index/file-writer.ts";
+import type { SymbolEntries } from "../index/symbol-entries.ts";
 import { IndexWriter } from "../index/writer.ts";
 import { CHUNKS_FOLDER, ChunkFilesWriter } from "./chunk-files.ts";
+import type { ChunkFrames } from "./chunk-frames.ts";
 import { type BlockMeta, formatMeta, META_FILE } from "./meta.ts";
 import { isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
 import {
@@ -95,7 +97,7 @@ export class BlockWriter {
   }
 
   /** All label names and values, once each, in byte order, the empty text first. */
-  async addSymbols(symbols: Iterable<Uint8Array>): Promise<void> {
+  async addSymbols(symbols: Iterable<Uint8Array> | SymbolEntries): Promise<void> {
     await this.#index.addSymbols(symbols);
     this.#options.onStep?.("symbols-written");
   }
@@ -117,8 +119,20 @@ export class BlockWriter {
     this.#minTimes[i] = chunk.minTimeMs;
     this.#maxTimes[i] = chunk.maxTimeMs;
     this.#refs[i] = ref;
-    if (isHistogram(chunk.encoding)) this.#histogramSamples += sampleCountOf(chunk);
-    else this.#floatSamples += sampleCountOf(chunk);
+    this.#counted(chunk.encoding, sampleCountOf(chunk));
+    return undefined;
+  }
+
+  /** As `addChunk` for frame `i` of `frames`, bytes and checksum as they are. */
+  addFrame(frames: ChunkFrames, i: number): Promise<void> | undefined {
+    const ref = this.#chunks.addFrame(frames, i);
+    if (ref === undefined) return this.#chunks.makeRoom().then(() => this.addFrame(frames, i));
+    if (this.#count === this.#refs.length) this.#grow();
+    const place = this.#count++;
+    this.#minTimes[place] = frames.minTimes[i]!;
+    this.#maxTimes[place] = frames.maxTimes[i]!;
+    this.#refs[place] = ref;
+    this.#counted(frames.encoding(i), frames.sampleCount(i));
     return undefined;
   }
 
@@ -201,6 +215,11 @@ export class BlockWriter {
   async #drain(): Promise<void> {
     await this.#chunks.drain();
     await this.#index.drain();
+  }
+
+  #counted(encoding: number, samples: number): void {
+    if (isHistogram(encoding)) this.#histogramSamples += samples;
+    else this.#floatSamples += samples;
   }
 
   #grow(): void {

@@ -30,9 +30,13 @@ export function encodeHistogramRun(
 
 /** How many samples a chunk holds; all encodings have the count in front. */
 export function sampleCountOf(chunk: Pick<Chunk, "data"> & { encoding: number }): number {
-  const count = xorSampleCount(chunk.data);
+  return sampleCountFrom(chunk.encoding, xorSampleCount(chunk.data));
+}
+
+/** As `sampleCountOf`, from the two bytes a chunk's data starts with. */
+export function sampleCountFrom(encoding: number, header: number): number {
   // Histogram encodings with start timestamps share the first two bits.
-  return chunk.encoding === 5 || chunk.encoding === 6 ? count & 0x3fff : count;
+  return encoding === 5 || encoding === 6 ? header & 0x3fff : header;
 }
 
 /** Whether chunks of this encoding can be decoded and made anew. */
