@@ -57,6 +57,15 @@ describe("snappy", () => {
     }
   });
 
+  it("gives blocks of their own, larger than what is kept for the next one or not", () => {
+    const inputs = [300, 3_000_000, 200].map((size, k) =>
+      Buffer.from(Array.from({ length: size }, (_, i) => (i * i) >>> (7 + k))),
+    );
+    const blocks = inputs.map(compressSnappy);
+    for (const [i, block] of blocks.entries())
+      assert.ok(inputs[i]!.equals(decompressSnappy(block, 4 << 20)));
+  });
+
   it("reads every kind of element", () => {
     const f = (block: string, want: string): void =>
       assert.equal(Buffer.from(decompressSnappy(hex(block), LIMIT)).toString(), want);

@@ -10,18 +10,26 @@ const MAX_BLOCK_BYTES = 65_536;
 const HASH_BITS = 14;
 const table = new Int32Array(1 << HASH_BITS);
 
+/** Room for one block at a time is kept; what comes out of it is copied. */
+let scratch = new Uint8Array(0);
+const SCRATCH_MAX_BYTES = 2 * 1024 * 1024;
+
 /** `input` in snappy's block format. */
 export function compressSnappy(input: Uint8Array): Uint8Array {
-  const output = new Uint8Array(maxCompressedBytes(input.length));
+  const most = maxCompressedBytes(input.length);
+  const output = most <= scratch.length ? scratch : new Uint8Array(most);
+  if (most <= SCRATCH_MAX_BYTES) scratch = output;
+  const view = new DataView(input.buffer, input.byteOffset, input.length);
   let at = writeVarint(output, input.length);
   for (let start = 0; start < input.length; start += MAX_BLOCK_BYTES)
     at = compressBlock(input, {
+      view,
       start,
       end: Math.min(start + MAX_BLOCK_BYTES, input.length),
       output,
       at,
     });
-  return output.subarray(0, at);
+  return output.slice(0, at);
 }
 
 function maxCompressedBytes(size: number): number {
@@ -42,40 +50,38 @@ function writeVarint(output: Uint8Array, value: number): number {
 /** Offsets never reach before `start`, so every copy fits into 16 bits. */
 function compressBlock(
   input: Uint8Array,
-  range: { start: number; end: number; output: Uint8Array; at: number },
+  range: { view: DataView; start: number; end: number; output: Uint8Array; at: number },
 ): number {
-  const { start, end, output } = range;
+  const { view, start, end, output } = range;
   let at = range.at;
   let literalStart = start;
   if (end - start >= 16) {
     table.fill(-1);
-    const lastProbe = end - 4;
+    const lastWord = end - 4;
     let i = start;
     let misses = 32;
-    while (i <= lastProbe) {
-      const word = read32(input, i);
+    while (i <= lastWord) {
+      const word = view.getInt32(i, true);
       const slot = Math.imul(word, 0x1e35a7bd) >>> (32 - HASH_BITS);
       const candidate = table[slot]!;
       table[slot] = i;
-      if (candidate < 0 || read32(input, candidate) !== word) {
+      if (candidate < 0 || view.getInt32(candidate, true) !== word) {
         // Input that does not compress is skipped over faster and faster.
         i += misses++ >>> 5;
         continue;
       }
       misses = 32;
-      let length = 4;
-      while (i + length < end && input[candidate + length] === input[i + length]) length++;
-      at = writeLiteral(input, { from: literalStart, to: i, output, at });
-      at = writeCopy(output, { offset: i - candidate, length, at });
-      i += length;
+      const offset = i - candidate;
+      const from = i;
+      i += 4;
+      while (i <= lastWord && view.getInt32(i, true) === view.getInt32(i - offset, true)) i += 4;
+      while (i < end && input[i] === input[i - offset]) i++;
+      at = writeLiteral(input, { from: literalStart, to: from, output, at });
+      at = writeCopy(output, { offset, length: i - from, at });
       literalStart = i;
     }
   }
   return writeLiteral(input, { from: literalStart, to: end, output, at });
-}
-
-function read32(bytes: Uint8Array, i: number): number {
-  return bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
 }
 
 function writeLiteral(
@@ -96,7 +102,8 @@ function writeLiteral(
     output[at++] = n & 0xff;
     output[at++] = n >>> 8;
   }
-  output.set(input.subarray(from, to), at);
+  if (length <= 16) for (let k = 0; k < length; k++) output[at + k] = input[from + k]!;
+  else output.set(input.subarray(from, to), at);
   return at + length;
 }
 

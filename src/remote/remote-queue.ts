@@ -205,21 +205,12 @@ export class RemoteQueue {
   async #enqueue(signal: AbortSignal): Promise<void> {
     const { incoming } = this.#samples;
     for (let i = 0; i < incoming.count; i++) {
-      const ref = incoming.refs[i]!;
-      const shard = this.#shards[ref % this.#shards.length]!;
+      const shard = this.#shards[incoming.refs[i]! % this.#shards.length]!;
       while (shard.isFull) {
         signal.throwIfAborted();
         await shard.change(signal);
       }
-      shard.push({
-        ref,
-        timeMs: incoming.times[i]!,
-        low: incoming.words[2 * i]!,
-        high: incoming.words[2 * i + 1]!,
-        extra: incoming.extras[i],
-        place: { segment: incoming.segments[i]!, ordinal: incoming.ordinals[i]! },
-        isRepeat: incoming.repeats[i] === 1,
-      });
+      shard.push(incoming, i);
     }
     incoming.count = 0;
     incoming.extras.length = 0;

@@ -67,6 +67,20 @@ export class SendColumns {
     this.repeats[i] = sample.isRepeat ? 1 : 0;
   }
 
+  /** Appends sample `from` of other columns. */
+  pushFrom(other: SendColumns, from: number): void {
+    if (this.isFull) this.#grow();
+    const i = this.count++;
+    this.refs[i] = other.refs[from]!;
+    this.times[i] = other.times[from]!;
+    this.words[2 * i] = other.words[2 * from]!;
+    this.words[2 * i + 1] = other.words[2 * from + 1]!;
+    this.extras[i] = other.extras[from];
+    this.segments[i] = other.segments[from]!;
+    this.ordinals[i] = other.ordinals[from]!;
+    this.repeats[i] = other.repeats[from]!;
+  }
+
   /** The place of the last sample. */
   get lastPlace(): LogPlace {
     const i = this.count - 1;
@@ -105,17 +119,7 @@ export class SendColumns {
   /** The samples that `keep` lets pass. */
   filter(keep: (index: number) => boolean): SendColumns {
     const kept = new SendColumns(Math.max(1, this.count));
-    for (let i = 0; i < this.count; i++)
-      if (keep(i))
-        kept.push({
-          ref: this.refs[i]!,
-          timeMs: this.times[i]!,
-          low: this.words[2 * i]!,
-          high: this.words[2 * i + 1]!,
-          extra: this.extras[i],
-          place: { segment: this.segments[i]!, ordinal: this.ordinals[i]! },
-          isRepeat: this.repeats[i] === 1,
-        });
+    for (let i = 0; i < this.count; i++) if (keep(i)) kept.pushFrom(this, i);
     return kept;
   }
 

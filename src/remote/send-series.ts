@@ -69,8 +69,9 @@ export class SendSeries {
     return this.#starts[index + 1]!;
   }
 
-  metricName(index: number): string {
-    return this.symbols.text(this.#names[index]!);
+  /** The number of the metric's name among `symbols`. */
+  metricSymbol(index: number): number {
+    return this.#names[index]!;
   }
 
   /** Notes the time of a sample, and gives that of the newest one before it. */

@@ -40,11 +40,13 @@ export class SendShard {
     return this.#queue.count === 0 && !this.#isDelivering;
   }
 
-  /** Only while it is not full. */
-  push(sample: Parameters<SendColumns["push"]>[0]): void {
-    if (this.#queue.count === 0) this.#firstMs = this.#options.clock.monotonic();
-    this.#queue.push(sample);
-    if (this.#queue.count === 1 || this.#queue.count >= this.#options.maxSamples) this.#change();
+  /** Takes sample `i` of `incoming`. Only while it is not full. */
+  push(incoming: SendColumns, i: number): void {
+    const queue = this.#queue;
+    if (queue.count === 0) this.#firstMs = this.#options.clock.monotonic();
+    queue.pushFrom(incoming, i);
+    // What waits does so for a first sample, or for a full request.
+    if (queue.count === 1 || queue.count === this.#options.maxSamples) this.#change();
   }
 
   /** Resolves when something has changed, or `signal` is aborted. */

@@ -61,6 +61,8 @@ export class WriteEncoderV2 {
   /** The texts of the request: numbers of the series' table, or texts that no series has. */
   readonly #texts: (number | string)[] = [];
   readonly #others = new Map<string, number>();
+  /** Of the metrics of the request, by the number of their name. */
+  readonly #metadata = new Map<number, MetricMetadata | undefined>();
 
   constructor(metadataOf: (metric: string) => MetricMetadata | undefined) {
     this.#metadataOf = metadataOf;
@@ -87,6 +89,7 @@ export class WriteEncoderV2 {
     writer.bytes(4, NOTHING);
     this.#texts.length = 0;
     this.#others.clear();
+    this.#metadata.clear();
     return writer.finish();
   }
 
@@ -96,7 +99,12 @@ export class WriteEncoderV2 {
   ): void {
     const { columns, series, i } = of;
     const index = series.indexOf(columns.refs[i]!);
-    const metadata = this.#metadataOf(series.metricName(index));
+    const name = series.metricSymbol(index);
+    let metadata = this.#metadata.get(name);
+    if (metadata === undefined && !this.#metadata.has(name)) {
+      metadata = this.#metadataOf(series.symbols.text(name));
+      this.#metadata.set(name, metadata);
+    }
     if (metadata !== undefined) {
       const start = writer.size;
       writer.uint32(4, this.#other(metadata.unit));
