@@ -9,15 +9,8 @@ import { LineCache } from "../../src/scrape/line-cache.ts";
 import { ScanScratch } from "../../src/scrape/scan.ts";
 import { renderBody, startExporter } from "../support/exporter.ts";
 import { cpuNanosUnder } from "../support/go-profile.ts";
-import {
-  apiData,
-  cpuSeconds,
-  rssBytes,
-  sleep,
-  startPrometheus,
-  startShoal,
-  until,
-} from "../../test/support/processes.ts";
+import { cpuSeconds, rssBytes, sleep, startPrometheus } from "../../test/support/processes.ts";
+import { APPENDED, metric, startOneShard } from "../support/scraping.ts";
 import { median, report } from "../support/report.ts";
 
 const TARGETS = 10;
@@ -53,21 +46,11 @@ async function watch(pid: number, samples: () => Promise<number>): Promise<Inges
   };
 }
 
-async function metric(url: string, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  let sum = 0;
-  for (const line of text.split("\n"))
-    if (line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-      sum += Number(line.slice(line.lastIndexOf(" ")));
-  return sum;
-}
-
 async function measurePrometheus(): Promise<Ingest | undefined> {
   const prometheus = await startPrometheus({ config });
   if (prometheus === undefined) return undefined;
   try {
-    const samples = (): Promise<number> =>
-      metric(prometheus.url, "prometheus_tsdb_head_samples_appended_total");
+    const samples = (): Promise<number> => metric(prometheus.url, APPENDED);
     const ingest = await watch(prometheus.pid, samples);
     const before = await samples();
     const { matching } = await cpuNanosUnder(prometheus.url, {
@@ -82,27 +65,9 @@ async function measurePrometheus(): Promise<Ingest | undefined> {
 }
 
 async function measureShoal(): Promise<Ingest> {
-  // One shard for all: the whole work is in the one process that scrapes.
-  const shoal = await startShoal({
-    config,
-    args: [
-      "up",
-      "--shard.min-shard=1",
-      "--shard.max-shard=1",
-      "--coordinator.interval=1s",
-      "--log.level=error",
-    ],
-  });
+  const { shoal, pid, url } = await startOneShard(config, TARGETS);
   try {
-    const shard = await until("one shard has all targets", async () => {
-      const { shards } = await apiData<{
-        shards: { http: string; pid: number; targets: number }[];
-      }>(`${shoal.url}/api/v1/shards`);
-      return shards.find(({ targets }) => targets === TARGETS);
-    });
-    return await watch(shard.pid, () =>
-      metric(`http://${shard.http}`, "prometheus_tsdb_head_samples_appended_total"),
-    );
+    return await watch(pid, () => metric(url, APPENDED));
   } finally {
     await shoal.stop();
   }
