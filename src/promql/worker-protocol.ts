@@ -1,7 +1,6 @@
 import type { ErrorCode } from "../base/errors.ts";
 import type { FloatHistogram } from "../model/histogram.ts";
 import { packHistograms, unpackHistograms } from "../model/histogram-pack.ts";
-import { Labels } from "../model/labels.ts";
 import { createMatcher, type MatchOperator } from "../model/matcher.ts";
 import type {
   Chunk,
@@ -13,6 +12,7 @@ import type {
 } from "../storage/queryable.ts";
 import type { QueryAnalysis } from "./analysis.ts";
 import type { MatrixSeries, QueryResult, QueryStats, VectorSample } from "./result.ts";
+import { packLabels, unpackLabels, type WireLabels } from "./wire-labels.ts";
 
 /**
  * What a thread that evaluates and the thread that owns the storage say to each other. The evaluating side asks for
@@ -51,8 +51,7 @@ export interface WireSelect {
 }
 
 export interface WireBatch {
-  /** Names and values of each series, in order. */
-  readonly labels: readonly (readonly string[])[];
+  readonly labels: WireLabels;
   readonly chunkCounts: Int32Array;
   /** Encoding, first time, last time and size of each chunk, one after the other. */
   readonly chunks: Float64Array;
@@ -109,7 +108,7 @@ export function packBatch(batch: SeriesBatch): WireBatch {
       byte += chunk.data.length;
     }
   }
-  const labels = series.map((one) => packLabels(one.labels));
+  const labels = packLabels(series);
   const { warnings, infos } = batch;
   return { labels, chunkCounts, chunks: fields, data, warnings, infos };
 }
@@ -117,7 +116,7 @@ export function packBatch(batch: SeriesBatch): WireBatch {
 export function unpackBatch(wire: WireBatch): SeriesBatch {
   let field = 0;
   let byte = 0;
-  const series: Series[] = wire.labels.map((flat, index) => {
+  const series: Series[] = unpackLabels(wire.labels).map((labels, index) => {
     const chunks: Chunk[] = [];
     for (let i = 0; i < wire.chunkCounts[index]!; i++) {
       const size = wire.chunks[field + 3]!;
@@ -130,16 +129,10 @@ export function unpackBatch(wire: WireBatch): SeriesBatch {
       field += CHUNK_FIELDS;
       byte += size;
     }
-    return { labels: Labels.fromSorted(flat), chunks };
+    return { labels, chunks };
   });
   const { warnings, infos } = wire;
   return { series, ...(warnings && { warnings }), ...(infos && { infos }) };
-}
-
-function packLabels(labels: Labels): string[] {
-  const flat: string[] = [];
-  for (const [name, value] of labels) flat.push(name, value);
-  return flat;
 }
 
 export type WireValue =
@@ -148,18 +141,26 @@ export type WireValue =
   | {
       kind: "vector";
       timeMs: number;
-      labels: string[][];
+      labels: WireLabels;
       values: Float64Array;
       /** Which samples are histograms, and these packed; undefined when none is. */
       histograms: { indexes: Int32Array; packed: Float64Array } | undefined;
     }
-  | { kind: "matrix"; series: WireSeries[] };
+  | {
+      kind: "matrix";
+      labels: WireLabels;
+      /** Where the points of each series begin in `times`, which series of one column of times share. */
+      timesAt: Float64Array;
+      counts: Int32Array;
+      times: Float64Array;
+      values: Float64Array;
+      /** Of each series, if any has some. */
+      histograms: readonly (WireHistograms | undefined)[] | undefined;
+    };
 
-interface WireSeries {
-  readonly labels: string[];
+interface WireHistograms {
   readonly times: Float64Array;
-  readonly values: Float64Array;
-  readonly histograms: { times: Float64Array; packed: Float64Array } | undefined;
+  readonly packed: Float64Array;
 }
 
 export interface WireResult {
@@ -185,29 +186,67 @@ function packValue({ value }: QueryResult): { value: WireValue; transfer: Set<Ar
     case "vector": {
       const values = Float64Array.from(value.samples, (sample) => sample.value);
       transfer.add(values.buffer);
-      const labels = value.samples.map((sample) => packLabels(sample.labels));
+      const labels = packLabels(value.samples);
       const histograms = packSamples(value.samples);
       const { timeMs } = value;
       return { value: { kind: "vector", timeMs, labels, values, histograms }, transfer };
     }
-    case "matrix": {
-      for (const { times, values } of value.series)
-        for (const { buffer } of [times, values])
-          if (buffer instanceof ArrayBuffer) transfer.add(buffer);
-      const series = value.series.map(
-        ({ labels, times, values, histogramTimes, histograms }): WireSeries => ({
-          labels: packLabels(labels),
-          times,
-          values,
-          histograms:
-            histograms === undefined
-              ? undefined
-              : { times: histogramTimes!, packed: packHistograms(histograms) },
-        }),
-      );
-      return { value: { kind: "matrix", series }, transfer };
-    }
+    case "matrix":
+      return { value: packMatrix(value.series, transfer), transfer };
   }
+}
+
+function packMatrix(series: readonly MatrixSeries[], transfer: Set<ArrayBuffer>): WireValue {
+  const timesAt = new Float64Array(series.length);
+  const counts = Int32Array.from(series, ({ values }) => values.length);
+  // Most series have a point at every step, and one column of times between them.
+  const columns = new Map<Float64Array, number>();
+  let timeCount = 0;
+  let count = 0;
+  for (const [i, { times, values }] of series.entries()) {
+    let at = columns.get(times);
+    if (at === undefined) {
+      columns.set(times, (at = timeCount));
+      timeCount += times.length;
+    }
+    timesAt[i] = at;
+    count += values.length;
+  }
+  const times = new Float64Array(timeCount);
+  for (const [column, at] of columns) times.set(column, at);
+  const values = new Float64Array(count);
+  let at = 0;
+  for (const one of series) {
+    values.set(one.values, at);
+    at += one.values.length;
+  }
+  transfer.add(times.buffer).add(values.buffer);
+  const histograms = series.some((one) => one.histograms !== undefined)
+    ? series.map(({ histogramTimes, histograms: own }) =>
+        own === undefined ? undefined : { times: histogramTimes!, packed: packHistograms(own) },
+      )
+    : undefined;
+  return { kind: "matrix", labels: packLabels(series), timesAt, counts, times, values, histograms };
+}
+
+function unpackMatrix(wire: WireValue & { kind: "matrix" }): MatrixSeries[] {
+  const { timesAt, counts, histograms } = wire;
+  const shared = new Map<number, Float64Array>();
+  let at = 0;
+  return unpackLabels(wire.labels).map((labels, i): MatrixSeries => {
+    const count = counts[i]!;
+    const from = timesAt[i]!;
+    // Series that shared a column share it here too.
+    let times = shared.get(from);
+    if (times?.length !== count)
+      shared.set(from, (times = wire.times.subarray(from, from + count)));
+    const values = wire.values.subarray(at, at + count);
+    at += count;
+    const own = histograms?.[i];
+    const floats = { labels, times, values };
+    if (own === undefined) return floats;
+    return { ...floats, histogramTimes: own.times, histograms: unpackHistograms(own.packed) };
+  });
 }
 
 function packSamples(
@@ -240,21 +279,14 @@ export function unpackResult(wire: WireResult): QueryResult {
       return { ...wire, value };
     case "vector": {
       const histograms = unpackSamples(value.histograms);
-      const samples = value.labels.map((flat, index) => {
-        const sample = { labels: Labels.fromSorted(flat), value: value.values[index]! };
+      const samples = unpackLabels(value.labels).map((labels, index) => {
+        const sample = { labels, value: value.values[index]! };
         const histogram = histograms.get(index);
         return histogram === undefined ? sample : { ...sample, histogram };
       });
       return { ...wire, value: { kind: "vector", timeMs: value.timeMs, samples } };
     }
-    case "matrix": {
-      const series = value.series.map(({ labels, times, values, histograms }): MatrixSeries => {
-        const floats = { labels: Labels.fromSorted(labels), times, values };
-        if (histograms === undefined) return floats;
-        const histogramTimes = histograms.times;
-        return { ...floats, histogramTimes, histograms: unpackHistograms(histograms.packed) };
-      });
-      return { ...wire, value: { kind: "matrix", series } };
-    }
+    case "matrix":
+      return { ...wire, value: { kind: "matrix", series: unpackMatrix(value) } };
   }
 }
