@@ -180,10 +180,13 @@ function bundleApp() {
     "--sourcemap=linked",
     "--log-level=error",
     `--outdir=${dirname(app)}`,
+    "--entry-names=[name]",
     `--banner:js=${banner}`,
   ];
   setup("bundling the program", join(root, "node_modules", ".bin", "esbuild"), [
     join(root, "src", "cli", "main.ts"),
+    // Threads that evaluate queries have an entry point of their own.
+    join(root, "src", "promql", "engine-worker.ts"),
     ...flags,
   ]);
 }

@@ -127,7 +127,9 @@ describe("hostile requests", { skip: skipWithoutParts() }, () => {
       ],
     });
     running.push(shard);
-    const query = await startShoal({ args: ["query", `--endpoint=${grpc}`] });
+    const query = await startShoal({
+      args: ["query", `--endpoint=${grpc}`, "--query.threads=2"],
+    });
     running.push(query);
     const real = await startPrometheus({
       flags: ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y"],

@@ -3,6 +3,7 @@ import {
   durationFlag,
   listFlag,
   numberFlag,
+  parsedFlag,
   sizeFlag,
   switchFlag,
   textFlag,
@@ -37,6 +38,16 @@ export const WEB_FLAGS = {
   ),
 } as const;
 
+/** A thread takes some 20 MB; nobody gains by more of them than this. */
+const MAX_THREADS = 64;
+
+function parseThreads(text: string): number | "auto" {
+  if (text === "auto") return text;
+  if (!/^\d+$/.test(text) || Number(text) > MAX_THREADS)
+    throw new Error(`it must be auto or a whole number from 0 to ${MAX_THREADS}`);
+  return Number(text);
+}
+
 export const QUERY_FLAGS = {
   lookbackDelta: durationFlag(
     {
@@ -55,6 +66,14 @@ export const QUERY_FLAGS = {
       help: "Queries evaluated at the same time; further ones wait, and the clients they come from take turns.",
     },
     { fallback: 20, min: 1 },
+  ),
+  queryThreads: parsedFlag<number | "auto">(
+    {
+      name: "query.threads",
+      value: "n",
+      help: "Threads that evaluate queries, beside the one that reads and answers. 0 or 1: none, that one evaluates too. auto: one less than the cores, at most 8. They start as queries need them.",
+    },
+    { fallback: "auto", parse: parseThreads, print: String },
   ),
   maxSamples: numberFlag(
     { name: "query.max-samples", help: "Most samples one query may hold in memory." },

@@ -11,7 +11,6 @@ import { AppError } from "../base/errors.ts";
 import { Registry } from "../base/metrics.ts";
 import type { Service } from "../base/service.ts";
 import { compileAnchored } from "../model/regex.ts";
-import { Engine } from "../promql/engine.ts";
 import { EndpointSet } from "../query/endpoint-set.ts";
 import { queryExemplars } from "../query/exemplars.ts";
 import { FanoutQueryable } from "../query/fanout.ts";
@@ -20,6 +19,7 @@ import { readShards } from "./coordinator-shards.ts";
 import { REPLICA_LABEL } from "./external-labels.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { createQueryEngine } from "./query-engine.ts";
 import { createQueryStore } from "./query-store.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
@@ -111,15 +111,16 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     start: async () => {},
     stop: async () => queryLog?.close(),
   };
+  const { engine, service: engineService } = createQueryEngine(flags.queryThreads, {
+    lookbackMs: flags.lookbackDelta,
+    timeoutMs: flags.queryTimeout,
+    maxConcurrency: flags.maxConcurrency,
+    maxSamples: flags.maxSamples,
+    maxSeries: flags.maxQuerySeries,
+    maxBytes: flags.maxQueryChunkBytes,
+  });
   registerQueryApi(server.app, {
-    engine: new Engine({
-      lookbackMs: flags.lookbackDelta,
-      timeoutMs: flags.queryTimeout,
-      maxConcurrency: flags.maxConcurrency,
-      maxSamples: flags.maxSamples,
-      maxSeries: flags.maxQuerySeries,
-      maxBytes: flags.maxQueryChunkBytes,
-    }),
+    engine,
     queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) =>
       new FanoutQueryable({
         endpoints,
@@ -173,13 +174,16 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     flags.grpcAddress === ""
       ? []
       : [createQueryStore({ listen: flags.grpcAddress, endpoints, ready: () => isReady, logger })];
-  await runUntilSignal([logService, coordinatorService, endpoints, ...store, server], {
-    logger,
-    abort,
-    onReady() {
-      const { host, port } = server.address();
-      const message: QueryReadyMessage = { kind: "ready", address: `${host}:${port}` };
-      process.send?.(message);
+  await runUntilSignal(
+    [logService, coordinatorService, endpoints, engineService, ...store, server],
+    {
+      logger,
+      abort,
+      onReady() {
+        const { host, port } = server.address();
+        const message: QueryReadyMessage = { kind: "ready", address: `${host}:${port}` };
+        process.send?.(message);
+      },
     },
-  });
+  );
 }

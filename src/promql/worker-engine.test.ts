@@ -181,6 +181,30 @@ describe("an engine in threads", () => {
     assert.equal(await running, "canceled: query was canceled in expression evaluation");
   });
 
+  test("a thread is free again when its query is cancelled in the middle", async () => {
+    const engine = new WorkerEngine({ workerCount: 1, maxSamples: 1e9 });
+    const source = createSource();
+    const controller = new AbortController();
+    // More than minutes of work.
+    const query = "max_over_time(sum_over_time(requests_total[4500s:1ms])[4500s:1ms])";
+    const watched: Queryable = {
+      async *select(request) {
+        setTimeout(() => controller.abort(), 100);
+        yield* source.select(request);
+      },
+      labelNames: refuse,
+      labelValues: refuse,
+    };
+    const { signal } = controller;
+    assert.equal(
+      await outcome(() => engine.instant(watched, { query, timeMs: 4_500_000, signal })),
+      "canceled: query was canceled in expression evaluation",
+    );
+    const { value } = await engine.instant(source, { query: "1 + 1", timeMs: 0 });
+    assert.deepEqual(value, { kind: "scalar", timeMs: 0, value: 2 });
+    await engine[Symbol.asyncDispose]();
+  });
+
   test("a query that takes too long is stopped", async () => {
     assert.equal(
       await outcome(() => threads.instant(hanging, { query: "x", timeMs: 0, timeoutMs: 1 })),

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
@@ -23,8 +22,8 @@ import {
 } from "./worker-protocol.ts";
 
 export interface WorkerEngineOptions extends Omit<EngineOptions, "clock"> {
-  /** Evaluation threads. Default: one less than the machine has cores, at least 1. */
-  readonly workerCount?: number;
+  /** Evaluation threads, at least 1. */
+  readonly workerCount: number;
   readonly clock?: Clock;
 }
 
@@ -51,10 +50,10 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
   readonly #threads: Thread[] = [];
   #isDisposed = false;
 
-  constructor(options: WorkerEngineOptions = {}) {
+  constructor(options: WorkerEngineOptions) {
     const { workerCount, clock, ...engineOptions } = options;
     this.#clock = clock ?? systemClock;
-    this.#workerCount = workerCount ?? Math.max(1, availableParallelism() - 1);
+    this.#workerCount = workerCount;
     this.#timeoutMs = engineOptions.timeoutMs ?? 120_000;
     this.#slots = new Slots(engineOptions.maxConcurrency ?? 20);
     // Queueing and the time limit are this side's business.
@@ -137,6 +136,9 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
   }
 }
 
+/** The thread's entry point beside this file: its source, or what the bundler makes of it. */
+const WORKER = `./engine-worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`;
+
 /** One evaluation thread and the queries that run in it. */
 class Thread {
   readonly #worker: Worker;
@@ -144,7 +146,7 @@ class Thread {
   #nextId = 0;
 
   constructor(options: EngineOptions, onGone: () => void) {
-    this.#worker = new Worker(new URL("./engine-worker.ts", import.meta.url), {
+    this.#worker = new Worker(new URL(WORKER, import.meta.url), {
       workerData: options,
     });
     this.#worker.unref();

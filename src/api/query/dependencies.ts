@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Matcher } from "../../model/matcher.ts";
-import type { Engine } from "../../promql/engine.ts";
+import type { QueryEngine } from "../../promql/engine.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { ExemplarsQuery, ExemplarsResult } from "../../query/exemplars.ts";
 import type { Queryable } from "../../storage/queryable.ts";
@@ -21,7 +21,7 @@ export interface ReadOptions {
 
 /** What the HTTP API v1 of the query role stands on. */
 export interface QueryApiDependencies {
-  readonly engine: Engine;
+  readonly engine: QueryEngine;
   /** All series, read as a request wants them. */
   readonly queryable: (options: ReadOptions) => Queryable;
   /** The exemplars of the series that an expression selects. */
