@@ -48,10 +48,11 @@ class EvaluationThread {
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      const { query, startMs, endMs, stepMs, lookbackMs, analyze, stopFlag } = wire;
+      const { query, startMs, endMs, stepMs, lookbackMs, analyze, countSamples, stopFlag } = wire;
       const common = {
         query,
         analyze,
+        countSamples,
         stopFlag,
         signal: controller.signal,
         ...(lookbackMs === undefined ? {} : { lookbackMs }),

@@ -25,6 +25,7 @@ import {
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
 import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from "./result.ts";
+import { SampleCounts } from "./sample-counts.ts";
 import { Slots } from "./slots.ts";
 
 /** How an engine evaluates; every field has a default (Prometheus's flag in brackets). */
@@ -62,6 +63,8 @@ export interface InstantQuery {
   readonly timeoutMs?: number;
   /** Whether the result says what each part of the query took. Default: no. */
   readonly analyze?: boolean;
+  /** Whether the statistics say how many samples each step looked at. Default: no. */
+  readonly countSamples?: boolean;
   readonly signal?: AbortSignal;
   /** Who asks: clients whose queries wait take turns. */
   readonly client?: string;
@@ -80,6 +83,8 @@ export interface RangeQuery {
   readonly timeoutMs?: number;
   /** Whether the result says what each part of the query took. Default: no. */
   readonly analyze?: boolean;
+  /** Whether the statistics say how many samples each step looked at. Default: no. */
+  readonly countSamples?: boolean;
   readonly signal?: AbortSignal;
   /** Who asks: clients whose queries wait take turns. */
   readonly client?: string;
@@ -104,6 +109,7 @@ interface Evaluation {
   readonly lookbackMs: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly analyze: boolean | undefined;
+  readonly countSamples: boolean | undefined;
   readonly signal: AbortSignal | undefined;
   readonly client: string | undefined;
   readonly stopFlag: Int32Array | undefined;
@@ -154,6 +160,7 @@ export class Engine implements QueryEngine {
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
       analyze: query.analyze,
+      countSamples: query.countSamples,
       signal: query.signal,
       client: query.client,
       stopFlag: query.stopFlag,
@@ -181,6 +188,7 @@ export class Engine implements QueryEngine {
       lookbackMs: query.lookbackMs,
       timeoutMs: query.timeoutMs,
       analyze: query.analyze,
+      countSamples: query.countSamples,
       signal: query.signal,
       client: query.client,
       stopFlag: query.stopFlag,
@@ -204,6 +212,7 @@ export class Engine implements QueryEngine {
       stepMs: evaluation.stepMs,
       lookbackMs: evaluation.lookbackMs ?? this.#lookbackMs,
       subqueryStepMs: this.#subqueryStepMs,
+      wholeHistograms: evaluation.countSamples === true,
     });
     const parsedMs = clock.monotonic();
     const timeoutMs = Math.min(evaluation.timeoutMs ?? Infinity, this.#timeoutMs);
@@ -224,7 +233,8 @@ export class Engine implements QueryEngine {
           stopFlag: evaluation.stopFlag,
         });
         const trace = evaluation.analyze === true ? new Trace() : undefined;
-        const context = this.#context(queryable, plan, { budget, trace });
+        const samples = evaluation.countSamples === true ? new SampleCounts() : undefined;
+        const context = this.#context(queryable, plan, { budget, trace, samples });
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.
         for (const node of planNodes(plan)) budget.probe(node.frame.count);
@@ -237,6 +247,7 @@ export class Engine implements QueryEngine {
           infos: [...infos, ...context.storageInfos],
           stats: {
             ...context.stats,
+            ...(samples !== undefined && { queryableSamples: samples.of(plan) }),
             peakSamples: budget.peak,
             parseMs: parsedMs - startedMs,
             queueMs: queuedMs - parsedMs,
@@ -255,12 +266,13 @@ export class Engine implements QueryEngine {
   #context(
     queryable: Queryable,
     plan: Plan,
-    { budget, trace }: Pick<QueryContext, "budget" | "trace">,
+    { budget, trace, samples }: Pick<QueryContext, "budget" | "trace" | "samples">,
   ): QueryContext {
     return {
       queryable,
       budget,
       trace,
+      samples,
       annotations: new Annotations(),
       clock: this.#clock,
       delayedNameRemoval: this.#delayedNameRemoval,

@@ -111,6 +111,8 @@ export interface PlanOptions {
   readonly stepMs: number;
   readonly lookbackMs: number;
   readonly subqueryStepMs: number;
+  /** Read all of a histogram even where its count and sum would do: its size is asked for. */
+  readonly wholeHistograms?: boolean;
 }
 
 /** Plans `expression`; throws `bad-data` when a computed duration is not one. */
@@ -118,7 +120,8 @@ export function planQuery(expression: Expression, options: PlanOptions): Plan {
   const count =
     options.stepMs === 0 ? 1 : Math.floor((options.endMs - options.startMs) / options.stepMs) + 1;
   const frame = { startMs: options.startMs, stepMs: options.stepMs || 1, count };
-  return new Planner(options).plan(expression, frame, NO_SURROUNDINGS);
+  const around = options.wholeHistograms === true ? READS_BUCKETS : NO_SURROUNDINGS;
+  return new Planner(options).plan(expression, frame, around);
 }
 
 export function planType(plan: Plan): ValueType {

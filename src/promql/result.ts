@@ -1,6 +1,7 @@
 import type { FloatHistogram } from "../model/histogram.ts";
 import type { Labels } from "../model/labels.ts";
 import type { QueryAnalysis } from "./analysis.ts";
+import type { QueryableSamples } from "./sample-counts.ts";
 
 /**
  * What a query evaluates to. Times are ms, values are columns. A series of native histograms carries them in a second
@@ -54,6 +55,8 @@ export type QueryValue = ScalarValue | StringValue | VectorValue | MatrixValue;
 export interface QueryStats {
   /** Samples decoded from chunks. */
   readonly samplesRead: number;
+  /** Of a query that asked for it: the samples it looked at, once for each time. */
+  readonly queryableSamples?: QueryableSamples;
   /** The most samples held in memory at one moment. */
   readonly peakSamples: number;
   readonly seriesRead: number;

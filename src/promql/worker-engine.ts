@@ -70,6 +70,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       stepMs: undefined,
       lookbackMs: query.lookbackMs,
       analyze: query.analyze ?? false,
+      countSamples: query.countSamples ?? false,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
@@ -83,6 +84,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       stepMs: query.stepMs,
       lookbackMs: query.lookbackMs,
       analyze: query.analyze ?? false,
+      countSamples: query.countSamples ?? false,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }

@@ -39,6 +39,7 @@ export interface WireQuery {
   readonly stepMs: number | undefined;
   readonly lookbackMs: number | undefined;
   readonly analyze: boolean;
+  readonly countSamples: boolean;
   /** Shared between the threads; not 0 ends the evaluation even within a long loop. */
   readonly stopFlag: Int32Array;
 }

@@ -419,6 +419,23 @@ test("stores are listed as in Thanos", async () => {
   );
 });
 
+test("statistics tell the samples looked at, of each step when all is asked for", async () => {
+  const range = `start=${START_SECONDS}&end=${START_SECONDS + 30}&step=15`;
+  const samplesOf = async (stats: string): Promise<Record<string, unknown> | undefined> => {
+    const { body } = await get(url, `query_range?query=requests_total&${range}${stats}`);
+    type Answer = { data: { stats?: { samples: Record<string, unknown> } } };
+    return (body as Answer).data.stats?.samples;
+  };
+  assert.equal(await samplesOf(""), undefined);
+  const some = await samplesOf("&stats=1");
+  assert.equal(some?.["totalQueryableSamples"], 9);
+  assert.deepEqual(Object.keys(some), ["totalQueryableSamples", "peakSamples"]);
+  const all = await samplesOf("&stats=all");
+  assert.equal(all?.["totalQueryableSamples"], 9);
+  const steps = [0, 15, 30].map((seconds) => [START_SECONDS + seconds, 3]);
+  assert.deepEqual(all["totalQueryableSamplesPerStep"], steps);
+});
+
 test("management endpoints answer as Prometheus's", async () => {
   const f = async (method: string, path: string, status: number, body: string): Promise<void> => {
     const response = await fetch(`${url}${path}`, { method });

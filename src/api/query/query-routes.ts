@@ -18,7 +18,7 @@ import {
   requiredTime,
   timeParameter,
 } from "./parameters.ts";
-import { checkAnswerSize, renderQueryResult } from "./render.ts";
+import { checkAnswerSize, renderQueryResult, type StatsOptions } from "./render.ts";
 import { clientSignal, sendData, sendPieces } from "./send.ts";
 
 /** Points per series above which a range query is refused, as in Prometheus. */
@@ -45,7 +45,7 @@ export function registerQueryRoutes(
       const result = await queries.run({ request, reply }, asked, (signal) =>
         asParameter("query", () => engine.instant(series, { query, timeMs, ...options, signal })),
       );
-      const shown = { limit, stats: hasStats(parameters) };
+      const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
       return sendPieces(request, reply, renderQueryResult(result, shown));
     },
@@ -85,7 +85,7 @@ export function registerQueryRoutes(
       const result = await queries.run({ request, reply }, asked, (signal) =>
         asParameter("query", () => engine.range(series, { ...asked, ...options, signal })),
       );
-      const shown = { limit, stats: hasStats(parameters) };
+      const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
       return sendPieces(request, reply, renderQueryResult(result, shown));
     },
@@ -146,6 +146,7 @@ function evaluationOptions(parameters: URLSearchParams): {
   timeoutMs?: number;
   lookbackMs?: number;
   analyze?: boolean;
+  countSamples?: boolean;
 } {
   const timeoutMs = durationParameter(parameters, "timeout");
   const lookbackMs = lookbackParameter(parameters);
@@ -153,11 +154,18 @@ function evaluationOptions(parameters: URLSearchParams): {
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(lookbackMs !== undefined && lookbackMs > 0 && { lookbackMs }),
     ...(parameters.get("analyze") === "true" && { analyze: true }),
+    ...((parameters.get("stats") ?? "") !== "" && { countSamples: true }),
   };
 }
 
-function hasStats(parameters: URLSearchParams): boolean {
-  return (parameters.get("stats") ?? "") !== "";
+/** What `stats` asks for: `all` is also told of each step, anything else of the whole. */
+function statsOptions(
+  parameters: URLSearchParams,
+  { startMs, stepMs }: { startMs: number; stepMs: number },
+): StatsOptions | false {
+  const text = parameters.get("stats") ?? "";
+  if (text === "") return false;
+  return text === "all" ? { steps: { startMs, stepMs } } : {};
 }
 
 /** Runs `action`; input it refuses is reported as the fault of parameter `name`. */

@@ -86,7 +86,7 @@ test("an answer is refused from the first byte above the limit on, and not befor
     timeMs: 1000,
     samples: [{ labels, value: 0, histogram }],
   };
-  const shown = { limit: 0, stats: true };
+  const shown = { limit: 0, stats: {} };
   for (const value of [floats, histograms]) {
     const result = resultOf(value);
     const size = Buffer.concat([...renderQueryResult(result, shown)]).length;

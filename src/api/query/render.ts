@@ -17,11 +17,16 @@ const PIECE_BYTES = 128 * 1024;
 /** Annotations of one kind beyond this many are counted, not listed, as in Prometheus. */
 const ANNOTATION_LIMIT = 10;
 
+export interface StatsOptions {
+  /** The query's steps, to tell the samples of each. */
+  readonly steps?: { readonly startMs: number; readonly stepMs: number };
+}
+
 export interface RenderOptions {
   /** At most this many series; 0 means all. Cutting adds a warning. */
   readonly limit: number;
-  /** Whether `stats` goes into the answer. */
-  readonly stats: boolean;
+  /** What statistics go into the answer. */
+  readonly stats: StatsOptions | false;
 }
 
 /** One for all answers: what an answer has written is taken before another has its turn. */
@@ -39,7 +44,8 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
   yield* renderValue(value, writer);
   if (result.analysis !== undefined)
     writer.text(`,"analysis":${JSON.stringify(analysisData(result.analysis))}`);
-  if (options.stats) writer.text(`,"stats":${JSON.stringify(statsData(result.stats))}`);
+  if (options.stats !== false)
+    writer.text(`,"stats":${JSON.stringify(statsData(result.stats, options.stats))}`);
   writer.text(
     `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
   );
@@ -216,7 +222,8 @@ function analysisData(node: QueryAnalysis): unknown {
 }
 
 /** Figures of an evaluation, as Prometheus's API and query log have them. */
-export function statsData(stats: QueryStats): unknown {
+export function statsData(stats: QueryStats, { steps }: StatsOptions = {}): unknown {
+  const { samplesRead, queryableSamples, peakSamples } = stats;
   return {
     timings: {
       evalTotalTime: stats.evaluationMs / 1000,
@@ -226,6 +233,16 @@ export function statsData(stats: QueryStats): unknown {
       execQueueTime: stats.queueMs / 1000,
       execTotalTime: (stats.queueMs + stats.parseMs + stats.evaluationMs) / 1000,
     },
-    samples: { totalQueryableSamples: stats.samplesRead, peakSamples: stats.peakSamples },
+    samples: {
+      ...(steps !== undefined &&
+        queryableSamples !== undefined && {
+          totalQueryableSamplesPerStep: Array.from(queryableSamples.perStep, (count, k) => [
+            (steps.startMs + k * steps.stepMs) / 1000,
+            count,
+          ]),
+        }),
+      totalQueryableSamples: queryableSamples?.total ?? samplesRead,
+      peakSamples,
+    },
   };
 }

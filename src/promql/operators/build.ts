@@ -33,6 +33,7 @@ import {
   round,
   stepTimestamps,
 } from "./elementwise.ts";
+import { countedVector, countedWindows } from "./counted.ts";
 import { histogramFraction, histogramQuantile } from "./histogram.ts";
 import { infoOperator } from "./info.ts";
 import { uniqueRows } from "./merge.ts";
@@ -64,7 +65,7 @@ import { tracedScalar, tracedVector, tracedWindows } from "./traced.ts";
 /** Plans become operators here: which implementation runs is decided once, before any sample is read. */
 
 export function buildVector(plan: Plan): VectorOperator {
-  return tracedVector(plan, vectorOperator(plan));
+  return tracedVector(plan, countedVector(plan, vectorOperator(plan)));
 }
 
 export function buildScalar(plan: Plan): ScalarOperator {
@@ -72,7 +73,7 @@ export function buildScalar(plan: Plan): ScalarOperator {
 }
 
 export function buildWindows(plan: Plan): WindowOperator {
-  return tracedWindows(plan, windowOperator(plan));
+  return tracedWindows(plan, countedWindows(plan, windowOperator(plan)));
 }
 
 function vectorOperator(plan: Plan): VectorOperator {
@@ -347,7 +348,10 @@ function buildTimestamps(argument: Plan): VectorOperator {
   return argument.kind === "select"
     ? tracedVector(
         argument,
-        instantSelector(argument.selector, argument.frame, { timestamps: true }),
+        countedVector(
+          argument,
+          instantSelector(argument.selector, argument.frame, { timestamps: true }),
+        ),
       )
     : stepTimestamps(buildVector(argument), argument.frame);
 }

@@ -7,6 +7,7 @@ import type { Trace } from "../analysis.ts";
 import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
 import type { SelectorPlan } from "../plan.ts";
+import type { SampleCounts } from "../sample-counts.ts";
 
 /**
  * The currency of operators: one output series as columns over the steps of its frame. `present[k]` says what step k
@@ -49,6 +50,8 @@ export interface QueryContext {
   readonly repeatedSelectors: ReadonlySet<string>;
   /** Where to note what each part takes; undefined when nobody asked. */
   readonly trace: Trace | undefined;
+  /** Where to count the samples that are looked at; undefined when nobody asked. */
+  readonly samples: SampleCounts | undefined;
   readonly storageWarnings: Set<string>;
   readonly storageInfos: Set<string>;
   readonly stats: {
