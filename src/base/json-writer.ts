@@ -1,4 +1,5 @@
 import { JSON_POINTS_WASM } from "./json-points.gen.ts";
+import { compileModule, instantiate } from "./web-assembly.ts";
 
 /**
  * Writes JSON into one region of WebAssembly memory, from which it leaves in pieces. Query answers are mostly numbers,
@@ -46,7 +47,7 @@ export class JsonWriter {
   #timesFrom = 0;
 
   constructor() {
-    this.#module = instantiate();
+    this.#module = instantiate(compileModule(JSON_POINTS_WASM)) as PointsModule;
     const { buffer } = this.#module.memory;
     this.#bytes = Buffer.from(buffer);
     this.#column = new Float64Array(buffer, COLUMN_AT, BLOCK_POINTS);
@@ -158,18 +159,6 @@ export class JsonWriter {
 
 function blockOf(column: Float64Array, from: number, count: number): Float64Array {
   return count === column.length ? column : column.subarray(from, from + count);
-}
-
-/** What is used of the WebAssembly API, whose types come with those of browsers only. */
-interface WebAssemblyApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-
-function instantiate(): PointsModule {
-  const { WebAssembly: api } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
-  const module = new api.Module(Buffer.from(JSON_POINTS_WASM, "base64"));
-  return new api.Instance(module).exports as PointsModule;
 }
 
 /** The 128 leading bits of each power of ten, rounded up, as Schubfach wants them. */

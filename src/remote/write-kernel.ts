@@ -1,5 +1,6 @@
 import { AppError, assert } from "../base/errors.ts";
 import { decompressSnappy, readSnappySize } from "../base/snappy.ts";
+import { compileModule, instantiate } from "../base/web-assembly.ts";
 import { corrupt } from "../proto/wire.ts";
 import { WRITE_KERNEL_WASM } from "./write-kernel.gen.ts";
 
@@ -160,7 +161,8 @@ export class WriteKernel {
 
   /** Makes the memory reach up to `size`. */
   #reserve(size: number): KernelModule {
-    const module = (this.#module ??= instantiate((this.#compiled ??= compile())));
+    this.#compiled ??= compileModule(WRITE_KERNEL_WASM);
+    const module = (this.#module ??= instantiate(this.#compiled) as KernelModule);
     const missing = size + SLACK_BYTES - module.memory.buffer.byteLength;
     if (missing > 0) {
       const pages = Math.ceil(missing / PAGE_BYTES);
@@ -181,20 +183,4 @@ const KEYS_V2 = [0x2a, 0x22] as const;
 
 function alignedAfter(at: number): number {
   return (at + SLACK_BYTES + 63) & ~63;
-}
-
-/** What is used of the WebAssembly API, whose types come with those of browsers only. */
-interface WebAssemblyApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-
-const { WebAssembly: api } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
-
-function compile(): object {
-  return new api.Module(Buffer.from(WRITE_KERNEL_WASM, "base64"));
-}
-
-function instantiate(compiled: object): KernelModule {
-  return new api.Instance(compiled).exports as KernelModule;
 }
