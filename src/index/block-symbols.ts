@@ -39,12 +39,23 @@ export class BlockSymbols {
     this.#starts = new Uint32Array(this.count);
     this.#ends = new Uint32Array(this.count);
     if (version === 1) this.#entryStarts = new Uint32Array(this.count);
-    for (let i = 0; i < this.count; i++) {
-      if (this.#entryStarts !== undefined) this.#entryStarts[i] = cursor.at;
-      const length = cursor.uvarint();
-      this.#starts[i] = cursor.at;
-      cursor.skip(length);
-      this.#ends[i] = cursor.at;
+    const starts = this.#starts;
+    const ends = this.#ends;
+    const entryStarts = this.#entryStarts;
+    let at = cursor.at;
+    for (let i = 0; i < starts.length; i++) {
+      if (entryStarts !== undefined) entryStarts[i] = at;
+      let length = at < bytes.length ? bytes[at]! : 128;
+      if (length < 128) at++;
+      else {
+        cursor.at = at;
+        length = cursor.uvarint();
+        at = cursor.at;
+      }
+      starts[i] = at;
+      at += length;
+      if (at > bytes.length) throw cursor.short();
+      ends[i] = at;
     }
   }
 

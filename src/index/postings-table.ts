@@ -45,18 +45,21 @@ export class PostingsTable {
     let nameStart = 0;
     let nameEnd = -1;
     let current: NameEntries | undefined;
+    const run = { at: 0, count: 0 };
     for (let i = 0; i < count; i++) {
-      const at = cursor.at;
-      if (current !== undefined && version !== 1 && current.count % SAMPLE_EVERY !== 0) {
+      const sinceSample = current === undefined ? 0 : current.count % SAMPLE_EVERY;
+      if (current !== undefined && version !== 1 && sinceSample !== 0) {
         // Fast path: all but a few entries have the name of the one before, and a short value.
-        const end = sameNameEntryEnd(bytes, at, nameStart, nameEnd);
-        if (end > 0) {
-          cursor.at = end;
-          this.pairCount++;
-          current.count++;
-          continue;
-        }
+        run.at = cursor.at;
+        run.count = Math.min(SAMPLE_EVERY - sinceSample, count - i);
+        passEntries(bytes, run, nameStart, nameEnd);
+        cursor.at = run.at;
+        this.pairCount += run.count;
+        current.count += run.count;
+        i += run.count;
+        if (i === count) break;
       }
+      const { at } = cursor;
       if (cursor.uvarint() !== 2) throw cursor.corrupt(`entry ${i} has not two keys`);
       const nameLength = cursor.uvarint();
       const from = cursor.at;
@@ -171,22 +174,31 @@ export class PostingsTable {
   }
 }
 
-/** Where the entry at `at` ends, if it has the same name and a value below 128 bytes; else 0. */
-function sameNameEntryEnd(
+/** Passes the entries at `run.at`, `run.count` at most, that have the same name and a value below 128 bytes. */
+function passEntries(
   bytes: Uint8Array,
-  at: number,
+  run: { at: number; count: number },
   nameStart: number,
   nameEnd: number,
-): number {
+): void {
   const nameLength = nameEnd - nameStart;
-  if (bytes[at] !== 2 || bytes[at + 1] !== nameLength || nameLength > 127) return 0;
-  let i = at + 2;
-  for (let j = nameStart; j < nameEnd; i++, j++) if (bytes[i] !== bytes[j]) return 0;
-  if (i >= bytes.length || bytes[i]! > 127) return 0;
-  i += bytes[i]! + 1;
-  const last = i + 8;
-  while (i < last && bytes[i]! > 127) i++;
-  return i < last && i < bytes.length ? i + 1 : 0;
+  const { length } = bytes;
+  let { at } = run;
+  let count = 0;
+  for (; count < run.count && nameLength < 128; count++) {
+    if (bytes[at] !== 2 || bytes[at + 1] !== nameLength) break;
+    let i = at + 2;
+    let j = nameStart;
+    for (; j < nameEnd && bytes[i] === bytes[j]; i++) j++;
+    if (j < nameEnd || i >= length || bytes[i]! > 127) break;
+    i += bytes[i]! + 1;
+    const last = i + 8;
+    while (i < last && i < length && bytes[i]! > 127) i++;
+    if (i >= last || i >= length) break;
+    at = i + 1;
+  }
+  run.at = at;
+  run.count = count;
 }
 
 function sameBytes(
