@@ -13,7 +13,9 @@ export interface Alternative {
 }
 
 /** `(a|b)(c|d)…` multiplies out; beyond this many alternatives the engine's automaton is the better tool. */
-const MAX_ALTERNATIVES = 1024;
+const MAX_PRODUCT = 1024;
+/** Alternatives put together with what follows them, in all: a list of hosts may be long, `(a|b|…):9100`. */
+const MAX_JOINS = 1_000_000;
 const MAX_WILD_ALTERNATIVES = 32;
 const MAX_DEPTH = 20;
 
@@ -60,6 +62,7 @@ function matchesAlternative(alternative: Alternative, text: string): boolean {
 class ShapeParser {
   readonly #source: string;
   #at = 0;
+  #joins = 0;
 
   constructor(source: string) {
     this.#source = source;
@@ -76,8 +79,7 @@ class ShapeParser {
     for (;;) {
       const branch = this.#sequence(depth);
       if (branch === undefined) return undefined;
-      all.push(...branch);
-      if (all.length > MAX_ALTERNATIVES) return undefined;
+      for (const alternative of branch) all.push(alternative);
       if (this.#source[this.#at] !== "|") return all;
       this.#at++;
     }
@@ -90,7 +92,10 @@ class ShapeParser {
       if (character === "|" || character === ")") break;
       const atom = this.#atom(character, depth);
       if (atom === undefined || "*+?{".includes(this.#source[this.#at] ?? " ")) return undefined;
-      if (product.length * atom.length > MAX_ALTERNATIVES) return undefined;
+      const count = product.length * atom.length;
+      if (product.length > 1 && atom.length > 1 && count > MAX_PRODUCT) return undefined;
+      this.#joins += count;
+      if (this.#joins > MAX_JOINS) return undefined;
       const joined: Alternative[] = [];
       for (const left of product)
         for (const right of atom) {

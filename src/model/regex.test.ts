@@ -86,7 +86,14 @@ test("a pattern that is too long for the engine is refused", () => {
       code: "bad-data",
       message: /^error parsing regexp: expression too large: 70000 characters, the limit is 65536/,
     });
-  // Literals and wildcards need no engine.
+  // Literals and wildcards need no engine, however many hosts a dashboard lists.
+  const hosts = Array.from({ length: 20_000 }, (_, i) => `host-${i}\\.example`);
+  assert.equal(compileAnchored(hosts.join("|")).matches("host-19999.example"), true);
+  assert.equal(compileAnchored(`(${hosts.join("|")}):9100`).matches("host-7.example:9100"), true);
+  assert.equal(compileAnchored(`(${hosts.join("|")}):9100`).matches("host-7.example:9101"), false);
+  assert.throws(() => compileAnchored(`(${hosts.join("|")})${"\\.".repeat(100)}`), {
+    message: /expression too large/,
+  });
   assert.equal(compileAnchored(`${"c".repeat(100_000)}.*`).matches("c".repeat(100_001)), true);
 });
 
