@@ -6,7 +6,7 @@ import { type ByteSource, openFileSource, planWindows, type Window } from "../in
 import { FileWriter } from "../index/file-writer.ts";
 import { corruptAt } from "../index/section.ts";
 import type { Chunk } from "../storage/queryable.ts";
-import { type ChunkColumns, ChunkFrames } from "./chunk-frames.ts";
+import { ChunkFrames, type ChunkPlaces } from "./chunk-frames.ts";
 
 /** Chunk segment files, `chunks/000001` and so on. Format: docs/format/block.md. */
 export const CHUNKS_FOLDER = "chunks";
@@ -90,7 +90,7 @@ export class ChunkFiles {
 
   /** As `read` for the chunks `from` (inclusive) to `to` (exclusive) of `chunks`, into `frames` from 0 on. */
   async readFrames(
-    chunks: ChunkColumns,
+    chunks: ChunkPlaces,
     range: { from: number; to: number },
     frames: ChunkFrames,
   ): Promise<void> {

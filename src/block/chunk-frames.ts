@@ -1,17 +1,11 @@
 import { crc32c } from "../base/crc32c.ts";
 import { uint32At } from "../index/byte-cursor.ts";
+import type { ChunkColumns } from "../index/writer.ts";
 import { sampleCountFrom } from "../storage/chunk-encodings.ts";
 import type { Chunk, ChunkEncoding } from "../storage/queryable.ts";
 
 /** Where chunks are and what the index says about them. */
-export interface ChunkColumns {
-  /** Segment number × 2^32 + offset, segments counted from 0. */
-  readonly refs: Float64Array;
-  /** ms. */
-  readonly minTimes: Float64Array;
-  /** ms, inclusive. */
-  readonly maxTimes: Float64Array;
-}
+export type ChunkPlaces = Omit<ChunkColumns, "count">;
 
 /**
  * Chunks as they lie in a segment, with length, encoding and checksum around their data, in one buffer that is used
@@ -32,7 +26,7 @@ export class ChunkFrames {
   #used = 0;
 
   /** Becomes the chunks `from` (inclusive) to `to` (exclusive) of `chunks`, for now `size` bytes that are to be filled. */
-  reset(chunks: ChunkColumns, range: { from: number; to: number; size: number }): void {
+  reset(chunks: ChunkPlaces, range: { from: number; to: number; size: number }): void {
     const { from, to, size } = range;
     if (to - from > this.starts.length) {
       const count = (to - from) * 2;
