@@ -7,6 +7,13 @@ import { METRIC_NAME } from "../src/model/labels.ts";
 import { createMatcher } from "../src/model/matcher.ts";
 import { decodeFrames, encodeReadRequest, READ_HEADERS } from "../src/remote/read-answer.ts";
 import {
+  post,
+  V1_HEADERS,
+  V2_HEADERS,
+  writeRequestV1,
+  writeRequestV2,
+} from "../src/remote/write-request.fixture.ts";
+import {
   apiData,
   freePort,
   type RunningProcess,
@@ -42,12 +49,13 @@ async function startExporter(): Promise<{ server: Server; address: string }> {
   return { server, address: `127.0.0.1:${address.port}` };
 }
 
-/** Every sample of the exporter's series within a time range, by remote read, as text. */
+/** Every sample of a metric, the exporter's unless told otherwise, within a time range, by remote read, as text. */
 async function samplesOf(
   url: string,
   range: { minTimeMs: number; maxTimeMs: number },
+  metric = "work_total",
 ): Promise<string[]> {
-  const matchers = [createMatcher(METRIC_NAME, "=", "work_total")];
+  const matchers = [createMatcher(METRIC_NAME, "=", metric)];
   const response = await fetch(`${url}/api/v1/read`, {
     method: "POST",
     headers: READ_HEADERS,
@@ -92,6 +100,64 @@ async function kill(running: RunningProcess): Promise<void> {
   running.child.kill("SIGKILL");
   await once(running.child, "exit");
 }
+
+test(
+  "shoal up takes what is written, and each replica group keeps it",
+  { timeout: 120_000 },
+  async () => {
+    const shoal = await startShoal({
+      args: [
+        "up",
+        "--shard.replicas=2",
+        "--coordinator.interval=1s",
+        "--web.enable-remote-write-receiver",
+        "--web.enable-otlp-receiver",
+      ],
+      config: "",
+    });
+    try {
+      const timeMs = Date.now() - 1000;
+      const send = (value: number, headers: Record<string, string>): Promise<Response> => {
+        const encode = headers === V1_HEADERS ? writeRequestV1 : writeRequestV2;
+        const labels = [[METRIC_NAME, "written"]] as const;
+        return post(shoal.url, encode([{ labels, samples: [[timeMs + value, value]] }]), headers);
+      };
+      assert.equal((await send(1, V1_HEADERS)).status, 204);
+      const second = await send(2, V2_HEADERS);
+      assert.equal(second.status, 204);
+      assert.equal(second.headers.get("x-prometheus-remote-write-samples-written"), "1");
+      assert.equal((await send(1, V1_HEADERS)).status, 400);
+      const point = { asDouble: 3, timeUnixNano: `${timeMs}000000` };
+      const metrics = [{ name: "measured", gauge: { dataPoints: [point] } }];
+      const otlp = await fetch(`${shoal.url}/api/v1/otlp/v1/metrics`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }),
+      });
+      assert.equal(otlp.status, 200, await otlp.text());
+      const query = encodeURIComponent("sum(written) + sum(measured)");
+      // The query learns from when on a shard has samples.
+      const sum = await until("the query finds what was written", async () => {
+        const { result } = await apiData<{ result: { value: [number, string] }[] }>(
+          `${shoal.url}/api/v1/query?query=${query}`,
+        );
+        return result[0]?.value[1];
+      });
+      assert.equal(sum, "5");
+      const { shards } = await apiData<{ shards: { http: string; replica: string }[] }>(
+        `${shoal.url}/api/v1/shards`,
+      );
+      assert.equal(new Set(shards.map(({ replica }) => replica)).size, 2);
+      for (const { http } of shards) {
+        const range = { minTimeMs: timeMs, maxTimeMs: timeMs + 10 };
+        const held = await samplesOf(`http://${http}`, range, "written");
+        assert.equal(held.length, 2, http);
+      }
+    } finally {
+      await shoal.stop();
+    }
+  },
+);
 
 const QUEUE = "queue_config: {batch_send_deadline: 200ms, min_backoff: 30ms, max_backoff: 500ms}";
 const V2 = "protobuf_message: io.prometheus.write.v2.Request";

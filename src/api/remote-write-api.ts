@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { WriteReceiver } from "../remote/write-receiver.ts";
+import { limitRequests } from "./request-limit.ts";
 
 /** Where Prometheus servers, agents and collectors write to: `POST /api/v1/write` (docs/remote.md). */
 export interface RemoteWriteApiOptions {
@@ -10,9 +11,6 @@ export interface RemoteWriteApiOptions {
   /** Requests read and stored at the same time; further ones are told to come again. */
   readonly maxRequests: number;
 }
-
-/** How long a sender waits that came when too many were being served. */
-const RETRY_AFTER_SECONDS = 1;
 
 export function registerRemoteWriteApi(app: FastifyInstance, options: RemoteWriteApiOptions): void {
   const { receiver, maxBodyBytes, maxRequests } = options;
@@ -27,25 +25,9 @@ export function registerRemoteWriteApi(app: FastifyInstance, options: RemoteWrit
     );
     return;
   }
-  let running = 0;
-  const counted = new WeakSet<object>();
   app.post("/api/v1/write", {
     bodyLimit: maxBodyBytes,
-    // Before the body is read: what is refused takes no memory.
-    async onRequest(request, reply) {
-      if (running >= maxRequests)
-        return reply
-          .code(503)
-          .header("Retry-After", RETRY_AFTER_SECONDS)
-          .type("text/plain; charset=utf-8")
-          .send(`too many write requests at once: the limit is ${maxRequests}\n`);
-      running++;
-      counted.add(request);
-      reply.raw.once("close", () => {
-        if (counted.delete(request)) running--;
-      });
-      return undefined;
-    },
+    onRequest: limitRequests(maxRequests),
     async handler(request, reply) {
       const { body } = request;
       const answer = await receiver.receive({

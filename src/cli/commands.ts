@@ -40,7 +40,7 @@ import {
   UP_SHARD_FLAGS,
 } from "./shard-flags.ts";
 import { registerQuestions } from "./query-commands.ts";
-import { REMOTE_READ_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
+import { REMOTE_READ_FLAGS, WRITE_PASSING_FLAGS, WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS, SIDECAR_FLAGS } from "./sidecar-flags.ts";
 import { SIMULATE_FLAGS } from "./simulate-flags.ts";
 
@@ -68,6 +68,7 @@ export const UP_FLAGS = {
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
   ...QUERY_FLAGS,
+  ...WRITE_RECEIVER_FLAGS,
   ...REMOTE_READ_FLAGS,
   ...QUERY_STORE_FLAGS,
   ...LOG_FLAGS,
@@ -112,6 +113,7 @@ export const QUERY_ROLE_FLAGS = {
   ...ADMIN_FLAGS,
   ...ENDPOINT_FLAGS,
   ...QUERY_FLAGS,
+  ...WRITE_PASSING_FLAGS,
   ...REMOTE_READ_FLAGS,
   ...QUERY_STORE_FLAGS,
   ...LOG_FLAGS,

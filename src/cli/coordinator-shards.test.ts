@@ -19,6 +19,7 @@ test("shards become endpoints, and members of replica groups know their siblings
     }),
     {
       endpoints: [{ address: "10.0.0.0:10901", strict: true }],
+      writeTargets: [{ id: "shard-0", http: "" }],
       hasReplicas: false,
       areSeen: true,
       externalLabels: Object.assign(Object.create(null), { a: "b" }),
@@ -33,4 +34,20 @@ test("shards become endpoints, and members of replica groups know their siblings
   ]);
   assert.deepEqual([hasReplicas, areSeen], [true, false]);
   assert.deepEqual(readShards("nonsense").endpoints, []);
+});
+
+test("the first shard of each replica group gets what is written", () => {
+  const { writeTargets } = readShards({
+    shards: [
+      shard(1, "a", { http: "10.0.0.1:8080" }),
+      shard(0, "a", { http: "10.0.0.0:8080" }),
+      shard(2, "b", { http: "10.0.1.2:8080" }),
+      shard(1, "b", { http: undefined }),
+    ],
+  });
+  assert.deepEqual(writeTargets, [
+    { id: "a-0", http: "10.0.0.0:8080" },
+    { id: "b-1", http: "" },
+  ]);
+  assert.deepEqual(readShards({ shards: [{}] }).writeTargets, []);
 });

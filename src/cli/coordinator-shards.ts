@@ -1,9 +1,12 @@
 import { isRecord } from "../api/query/coordinator-client.ts";
+import type { WriteTarget } from "../api/query/write-routes.ts";
 import type { EndpointSpec } from "../query/endpoint-set.ts";
 
 /** What a query takes from the coordinator's list of shards. */
 export interface CoordinatorShards {
   readonly endpoints: readonly EndpointSpec[];
+  /** The first shard of each replica group, which gets what is written. */
+  readonly writeTargets: readonly WriteTarget[];
   /** Whether there are replica groups: the same targets on shards of each. */
   readonly hasReplicas: boolean;
   /** Whether every shard has been seen since the coordinator started. */
@@ -17,6 +20,7 @@ export function readShards(data: unknown): CoordinatorShards {
   const shards = list.filter(isRecord);
   return {
     endpoints: shards.flatMap(endpointOf),
+    writeTargets: writeTargetsOf(shards),
     hasReplicas: shards.some((shard) => (shard["replica"] ?? "") !== ""),
     areSeen: shards.every((shard) => shard["state"] !== "starting"),
     externalLabels: externalLabelsOf(data),
@@ -31,6 +35,16 @@ function endpointOf(shard: Record<string, unknown>): EndpointSpec[] {
   if (typeof replica !== "string" || replica === "") return [spec];
   // Replica groups have the same targets on the same ordinals.
   return [{ ...spec, replica, shard: `shard-${String(ordinal)}` }];
+}
+
+function writeTargetsOf(shards: readonly Record<string, unknown>[]): WriteTarget[] {
+  const first = new Map<unknown, { ordinal: number; target: WriteTarget }>();
+  for (const { id, ordinal, replica, http } of shards) {
+    if (typeof id !== "string" || typeof ordinal !== "number") continue;
+    if ((first.get(replica)?.ordinal ?? Infinity) <= ordinal) continue;
+    first.set(replica, { ordinal, target: { id, http: typeof http === "string" ? http : "" } });
+  }
+  return [...first.values()].map(({ target }) => target);
 }
 
 function externalLabelsOf(data: unknown): Record<string, string> {

@@ -4,6 +4,7 @@ import { CoordinatorClient } from "../api/query/coordinator-client.ts";
 import { registerQueryApi } from "../api/query/query-api.ts";
 import { QueryBook } from "../api/query/query-book.ts";
 import { QueryLog } from "../api/query/query-log.ts";
+import { registerWriteRoutes, type WriteTarget } from "../api/query/write-routes.ts";
 import { registerRemoteReadApi } from "../api/remote-read-api.ts";
 import { createHttpServer } from "../api/server.ts";
 import { systemClock } from "../base/clock.ts";
@@ -50,8 +51,14 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   const clock = systemClock;
   const coordinator =
     flags.coordinatorUrl === "" ? undefined : new CoordinatorClient(flags.coordinatorUrl);
+  if (coordinator === undefined && (flags.enableWriteReceiver || flags.enableOtlpReceiver))
+    throw new AppError(
+      "bad-data",
+      "cannot take what is written without a coordinator: give --coordinator.url, or write to a shard",
+    );
   let externalLabels: Readonly<Record<string, string>> = {};
   let hasReplicas = false;
+  let writeTargets: readonly WriteTarget[] = [];
   const shownFlags: Record<string, string> = printFlags(QUERY_ROLE_FLAGS, flags);
   let knowsFlags = false;
   // Before the shards have replayed their logs, answers would lack old samples without a word.
@@ -63,7 +70,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     async provider() {
       if (coordinator === undefined) return flags.endpoint;
       const shards = readShards(await coordinator.data("/api/v1/shards"));
-      ({ externalLabels, hasReplicas } = shards);
+      ({ externalLabels, hasReplicas, writeTargets } = shards);
       // What the whole system was started with; this process's own flags stand beside it.
       if (!knowsFlags) Object.assign(shownFlags, await coordinator.data("/api/v1/status/flags"));
       knowsFlags = true;
@@ -147,6 +154,13 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     pageFolder: builtPage(),
     adminApi: flags.enableAdminApi,
     startTimeMs: clock.now(),
+  });
+  registerWriteRoutes(server.app, {
+    targets: () => writeTargets,
+    takesWrite: flags.enableWriteReceiver,
+    takesOtlp: flags.enableOtlpReceiver,
+    maxBodyBytes: flags.writeMaxBodySize,
+    maxRequests: flags.writeMaxRequests,
   });
   registerRemoteReadApi(server.app, {
     // The protocol has no word for an answer that is not complete.

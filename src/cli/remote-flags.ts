@@ -2,8 +2,9 @@ import { AppError } from "../base/errors.ts";
 import { MAX_DECODED_BYTES, MAX_SERIES, WRITE_V1, WRITE_V2 } from "../remote/write-receiver.ts";
 import { listFlag, numberFlag, sizeFlag, switchFlag } from "./flags.ts";
 
-/** Prometheus's flags of remote write and remote read, and limits of our own beside them. */
-export const WRITE_RECEIVER_FLAGS = {
+// Prometheus's flags of remote write and remote read, and limits of our own beside them.
+
+const RECEIVER_SWITCHES = {
   enableWriteReceiver: switchFlag({
     name: "web.enable-remote-write-receiver",
     help: "Take samples by remote write at /api/v1/write.",
@@ -12,6 +13,28 @@ export const WRITE_RECEIVER_FLAGS = {
     name: "web.enable-otlp-receiver",
     help: "Take OpenTelemetry's metrics (OTLP over HTTP) at /api/v1/otlp/v1/metrics.",
   }),
+} as const;
+
+const REQUEST_LIMITS = {
+  writeMaxBodySize: sizeFlag(
+    {
+      name: "web.remote-write-receiver.max-body-size",
+      help: "Largest write request as sent; larger ones are refused with 413.",
+    },
+    "32MB",
+  ),
+  writeMaxRequests: numberFlag(
+    {
+      name: "web.remote-write-receiver.max-requests",
+      help: "Write requests served at the same time; senders of further ones are told to come again.",
+    },
+    { fallback: 64, min: 1 },
+  ),
+} as const;
+
+/** Of what keeps what is written. */
+export const WRITE_RECEIVER_FLAGS = {
+  ...RECEIVER_SWITCHES,
   acceptedMessages: {
     ...listFlag({
       name: "web.remote-write-receiver.accepted-protobuf-messages",
@@ -27,13 +50,7 @@ export const WRITE_RECEIVER_FLAGS = {
       return names;
     },
   },
-  writeMaxBodySize: sizeFlag(
-    {
-      name: "web.remote-write-receiver.max-body-size",
-      help: "Largest write request as sent; larger ones are refused with 413.",
-    },
-    "32MB",
-  ),
+  ...REQUEST_LIMITS,
   writeMaxDecodedSize: sizeFlag(
     {
       name: "web.remote-write-receiver.max-decoded-size",
@@ -45,14 +62,10 @@ export const WRITE_RECEIVER_FLAGS = {
     { name: "web.remote-write-receiver.max-series", help: "Most series in one write request." },
     { fallback: MAX_SERIES, min: 1 },
   ),
-  writeMaxRequests: numberFlag(
-    {
-      name: "web.remote-write-receiver.max-requests",
-      help: "Write requests served at the same time; senders of further ones are told to come again.",
-    },
-    { fallback: 64, min: 1 },
-  ),
 } as const;
+
+/** Of what passes it on to shards. */
+export const WRITE_PASSING_FLAGS = { ...RECEIVER_SWITCHES, ...REQUEST_LIMITS } as const;
 
 export const REMOTE_READ_FLAGS = {
   readSampleLimit: numberFlag(

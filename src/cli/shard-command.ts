@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { AppError } from "../base/errors.ts";
 import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
@@ -6,6 +7,7 @@ import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
 import { DATABASE_FLAGS, SHARD_ADMIN_FLAGS } from "./shard-flags.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
+import { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
 
 /** How `shoal up` starts its shards. */
@@ -37,6 +39,11 @@ export async function shardCommandOf(
   flags: UpValues,
 ): Promise<(shard: ShardPlace) => ProcessCommand> {
   if (flags.shardEngine === "embedded") return (shard) => shardCommand(flags, shard);
+  if (flags.enableWriteReceiver || flags.enableOtlpReceiver)
+    throw new AppError(
+      "bad-data",
+      "cannot take what is written with --shard.engine=prometheus: leave out --web.enable-remote-write-receiver and --web.enable-otlp-receiver",
+    );
   const prometheusBinary = await findPrometheus(flags.prometheusBinary);
   // Arguments that no Prometheus may get are refused now, not by each shard.
   prometheusArguments(flags);
@@ -106,6 +113,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--storage.tsdb.retention.size=${retentionSize}B`,
       ...flagArguments(DATABASE_FLAGS, flags),
       ...flagArguments(SHARD_ADMIN_FLAGS, flags),
+      ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",
       "--grpc.address=127.0.0.1:0",

@@ -20,7 +20,7 @@ import { ADMIN_FLAGS, LIFECYCLE_FLAGS, LOG_FLAGS } from "./common-flags.ts";
 import { QUERY_FLAGS, QUERY_STORE_FLAGS, WEB_FLAGS } from "./query-flags.ts";
 import { dryRun } from "./dry-run.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
-import { REMOTE_READ_FLAGS } from "./remote-flags.ts";
+import { REMOTE_READ_FLAGS, WRITE_PASSING_FLAGS } from "./remote-flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import { shardCommandOf } from "./shard-command.ts";
@@ -183,6 +183,7 @@ function queryCommand(
       ...flagArguments(LIFECYCLE_FLAGS, flags),
       ...flagArguments(ADMIN_FLAGS, flags),
       ...flagArguments(QUERY_FLAGS, flags),
+      ...flagArguments(WRITE_PASSING_FLAGS, flags),
       ...flagArguments(REMOTE_READ_FLAGS, flags),
       ...flagArguments(QUERY_STORE_FLAGS, flags),
       ...flagArguments(LOG_FLAGS, flags),

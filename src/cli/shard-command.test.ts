@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { QUERY_ROLE_FLAGS, UP_FLAGS } from "./commands.ts";
+import { defaultsOf } from "./flags.ts";
+import { runQuery } from "./query.ts";
+import { shardCommandOf } from "./shard-command.ts";
+
+const PLACE = { id: "shard-0", folder: "data/0", replica: "" };
+
+test("the shards of up take what is written when it does", async () => {
+  const off = (await shardCommandOf(defaultsOf(UP_FLAGS)))(PLACE);
+  assert.ok(!off.args.some((arg) => /--web\.(?:enable|remote)/.test(arg)));
+  const on = await shardCommandOf({
+    ...defaultsOf(UP_FLAGS),
+    enableWriteReceiver: true,
+    enableOtlpReceiver: true,
+    writeMaxSeries: 7,
+  });
+  const { args } = on(PLACE);
+  for (const flag of [
+    "--web.enable-remote-write-receiver",
+    "--web.enable-otlp-receiver",
+    "--web.remote-write-receiver.max-series=7",
+  ])
+    assert.ok(args.includes(flag), flag);
+});
+
+test("what cannot take what is written says so at once", async () => {
+  for (const receiver of [{ enableWriteReceiver: true }, { enableOtlpReceiver: true }]) {
+    const up = { ...defaultsOf(UP_FLAGS), ...receiver, shardEngine: "prometheus" as const };
+    await assert.rejects(shardCommandOf(up), /cannot take .* with --shard\.engine=prometheus/);
+    const query = { ...defaultsOf(QUERY_ROLE_FLAGS), ...receiver };
+    await assert.rejects(runQuery(query), /cannot take .* without a coordinator/);
+  }
+});
