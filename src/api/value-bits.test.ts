@@ -87,7 +87,7 @@ test(`${COUNT} bit patterns stay as they are from scrape to log, block and remot
     await withReader({ queryable: database }, async (read) => {
       compare(`${where}, streamed`, await framesOf(await read(streamed(matcher))), times, words);
       const answer = await read(samplesRequest([matcher]));
-      const { series } = decodeReadResponse(new Uint8Array(await answer.arrayBuffer()));
+      const series = decodeReadResponse(new Uint8Array(await answer.arrayBuffer()));
       compare(`${where}, samples`, series, times, words);
     });
   };

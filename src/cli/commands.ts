@@ -29,7 +29,13 @@ import {
 import { DEMO_RUN_FLAGS } from "./demo-flags.ts";
 import { KUBERNETES_FLAGS, OPERATOR_FLAGS } from "./kubernetes-flags.ts";
 import { PLAN_FLAGS } from "./plan-flags.ts";
-import { ENDPOINT_FLAGS, QUERY_FLAGS, QUERY_STORE_FLAGS, WEB_FLAGS } from "./query-flags.ts";
+import {
+  ENDPOINT_FLAGS,
+  QUERY_CONFIG_FLAGS,
+  QUERY_FLAGS,
+  QUERY_STORE_FLAGS,
+  WEB_FLAGS,
+} from "./query-flags.ts";
 import {
   DATABASE_FLAGS,
   ORPHAN_FLAGS,
@@ -108,6 +114,7 @@ export const SHARD_FLAGS = {
 } as const;
 
 export const QUERY_ROLE_FLAGS = {
+  ...QUERY_CONFIG_FLAGS,
   ...WEB_FLAGS,
   ...LIFECYCLE_FLAGS,
   ...ADMIN_FLAGS,

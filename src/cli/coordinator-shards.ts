@@ -12,6 +12,8 @@ export interface CoordinatorShards {
   /** Whether every shard has been seen since the coordinator started. */
   readonly areSeen: boolean;
   readonly externalLabels: Readonly<Record<string, string>>;
+  /** Another one with every configuration; "" when the coordinator does not say. */
+  readonly configHash: string;
 }
 
 /** Reads the `data` of the coordinator's `/api/v1/shards`. */
@@ -24,6 +26,7 @@ export function readShards(data: unknown): CoordinatorShards {
     hasReplicas: shards.some((shard) => (shard["replica"] ?? "") !== ""),
     areSeen: shards.every((shard) => shard["state"] !== "starting"),
     externalLabels: externalLabelsOf(data),
+    configHash: isRecord(data) && typeof data["configHash"] === "string" ? data["configHash"] : "",
   };
 }
 

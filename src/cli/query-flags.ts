@@ -165,3 +165,14 @@ export const QUERY_STORE_FLAGS = {
     "",
   ),
 } as const;
+
+export const QUERY_CONFIG_FLAGS = {
+  remoteReadConfig: textFlag(
+    {
+      name: "config.file",
+      value: "path",
+      help: "The Prometheus configuration file, for its remote_read. Default: none is read from.",
+    },
+    "",
+  ),
+} as const;

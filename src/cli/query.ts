@@ -21,6 +21,7 @@ import { REPLICA_LABEL } from "./external-labels.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { createQueryEngine } from "./query-engine.ts";
+import { QueryRemote } from "./query-remote.ts";
 import { createQueryStore } from "./query-store.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 
@@ -71,6 +72,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       if (coordinator === undefined) return flags.endpoint;
       const shards = readShards(await coordinator.data("/api/v1/shards"));
       ({ externalLabels, hasReplicas, writeTargets } = shards);
+      await remote.follow(shards.configHash);
       // What the whole system was started with; this process's own flags stand beside it.
       if (!knowsFlags) Object.assign(shownFlags, await coordinator.data("/api/v1/status/flags"));
       knowsFlags = true;
@@ -78,16 +80,26 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       return [...shards.endpoints, ...flags.endpoint];
     },
   });
+  const remote = new QueryRemote({
+    path: flags.remoteReadConfig,
+    statuses: () => endpoints.statuses(),
+    logger,
+    registry,
+  });
+  // A coordinator tells when it has read the file, which is then a good one.
+  if (coordinator === undefined) await remote.load();
   clock.after(READY_LATEST_MS, () => {
     isReady = true;
   });
   const abort = new AbortController();
   const allowsOrigin = compileAnchored(flags.corsOrigin);
   const reload = async (): Promise<void> => {
-    if (coordinator === undefined)
+    if (coordinator === undefined) {
+      if (flags.remoteReadConfig !== "") return remote.load();
       throw new AppError("not-found", "there is no coordinator to reload");
+    }
     const response = await fetch(new URL("/-/reload", flags.coordinatorUrl), { method: "POST" });
-    if (response.ok) return;
+    if (response.ok) return remote.reload();
     const text = (await response.text()).trim();
     throw new AppError("bad-data", text.replace(/^failed to reload config: /, ""));
   };
@@ -128,14 +140,18 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   });
   registerQueryApi(server.app, {
     engine,
-    queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) =>
-      new FanoutQueryable({
+    queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) => {
+      const isAbort = !(wanted.partialResponse ?? flags.partialResponse);
+      const stores = new FanoutQueryable({
         endpoints,
         clock,
-        partialResponse: (wanted.partialResponse ?? flags.partialResponse) ? "warn" : "abort",
+        partialResponse: isAbort ? "abort" : "warn",
         ...(wanted.storeMatchers !== undefined && { storeMatchers: wanted.storeMatchers }),
         ...(dedup && { dedup: { replicaLabels, func: flags.dedupFunc } }),
-      }),
+      });
+      const isLocal = wanted.localOnly === true || wanted.storeMatchers !== undefined;
+      return isLocal ? stores : remote.reads.over(stores, { isAbort });
+    },
     exemplars: (query, { replicaLabels = replicaLabelsOf(), partialResponse }) =>
       queryExemplars(query, {
         endpoints: endpoints.endpoints(),
@@ -164,13 +180,15 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
   });
   registerRemoteReadApi(server.app, {
     // The protocol has no word for an answer that is not complete.
-    queryable: () =>
-      new FanoutQueryable({
+    queryable: () => {
+      const stores = new FanoutQueryable({
         endpoints,
         clock,
         partialResponse: "abort",
         dedup: { replicaLabels: replicaLabelsOf(), func: flags.dedupFunc },
-      }),
+      });
+      return remote.reads.over(stores, { isAbort: true });
+    },
     externalLabels: () => externalLabels,
     registry,
     sampleLimit: flags.readSampleLimit,
@@ -182,6 +200,11 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     start: async () => {},
     stop: async () => coordinator?.close(),
   };
+  const remoteService: Service = {
+    name: "remote read",
+    start: async () => {},
+    stop: async () => remote.reads.close(),
+  };
   // The parent is gone: there is nothing to drain, and its successor wants the port.
   process.once("disconnect", () => process.exit(0));
   const store =
@@ -189,10 +212,11 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       ? []
       : [createQueryStore({ listen: flags.grpcAddress, endpoints, ready: () => isReady, logger })];
   await runUntilSignal(
-    [logService, coordinatorService, endpoints, engineService, ...store, server],
+    [logService, coordinatorService, remoteService, endpoints, engineService, ...store, server],
     {
       logger,
       abort,
+      onHangup: () => void remote.reload(),
       onReady() {
         const { host, port } = server.address();
         const message: QueryReadyMessage = { kind: "ready", address: `${host}:${port}` };

@@ -179,6 +179,7 @@ function queryCommand(
     ...childCommand("query", [
       "query",
       `--coordinator.url=http://${coordinator.host}:${coordinator.port}`,
+      `--config.file=${flags.configFile}`,
       ...flagArguments(WEB_FLAGS, flags),
       ...flagArguments(LIFECYCLE_FLAGS, flags),
       ...flagArguments(ADMIN_FLAGS, flags),

@@ -12,7 +12,7 @@ import { Reader } from "./reader.ts";
 import { toRelabelConfigs } from "./relabel.ts";
 import { toOtlp, toStorage } from "./server.ts";
 import { fillRoot, fillScrapeConfigs, root, scrapeConfigFile, type RootValues } from "./root.ts";
-import { toRemoteWrite } from "./remote.ts";
+import { toRemoteRead, toRemoteWrite } from "./remote.ts";
 import { toScrapeConfig, type ScrapeValues } from "./scrape.ts";
 import type { Config } from "./types.ts";
 import { parseYamlSource, type YamlLimits } from "./yaml-source.ts";
@@ -59,6 +59,7 @@ export function parseConfig(text: string, options: ParseOptions): Config {
     alerting: { alertRelabelConfigs: toRelabelConfigs(values.alerting.alert_relabel_configs) },
     storage: toStorage(values.storage),
     remoteWrites: values.remote_write.map(toRemoteWrite),
+    remoteReads: values.remote_read.map(toRemoteRead),
     otlp: toOtlp(values.otlp),
     source: text,
     baseFolder: options.baseFolder,

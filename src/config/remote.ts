@@ -10,7 +10,7 @@ import type { NameValidation } from "../model/relabel.ts";
 import { bool, count, duration, int, labelName, text, url } from "./scalars.ts";
 import { Secret } from "./secret.ts";
 import { azuread, googleIam, sigv4 } from "./signing.ts";
-import type { RemoteWriteConfig } from "./types.ts";
+import type { RemoteReadConfig, RemoteWriteConfig } from "./types.ts";
 import { hidePassword } from "./url.ts";
 
 /** `remote_write` and `remote_read`. */
@@ -207,8 +207,27 @@ export function toRemoteWrite(values: RemoteWriteValues): RemoteWriteConfig {
   };
 }
 
+type RemoteReadValues = Values<typeof remoteRead.fields>;
+
+export function toRemoteRead(values: RemoteReadValues): RemoteReadConfig {
+  const url = values.url ?? "";
+  return {
+    url,
+    shownUrl: hidePassword(url),
+    name: values.name,
+    remoteTimeoutMs: values.remote_timeout,
+    chunkedReadLimitBytes: values.chunked_read_limit,
+    headers: values.headers ?? {},
+    readRecent: values.read_recent,
+    requiredMatchers: values.required_matchers ?? {},
+    filterExternalLabels: values.filter_external_labels,
+    httpClient: toHttpClient(values),
+    fingerprint: fingerprintOf(values),
+  };
+}
+
 /** A hash, because secrets are among what it is of. */
-function fingerprintOf(values: RemoteWriteValues): string {
+function fingerprintOf(values: RemoteWriteValues | RemoteReadValues): string {
   const text = JSON.stringify(values, function (this: unknown, name: string, shown: unknown) {
     const value = Reflect.get(Object(this), name) as unknown;
     return value instanceof Secret ? value.reveal() : shown;

@@ -12,6 +12,7 @@ export interface Config {
   readonly alerting: AlertingConfig;
   readonly storage: StorageConfig;
   readonly remoteWrites: readonly RemoteWriteConfig[];
+  readonly remoteReads: readonly RemoteReadConfig[];
   readonly otlp: OtlpConfig;
   /** The file's text as read, for pushing it on and for hashing. */
   readonly source: string;
@@ -77,6 +78,28 @@ export interface RemoteWriteConfig {
     readonly sendIntervalMs: number;
     readonly maxSamplesPerSend: number;
   };
+  /** The same for entries that say the same, secrets included. */
+  readonly fingerprint: string;
+}
+
+/** One entry of `remote_read`. */
+export interface RemoteReadConfig {
+  readonly url: string;
+  /** The URL without a password. */
+  readonly shownUrl: string;
+  /** "" when it has none. */
+  readonly name: string;
+  readonly remoteTimeoutMs: number;
+  /** Of one frame of a streamed answer. */
+  readonly chunkedReadLimitBytes: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Asked for times that the local storage has, too. */
+  readonly readRecent: boolean;
+  /** Asked only by selectors that have each of these as an equality matcher. */
+  readonly requiredMatchers: Readonly<Record<string, string>>;
+  /** External labels become matchers, and are taken off the series that come. */
+  readonly filterExternalLabels: boolean;
+  readonly httpClient: HttpClientConfig;
   /** The same for entries that say the same, secrets included. */
   readonly fingerprint: string;
 }

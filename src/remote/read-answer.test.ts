@@ -122,10 +122,7 @@ describe("decodeReadResponse", () => {
     writeLabels(writer, { __name__: "m" });
     writer.message(1, series);
     writer.message(1, result);
-    const { series: decoded, histogramSeries } = decodeReadResponse(
-      compressSnappy(writer.finish()),
-    );
-    assert.equal(histogramSeries, 0);
+    const decoded = decodeReadResponse(compressSnappy(writer.finish()));
     assert.equal(decoded.length, 1);
     const { chunks } = decoded[0]!;
     assert.deepEqual(

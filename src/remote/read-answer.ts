@@ -1,6 +1,8 @@
 import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { compressSnappy, decompressSnappy } from "../base/snappy.ts";
+import { compareText } from "../base/text.ts";
+import { validateHistogram, validateIntegerHistogram } from "../model/histogram-validate.ts";
 import { Labels } from "../model/labels.ts";
 import type { Matcher, MatchOperator } from "../model/matcher.ts";
 import {
@@ -18,9 +20,12 @@ import {
   ENCODING_FLOAT_HISTOGRAM,
   ENCODING_HISTOGRAM,
   ENCODING_XOR,
+  type SelectHints,
   type Series,
 } from "../storage/queryable.ts";
+import { encodeHistogramRun } from "../storage/chunk-encodings.ts";
 import { pushXorChunks } from "../storage/xor-chunks.ts";
+import { type HistogramMessage, readHistogram } from "./histogram-message.ts";
 
 /**
  * Prometheus's remote read (https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/), client side.
@@ -60,6 +65,7 @@ export function encodeReadRequest(query: {
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
   readonly matchers: readonly Matcher[];
+  readonly hints?: SelectHints;
 }): Uint8Array {
   const writer = new ProtoWriter();
   // Both accepted types are written out, packed: the default value would otherwise vanish.
@@ -68,6 +74,7 @@ export function encodeReadRequest(query: {
   writer.varint(RESPONSE_STREAMED_CHUNKS);
   writer.message(2, before);
   const start = writer.size;
+  if (query.hints !== undefined) writeHints(writer, query.hints, query);
   writeMatchers(
     writer,
     3,
@@ -79,8 +86,27 @@ export function encodeReadRequest(query: {
   return compressSnappy(writer.finish());
 }
 
+function writeHints(
+  writer: ProtoWriter,
+  hints: SelectHints,
+  range: { readonly minTimeMs: number; readonly maxTimeMs: number },
+): void {
+  const before = writer.size;
+  writer.int64(7, hints.rangeMs);
+  writer.bool(6, hints.by);
+  for (const name of hints.grouping.toReversed()) writer.string(5, name);
+  writer.int64(4, range.maxTimeMs);
+  writer.int64(3, range.minTimeMs);
+  writer.string(2, hints.func);
+  writer.int64(1, hints.stepMs);
+  writer.message(4, before);
+}
+
 /** The series of a streamed answer, frame by frame; a series may go on in the next frame. Throws `corrupt`. */
-export async function* decodeFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Series[]> {
+export async function* decodeFrames(
+  body: AsyncIterable<Uint8Array>,
+  frameMaxBytes = FRAME_MAX_BYTES,
+): AsyncGenerator<Series[]> {
   let pieces: Uint8Array[] = [];
   let size = 0;
   let needed = 1;
@@ -92,7 +118,7 @@ export async function* decodeFrames(body: AsyncIterable<Uint8Array>): AsyncGener
     const held = pieces.length === 1 ? piece : Buffer.concat(pieces, size);
     let at = 0;
     for (;;) {
-      const frame = frameAt(held, at);
+      const frame = frameAt(held, at, frameMaxBytes);
       needed = frame.end - at;
       if (frame.end > held.length) break;
       if (crc32c(held, frame.start, frame.end) !== frame.checksum)
@@ -108,7 +134,11 @@ export async function* decodeFrames(body: AsyncIterable<Uint8Array>): AsyncGener
 }
 
 /** The frame at `at`; `end` beyond the bytes says how many are needed at least to know more. */
-function frameAt(bytes: Uint8Array, at: number): { start: number; end: number; checksum: number } {
+function frameAt(
+  bytes: Uint8Array,
+  at: number,
+  maxBytes: number,
+): { start: number; end: number; checksum: number } {
   let size = 0;
   let scale = 1;
   let i = at;
@@ -120,8 +150,11 @@ function frameAt(bytes: Uint8Array, at: number): { start: number; end: number; c
     scale *= 128;
     if (byte < 0x80) break;
   }
-  if (size > FRAME_MAX_BYTES)
-    throw new AppError("resource-exhausted", `cannot read a frame of ${size} bytes`);
+  if (size > maxBytes)
+    throw new AppError(
+      "resource-exhausted",
+      `cannot read a frame of ${size} bytes: the limit is ${maxBytes}`,
+    );
   const start = i + CHECKSUM_BYTES;
   const checksum =
     start > bytes.length
@@ -150,7 +183,18 @@ function decodeChunkedSeries(reader: ProtoReader): Series {
     else if (key === 0x12) chunks.push(decodeChunk(reader.nested()));
     else reader.skip(key);
   }
-  return { labels: Labels.fromSorted(labels), chunks };
+  return { labels: labelsOf(labels), chunks };
+}
+
+/** Servers send labels sorted; one that does not would make a series that equals no other. */
+function labelsOf(flat: readonly string[]): Labels {
+  const pairs: [string, string][] = [];
+  let isSorted = true;
+  for (let i = 0; i < flat.length; i += 2) {
+    if (i > 0 && compareText(flat[i - 2]!, flat[i]!) >= 0) isSorted = false;
+    pairs.push([flat[i]!, flat[i + 1]!]);
+  }
+  return isSorted ? Labels.fromSorted(flat) : Labels.fromPairs(pairs);
 }
 
 function decodeChunk(reader: ProtoReader): Chunk {
@@ -180,15 +224,10 @@ function encodingOf(type: number): ChunkEncoding {
   }
 }
 
-/** What a server without streaming answers, as XOR chunks of 120 samples. Throws `corrupt`. */
-export function decodeReadResponse(body: Uint8Array): {
-  series: Series[];
-  /** Series whose native histograms are left out: they do not fit this answer. */
-  histogramSeries: number;
-} {
+/** What a server without streaming answers, as chunks. Throws `corrupt`. */
+export function decodeReadResponse(body: Uint8Array): Series[] {
   const reader = new ProtoReader(decompressSnappy(body, SAMPLES_MAX_BYTES));
   const series: Series[] = [];
-  let histogramSeries = 0;
   while (reader.more) {
     const key = reader.key();
     if (key !== 0x0a) {
@@ -198,35 +237,51 @@ export function decodeReadResponse(body: Uint8Array): {
     const result = reader.nested();
     while (result.more) {
       const inner = result.key();
-      if (inner !== 0x0a) {
-        result.skip(inner);
-        continue;
-      }
-      const one = decodeTimeSeries(result.nested());
-      series.push(one.series);
-      if (one.hasHistograms) histogramSeries++;
+      if (inner === 0x0a) series.push(decodeTimeSeries(result.nested()));
+      else result.skip(inner);
     }
   }
-  return { series, histogramSeries };
+  return series;
 }
 
-function decodeTimeSeries(reader: ProtoReader): { series: Series; hasHistograms: boolean } {
+function decodeTimeSeries(reader: ProtoReader): Series {
   const labels: string[] = [];
   const samples: ProtoReader[] = [];
-  let hasHistograms = false;
+  const histograms: HistogramMessage[] = [];
   while (reader.more) {
     const key = reader.key();
     if (key === 0x0a) labels.push(...readPair(reader.nested()));
     else if (key === 0x12) samples.push(reader.nested());
-    else {
-      if (key === 0x22) hasHistograms = true;
-      reader.skip(key);
-    }
+    else if (key === 0x22) histograms.push(readHistogram(reader.nested()));
+    else reader.skip(key);
   }
-  return {
-    series: { labels: Labels.fromSorted(labels), chunks: encodeSamples(samples) },
-    hasHistograms,
-  };
+  const chunks = [...encodeSamples(samples), ...encodeHistogramMessages(histograms)];
+  if (samples.length > 0 && histograms.length > 0) chunks.sort((a, b) => a.minTimeMs - b.minTimeMs);
+  return { labels: labelsOf(labels), chunks };
+}
+
+/** Stretches of one kind each. */
+function encodeHistogramMessages(messages: readonly HistogramMessage[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let from = 0; from < messages.length;) {
+    const { isFloat } = messages[from]!;
+    let to = from;
+    while (to < messages.length && messages[to]!.isFloat === isFloat) {
+      const { timeMs, histogram } = messages[to]!;
+      if (to > 0 && timeMs < messages[to - 1]!.timeMs)
+        throw corrupt("histograms are not in the order of time");
+      if (isFloat) validateHistogram(histogram);
+      else validateIntegerHistogram(histogram);
+      to++;
+    }
+    const run = messages.slice(from, to);
+    const encoding = isFloat ? ENCODING_FLOAT_HISTOGRAM : ENCODING_HISTOGRAM;
+    const times = Float64Array.from(run, ({ timeMs }) => timeMs);
+    const histograms = run.map(({ histogram }) => histogram);
+    chunks.push(...encodeHistogramRun(encoding, { times, histograms }));
+    from = to;
+  }
+  return chunks;
 }
 
 /** Values are copied bit by bit: staleness markers are NaNs that must not change. */

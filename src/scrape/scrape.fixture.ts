@@ -73,6 +73,7 @@ export function configOf(...scrapeConfigs: ScrapeConfig[]): Config {
     alerting: { alertRelabelConfigs: [] },
     storage: { outOfOrderTimeWindowMs: 0, maxExemplars: undefined },
     remoteWrites: [],
+    remoteReads: [],
     otlp: DEFAULT_OTLP,
     source: "",
     baseFolder: "/",

@@ -77,16 +77,7 @@ export class PrometheusQueryable implements Queryable {
       return;
     }
     const body = await readBytes(response.body, SAMPLES_MAX_BYTES);
-    const { series, histogramSeries } = decodeReadResponse(body);
-    const batch = { series: sortSeries(series) };
-    yield histogramSeries === 0
-      ? batch
-      : {
-          ...batch,
-          warnings: [
-            `native histograms of ${histogramSeries} series are missing: this server streams no chunks`,
-          ],
-        };
+    yield { series: sortSeries(decodeReadResponse(body)) };
   }
 
   async *#labels(request: SelectRequest): AsyncGenerator<SeriesBatch> {

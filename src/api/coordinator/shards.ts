@@ -79,5 +79,6 @@ export function shardsAnswer(
       kind === "together" ? [{ shards: from, reason }] : [],
     ),
     externalLabels: config().global.externalLabels,
+    configHash: coordinator.config.hash,
   };
 }

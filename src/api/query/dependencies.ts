@@ -17,6 +17,8 @@ export interface ReadOptions {
   readonly partialResponse?: boolean;
   /** Ask only stores whose `__address__` fits one of these selectors. */
   readonly storeMatchers?: readonly (readonly Matcher[])[];
+  /** Leave out what comes from `remote_read`. */
+  readonly localOnly?: boolean;
 }
 
 /** What the HTTP API v1 of the query role stands on. */

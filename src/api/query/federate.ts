@@ -32,7 +32,8 @@ export function registerFederate(
   app.get("/federate", async (request, reply) => {
     const parameters = parametersOf(request);
     const selectors = selectorsOf(parameters);
-    const series = queryable(readOptions(parameters));
+    // As in Prometheus: what others hold, they federate themselves.
+    const series = queryable({ ...readOptions(parameters), localOnly: true });
     const signal = clientSignal(request, reply);
     const maxTimeMs = clock.now();
     // Left-open window, as every lookback: a sample exactly one lookback old is too old.
