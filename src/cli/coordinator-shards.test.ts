@@ -16,6 +16,7 @@ test("shards become endpoints, and members of replica groups know their siblings
     readShards({
       shards: [shard(0, undefined), shard(1, undefined, { grpc: "" })],
       externalLabels: { a: "b" },
+      configHash: "7f",
     }),
     {
       endpoints: [{ address: "10.0.0.0:10901", strict: true }],
@@ -23,6 +24,7 @@ test("shards become endpoints, and members of replica groups know their siblings
       hasReplicas: false,
       areSeen: true,
       externalLabels: Object.assign(Object.create(null), { a: "b" }),
+      configHash: "7f",
     },
   );
   const { endpoints, hasReplicas, areSeen } = readShards({
@@ -34,6 +36,7 @@ test("shards become endpoints, and members of replica groups know their siblings
   ]);
   assert.deepEqual([hasReplicas, areSeen], [true, false]);
   assert.deepEqual(readShards("nonsense").endpoints, []);
+  assert.equal(readShards("nonsense").configHash, "");
 });
 
 test("the first shard of each replica group gets what is written", () => {
