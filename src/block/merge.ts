@@ -102,9 +102,10 @@ function areInOrder(same: readonly MergeCursor[], count: number): boolean {
   for (let k = 0; k < count; k++) {
     const { hasDeleted, frames, frameStart, frameEnd } = same[k]!;
     if (hasDeleted) return false;
-    if (frameStart === frameEnd) continue;
-    if (frames.minTimes[frameStart]! <= maxTimeMs) return false;
-    maxTimeMs = frames.maxTimes[frameEnd - 1]!;
+    for (let i = frameStart; i < frameEnd; i++) {
+      if (frames.minTimes[i]! <= maxTimeMs) return false;
+      maxTimeMs = frames.maxTimes[i]!;
+    }
   }
   return true;
 }
