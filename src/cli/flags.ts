@@ -124,8 +124,7 @@ export function durationFlag(texts: Texts, fallback: string): Flag<number> {
   });
 }
 
-/** Bytes, written `512MB`; 0 for no limit. */
-/** `min` in bytes; default 0. */
+/** Bytes, written `512MB`; 0, where `min` (default 0) allows it, for no limit. */
 export function sizeFlag(texts: Texts, fallback: string, { min = 0 } = {}): Flag<number> {
   const parse = (text: string): number => {
     const size = parseSize(text);
