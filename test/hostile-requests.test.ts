@@ -20,11 +20,14 @@ import {
 } from "./support/processes.ts";
 
 /**
- * Bad and edge input over HTTP, to `shoal query` over a shard and to a real Prometheus with the same samples: the same
- * status, type of error and text, and both answer a plain query while and after.
+ * Bad and edge input over HTTP, to `shoal query` over a shard, to that shard itself and to a real Prometheus with the same
+ * samples: the same status, type of error and text, and all answer a plain query while and after.
  */
 const START_SECONDS = 1_700_000_000;
 const PLAIN = `query?query=count(up_total)&time=${START_SECONDS}`;
+
+/** Of an answer without the headers that let pages of other origins read it. */
+const NO_ORIGINS = " |  |  | ";
 
 /** Characters of an answer that a failure shows. */
 const SHOWN = 300;
@@ -82,10 +85,17 @@ function shown({ status, type, allow, cors, body }: Answer, upTo?: string): stri
   return upTo === undefined ? all : all.slice(0, all.indexOf(upTo));
 }
 
+interface Sides {
+  readonly shoal: string;
+  readonly prometheus: string;
+  /** No page of another origin may read the answers, so their headers do not allow it. */
+  readonly ignoresOrigins: boolean;
+}
+
 /** How the answers differ from what they should be; undefined when they do not. */
 async function differenceOf(
   asked: HostileRequest,
-  { shoal, prometheus }: { shoal: string; prometheus: string },
+  { shoal, prometheus, ignoresOrigins }: Sides,
 ): Promise<string | undefined> {
   const { ours, upTo } = asked;
   const alone = ours?.alone === true;
@@ -93,6 +103,7 @@ async function differenceOf(
     send(shoal, asked),
     alone ? undefined : send(prometheus, asked),
   ]);
+  if (ignoresOrigins && wanted !== undefined) Object.assign(wanted, { cors: NO_ORIGINS });
   const was = `${asked.name}\n  Shoal:      ${shown(found).slice(0, SHOWN)}`;
   if (ours !== undefined) {
     if (found.status !== ours.status || !ours.text.test(found.body))
@@ -112,6 +123,7 @@ describe("hostile requests", { skip: skipWithoutParts() }, () => {
   const running: RunningProcess[] = [];
   const folder = temporaryFolder("hostile");
   let shoal = "";
+  let own = "";
   let prometheus = "";
 
   before(async () => {
@@ -151,6 +163,7 @@ describe("hostile requests", { skip: skipWithoutParts() }, () => {
     }));
     for (const one of [shard, real]) await remoteWrite(one.url, series);
     shoal = query.url;
+    own = shard.url;
     prometheus = real.url;
     await until("Shoal has the samples", async () =>
       (await send(shoal, { name: "", path: PLAIN })).body.includes('"5"') ? true : undefined,
@@ -162,25 +175,27 @@ describe("hostile requests", { skip: skipWithoutParts() }, () => {
   });
 
   async function plainAnswers(): Promise<void> {
-    for (const url of [shoal, prometheus]) {
+    for (const url of [shoal, own, prometheus]) {
       const { status, body } = await send(url, { name: "a plain query", path: PLAIN });
       assert.equal(status, 200, url);
       assert.match(body, /"5"/, url);
     }
   }
 
-  const groups = { ...HOSTILE_QUERIES, ...HOSTILE_PARAMETERS, ...HOSTILE_PATHS };
-  for (const [group, requests] of Object.entries(groups))
-    test(group, async () => {
-      const wrong: string[] = [];
-      for (const asked of requests) {
-        const [difference] = await Promise.all([
-          differenceOf(asked, { shoal, prometheus }),
-          plainAnswers(),
-        ]);
-        if (difference !== undefined) wrong.push(difference);
-      }
-      await plainAnswers();
-      assert.equal(wrong.length, 0, `${wrong.length} differences\n${wrong.join("\n")}`);
-    });
+  async function compareAll(requests: readonly HostileRequest[], sides: Sides): Promise<void> {
+    const wrong: string[] = [];
+    for (const asked of requests) {
+      const [difference] = await Promise.all([differenceOf(asked, sides), plainAnswers()]);
+      if (difference !== undefined) wrong.push(difference);
+    }
+    await plainAnswers();
+    assert.equal(wrong.length, 0, `${wrong.length} differences\n${wrong.join("\n")}`);
+  }
+
+  const aboutSeries = { ...HOSTILE_QUERIES, ...HOSTILE_PARAMETERS };
+  for (const [group, requests] of Object.entries({ ...aboutSeries, ...HOSTILE_PATHS }))
+    test(group, () => compareAll(requests, { shoal, prometheus, ignoresOrigins: false }));
+  for (const [group, requests] of Object.entries(aboutSeries))
+    test(`${group}, to a shard`, () =>
+      compareAll(requests, { shoal: own, prometheus, ignoresOrigins: true }));
 });

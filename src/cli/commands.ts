@@ -31,6 +31,7 @@ import { KUBERNETES_FLAGS, OPERATOR_FLAGS } from "./kubernetes-flags.ts";
 import { PLAN_FLAGS } from "./plan-flags.ts";
 import {
   ENDPOINT_FLAGS,
+  EVALUATION_FLAGS,
   QUERY_CONFIG_FLAGS,
   QUERY_FLAGS,
   QUERY_STORE_FLAGS,
@@ -106,6 +107,7 @@ export const SHARD_FLAGS = {
   ...STORAGE_FLAGS,
   ...DATABASE_FLAGS,
   ...SHARD_ADMIN_FLAGS,
+  ...EVALUATION_FLAGS,
   ...WRITE_RECEIVER_FLAGS,
   ...REMOTE_READ_FLAGS,
   ...SCRAPE_FLAGS,
@@ -171,7 +173,8 @@ export function registerRoles(program: Command): void {
     run: async (values) => (await import("./coordinator.ts")).runCoordinator(values),
   });
   role(program, "shard", SHARD_FLAGS, {
-    description: "Scrape and keep what a coordinator gives it; serve it over the StoreAPI.",
+    description:
+      "Scrape and keep what a coordinator gives it; serve it over the StoreAPI and PromQL.",
     run: async (values) => (await import("./shard.ts")).runShard(values),
   });
   role(program, "sidecar", SIDECAR_FLAGS, {

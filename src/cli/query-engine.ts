@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import type { Service } from "../base/service.ts";
 import { Engine, type EngineOptions, type QueryEngine } from "../promql/engine.ts";
+import type { FlagValues } from "./flags.ts";
+import type { EVALUATION_FLAGS } from "./query-flags.ts";
 import { WorkerEngine } from "../promql/worker-engine.ts";
 
 /** With more cores than this, more threads would mostly wait for what reads the stores. */
@@ -10,6 +12,18 @@ const AUTO_MAX_THREADS = 8;
 export function threadCount(wanted: number | "auto", cores = availableParallelism()): number {
   const count = wanted === "auto" ? Math.min(cores - 1, AUTO_MAX_THREADS) : wanted;
   return count < 2 ? 0 : count;
+}
+
+/** How flags want queries evaluated. */
+export function engineOptions(flags: FlagValues<typeof EVALUATION_FLAGS>): EngineOptions {
+  return {
+    lookbackMs: flags.lookbackDelta,
+    timeoutMs: flags.queryTimeout,
+    maxConcurrency: flags.maxConcurrency,
+    maxSamples: flags.maxSamples,
+    maxSeries: flags.maxQuerySeries,
+    maxBytes: flags.maxQueryChunkBytes,
+  };
 }
 
 /** What evaluates queries with `threads`, and the service that ends them. */

@@ -48,7 +48,8 @@ function parseThreads(text: string): number | "auto" {
   return Number(text);
 }
 
-export const QUERY_FLAGS = {
+/** What one evaluation may take, wherever it runs. */
+export const EVALUATION_FLAGS = {
   lookbackDelta: durationFlag(
     {
       name: "query.lookback-delta",
@@ -66,14 +67,6 @@ export const QUERY_FLAGS = {
       help: "Queries evaluated at the same time; further ones wait, and the clients they come from take turns.",
     },
     { fallback: 20, min: 1 },
-  ),
-  queryThreads: parsedFlag<number | "auto">(
-    {
-      name: "query.threads",
-      value: "n",
-      help: "Threads that evaluate queries, beside the one that reads and answers. 0 or 1: none, that one evaluates too. auto: one less than the cores, at most 8. They start as queries need them.",
-    },
-    { fallback: "auto", parse: parseThreads, print: String },
   ),
   maxSamples: numberFlag(
     { name: "query.max-samples", help: "Most samples one query may hold in memory." },
@@ -102,6 +95,25 @@ export const QUERY_FLAGS = {
     "1GB",
     { min: 1 },
   ),
+  slowQuery: durationFlag(
+    {
+      name: "query.slow-threshold",
+      help: "A query that takes longer is remembered for /api/v1/status/active_queries.",
+    },
+    "5s",
+  ),
+} as const;
+
+export const QUERY_FLAGS = {
+  ...EVALUATION_FLAGS,
+  queryThreads: parsedFlag<number | "auto">(
+    {
+      name: "query.threads",
+      value: "n",
+      help: "Threads that evaluate queries, beside the one that reads and answers. 0 or 1: none, that one evaluates too. auto: one less than the cores, at most 8. They start as queries need them.",
+    },
+    { fallback: "auto", parse: parseThreads, print: String },
+  ),
   replicaLabel: listFlag({
     name: "query.replica-label",
     value: "name",
@@ -122,13 +134,6 @@ export const QUERY_FLAGS = {
       help: "Write every query to this file, one JSON object a line, as Prometheus's query_log_file; one that was renamed is begun anew. Default of shoal up: the configuration's.",
     },
     "",
-  ),
-  slowQuery: durationFlag(
-    {
-      name: "query.slow-threshold",
-      help: "A query that takes longer is remembered for /api/v1/status/active_queries.",
-    },
-    "5s",
   ),
   partialResponse: switchFlag(
     {

@@ -20,7 +20,7 @@ import { readShards } from "./coordinator-shards.ts";
 import { REPLICA_LABEL } from "./external-labels.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
-import { createQueryEngine } from "./query-engine.ts";
+import { createQueryEngine, engineOptions } from "./query-engine.ts";
 import { QueryRemote } from "./query-remote.ts";
 import { createQueryStore } from "./query-store.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
@@ -130,14 +130,10 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     start: async () => {},
     stop: async () => queryLog?.close(),
   };
-  const { engine, service: engineService } = createQueryEngine(flags.queryThreads, {
-    lookbackMs: flags.lookbackDelta,
-    timeoutMs: flags.queryTimeout,
-    maxConcurrency: flags.maxConcurrency,
-    maxSamples: flags.maxSamples,
-    maxSeries: flags.maxQuerySeries,
-    maxBytes: flags.maxQueryChunkBytes,
-  });
+  const { engine, service: engineService } = createQueryEngine(
+    flags.queryThreads,
+    engineOptions(flags),
+  );
   registerQueryApi(server.app, {
     engine,
     queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) => {

@@ -6,6 +6,7 @@ import type { UP_FLAGS } from "./commands.ts";
 import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
 import { DATABASE_FLAGS, SHARD_ADMIN_FLAGS } from "./shard-flags.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
+import { EVALUATION_FLAGS } from "./query-flags.ts";
 import { findPrometheus, prometheusArguments } from "./prometheus-binary.ts";
 import { WRITE_RECEIVER_FLAGS } from "./remote-flags.ts";
 import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
@@ -113,6 +114,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--storage.tsdb.retention.size=${retentionSize}B`,
       ...flagArguments(DATABASE_FLAGS, flags),
       ...flagArguments(SHARD_ADMIN_FLAGS, flags),
+      ...flagArguments(EVALUATION_FLAGS, flags),
       ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
       "--web.listen-address=127.0.0.1:0",

@@ -28,6 +28,7 @@ import { OrphanWatch } from "./orphan-watch.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { loggerOf, runUntilSignal } from "./run-role.ts";
 import { openServedDatabase } from "./shard-database.ts";
+import { registerShardQuery } from "./shard-query.ts";
 import { createRemoteWriter, registerShardRemote } from "./shard-remote.ts";
 
 /** A list of 100,000 targets with their labels is about 60 MB. */
@@ -146,6 +147,12 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     onContact: () => orphanWatch.contact(),
   });
   registerAdminApi(http.app, { database: flags.enableAdminApi ? database : undefined });
+  registerShardQuery(flags, {
+    app: http.app,
+    database,
+    externalLabels: () => shard.config?.global.externalLabels ?? {},
+    clock,
+  });
   registerShardRemote(flags, {
     app: http.app,
     database,

@@ -21,8 +21,8 @@ export interface ReadOptions {
   readonly localOnly?: boolean;
 }
 
-/** What the HTTP API v1 of the query role stands on. */
-export interface QueryApiDependencies {
+/** What answers about series stand on: PromQL, labels, exemplars, `/federate`. */
+export interface ReadApiDependencies {
   readonly engine: QueryEngine;
   /** All series, read as a request wants them. */
   readonly queryable: (options: ReadOptions) => Queryable;
@@ -33,6 +33,16 @@ export interface QueryApiDependencies {
   /** A query's answer that would be larger is refused, bytes before compression. */
   readonly maxAnswerBytes: number;
   readonly clock: Clock;
+  /** `--query.lookback-delta`, ms. */
+  readonly lookbackMs: number;
+  /** Labels added to federated series that lack them. */
+  readonly externalLabels: () => Readonly<Record<string, string>>;
+  /** `--web.enable-admin-api` */
+  readonly adminApi: boolean;
+}
+
+/** What the HTTP API v1 of the query role stands on. */
+export interface QueryApiDependencies extends ReadApiDependencies {
   readonly logger: Logger;
   /** Where targets, shards and decisions come from; absent when a query runs without a coordinator. */
   readonly coordinator: CoordinatorClient | undefined;
@@ -40,13 +50,7 @@ export interface QueryApiDependencies {
   readonly endpoints: () => readonly EndpointStatus[];
   /** Effective flags, by name, for `/api/v1/status/flags`. */
   readonly flags: Readonly<Record<string, string>>;
-  /** `--query.lookback-delta`, ms. */
-  readonly lookbackMs: number;
-  /** Labels added to federated series that lack them. */
-  readonly externalLabels: () => Readonly<Record<string, string>>;
   /** Folder of the built page; absent when there is none. */
   readonly pageFolder: string | undefined;
   readonly startTimeMs: number;
-  /** `--web.enable-admin-api` */
-  readonly adminApi: boolean;
 }

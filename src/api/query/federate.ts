@@ -7,7 +7,7 @@ import { TEXT_CONTENT_TYPE, TextWriter } from "../../exposition/write.ts";
 import { compareLabels, type Labels, METRIC_NAME } from "../../model/labels.ts";
 import { ENCODING_XOR, type Series } from "../../storage/queryable.ts";
 import { parametersOf } from "../server.ts";
-import type { QueryApiDependencies } from "./dependencies.ts";
+import type { ReadApiDependencies } from "./dependencies.ts";
 import { readOptions } from "./parameters.ts";
 import { clientSignal } from "./send.ts";
 import { selectorsOf } from "./series-routes.ts";
@@ -27,7 +27,7 @@ interface Newest {
  */
 export function registerFederate(
   app: FastifyInstance,
-  { queryable, clock, lookbackMs, externalLabels }: QueryApiDependencies,
+  { queryable, clock, lookbackMs, externalLabels }: ReadApiDependencies,
 ): void {
   app.get("/federate", async (request, reply) => {
     const parameters = parametersOf(request);

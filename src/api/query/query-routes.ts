@@ -6,7 +6,7 @@ import { formatQuery } from "../../promql/prettier.ts";
 import { selectorsOf } from "../../promql/selectors.ts";
 import { expressionToJson } from "../../promql/ast-json.ts";
 import { parametersOf } from "../server.ts";
-import type { QueryApiDependencies } from "./dependencies.ts";
+import type { ReadApiDependencies } from "./dependencies.ts";
 import {
   durationParameter,
   invalidParameter,
@@ -27,7 +27,7 @@ const MAX_POINTS = 11_000;
 /** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
 export function registerQueryRoutes(
   app: FastifyInstance,
-  { engine, queryable, exemplars, clock, queries, maxAnswerBytes }: QueryApiDependencies,
+  { engine, queryable, exemplars, clock, queries, maxAnswerBytes }: ReadApiDependencies,
 ): void {
   const methods = ["GET", "POST"];
 

@@ -6,7 +6,7 @@ import { type Matcher, matchesEmpty } from "../../model/matcher.ts";
 import { parseSelector } from "../../promql/parser.ts";
 import type { LabelRequest, LabelResult, Queryable } from "../../storage/queryable.ts";
 import { parametersOf } from "../server.ts";
-import type { QueryApiDependencies } from "./dependencies.ts";
+import type { ReadApiDependencies } from "./dependencies.ts";
 import {
   limitParameter,
   MAX_TIME_MS,
@@ -25,7 +25,7 @@ const NO_MATCHER = "match[] must contain at least one non-empty matcher";
 /** `/api/v1/series`, `/labels`, `/label/{name}/values`. */
 export function registerSeriesRoutes(
   app: FastifyInstance,
-  { queryable }: QueryApiDependencies,
+  { queryable }: ReadApiDependencies,
 ): void {
   app.route({
     method: ["GET", "POST"],
