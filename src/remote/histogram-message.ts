@@ -34,9 +34,12 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
   let isFloat = false;
   const positiveSpans: number[] = [];
   const negativeSpans: number[] = [];
-  let positiveBuckets: Float64Array | undefined;
-  let negativeBuckets: Float64Array | undefined;
-  let customValues = NO_BUCKETS;
+  // An integer histogram has deltas, a float one counts. A list may come in parts, packed or one value at a time.
+  const positiveDeltas: number[] = [];
+  const negativeDeltas: number[] = [];
+  const positiveCounts: number[] = [];
+  const negativeCounts: number[] = [];
+  const customValues: number[] = [];
   while (reader.more) {
     const key = reader.key();
     switch (key) {
@@ -66,22 +69,32 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
       case 0x42:
         readSpan(reader.nested(), negativeSpans);
         break;
+      case 0x48:
+        negativeDeltas.push(reader.sint64());
+        break;
       case 0x4a:
-        negativeBuckets = readDeltas(reader.nested());
+        readDeltas(reader.nested(), negativeDeltas);
+        break;
+      case 0x51:
+        negativeCounts.push(double(reader));
         break;
       case 0x52:
-        if (negativeBuckets === undefined) negativeBuckets = readDoubles(reader);
-        else reader.skip(key);
+        readDoubles(reader.nested(), negativeCounts);
         break;
       case 0x5a:
         readSpan(reader.nested(), positiveSpans);
         break;
+      case 0x60:
+        positiveDeltas.push(reader.sint64());
+        break;
       case 0x62:
-        positiveBuckets = readDeltas(reader.nested());
+        readDeltas(reader.nested(), positiveDeltas);
+        break;
+      case 0x69:
+        positiveCounts.push(double(reader));
         break;
       case 0x6a:
-        if (positiveBuckets === undefined) positiveBuckets = readDoubles(reader);
-        else reader.skip(key);
+        readDoubles(reader.nested(), positiveCounts);
         break;
       case 0x70:
         hint = reader.uint32();
@@ -89,8 +102,11 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
       case 0x78:
         timeMs = reader.int64();
         break;
+      case 0x81:
+        customValues.push(double(reader));
+        break;
       case 0x82:
-        customValues = readDoubles(reader);
+        readDoubles(reader.nested(), customValues);
         break;
       default:
         reader.skip(key);
@@ -108,9 +124,9 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
       sum,
       positiveSpans: positiveSpans.length === 0 ? NO_SPANS : Int32Array.from(positiveSpans),
       negativeSpans: negativeSpans.length === 0 ? NO_SPANS : Int32Array.from(negativeSpans),
-      positiveBuckets: positiveBuckets ?? NO_BUCKETS,
-      negativeBuckets: negativeBuckets ?? NO_BUCKETS,
-      customValues,
+      positiveBuckets: isFloat ? columnOf(positiveCounts) : summedUp(positiveDeltas),
+      negativeBuckets: isFloat ? columnOf(negativeCounts) : summedUp(negativeDeltas),
+      customValues: columnOf(customValues),
     },
   };
 }
@@ -170,18 +186,22 @@ function writeDoubles(writer: ProtoWriter, field: number, values: Float64Array):
     );
 }
 
-/** Bucket counts from the differences between neighbours. */
-function readDeltas(reader: ProtoReader): Float64Array {
-  const counts: number[] = [];
-  let absolute = 0;
-  while (reader.more) counts.push((absolute += reader.sint64()));
-  return Float64Array.from(counts);
+function readDeltas(reader: ProtoReader, deltas: number[]): void {
+  while (reader.more) deltas.push(reader.sint64());
 }
 
-function readDoubles(reader: ProtoReader): Float64Array {
-  const bytes = reader.view();
-  if (bytes.length % DOUBLE_BYTES !== 0) throw corrupt("a list of doubles is cut off");
-  return new Float64Array(bytes.slice().buffer);
+function readDoubles(reader: ProtoReader, values: number[]): void {
+  while (reader.more) values.push(double(reader));
+}
+
+/** Bucket counts from the differences between neighbours. */
+function summedUp(deltas: readonly number[]): Float64Array {
+  let absolute = 0;
+  return columnOf(deltas.map((delta) => (absolute += delta)));
+}
+
+function columnOf(values: readonly number[]): Float64Array {
+  return values.length === 0 ? NO_BUCKETS : Float64Array.from(values);
 }
 
 const scratch = new Float64Array(1);
