@@ -1,22 +1,22 @@
 /**
- * PromQL over HTTP beside a real Prometheus on the same data: Prometheus reads blocks that its own promtool made (and
- * native histograms that it was sent), Shoal's query process asks a shard process over gRPC. Rounds alternate, answers
- * are compared digit by digit. First both sides have one core, and this client the other; then all have all.
+ * PromQL over HTTP beside a real Prometheus on the same data: a block that its own promtool made, and native histograms that
+ * all were sent. Shoal is asked twice: a shard itself, one process as Prometheus is, and a query process that reads this
+ * shard over gRPC, both on the cores that Prometheus has. Rounds alternate, answers are compared digit by digit. First each
+ * side has one core, and this client the other; then all have all.
  * SHOAL_BENCH_SHAPES: a part of the queries to ask; SHOAL_BENCH_CORES: `one` or `all` for one half only.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { remoteWrite } from "../../src/promql/testing/remote-write.fixture.ts";
 import {
+  freePort,
   type RunningProcess,
   runTool,
   startPrometheus,
   startShoal,
-  stopProcess,
 } from "../../test/support/processes.ts";
 import { median, report } from "../support/report.ts";
 import {
@@ -35,7 +35,7 @@ import { SHAPES, type Shape, stepSeconds } from "./range-shapes.ts";
 const MAX_ROUNDS = 11;
 const WARM_UP_ROUNDS = 2;
 /** No further round of a shape after so long, once one has counted. */
-const SHAPE_MS = 2500;
+const SHAPE_MS = 3500;
 
 const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]\d+)?/g;
 
@@ -52,19 +52,23 @@ try {
     join(folder, "blocks"),
   ]);
   rmSync(join(folder, "data.om"));
-  const shard = spawn(
-    process.execPath,
-    [
-      "--disable-warning=ExperimentalWarning",
-      fileURLToPath(new URL("range-shard.ts", import.meta.url)),
-      join(folder, "shard"),
+  cpSync(join(folder, "blocks"), join(folder, "shard"), { recursive: true });
+  const grpc = `127.0.0.1:${await freePort()}`;
+  const shard = await startShoal({
+    args: [
+      "shard",
+      "--shard.id=shard-0",
+      `--storage.tsdb.path=${join(folder, "shard")}`,
+      "--storage.tsdb.retention.time=100y",
+      `--grpc.address=${grpc}`,
+      "--web.enable-remote-write-receiver",
+      "--log.level=error",
     ],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  stops.push(() => stopProcess(shard));
-  const [line] = (await once(shard.stdout, "data")) as [Buffer];
+  });
+  stops.push(shard.stop);
+  await sendNativeHistograms(shard.url);
   const query = await startShoal({
-    args: ["query", `--endpoint=${line.toString().trim()}`, "--log.level=error"],
+    args: ["query", `--endpoint=${grpc}`, "--log.level=error"],
   });
   stops.push(query.stop);
   let isFilled = false;
@@ -85,12 +89,12 @@ try {
     if (prometheus !== undefined && !isFilled) await sendNativeHistograms(prometheus.url);
     isFilled = true;
     const last = cpus().length - 1;
-    for (const pid of [shard.pid!, query.pid, prometheus?.pid])
+    for (const pid of [shard.pid, query.pid, prometheus?.pid])
       if (pid !== undefined) pin(pid, cores === "one" ? "0" : `0-${last}`);
     pin(process.pid, cores === "one" ? String(last) : `0-${last}`);
     for (const shape of SHAPES)
       if (shape.query.includes(process.env["SHOAL_BENCH_SHAPES"] ?? ""))
-        await measure(shape, { shoal: query, prometheus, cores });
+        await measure(shape, { shard, query, prometheus, cores });
     await prometheus?.stop();
   }
 } finally {
@@ -98,31 +102,41 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function measure(
-  shape: Shape,
-  sides: { shoal: RunningProcess; prometheus: RunningProcess | undefined; cores: string },
-): Promise<void> {
-  const { shoal, prometheus, cores } = sides;
-  const ours: number[] = [];
+interface Sides {
+  readonly shard: RunningProcess;
+  readonly query: RunningProcess;
+  readonly prometheus: RunningProcess | undefined;
+  readonly cores: "one" | "all";
+}
+
+async function measure(shape: Shape, { shard, query, prometheus, cores }: Sides): Promise<void> {
+  const sides = [
+    { name: "a shard itself", url: shard.url, ms: new Array<number>() },
+    { name: "a query over a shard", url: query.url, ms: new Array<number>() },
+  ];
   const theirs: number[] = [];
   const startedMs = performance.now();
   for (let round = -WARM_UP_ROUNDS; round < MAX_ROUNDS; round++) {
     if (round > 0 && performance.now() - startedMs > SHAPE_MS) break;
-    const mine = await ask(shoal.url, shape);
-    if (round >= 0) ours.push(mine.ms);
-    if (prometheus === undefined) continue;
-    const real = await ask(prometheus.url, shape);
-    if (round >= 0) theirs.push(real.ms);
-    if (round === -WARM_UP_ROUNDS) compare(shape.query, mine.text, real.text);
+    const real = prometheus === undefined ? undefined : await ask(prometheus.url, shape);
+    if (round >= 0 && real !== undefined) theirs.push(real.ms);
+    for (const { url, ms } of sides) {
+      const mine = await ask(url, shape);
+      if (round >= 0) ms.push(mine.ms);
+      if (round === -WARM_UP_ROUNDS && real !== undefined)
+        compare(shape.query, mine.text, real.text);
+    }
   }
-  report({
-    name: `\`${shape.query}\`, ${shape.steps === 1 ? "instant" : `${shape.steps} steps`}, ${cores === "one" ? "one core" : "all cores"}`,
-    unit: "ms",
-    ours: median(ours),
-    ...(theirs.length > 0 && { peer: median(theirs) }),
-    better: "less",
-    gate: shape.gate,
-  });
+  const steps = shape.steps === 1 ? "instant" : `${shape.steps} steps`;
+  for (const { name, ms } of sides)
+    report({
+      name: `\`${shape.query}\`, ${steps}, ${cores === "one" ? "one core" : "all cores"}, ${name}`,
+      unit: "ms",
+      ours: median(ms),
+      ...(theirs.length > 0 && { peer: median(theirs) }),
+      better: "less",
+      gate: shape.gate,
+    });
 }
 
 async function ask(url: string, shape: Shape): Promise<{ ms: number; text: string }> {
