@@ -58,10 +58,19 @@ export class Budget {
   /** Counts what the storage gave, before any of it is decoded; throws `execution` above a limit. */
   read(series: readonly Series[]): void {
     this.#series += series.length;
-    if (this.#series > this.#maxSeries) throw tooMuchRead("series", this.#series, this.#maxSeries);
+    if (this.#series > this.#maxSeries)
+      throw tooMuch("read too many series", {
+        found: this.#series,
+        limit: this.#maxSeries,
+        flag: "--query.max-series",
+      });
     for (const { chunks } of series) for (const { data } of chunks) this.#bytes += data.length;
     if (this.#bytes > this.#maxBytes)
-      throw tooMuchRead("bytes of chunks", this.#bytes, this.#maxBytes);
+      throw tooMuch("read too many bytes of chunks", {
+        found: this.#bytes,
+        limit: this.#maxBytes,
+        flag: "--query.max-chunk-bytes",
+      });
   }
 
   /** Counts `samples` as held in memory; throws `execution` above the limit. */
@@ -69,10 +78,12 @@ export class Budget {
     this.#held += samples;
     if (this.#held > this.#peak) this.#peak = this.#held;
     if (this.#held > this.#maxSamples)
-      throw new AppError(
-        "execution",
-        "query processing would load too many samples into memory in query execution",
-      );
+      // The words up to the colon are Prometheus's.
+      throw tooMuch("load too many samples into memory", {
+        found: this.#held,
+        limit: this.#maxSamples,
+        flag: "--query.max-samples",
+      });
   }
 
   release(samples: number): void {
@@ -111,9 +122,12 @@ export class Budget {
   }
 }
 
-function tooMuchRead(what: string, count: number, limit: number): AppError {
+function tooMuch(
+  what: string,
+  { found, limit, flag }: { found: number; limit: number; flag: string },
+): AppError {
   return new AppError(
     "execution",
-    `query processing would read too many ${what} in query execution: ${count} so far, the limit is ${limit}. Narrow its selectors or its time range`,
+    `query processing would ${what} in query execution: ${found} so far, the limit is ${limit} (${flag}). Narrow its selectors or its time range, or raise the limit`,
   );
 }

@@ -7,7 +7,7 @@ import { AppError } from "../base/errors.ts";
 import { writeStale } from "../base/float.ts";
 import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
-import type { Queryable } from "../storage/queryable.ts";
+import { type Chunk, ENCODING_XOR, type Queryable } from "../storage/queryable.ts";
 import type { QueryAnalysis } from "./analysis.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { QueryResult } from "./result.ts";
@@ -324,18 +324,18 @@ describe("names", () => {
 });
 
 describe("limits", () => {
-  const tooMany =
-    "execution: query processing would load too many samples into memory in query execution";
+  const tooMany = (found: number, limit: number): string =>
+    `execution: query processing would load too many samples into memory in query execution: ${found} so far, the limit is ${limit} (--query.max-samples). Narrow its selectors or its time range, or raise the limit`;
 
   test("samples in memory", async () => {
     const source = sourceOf(20, 10);
     const limited = (maxSamples: number, query: string): Promise<string> =>
       failure(new Engine({ maxSamples }).range(source, { query, ...ofMinutes(9) }));
-    assert.equal(await limited(199, "x"), tooMany);
+    assert.equal(await limited(199, "x"), tooMany(200, 199));
     assert.equal(await limited(200, "x"), "no error");
     // An aggregation holds its groups and one series at a time, never its input.
     assert.equal(await limited(20, "sum(x)"), "no error");
-    assert.equal(await limited(9, "sum(x)"), tooMany);
+    assert.equal(await limited(9, "sum(x)"), tooMany(10, 9));
   });
 
   test("a native histogram counts for a sample every 16 bytes", async () => {
@@ -351,9 +351,9 @@ describe("limits", () => {
       storage.appendHistogram(Labels.fromObject({ __name__: "h" }), k * 60_000, histogram);
     const limited = (maxSamples: number, query: string): Promise<string> =>
       failure(new Engine({ maxSamples }).instant(storage.queryable, { query, timeMs: 9 * 60_000 }));
-    assert.equal(await limited(159, "h"), tooMany);
+    assert.equal(await limited(159, "h"), tooMany(160, 159));
     assert.equal(await limited(160, "h"), "no error");
-    assert.equal(await limited(159, "h[10m]"), tooMany);
+    assert.equal(await limited(159, "h[10m]"), tooMany(160, 159));
     assert.equal(await limited(160, "h[10m]"), "no error");
   });
 
@@ -361,27 +361,53 @@ describe("limits", () => {
     const query = { query: "count(x) + count(x offset 1ms)", timeMs: 9 * 60_000 };
     const limited = (options: EngineOptions): Promise<string> =>
       failure(new Engine(options).instant(sourceOf(20, 10), query));
-    const refused = /^execution: query processing would read too many (.*) in query execution: /;
+    const tooMuch = (what: string, found: number, limit: number, flag: string): string =>
+      `execution: query processing would read too many ${what} in query execution: ${found} so far, the limit is ${limit} (${flag}). Narrow its selectors or its time range, or raise the limit`;
     assert.equal(await limited({ maxSeries: 40 }), "no error");
-    assert.equal((await limited({ maxSeries: 39 })).match(refused)?.[1], "series");
-    const { stats } = await new Engine().instant(sourceOf(20, 10), query);
-    assert.equal(await limited({ maxBytes: stats.bytesRead }), "no error");
+    assert.equal(await limited({ maxSeries: 39 }), tooMuch("series", 40, 39, "--query.max-series"));
+    const { bytesRead } = (await new Engine().instant(sourceOf(20, 10), query)).stats;
+    assert.equal(await limited({ maxBytes: bytesRead }), "no error");
     assert.equal(
-      (await limited({ maxBytes: stats.bytesRead - 1 })).match(refused)?.[1],
-      "bytes of chunks",
+      await limited({ maxBytes: bytesRead - 1 }),
+      tooMuch("bytes of chunks", bytesRead, bytesRead - 1, "--query.max-chunk-bytes"),
     );
   });
 
   test("a long series does not fit either", async () => {
     const engine = new Engine({ maxSamples: 50 });
     const query = { query: "sum_over_time(x[2h])", timeMs: 6_000_000 };
-    assert.equal(await failure(engine.instant(sourceOf(1, 100), query)), tooMany);
+    assert.equal(await failure(engine.instant(sourceOf(1, 100), query)), tooMany(100, 50));
+  });
+
+  test("a billion samples of one series are refused before any is decoded", async () => {
+    // Its bytes but for the count of samples are missing: to decode it would be another error.
+    const chunk: Chunk = {
+      encoding: ENCODING_XOR,
+      minTimeMs: 0,
+      maxTimeMs: 1000,
+      data: Uint8Array.of(0xff, 0xff),
+    };
+    const source = new MemorySource();
+    const chunks = Array.from({ length: 15_260 }, () => chunk);
+    source.addChunks(Labels.fromObject({ __name__: "x" }), chunks);
+    for (const query of ["x", "x[1m]", "sum(rate(x[1m]))"])
+      assert.equal(
+        await failure(new Engine().instant(source, { query, timeMs: 1000 })),
+        tooMany(65_535 * 15_260, 50_000_000),
+      );
   });
 
   test("a subquery of a billion steps is refused before it is read", async () => {
     const source = sourceOf(1, 1);
-    for (const query of ["max_over_time(x[1y:1ms])", "sum_over_time(vector(1)[100y:1ms])"])
-      assert.equal(await failure(new Engine().instant(source, { query, timeMs: 0 })), tooMany);
+    const year = 365 * 86_400_000;
+    for (const [query, steps] of [
+      ["max_over_time(x[1y:1ms])", year],
+      ["sum_over_time(vector(1)[100y:1ms])", 100 * year],
+    ] as const)
+      assert.equal(
+        await failure(new Engine().instant(source, { query, timeMs: 0 })),
+        tooMany(steps, 50_000_000),
+      );
     assert.equal(source.selectCount, 0);
   });
 

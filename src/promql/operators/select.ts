@@ -1,7 +1,12 @@
 import { AppError } from "../../base/errors.ts";
 import { isStaleWords } from "../../base/float.ts";
 import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
-import { ENCODING_XOR, type Series, type SeriesBatch } from "../../storage/queryable.ts";
+import {
+  type Chunk,
+  ENCODING_XOR,
+  type Series,
+  type SeriesBatch,
+} from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
@@ -38,13 +43,16 @@ export class SampleColumns {
     query: QueryContext,
   ): void {
     const { stats } = query;
+    // Chunks say how many samples they hold: too long a series is refused before memory is taken for it.
+    let size = 0;
+    for (const chunk of series.chunks)
+      if (isRead(chunk, bounds)) size += xorSampleCount(chunk.data);
+    query.budget.probe(size);
+    this.#reserve(size);
     let count = 0;
     let isSorted = true;
     for (const chunk of series.chunks) {
-      if (chunk.maxTimeMs < bounds.minTimeMs || chunk.minTimeMs > bounds.maxTimeMs) continue;
-      // Native histograms are not floats: `loadHistograms` reads them.
-      if (chunk.encoding !== ENCODING_XOR) continue;
-      this.#reserve(count + xorSampleCount(chunk.data), count);
+      if (!isRead(chunk, bounds)) continue;
       const read = decodeXor(chunk.data, { times: this.times, values: this.values, offset: count });
       if (count > 0 && read > 0 && this.times[count]! <= this.times[count - 1]!) isSorted = false;
       count += read;
@@ -55,7 +63,6 @@ export class SampleColumns {
     stats.samplesRead += count;
     this.count = count;
     if (!isSorted) this.#sort();
-    query.budget.probe(this.count);
   }
 
   isStale(index: number): boolean {
@@ -79,16 +86,12 @@ export class SampleColumns {
     this.count = kept;
   }
 
-  #reserve(capacity: number, filled: number): void {
+  #reserve(capacity: number): void {
     if (capacity <= this.times.length) return;
     const size = Math.max(capacity, this.times.length * 2);
-    const times = new Float64Array(size);
-    const values = new Float64Array(size);
-    times.set(this.times.subarray(0, filled));
-    values.set(this.values.subarray(0, filled));
-    this.times = times;
-    this.values = values;
-    this.words = new Uint32Array(values.buffer);
+    this.times = new Float64Array(size);
+    this.values = new Float64Array(size);
+    this.words = new Uint32Array(this.values.buffer);
   }
 
   /** Overlapping chunks (a series that was moved between shards): by time, the first chunk's sample wins. */
@@ -113,6 +116,15 @@ export class SampleColumns {
     this.words = sortedWords;
     this.count = kept;
   }
+}
+
+/** Native histograms are not floats: `loadHistograms` reads them. */
+function isRead(chunk: Chunk, bounds: { minTimeMs: number; maxTimeMs: number }): boolean {
+  return (
+    chunk.encoding === ENCODING_XOR &&
+    chunk.maxTimeMs >= bounds.minTimeMs &&
+    chunk.minTimeMs <= bounds.maxTimeMs
+  );
 }
 
 /** Newest sample within the lookback at each step; `timestamps` gives its time in seconds instead of its value. */
