@@ -11,6 +11,7 @@ export const METRIC_KINDS: readonly MetricKind[] = [
   "info",
   "stateset",
 ];
+export const KIND_COUNTER = 1;
 export const KIND_HISTOGRAM = 3;
 export const KIND_SUMMARY = 4;
 

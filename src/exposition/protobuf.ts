@@ -1,11 +1,12 @@
 import { formatSampleValue } from "../base/float.ts";
 import { quote } from "../base/text.ts";
 import type { Exemplar } from "../model/exemplar.ts";
-import { isLegacyLabelName, isLegacyMetricName } from "../model/labels.ts";
+import { isLegacyMetricName } from "../model/labels.ts";
 import { ClassicHistogram } from "../model/nhcb.ts";
 import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader } from "../proto/wire.ts";
 import { type NativeSample, ProtobufHistogram, readExemplar } from "./protobuf-histogram.ts";
+import { sampleLine } from "./sample-line.ts";
 
 /**
  * The protobuf exposition: `io.prometheus.client.MetricFamily` messages, each after its size
@@ -210,14 +211,8 @@ class TextWriter {
 
   #sample(series: Series, value: number, exemplar?: Partial<Exemplar>): void {
     const { name, labels, timeMs } = series;
-    const isLegacy = isLegacyMetricName(name);
-    const pairs = labels.map(
-      ([label, text]) => `${isLegacyLabelName(label) ? label : quote(label)}=${escaped(text)}`,
-    );
-    if (!isLegacy) pairs.unshift(escaped(name));
-    const inBraces = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-    const time = timeMs === undefined ? "" : ` ${timeMs}`;
-    this.#parts.push(`${isLegacy ? name : ""}${inBraces} ${formatSampleValue(value)}${time}\n`);
+    const time = timeMs === undefined ? "" : String(timeMs);
+    this.#parts.push(sampleLine({ name, labels, time }, value));
     this.#count++;
     if (exemplar !== undefined) this.#exemplar(exemplar);
   }
@@ -237,9 +232,4 @@ interface Series {
 function withLabel(series: Series, name: string, bound: number): Series {
   const text: [string, string] = [name, formatSampleValue(bound)];
   return { ...series, labels: [...series.labels, text] };
-}
-
-/** As the text format quotes label values. */
-function escaped(text: string): string {
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }

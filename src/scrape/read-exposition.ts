@@ -1,6 +1,7 @@
 import { AppError } from "../base/errors.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { selectParser } from "../exposition/accept.ts";
+import { convertClassicText } from "../exposition/classic-text.ts";
 import type { TextFormat } from "../exposition/entry-parser.ts";
 import { type BesideText, readProtobuf } from "../exposition/protobuf.ts";
 import {
@@ -18,9 +19,11 @@ export interface Exposition {
   readonly bytes: Uint8Array;
   readonly length: number;
   readonly beside: BesideText | undefined;
+  /** A histogram breaks a limit: the scrape fails once its samples are counted. */
+  readonly failure?: AppError | undefined;
 }
 
-/** Throws when the target's Content-Type is none we read, or when a histogram breaks a limit. */
+/** Throws when the target's Content-Type is none we read. */
 export function readExposition(
   body: { readonly bytes: Uint8Array; readonly length: number },
   contentType: string | undefined,
@@ -28,17 +31,31 @@ export function readExposition(
 ): Exposition {
   const { config, target } = source;
   const format = selectParser(contentType, config.fallbackScrapeProtocol);
-  if (format !== "protobuf")
+  const classicHistograms = isOn(target, CLASSIC, config.alwaysScrapeClassicHistograms);
+  const convertClassic = isOn(target, CONVERT, config.convertClassicHistogramsToNhcb);
+  if (format === "protobuf") {
+    const nativeHistograms = isOn(target, NATIVE, config.scrapeNativeHistograms);
+    const options = { nativeHistograms, classicHistograms, convertClassic };
+    const { bytes, length, ...beside } = readProtobuf(body, options);
+    return { format: "text", bytes, length, ...limited(beside, config) };
+  }
+  const converted = convertClassic
+    ? convertClassicText(body, format, { keepClassic: classicHistograms })
+    : undefined;
+  if (converted === undefined)
     return { format, bytes: body.bytes, length: body.length, beside: undefined };
-  const { bytes, length, histograms, ...beside } = readProtobuf(body, {
-    nativeHistograms: isOn(target, NATIVE, config.scrapeNativeHistograms),
-    classicHistograms: isOn(target, CLASSIC, config.alwaysScrapeClassicHistograms),
-    convertClassic: isOn(target, CONVERT, config.convertClassicHistogramsToNhcb),
-  });
-  const limited = new Map(histograms);
-  for (const [line, sample] of histograms)
-    limited.set(line, { ...sample, histogram: withinLimits(sample.histogram, config) });
-  return { format: "text", bytes, length, beside: { ...beside, histograms: limited } };
+  return { ...converted, format, ...limited(converted.beside, config) };
+}
+
+function limited(beside: BesideText, config: ScrapeConfig): Pick<Exposition, "beside" | "failure"> {
+  const histograms = new Map(beside.histograms);
+  let failure: AppError | undefined;
+  for (const [line, sample] of beside.histograms) {
+    const histogram = withinLimits(sample.histogram, config);
+    if (histogram !== undefined) histograms.set(line, { ...sample, histogram });
+    else failure ??= new AppError("resource-exhausted", "histogram bucket limit exceeded");
+  }
+  return { beside: { ...beside, histograms }, failure };
 }
 
 const NATIVE = "__scrape_native_histograms__";
@@ -51,8 +68,11 @@ function isOn(target: Target, name: string, fallback: boolean): boolean {
   return value === "" ? fallback : /^(?:1|t|T|TRUE|true|True)$/.test(value);
 }
 
-/** Reduces the resolution as `native_histogram_min_bucket_factor` and `native_histogram_bucket_limit` ask for. */
-function withinLimits(histogram: FloatHistogram, config: ScrapeConfig): FloatHistogram {
+/**
+ * Reduces the resolution as `native_histogram_min_bucket_factor` and `native_histogram_bucket_limit` ask for; undefined
+ * when that is not enough.
+ */
+function withinLimits(histogram: FloatHistogram, config: ScrapeConfig): FloatHistogram | undefined {
   const { nativeHistogramBucketLimit: limit, nativeHistogramMinBucketFactor: factor } = config;
   let h = histogram;
   const highest = highestSchema(factor);
@@ -62,8 +82,7 @@ function withinLimits(histogram: FloatHistogram, config: ScrapeConfig): FloatHis
   while (h.positiveBuckets.length + h.negativeBuckets.length > limit) {
     const canReduce = h.schema !== CUSTOM_BUCKETS_SCHEMA && h.schema > EXPONENTIAL_SCHEMA_MIN;
     const reduced = canReduce ? reduceResolution(h, h.schema - 1) : undefined;
-    if (reduced === undefined)
-      throw new AppError("resource-exhausted", "histogram bucket limit exceeded");
+    if (reduced === undefined) return undefined;
     h = reduced;
   }
   return h;

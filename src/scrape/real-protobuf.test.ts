@@ -1,16 +1,8 @@
 /** The same protobuf exposition, scraped by a real Prometheus and by us: both must store the same. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { apiData, skipWithoutParts, startPrometheus } from "../../test/support/processes.ts";
-import { renderQueryResult } from "../api/query/render.ts";
+import { skipWithoutParts } from "../../test/support/processes.ts";
 import { systemClock } from "../base/clock.ts";
-import { silentLogger } from "../base/logger.ts";
-import { Registry } from "../base/metrics.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import {
   delimited,
@@ -22,10 +14,7 @@ import {
   varint,
 } from "../exposition/protobuf.fixture.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { Engine } from "../promql/engine.ts";
-import { openDatabase } from "../tsdb/database.ts";
-import { ScrapeManager } from "./scrape-manager.ts";
-import { configOf, scrapeConfig, targetOf } from "./scrape.fixture.ts";
+import { type Row, shown, withBoth } from "../../test/support/both-scrape.ts";
 
 const TYPE =
   "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
@@ -170,109 +159,35 @@ const JOBS: readonly (readonly [yaml: string, config: Partial<ScrapeConfig>])[] 
   ["metric_relabel_configs: []\n    honor_timestamps: false", { honorTimestamps: false }],
 ];
 
-interface Row {
-  readonly metric: Record<string, string>;
-  readonly value?: [number, string];
-  readonly histogram?: [number, unknown];
-}
-
-/** Without times, and without what differs from scrape to scrape. */
-function shown(rows: readonly Row[]): string[] {
-  return (
+/** Without what differs from scrape to scrape. */
+function comparable(rows: readonly Row[]): string[] {
+  return shown(
     rows
       .filter(({ metric }) => metric["__name__"] !== "scrape_duration_seconds")
       // Prometheus remembers series of scrapes that failed, and does not count them again.
       .filter(
         ({ metric }) => metric["__name__"] !== "scrape_series_added" || metric["job"] !== "job5",
-      )
-      .map(({ metric, value, histogram }) => {
-        const { instance: _, ...own } = metric;
-        const pairs = JSON.stringify(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)));
-        return `${pairs} ${value?.[1] ?? JSON.stringify(histogram?.[1])}`;
-      })
-      .sort()
+      ),
   );
 }
 
 const QUERY = '{job=~"job.*"}';
 
 test("a real Prometheus stores the same of protobuf", { skip: skipWithoutParts() }, async () => {
-  const server = createServer((_request, response) => {
-    response.setHeader("content-type", TYPE);
-    response.end(body());
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const jobs = JOBS.map(
-    ([yaml], i) =>
-      `  - job_name: job${i}\n    scrape_protocols: [PrometheusProto]\n${yaml === "" ? "" : `    ${yaml}\n`}    static_configs: [{targets: ["127.0.0.1:${port}"]}]\n`,
-  );
-  const prometheus = (await startPrometheus({
-    config: `global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n${jobs.join("")}`,
-    flags: ["--enable-feature=native-histograms,exemplar-storage"],
-  }))!;
-  const folder = await mkdtemp(join(tmpdir(), "real-protobuf-test-"));
-  const db = await openDatabase({
-    folder,
-    logger: silentLogger,
-    clock: systemClock,
-    registry: new Registry(),
-    retentionMs: 1e12,
-    maxExemplars: 100,
-  });
-  const manager = new ScrapeManager({
-    appendable: db,
-    logger: silentLogger,
-    registry: new Registry(),
-    userAgent: "Shoal/test",
-    jitterSeedText: "x",
-  });
-  try {
-    manager.apply({
-      config: configOf(
-        ...JOBS.map(([, config], i) =>
-          scrapeConfig({
-            ...config,
-            jobName: `job${i}`,
-            scrapeProtocols: ["PrometheusProto"],
-            scrapeNativeHistograms: true,
-          }),
-        ),
-      ),
-      targets: JOBS.map((_, i) =>
-        targetOf(`http://127.0.0.1:${port}/`, {
-          job: `job${i}`,
-          labels: { instance: "i", job: `job${i}` },
-          intervalMs: 2000,
-          timeoutMs: 2000,
-        }),
-      ),
-    });
-    const upOf = (rows: readonly Row[]): number =>
-      rows.filter(({ metric }) => metric["__name__"] === "up").length;
-    const theirs = async (): Promise<Row[]> =>
-      (
-        await apiData<{ result: Row[] }>(
-          `${prometheus.url}/api/v1/query?${new URLSearchParams({ query: QUERY }).toString()}`,
-        )
-      ).result;
-    const ours = async (): Promise<Row[]> => {
-      const at = { query: QUERY, timeMs: systemClock.now() };
-      const pieces = renderQueryResult(await new Engine().instant(db, at), {
-        limit: 0,
-        stats: false,
-      });
-      return (JSON.parse(Buffer.concat([...pieces]).toString()) as { data: { result: Row[] } }).data
-        .result;
-    };
-    for (const read of [theirs, ours])
-      while (upOf(await read()) < JOBS.length)
-        await new Promise((resolve) => setTimeout(resolve, 100));
-    // A second scrape: nothing is added, and no exemplar is there twice.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    const [a, b] = [shown(await ours()), shown(await theirs())];
+  const jobs = JOBS.map(([yaml, config], i) => ({
+    name: `job${i}`,
+    contentType: TYPE,
+    body,
+    yaml: `scrape_protocols: [PrometheusProto]\n    ${yaml}`,
+    config: {
+      ...config,
+      scrapeProtocols: ["PrometheusProto"],
+      scrapeNativeHistograms: true,
+    } as const,
+  }));
+  const flags = ["--enable-feature=native-histograms,exemplar-storage"];
+  await withBoth({ jobs, flags }, async ({ db, ours, theirs }) => {
+    const [a, b] = [comparable(await ours(QUERY)), comparable(await theirs(QUERY))];
     assert.deepEqual(a, b);
     assert.ok(a.length > 100 && a.some((row) => row.includes('"buckets"')));
     const traces = db.head
@@ -291,12 +206,5 @@ test("a real Prometheus stores the same of protobuf", { skip: skipWithoutParts()
       "native n1 2",
       "requests_total c1 1",
     ]);
-  } finally {
-    await manager.stop();
-    await db.close();
-    await prometheus.stop();
-    server.close();
-    server.closeAllConnections();
-    await rm(folder, { recursive: true });
-  }
+  });
 });

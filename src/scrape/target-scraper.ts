@@ -254,7 +254,8 @@ export class TargetScraper {
     try {
       const { config } = this.#settings;
       const source = { config, target: this.#target };
-      const { format, bytes, length, beside } = readExposition(body, fetched.contentType, source);
+      const exposition = readExposition(body, fetched.contentType, source);
+      const { format, bytes, length, beside, failure } = exposition;
       if (bytes !== body.bytes) {
         this.#context.bodies.release(body.bytes);
         own = { bytes, length };
@@ -265,7 +266,7 @@ export class TargetScraper {
         nowMs: this.#context.clock.now(),
         beside,
       });
-      return { scan, error: scan.result.error, body: own };
+      return { scan, error: scan.result.error ?? failure, body: own };
     } catch (error) {
       return { scan: undefined, error: AppError.from(error, "bad-data"), body: own };
     }
