@@ -17,6 +17,7 @@ import {
 import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
 import { withoutDeleted } from "./recode.ts";
+import { readable } from "../storage/started-chunk.ts";
 import { isWritable } from "../storage/chunk-encodings.ts";
 import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
 import { isUlid } from "./ulid.ts";
@@ -189,6 +190,7 @@ export class Block implements Queryable {
         continue;
       }
       const chunks = await this.chunks.read(found.flatMap(({ places }) => places));
+      for (let i = 0; i < chunks.length; i++) chunks[i] = readable(chunks[i]!);
       const warnings: string[] = [];
       const series: Series[] = [];
       let at = 0;

@@ -1,4 +1,5 @@
 import type { Chunk } from "../storage/queryable.ts";
+import { readable } from "../storage/started-chunk.ts";
 import type { Block } from "./block.ts";
 import { ChunkFrames } from "./chunk-frames.ts";
 import { withoutAllDeleted } from "./recode.ts";
@@ -85,7 +86,8 @@ export class MergeCursor {
   /** The chunks of the current series without what is deleted; their data is good until `fill`. */
   chunks(): readonly Chunk[] {
     const chunks: Chunk[] = [];
-    for (let i = this.frameStart; i < this.frameEnd; i++) chunks.push(this.frames.chunk(i));
+    for (let i = this.frameStart; i < this.frameEnd; i++)
+      chunks.push(readable(this.frames.chunk(i)));
     const intervals = this.#intervals[this.#index];
     return intervals === undefined ? chunks : withoutAllDeleted(chunks, intervals);
   }

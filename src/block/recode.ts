@@ -1,6 +1,7 @@
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "../storage/chunk-encodings.ts";
+import { readable } from "../storage/started-chunk.ts";
 import { coverage, type Interval, isDeleted } from "./tombstones.ts";
 
 /** Samples of float chunks in columns that grow: where chunks are decoded to be cut or merged. */
@@ -56,7 +57,8 @@ const columns = new FloatColumns();
  * What is left of a chunk without its deleted samples: one chunk, none, or several of a histogram. Throws `execution` for
  * encodings that cannot be written.
  */
-export function withoutDeleted(chunk: Chunk, intervals: readonly Interval[]): readonly Chunk[] {
+export function withoutDeleted(stored: Chunk, intervals: readonly Interval[]): readonly Chunk[] {
+  const chunk = readable(stored);
   if (chunk.encoding === ENCODING_XOR) {
     columns.count = 0;
     columns.add(chunk);

@@ -4,6 +4,7 @@ import { ENCODING_XOR } from "../storage/queryable.ts";
 import { type Block, openBlock } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
 import { isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
+import { readable } from "../storage/started-chunk.ts";
 
 /** What `verifyBlock` found. */
 export interface BlockReport {
@@ -112,13 +113,13 @@ async function checkChunks(
     const count = sampleCountOf(chunk);
     check.sampleCount += count;
     if (count === 0) check.problem(`${name} has a chunk without samples`);
-    if (chunk.encoding !== ENCODING_XOR) {
-      const encoding: number = chunk.encoding;
-      if (!isHistogram(encoding) && encoding !== 4)
-        check.problem(`${name} has a chunk of unknown encoding ${encoding}`);
+    const floats = readable(chunk);
+    if (floats.encoding !== ENCODING_XOR) {
+      if (!isHistogram(floats.encoding))
+        check.problem(`${name} has a chunk of unknown encoding ${chunk.encoding}`);
       continue;
     }
-    decodeXor(chunk.data, into);
+    decodeXor(floats.data, into);
     if (into.times[0] !== chunk.minTimeMs || into.times[count - 1] !== chunk.maxTimeMs)
       check.problem(`${name}: the times of a chunk differ from the index`);
     for (let k = 1; k < count; k++)

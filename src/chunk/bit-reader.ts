@@ -55,6 +55,35 @@ export class BitReader {
     return value;
   }
 
+  /** The next `width` bits, at most 32 of them, as an int32 whose upper bits are zero (with 32, the sign may be set). */
+  readBits(width: number): number {
+    if (width === 0) return 0;
+    const at = this.#position >>> 3;
+    const shift = this.#position & 7;
+    const value = (this.#view.getInt32(at) << shift) | (this.#bytes[at + 4]! >>> (8 - shift));
+    this.#skip(width);
+    return width === 32 ? value : value >>> (32 - width);
+  }
+
+  /** A LEB128 number whose bytes need not begin at a byte's border; whole numbers beyond 2^53 are rounded. */
+  readUvarint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 10; i++) {
+      const byte = this.readByte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    throw this.corrupt("a number is longer than 10 bytes");
+  }
+
+  /** As `readUvarint`, signed. */
+  readVarint(): number {
+    const folded = this.readUvarint();
+    return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
+  }
+
   /** Sets `high` and `low`. */
   readWords(): void {
     const at = this.#position >>> 3;

@@ -4,7 +4,7 @@ import { decodeHistogramRecord, isHistogramRecord } from "../wal/histogram-recor
 import {
   decodeSamples,
   decodeSeries,
-  RECORD_SAMPLES,
+  isSamplesRecord,
   RECORD_SERIES,
   type RecordBytes,
   SampleColumns,
@@ -74,7 +74,7 @@ export class LogSamples {
     const type = record.bytes[record.start]!;
     const { series } = this.#options;
     if (type === RECORD_SERIES) decodeSeries(record, (ref, flat) => series.add(ref, flat, segment));
-    else if (type === RECORD_SAMPLES) this.#floats(record);
+    else if (isSamplesRecord(type!)) this.#floats(record);
     else if (isHistogramRecord(type)) this.#histograms(record);
     else if (type === RECORD_EXEMPLARS)
       decodeExemplarRecord(record, ({ ref, exemplar }) => {

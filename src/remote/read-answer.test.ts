@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { isStaleWords, writeStale } from "../base/float.ts";
 import { compressSnappy, decompressSnappy } from "../base/snappy.ts";
 import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { bitsOf, bytesOf, GOLDEN } from "../chunk/testdata/start-times.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { ProtoWriter } from "../proto/wire.ts";
 import type { Series } from "../storage/queryable.ts";
@@ -61,6 +62,18 @@ describe("decodeFrames", () => {
     assert.deepEqual(await all(piecesOf(new Uint8Array(0), [1])), []);
   });
 
+  it("gives XOR2 chunks as XOR", async () => {
+    const golden = GOLDEN.chunks.find(({ times }) => times.length > 5)!;
+    const [series] = await all(piecesOf(frame({ a: "b" }, bytesOf(golden), 4), [7]));
+    const read = series!.chunks[0]!;
+    assert.equal(read.encoding, 1);
+    const count = golden.times.length;
+    const into = { times: new Float64Array(count), values: new Float64Array(count), offset: 0 };
+    assert.equal(decodeXor(read.data, into), count);
+    assert.deepEqual([...into.times], golden.times);
+    assert.deepEqual(bitsOf(into.values), golden.bits);
+  });
+
   it("refuses what is broken, cut off, too large or unknown", async () => {
     const good = frame({ a: "b" }, chunk);
     const flipped = Uint8Array.from(good);
@@ -80,7 +93,7 @@ describe("decodeFrames", () => {
       ),
       "resource-exhausted",
     );
-    await fails(frame({ a: "b" }, chunk, 4), "unavailable");
+    await fails(frame({ a: "b" }, chunk, 9), "unavailable");
   });
 });
 

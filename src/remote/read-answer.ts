@@ -13,6 +13,7 @@ import {
   writeMatchers,
 } from "../proto/series-request.ts";
 import { readPair } from "../proto/small-messages.ts";
+import { ENCODING_XOR2, readable } from "../storage/started-chunk.ts";
 import { corrupt, ProtoReader, ProtoWriter } from "../proto/wire.ts";
 import {
   type Chunk,
@@ -210,7 +211,7 @@ function decodeChunk(reader: ProtoReader): Chunk {
     else if (key === 0x22) data = reader.view();
     else reader.skip(key);
   }
-  return { encoding: encodingOf(type), minTimeMs, maxTimeMs, data };
+  return readable({ encoding: encodingOf(type), minTimeMs, maxTimeMs, data });
 }
 
 function encodingOf(type: number): ChunkEncoding {
@@ -218,7 +219,9 @@ function encodingOf(type: number): ChunkEncoding {
     case ENCODING_XOR:
     case ENCODING_HISTOGRAM:
     case ENCODING_FLOAT_HISTOGRAM:
-      return type;
+    case ENCODING_XOR2:
+      // No chunk has the last one: it is read as XOR.
+      return type as ChunkEncoding;
     default:
       throw new AppError("unavailable", `cannot read Prometheus's chunk encoding ${type}`);
   }

@@ -20,7 +20,7 @@ import {
 import {
   decodeSamples,
   decodeSeries,
-  RECORD_SAMPLES,
+  isSamplesRecord,
   RECORD_SERIES,
   type RecordBytes,
   SampleColumns,
@@ -179,7 +179,7 @@ class Replay {
   record(record: RecordBytes): void {
     const type = record.bytes[record.start];
     if (type === RECORD_SERIES) decodeSeries(record, (ref, flat) => this.#series(ref, flat));
-    else if (type === RECORD_SAMPLES) this.#samples(record);
+    else if (isSamplesRecord(type!)) this.#samples(record);
     else if (isHistogramRecord(type!))
       decodeHistogramRecord(record, (sample) => this.#histogram(sample));
     else if (type === RECORD_EXEMPLARS) decodeExemplarRecord(record, (one) => this.#exemplar(one));
@@ -191,7 +191,7 @@ class Replay {
   lateRecord(record: RecordBytes): void {
     const type = record.bytes[record.start];
     const { outOfOrder } = this.#store;
-    if (type === RECORD_SAMPLES) {
+    if (isSamplesRecord(type!)) {
       const columns = this.#columns;
       decodeSamples(record, columns);
       const { times, words } = columns;

@@ -19,7 +19,7 @@ import {
   decodeSamples,
   decodeSeries,
   encodeSamples,
-  RECORD_SAMPLES,
+  isSamplesRecord,
   RECORD_SERIES,
   type RecordBytes,
   SampleColumns,
@@ -107,7 +107,7 @@ class Copier {
   copy(record: RecordBytes): void {
     const type = record.bytes[record.start];
     if (type === RECORD_SERIES) this.#series(record);
-    else if (type === RECORD_SAMPLES) this.#samples(record);
+    else if (isSamplesRecord(type!)) this.#samples(record);
     else if (isHistogramRecord(type!)) this.#histograms(record);
     else if (type === RECORD_EXEMPLARS) this.#exemplars(record);
     else if (type === RECORD_TOMBSTONES) this.#tombstones(record);

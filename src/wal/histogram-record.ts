@@ -10,6 +10,7 @@ import {
   spanBucketCount,
 } from "../model/histogram.ts";
 import { RecordReader } from "./record-reader.ts";
+import { skipStartTime } from "./started-samples.ts";
 import type { ByteBuffer } from "./byte-buffer.ts";
 import type { RecordBytes } from "./record.ts";
 import type { RecordGroup } from "./writer.ts";
@@ -19,6 +20,9 @@ export const RECORD_HISTOGRAMS = 7;
 export const RECORD_FLOAT_HISTOGRAMS = 8;
 export const RECORD_CUSTOM_HISTOGRAMS = 9;
 export const RECORD_CUSTOM_FLOAT_HISTOGRAMS = 10;
+/** With start times, of any buckets; Prometheus 3.11 and later write them when told to. */
+const RECORD_STARTED_HISTOGRAMS = 12;
+const RECORD_STARTED_FLOAT_HISTOGRAMS = 13;
 
 export interface LoggedHistogram {
   readonly ref: number;
@@ -138,11 +142,15 @@ function putSum(out: ByteBuffer, h: FloatHistogram): void {
 
 /** Whether `type` is that of a record of histograms. */
 export function isHistogramRecord(type: number): boolean {
-  return type >= RECORD_HISTOGRAMS && type <= RECORD_CUSTOM_FLOAT_HISTOGRAMS;
+  return (type >= RECORD_HISTOGRAMS && type <= RECORD_CUSTOM_FLOAT_HISTOGRAMS) || isStarted(type);
+}
+
+function isStarted(type: number): boolean {
+  return type === RECORD_STARTED_HISTOGRAMS || type === RECORD_STARTED_FLOAT_HISTOGRAMS;
 }
 
 /**
- * Reads the samples of a record of histograms. Throws `corrupt` when it is malformed. Samples of schemas nobody knows are
+ * Reads the samples of a record of histograms, without their start times. Throws `corrupt` when it is malformed. Samples of schemas nobody knows are
  * passed over.
  */
 export function decodeHistogramRecord(
@@ -152,6 +160,7 @@ export function decodeHistogramRecord(
   const type = record.bytes[record.start]!;
   const reader = new RecordReader(record, "a record of histograms");
   if (reader.isAtEnd) return;
+  if (isStarted(type)) return decodeStarted(reader, type, onSample);
   const kind =
     type === RECORD_HISTOGRAMS || type === RECORD_CUSTOM_HISTOGRAMS ? "integer" : "float";
   const isCustom = type >= RECORD_CUSTOM_HISTOGRAMS;
@@ -165,9 +174,29 @@ export function decodeHistogramRecord(
   }
 }
 
+function decodeStarted(
+  reader: RecordReader,
+  type: number,
+  onSample: (sample: LoggedHistogram) => void,
+): void {
+  const kind = type === RECORD_STARTED_HISTOGRAMS ? "integer" : "float";
+  let ref = reader.varint();
+  const firstTimeMs = reader.varint();
+  let timeMs = firstTimeMs;
+  reader.varint();
+  for (;;) {
+    const histogram = readHistogram(reader, { kind, isCustom: "by schema" });
+    if (isKnownSchema(histogram.schema)) onSample({ ref, timeMs, kind, histogram });
+    if (reader.isAtEnd) return;
+    ref += reader.varint();
+    timeMs = firstTimeMs + reader.varint();
+    skipStartTime(reader);
+  }
+}
+
 function readHistogram(
   reader: RecordReader,
-  { kind, isCustom }: { kind: "integer" | "float"; isCustom: boolean },
+  { kind, isCustom }: { kind: "integer" | "float"; isCustom: boolean | "by schema" },
 ): FloatHistogram {
   const counterResetHint = HINTS[reader.byte()] ?? "unknown";
   const schema = reader.varint();
@@ -186,6 +215,7 @@ function readHistogram(
     spanBucketCount(negativeSpans) !== negativeBuckets.length
   )
     throw reader.corrupt("buckets and spans do not agree");
+  const hasBounds = isCustom === "by schema" ? schema === CUSTOM_BUCKETS_SCHEMA : isCustom;
   return {
     counterResetHint,
     schema,
@@ -197,7 +227,7 @@ function readHistogram(
     negativeSpans,
     positiveBuckets,
     negativeBuckets,
-    customValues: isCustom ? reader.float64s(reader.count(8)) : NO_BUCKETS,
+    customValues: hasBounds ? reader.float64s(reader.count(8)) : NO_BUCKETS,
   };
 }
 

@@ -1,10 +1,13 @@
 import { AppError } from "../base/errors.ts";
 import type { Labels } from "../model/labels.ts";
 import type { ByteBuffer } from "./byte-buffer.ts";
+import { decodeStartedSamples } from "./started-samples.ts";
 
 /** The records inside a write-ahead log, as Prometheus has them. Format: docs/format/wal.md. */
 export const RECORD_SERIES = 1;
 export const RECORD_SAMPLES = 2;
+/** With start times; Prometheus 3.11 and later write them when told to. */
+export const RECORD_STARTED_SAMPLES = 11;
 
 const TWO_32 = 4294967296;
 const SAMPLE_MAX_BYTES = 28;
@@ -104,10 +107,16 @@ function corrupt(what: string): AppError {
   return new AppError("corrupt", `cannot decode WAL record: ${what}`);
 }
 
-/** Decodes a samples record into `into`; throws `corrupt` when it is malformed. */
+/** Whether `type` is that of a record of floats. */
+export function isSamplesRecord(type: number): boolean {
+  return type === RECORD_SAMPLES || type === RECORD_STARTED_SAMPLES;
+}
+
+/** Decodes a record of floats into `into`, start times left out; throws `corrupt` when it is malformed. */
 export function decodeSamples(record: RecordBytes, into: SampleColumns): void {
   const { bytes, view, end } = record;
   into.count = 0;
+  if (bytes[record.start] === RECORD_STARTED_SAMPLES) return decodeStartedSamples(record, into);
   let at = record.start + 1;
   if (at === end) return;
   if (end - at < 16) throw corrupt("a samples record ends in its header");

@@ -11,7 +11,7 @@ import {
 } from "../../storage/queryable.ts";
 import type { SelectorPlan } from "../plan.ts";
 import { histogramSamples, type HistogramSamples, type QueryContext } from "./row.ts";
-import { isStartedChunk } from "./started-chunk.ts";
+import { isStartedChunk } from "../../storage/started-chunk.ts";
 
 /** Native histograms of a series, read beside the floats. Float series never come here. */
 

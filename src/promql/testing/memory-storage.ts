@@ -16,7 +16,7 @@ import {
   type Series,
   type SeriesBatch,
 } from "../../storage/queryable.ts";
-import type { StartedChunk } from "../operators/started-chunk.ts";
+import type { StartedChunk } from "../../storage/started-chunk.ts";
 import type { TestStorage } from "./run-script.ts";
 import { pushXorChunks } from "../../storage/xor-chunks.ts";
 
