@@ -48,6 +48,7 @@ async function measure(appendable: Appendable): Promise<number> {
     bodies: new BodyPool(),
     columns: new ColumnPool(),
     bodyMaxBytes: 1 << 28,
+    storesMetadata: false,
   };
   const scrapers = exporter.ports.map(
     (port) =>

@@ -27,6 +27,7 @@ import {
   UP_DECISION_FLAGS,
 } from "./coordinator-flags.ts";
 import { DEMO_RUN_FLAGS } from "./demo-flags.ts";
+import { FEATURE_FLAGS } from "./feature-flags.ts";
 import { KUBERNETES_FLAGS, OPERATOR_FLAGS } from "./kubernetes-flags.ts";
 import { PLAN_FLAGS } from "./plan-flags.ts";
 import {
@@ -72,6 +73,7 @@ export const UP_FLAGS = {
   ...UP_DECISION_FLAGS,
   ...DRY_RUN_FLAGS,
   ...UP_SHARD_FLAGS,
+  ...FEATURE_FLAGS,
   ...PROMETHEUS_FLAGS,
   prometheusBinary: UP_PROMETHEUS_BINARY,
   ...QUERY_FLAGS,
@@ -107,6 +109,7 @@ export const SHARD_FLAGS = {
   ...STORAGE_FLAGS,
   ...DATABASE_FLAGS,
   ...SHARD_ADMIN_FLAGS,
+  ...FEATURE_FLAGS,
   ...EVALUATION_FLAGS,
   ...WRITE_RECEIVER_FLAGS,
   ...REMOTE_READ_FLAGS,

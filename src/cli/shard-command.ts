@@ -4,6 +4,7 @@ import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
 import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
+import { FEATURE_FLAGS } from "./feature-flags.ts";
 import { DATABASE_FLAGS, SHARD_ADMIN_FLAGS } from "./shard-flags.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { EVALUATION_FLAGS } from "./query-flags.ts";
@@ -114,6 +115,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       `--storage.tsdb.retention.size=${retentionSize}B`,
       ...flagArguments(DATABASE_FLAGS, flags),
       ...flagArguments(SHARD_ADMIN_FLAGS, flags),
+      ...flagArguments(FEATURE_FLAGS, flags),
       ...flagArguments(EVALUATION_FLAGS, flags),
       ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
       `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,

@@ -80,6 +80,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     registry,
     userAgent: `Shoal/${VERSION}`,
     keepAlive: !flags.scrapeDisableKeepAlive,
+    storesMetadata: flags.features.includes("metadata-wal-records"),
     // The same on every shard: a target that moves is scraped at the same moments as before.
     jitterSeedText: hostname(),
   });

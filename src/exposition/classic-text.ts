@@ -117,7 +117,12 @@ class ClassicConverter {
     return {
       bytes: text,
       length: text.length - 1,
-      beside: { histograms: this.#histograms, exemplars: this.#exemplars, nans: new Map() },
+      beside: {
+        histograms: this.#histograms,
+        exemplars: this.#exemplars,
+        nans: new Map(),
+        families: new Map(),
+      },
     };
   }
 

@@ -2,6 +2,7 @@ import { formatSampleValue } from "../base/float.ts";
 import { quote } from "../base/text.ts";
 import type { Exemplar } from "../model/exemplar.ts";
 import { isLegacyMetricName } from "../model/labels.ts";
+import type { MetricMetadata } from "../model/metadata.ts";
 import { ClassicHistogram } from "../model/nhcb.ts";
 import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader } from "../proto/wire.ts";
@@ -22,7 +23,11 @@ export interface ProtobufBody {
   readonly exemplars: readonly { readonly sample: number; readonly exemplar: Partial<Exemplar> }[];
   /** The bits of samples that are NaN. */
   readonly nans: ReadonlyMap<number, bigint>;
+  readonly families: FamiliesBeside;
 }
+
+/** By name, what the text format has no words for: units, and that a histogram is one of gauges. */
+export type FamiliesBeside = ReadonlyMap<string, Partial<MetricMetadata>>;
 
 /** What stands beside the text. */
 export type BesideText = Omit<ProtobufBody, "bytes" | "length">;
@@ -61,6 +66,7 @@ class TextWriter {
   readonly #histograms = new Map<number, NativeSample>();
   readonly #exemplars: { sample: number; exemplar: Partial<Exemplar> }[] = [];
   readonly #nans = new Map<number, bigint>();
+  readonly #families = new Map<string, Partial<MetricMetadata>>();
   #count = 0;
 
   constructor(options: ProtobufOptions) {
@@ -77,18 +83,21 @@ class TextWriter {
       histograms: this.#histograms,
       exemplars: this.#exemplars,
       nans: this.#nans,
+      families: this.#families,
     };
   }
 
   family(reader: ProtoReader): void {
     let name = "";
     let help = "";
+    let unit = "";
     let type = 0;
     const metrics: ProtoReader[] = [];
     while (reader.more) {
       const key = reader.key();
       if (key === 0x0a) name = reader.string();
       else if (key === 0x12) help = reader.string();
+      else if (key === 0x2a) unit = reader.string();
       else if (key === 0x18) type = reader.uint32();
       else if (key === 0x22) metrics.push(reader.nested());
       else reader.skip(key);
@@ -101,10 +110,12 @@ class TextWriter {
       this.#parts.push(
         `# HELP ${shown} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n`,
       );
-    // The text format has no word for histograms of gauges; their buckets are those of a histogram.
-    this.#parts.push(`# TYPE ${shown} ${kind === "gaugehistogram" ? "histogram" : kind}\n`);
-    for (const metric of metrics)
-      this.#metric(metric, { name, isGauge: kind === "gaugehistogram" });
+    const isGaugeHistogram = kind === "gaugehistogram";
+    if (unit !== "" || isGaugeHistogram)
+      this.#families.set(name, { ...(isGaugeHistogram && { type: kind }), unit });
+    // The buckets of a histogram of gauges are those of a histogram.
+    this.#parts.push(`# TYPE ${shown} ${isGaugeHistogram ? "histogram" : kind}\n`);
+    for (const metric of metrics) this.#metric(metric, { name, isGauge: isGaugeHistogram });
   }
 
   #metric(reader: ProtoReader, family: { name: string; isGauge: boolean }): void {

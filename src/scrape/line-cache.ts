@@ -1,5 +1,5 @@
 import type { TextFormat } from "../exposition/entry-parser.ts";
-import type { BesideText } from "../exposition/protobuf.ts";
+import type { BesideText, FamiliesBeside } from "../exposition/protobuf.ts";
 import { decodePairs } from "../exposition/series.ts";
 import type { Labels } from "../model/labels.ts";
 import { LineTable } from "./line-table.ts";
@@ -20,6 +20,8 @@ export class LineCache {
   /** Grows whenever something else than values changed. */
   version = 0;
   format: TextFormat = "text";
+  /** What the last good body could not say of its families. */
+  families: FamiliesBeside = new Map();
   readonly #scratch: ScanScratch;
   #forgotten = false;
 
@@ -58,6 +60,7 @@ export class LineCache {
     const previous = this.table.body;
     if (scan.changed || this.format !== scan.format) this.version++;
     this.format = scan.format;
+    this.families = scan.families;
     this.table.assign(this.#scratch.next);
     this.#forgotten = false;
     return previous;

@@ -4,7 +4,9 @@ import {
   METRIC_KINDS,
   ParsedColumns,
 } from "../exposition/columns.ts";
+import type { TextFormat } from "../exposition/entry-parser.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
+import type { FamiliesBeside } from "../exposition/protobuf.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import type { LineCache } from "./line-cache.ts";
 
@@ -24,38 +26,56 @@ export class TargetMetadata {
   /** By metric family name. */
   get(): ReadonlyMap<string, MetricMetadata> {
     if (this.#version !== this.#cache.version) {
-      this.#entries = readMetadata(this.#cache);
+      const { table, format, families } = this.#cache;
+      const { body, length } = table;
+      this.#entries = readMetadata({ body, length, format }, families).families;
       this.#version = this.#cache.version;
     }
     return this.#entries;
   }
 }
 
-function readMetadata(cache: LineCache): Map<string, MetricMetadata> {
-  const entries = new Map<string, MetricMetadata>();
-  const { body, length } = cache.table;
-  if (length === 0) return entries;
+/** What a body says of its metric families. */
+export interface BodyMetadata {
+  readonly families: ReadonlyMap<string, MetricMetadata>;
+  /** In order: behind byte `at` of the body it speaks of `family`. */
+  readonly marks: readonly { readonly at: number; readonly family: string }[];
+}
+
+/** `beside` is what the text could not say of families. */
+export function readMetadata(
+  source: { readonly body: Uint8Array; readonly length: number; readonly format: TextFormat },
+  beside: FamiliesBeside,
+): BodyMetadata {
+  const families = new Map<string, MetricMetadata>();
+  const marks: { at: number; family: string }[] = [];
+  const { body, length, format } = source;
+  if (length === 0) return { families, marks };
   const columns = new ParsedColumns();
-  const parser = new ExpositionParser(cache.format);
+  const parser = new ExpositionParser(format);
   parser.reset(body, length);
   parser.parse(columns);
   for (let i = 0; i < columns.metadataCount; i++) {
-    const name = unescape(
-      parser.text.toString("utf8", columns.metadataNameStart[i], columns.metadataNameEnd[i]),
-    );
+    const at = columns.metadataNameStart[i]!;
+    const family = unescape(parser.text.toString("utf8", at, columns.metadataNameEnd[i]));
+    if (marks.at(-1)?.family !== family) marks.push({ at, family });
     const text = parser.text.toString(
       "utf8",
       columns.metadataTextStart[i],
       columns.metadataTextEnd[i],
     );
-    const known = entries.get(name) ?? { type: "unknown", help: "", unit: "" };
+    const known = families.get(family) ?? { type: "unknown", help: "", unit: "" };
     const what = columns.metadataWhat[i];
     if (what === METADATA_TYPE)
-      entries.set(name, { ...known, type: METRIC_KINDS[columns.metadataKind[i]!]! });
-    else if (what === METADATA_HELP) entries.set(name, { ...known, help: unescape(text) });
-    else entries.set(name, { ...known, unit: text });
+      families.set(family, { ...known, type: METRIC_KINDS[columns.metadataKind[i]!]! });
+    else if (what === METADATA_HELP) families.set(family, { ...known, help: unescape(text) });
+    else families.set(family, { ...known, unit: text });
   }
-  return entries;
+  for (const [family, more] of beside) {
+    const known = families.get(family);
+    if (known !== undefined) families.set(family, { ...known, ...more });
+  }
+  return { families, marks };
 }
 
 function unescape(text: string): string {

@@ -13,12 +13,10 @@ import { parseFloatText } from "../base/float.ts";
 import { plainHttpClient } from "../config/plain-http-client.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { Labels } from "../model/labels.ts";
-import { compileAnchored } from "../model/regex.ts";
-import type { RelabelConfig } from "../model/relabel-config.ts";
 import { readText } from "../http/read-body.ts";
 import { createHttpClient } from "../http/client.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
-import { configOf, FakeStorage, scrapeConfig, targetOf } from "./scrape.fixture.ts";
+import { configOf, dropRule, FakeStorage, scrapeConfig, targetOf } from "./scrape.fixture.ts";
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT = "text/plain; version=0.0.4";
@@ -162,18 +160,6 @@ const CONFIGURED: readonly (readonly [
     "a 1\n",
   ],
 ];
-
-function dropRule(pattern: string): RelabelConfig {
-  return {
-    sourceLabels: ["__name__"],
-    separator: ";",
-    regex: compileAnchored(pattern),
-    modulus: 0,
-    targetLabel: "",
-    replacement: "$1",
-    action: "drop",
-  };
-}
 
 /** All cases as (job, content type, body). */
 const ALL = [

@@ -1,4 +1,5 @@
 import { METRIC_NAME, type Labels } from "../model/labels.ts";
+import type { MetricMetadata } from "../model/metadata.ts";
 
 /** What every scrape says of itself. */
 export interface ScrapeReport {
@@ -13,28 +14,80 @@ export interface ScrapeReport {
   readonly bodySizeBytes: number;
 }
 
-const SERIES: readonly [name: string, value: (report: ScrapeReport) => number][] = [
-  ["up", (report) => (report.up ? 1 : 0)],
-  ["scrape_duration_seconds", (report) => report.durationSeconds],
-  ["scrape_samples_scraped", (report) => report.samplesScraped],
-  ["scrape_samples_post_metric_relabeling", (report) => report.samplesPostRelabel],
-  ["scrape_series_added", (report) => report.seriesAdded],
+interface ReportSeries {
+  readonly name: string;
+  readonly unit: string;
+  /** In Prometheus's words. */
+  readonly help: string;
+  readonly value: (report: ScrapeReport) => number;
+}
+
+const SERIES: readonly ReportSeries[] = [
+  {
+    name: "up",
+    unit: "targets",
+    help: "Health of the scrape target. 1 means the target is healthy, 0 if the scrape failed.",
+    value: (report) => (report.up ? 1 : 0),
+  },
+  {
+    name: "scrape_duration_seconds",
+    unit: "seconds",
+    help: "Duration of the last scrape in seconds.",
+    value: (report) => report.durationSeconds,
+  },
+  {
+    name: "scrape_samples_scraped",
+    unit: "samples",
+    help: "Number of samples last scraped.",
+    value: (report) => report.samplesScraped,
+  },
+  {
+    name: "scrape_samples_post_metric_relabeling",
+    unit: "samples",
+    help: "Number of samples remaining after metric relabeling was applied.",
+    value: (report) => report.samplesPostRelabel,
+  },
+  {
+    name: "scrape_series_added",
+    unit: "series",
+    help: "Number of series in the last scrape.",
+    value: (report) => report.seriesAdded,
+  },
 ];
 
-/** With `extra_scrape_metrics`. */
-const EXTRA_SERIES: readonly [name: string, value: (report: ScrapeReport) => number][] = [
-  ["scrape_timeout_seconds", (report) => report.timeoutSeconds],
-  ["scrape_sample_limit", (report) => report.sampleLimit],
-  ["scrape_body_size_bytes", (report) => report.bodySizeBytes],
+const WITH_EXTRA: readonly ReportSeries[] = [
+  ...SERIES,
+  {
+    name: "scrape_timeout_seconds",
+    unit: "seconds",
+    help: "The configured scrape timeout for a target.",
+    value: (report) => report.timeoutSeconds,
+  },
+  {
+    name: "scrape_sample_limit",
+    unit: "samples",
+    help: "The configured sample limit for a target. Returns zero if there is no limit configured.",
+    value: (report) => report.sampleLimit,
+  },
+  {
+    name: "scrape_body_size_bytes",
+    unit: "bytes",
+    help: "The uncompressed size of the last scrape response, if successful. Scrapes failing because body_size_limit is exceeded report -1, other scrape failures report 0.",
+    value: (report) => report.bodySizeBytes,
+  },
 ];
 
-/** The labels of the report series, in the order of `reportValues`. */
+/** The series are those of `extra_scrape_metrics` too when `extra`; all functions give them in the same order. */
+const seriesOf = (extra: boolean): readonly ReportSeries[] => (extra ? WITH_EXTRA : SERIES);
+
 export function reportLabels(targetLabels: Labels, extra: boolean): Labels[] {
-  return (extra ? [...SERIES, ...EXTRA_SERIES] : SERIES).map(([name]) =>
-    targetLabels.with(METRIC_NAME, name),
-  );
+  return seriesOf(extra).map(({ name }) => targetLabels.with(METRIC_NAME, name));
 }
 
 export function reportValues(report: ScrapeReport, extra: boolean): number[] {
-  return (extra ? [...SERIES, ...EXTRA_SERIES] : SERIES).map(([, value]) => value(report));
+  return seriesOf(extra).map(({ value }) => value(report));
+}
+
+export function reportMetadata(extra: boolean): MetricMetadata[] {
+  return seriesOf(extra).map(({ help, unit }) => ({ type: "gauge", help, unit }));
 }

@@ -9,7 +9,7 @@ import {
 } from "../exposition/float-bytes.ts";
 import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs, decodeSeries } from "../exposition/series.ts";
-import type { BesideText } from "../exposition/protobuf.ts";
+import type { BesideText, FamiliesBeside } from "../exposition/protobuf.ts";
 import type { NativeSample } from "../exposition/protobuf-histogram.ts";
 import { Labels } from "../model/labels.ts";
 import type { AppendExemplar, HistogramColumns } from "../storage/appender.ts";
@@ -19,6 +19,7 @@ import type { Labeler } from "./sample-labels.ts";
 /** Prometheus's limit for samples from the future, counted from the scrape. */
 export const FUTURE_MAX_MS = 10 * 60_000;
 const NOT_RESOLVED = REF_REFUSED;
+const NO_FAMILIES: FamiliesBeside = new Map();
 
 /** What a scan of a body needs to know of its target. */
 export interface ScanRules {
@@ -77,6 +78,15 @@ export class ScanScratch {
     this.timestamps = new Float64Array(size);
     this.timestamps.set(timestamps);
   }
+}
+
+/** A series of the body that is to be stored. */
+interface ScannedSeries {
+  /** Where its line is in the body. */
+  readonly start: number;
+  readonly ref: number;
+  readonly isFresh: boolean;
+  readonly labels: () => Labels | undefined;
 }
 
 /** A series that this body shows for the first time. */
@@ -196,6 +206,37 @@ export class Scan {
         tracked[line] = 0;
         this.#scratch.next.trackedCount--;
       }
+    }
+  }
+
+  /** The body, for what else is to be read of it. */
+  get source(): { body: Uint8Array; length: number; format: TextFormat } {
+    const { body, length, format } = this.#options;
+    return { body, length, format };
+  }
+
+  get families(): FamiliesBeside {
+    return this.#options.beside?.families ?? NO_FAMILIES;
+  }
+
+  /** Calls `visit` with each series once it is resolved, in the order of the body. */
+  forEachSeries(visit: (series: ScannedSeries) => void): void {
+    const { next } = this.#scratch;
+    const { rules } = this.#options;
+    let fresh = 0;
+    for (let line = 0; line < this.#count; line++) {
+      while (fresh < this.#fresh.length && this.#fresh[fresh]!.line < line) fresh++;
+      const own = this.#fresh[fresh];
+      const isFresh = own?.line === line;
+      const ref = next.refs[line]!;
+      if (ref < 0) continue;
+      const start = next.seriesStart[line]!;
+      const labels = (): Labels | undefined => {
+        if (isFresh) return own.labels;
+        const at = { start, end: next.seriesEnd[line]!, kind: next.kinds[line]! };
+        return rules.labeler(decodePairs(this.#parser.text, at));
+      };
+      visit({ start, ref, isFresh, labels });
     }
   }
 

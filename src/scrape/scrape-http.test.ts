@@ -63,6 +63,7 @@ async function scrape(
       bodies: new BodyPool(),
       columns: new ColumnPool(),
       bodyMaxBytes: 1 << 20,
+      storesMetadata: false,
     },
     {
       target: targetOf(url, { labels: { instance: "i" }, timeoutMs: options.timeoutMs ?? 5000 }),

@@ -3,8 +3,6 @@ import { test } from "node:test";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import type { ScrapeConfig } from "../config/types.ts";
-import { compileAnchored } from "../model/regex.ts";
-import type { RelabelConfig } from "../model/relabel-config.ts";
 import { refuseTarget, type Target } from "../model/target.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import {
@@ -16,6 +14,7 @@ import {
   settle,
   targetOf,
   type FakeAnswer,
+  dropRule,
 } from "./scrape.fixture.ts";
 
 const URL = "http://127.0.0.1:9100/metrics";
@@ -526,18 +525,6 @@ test("stopping cuts a scrape short and stores nothing of it", async () => {
   rig.apply(scrapeConfig());
   assert.deepEqual(rig.manager.status(), []);
 });
-
-function dropRule(name: string): RelabelConfig {
-  return {
-    sourceLabels: ["__name__"],
-    separator: ";",
-    regex: compileAnchored(name),
-    modulus: 0,
-    targetLabel: "",
-    replacement: "$1",
-    action: "drop",
-  };
-}
 
 test("while scraping is stopped no target is asked, and every scrape fails with the reason", async () => {
   const rig = new Rig();

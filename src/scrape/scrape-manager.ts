@@ -32,6 +32,8 @@ export interface ScrapeManagerOptions {
   readonly random?: Random;
   /** The largest body taken without a `body_size_limit`. Default SCRAPE_BODY_MAX_BYTES. */
   readonly scrapeBodyMaxBytes?: number;
+  /** Whether what series say of themselves goes to the storage too (`metadata-wal-records`). Default false. */
+  readonly storesMetadata?: boolean;
   /** How HTTP clients are made. Default: `createHttpClient` with `userAgent`. */
   readonly createClient?: (config: HttpClientConfig) => HttpClient;
 }
@@ -71,6 +73,7 @@ export class ScrapeManager implements Service {
         bodies: new BodyPool(),
         columns: new ColumnPool(),
         bodyMaxBytes: options.scrapeBodyMaxBytes ?? SCRAPE_BODY_MAX_BYTES,
+        storesMetadata: options.storesMetadata ?? false,
       },
     };
   }

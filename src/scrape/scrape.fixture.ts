@@ -6,6 +6,8 @@ import { plainHttpClient } from "../config/plain-http-client.ts";
 import { DEFAULT_OTLP } from "../config/server.ts";
 import type { Config, ScrapeConfig } from "../config/types.ts";
 import type { HttpClient, HttpRequest, HttpResponse } from "../http/client.ts";
+import { compileAnchored } from "../model/regex.ts";
+import type { RelabelConfig } from "../model/relabel-config.ts";
 import { Labels } from "../model/labels.ts";
 import { hashTarget } from "../model/target-hash.ts";
 import type { Target } from "../model/target.ts";
@@ -296,4 +298,17 @@ export class FakeClient implements HttpClient {
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < bytes.length; i += 1000)
     yield await Promise.resolve(bytes.subarray(i, i + 1000));
+}
+
+/** Drops series whose name matches. */
+export function dropRule(pattern: string): RelabelConfig {
+  return {
+    sourceLabels: ["__name__"],
+    separator: ";",
+    regex: compileAnchored(pattern),
+    modulus: 0,
+    targetLabel: "",
+    replacement: "$1",
+    action: "drop",
+  };
 }

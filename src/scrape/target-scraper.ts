@@ -7,7 +7,7 @@ import { acceptHeader } from "../exposition/accept.ts";
 import type { HttpClient } from "../http/client.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Target } from "../model/target.ts";
-import type { Appendable, AppendBatch } from "../storage/appender.ts";
+import type { Appendable, AppendBatch, AppendMetadata } from "../storage/appender.ts";
 import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
 import { LineCache } from "./line-cache.ts";
@@ -22,8 +22,9 @@ import type { ScrapeMetrics } from "./metrics.ts";
 import { fetchBody } from "./fetch-body.ts";
 import { type Body, BodyLimitError } from "./read-body.ts";
 import { readExposition } from "./read-exposition.ts";
-import { reportLabels, reportValues } from "./report.ts";
+import { reportLabels, reportMetadata, reportValues } from "./report.ts";
 import { createLabeler, LabelLimitError } from "./sample-labels.ts";
+import { SeriesMetadata } from "./series-metadata.ts";
 
 /** What all scrapes of the process share. */
 export interface ScrapeContext {
@@ -35,6 +36,8 @@ export interface ScrapeContext {
   readonly bodies: BodyPool;
   readonly columns: ColumnPool;
   readonly bodyMaxBytes: number;
+  /** What series say of themselves is stored too. */
+  readonly storesMetadata: boolean;
 }
 
 /** What the targets of one pool share. */
@@ -67,7 +70,7 @@ const NOTHING: ScanResult = {
 };
 
 /** What a scrape stores beside floats. */
-type NoFloats = Pick<AppendBatch, "histograms" | "exemplars">;
+type NoFloats = Pick<AppendBatch, "histograms" | "exemplars" | "metadata">;
 
 interface Fetched {
   readonly body: Body | undefined;
@@ -92,10 +95,13 @@ export class TargetScraper {
   /** Report series of labels that the target had before: they go stale with the next scrape. */
   #formerReportRefs: number[] = [];
   #lastBodySize = 0;
+  readonly #metadata: SeriesMetadata | undefined;
+  #isReportDescribed = false;
 
   constructor(context: ScrapeContext, options: { target: Target; settings: PoolSettings }) {
     this.#context = context;
     this.#cache = new LineCache(context.scratch);
+    this.#metadata = context.storesMetadata ? new SeriesMetadata() : undefined;
     this.#target = options.target;
     this.#settings = options.settings;
     this.#rules = scanRules(options.settings.config, options.target.labels);
@@ -120,6 +126,7 @@ export class TargetScraper {
       this.#reportLabels = reportLabels(labels, config.extraScrapeMetrics);
       if (isRenamed) this.#formerReportRefs.push(...(this.#reportRefs ?? []));
       this.#reportRefs = undefined;
+      this.#isReportDescribed = false;
       if (isRenamed || labelingFingerprint(config) !== labelingFingerprint(this.#settings.config))
         this.#cache.forget();
     }
@@ -153,7 +160,7 @@ export class TargetScraper {
     if (error !== undefined) this.#countFailure(error);
     const columns = this.#context.columns.acquire();
     try {
-      const beside = this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
+      const filled = this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
       // Whole nanoseconds, as Prometheus measures.
       const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [
@@ -171,6 +178,7 @@ export class TargetScraper {
           this.#settings.config.extraScrapeMetrics,
         ),
       ]);
+      const beside = { ...filled, ...this.#describe(filled.metadata ?? []) };
       this.#remember(error === undefined ? scanned?.scan : undefined, body);
       metrics.duplicate.inc(result.duplicate);
       metrics.outOfBounds.inc(result.outOfBounds);
@@ -179,6 +187,7 @@ export class TargetScraper {
         outOfBounds: result.outOfBounds,
       });
     } catch (thrown) {
+      this.#forgetMetadata();
       metrics.commitsFailed.inc();
       error ??= new AppError("unavailable", `cannot store the scrape: ${messageOf(thrown)}`);
       // Whoever stores it says once that the disk is full.
@@ -305,9 +314,11 @@ export class TargetScraper {
     for (const ref of scan.stale()) pushStale(columns, ref, timeMs);
     const histograms = scan.histograms(timeMs);
     const exemplars = scan.exemplars(timeMs);
+    const metadata = this.#metadata?.take(scan) ?? [];
     return {
       ...(histograms !== undefined && { histograms }),
       ...(exemplars.length > 0 && { exemplars }),
+      ...(metadata.length > 0 && { metadata }),
     };
   }
 
@@ -344,6 +355,22 @@ export class TargetScraper {
     if (this.#formerReportRefs.length > 0) this.#pushFormer(columns, timeMs);
   }
 
+  /** `found`, and once what the report series say of themselves; nothing when that is not stored. */
+  #describe(found: readonly AppendMetadata[]): Pick<NoFloats, "metadata"> {
+    if (this.#metadata === undefined) return {};
+    const refs = this.#isReportDescribed ? [] : (this.#reportRefs ?? []);
+    const texts = reportMetadata(this.#settings.config.extraScrapeMetrics);
+    const own = refs.map((ref, i) => ({ ref, metadata: texts[i]! }));
+    this.#isReportDescribed = this.#reportRefs !== undefined;
+    const metadata = [...found, ...own];
+    return metadata.length === 0 ? {} : { metadata };
+  }
+
+  #forgetMetadata(): void {
+    this.#metadata?.forget();
+    this.#isReportDescribed = false;
+  }
+
   async #append(
     columns: SampleColumns,
     beside: NoFloats,
@@ -351,10 +378,11 @@ export class TargetScraper {
   ): Promise<void> {
     const { appendable, metrics, logger } = this.#context;
     const { refs, times, values, count } = columns;
-    const isPlain = beside.histograms === undefined && beside.exemplars === undefined;
+    const isPlain = Object.keys(beside).length === 0;
     const batch = isPlain ? columns : { refs, times, values, count, ...beside };
     let result = await appendable.append(batch);
     if (result.unknownRef > 0) {
+      this.#forgetMetadata();
       this.#resolveAgain([
         columns,
         ...(beside.histograms === undefined ? [] : [beside.histograms]),

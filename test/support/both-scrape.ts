@@ -35,6 +35,8 @@ export interface Row {
 
 export interface Both {
   readonly prometheusUrl: string;
+  /** The data folder of the Prometheus. */
+  readonly prometheusFolder: string;
   readonly db: Database;
   /** Results of an instant query. */
   readonly theirs: (query: string) => Promise<Row[]>;
@@ -64,13 +66,15 @@ export async function withBoth(
     (job) =>
       `  - job_name: ${job.name}\n    metrics_path: /${job.name}\n${job.yaml === undefined ? "" : `    ${job.yaml}\n`}    static_configs: [{targets: ["127.0.0.1:${port}"]}]\n`,
   );
+  const folder = await mkdtemp(join(tmpdir(), "both-scrape-"));
+  const prometheusFolder = join(folder, "prometheus");
   const prometheus = (await startPrometheus({
     config: `global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n${yaml.join("")}`,
     flags: options.flags,
+    dataFolder: prometheusFolder,
   }))!;
-  const folder = await mkdtemp(join(tmpdir(), "both-scrape-"));
   const db = await openDatabase({
-    folder,
+    folder: join(folder, "shoal"),
     logger: silentLogger,
     clock: systemClock,
     registry: new Registry(),
@@ -87,6 +91,7 @@ export async function withBoth(
   });
   const both: Both = {
     prometheusUrl: prometheus.url,
+    prometheusFolder,
     db,
     async theirs(query) {
       const asked = new URLSearchParams({ query }).toString();
