@@ -49,6 +49,7 @@ async function measure(appendable: Appendable): Promise<number> {
     columns: new ColumnPool(),
     bodyMaxBytes: 1 << 28,
     storesMetadata: false,
+    storesCreated: false,
   };
   const scrapers = exporter.ports.map(
     (port) =>

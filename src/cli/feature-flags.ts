@@ -1,8 +1,8 @@
 import { parsedFlag } from "./flags.ts";
 
 /** What `--enable-feature` turns on, under Prometheus's names. */
-const FEATURES = ["metadata-wal-records"] as const;
-export type Feature = (typeof FEATURES)[number];
+const FEATURES = ["created-timestamp-zero-ingestion", "metadata-wal-records"] as const;
+type Feature = (typeof FEATURES)[number];
 
 export const FEATURE_FLAGS = {
   features: parsedFlag<readonly Feature[]>(

@@ -74,12 +74,14 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     flags.listenAddress,
   );
   const { head } = database;
+  const storesCreated = flags.features.includes("created-timestamp-zero-ingestion");
   const scrape = new ScrapeManager({
     appendable: database,
     logger,
     registry,
     userAgent: `Shoal/${VERSION}`,
     keepAlive: !flags.scrapeDisableKeepAlive,
+    storesCreated,
     storesMetadata: flags.features.includes("metadata-wal-records"),
     // The same on every shard: a target that moves is scraped at the same moments as before.
     jitterSeedText: hostname(),
@@ -115,7 +117,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
   const shard = new ShardService({
     id: flags.shardId,
     folder: join(folder, "shard"),
-    engine: withOverrides(scrape, flags, (config) => {
+    engine: withOverrides(scrape, { ...flags, protobufFirst: storesCreated }, (config) => {
       const { storage } = config;
       void remoteWriter.apply(config);
       head.setMaxExemplars(Math.max(0, storage.maxExemplars ?? flags.maxExemplars));

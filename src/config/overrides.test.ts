@@ -90,3 +90,19 @@ test("kubernetes_sd_configs without an API server get one", () => {
   // In the cluster itself there is nothing to set.
   assert.deepEqual(found({ kubernetesProxy: "http://p" })[0], ["", "", "", ""]);
 });
+
+test("jobs that name no protocols ask for protobuf first", () => {
+  const text = `scrape_configs:
+- job_name: default
+- job_name: as-the-default
+  scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4]
+- job_name: own
+  scrape_protocols: [PrometheusText0.0.4]
+`;
+  const config = parseConfig(text, { path: "p.yml", baseFolder: "/" });
+  const { scrapeConfigs } = applyOverrides(config, { ...NOTHING, protobufFirst: true });
+  assert.deepEqual(
+    scrapeConfigs.map(({ scrapeProtocols }) => scrapeProtocols[0]),
+    ["PrometheusProto", "OpenMetricsText1.0.0", "PrometheusText0.0.4"],
+  );
+});

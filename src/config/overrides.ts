@@ -1,3 +1,4 @@
+import { DEFAULT_PROTO_FIRST_PROTOCOLS, DEFAULT_SCRAPE_PROTOCOLS } from "./scrape.ts";
 import { Secret } from "./secret.ts";
 import { CA_FILE, movedClientConfig, TOKEN_FILE } from "./service-account.ts";
 import type { Config, DiscoveryConfig, HttpClientConfig, KubernetesDiscovery } from "./types.ts";
@@ -14,6 +15,8 @@ export interface Overrides {
   /** The API server of `kubernetes_sd_configs` that name none, and the proxy to it; "" for the cluster it runs in. */
   readonly kubernetesUrl?: string;
   readonly kubernetesProxy?: string;
+  /** Jobs for which no `scrape_protocols` are written ask for protobuf first. */
+  readonly protobufFirst?: boolean;
 }
 
 /** Tells a proxy of all scrapes which one the job would have used. */
@@ -21,12 +24,17 @@ const ORIGIN_PROXY = "Origin-Proxy";
 
 /** `config` as it is scraped and discovered here. */
 export function applyOverrides(config: Config, overrides: Overrides): Config {
-  const { scrapeProxy, serviceAccountPath, kubernetesUrl = "" } = overrides;
-  if (scrapeProxy === "" && serviceAccountPath === "" && kubernetesUrl === "") return config;
+  const { scrapeProxy, serviceAccountPath, kubernetesUrl = "", protobufFirst = false } = overrides;
+  if (scrapeProxy === "" && serviceAccountPath === "" && kubernetesUrl === "" && !protobufFirst)
+    return config;
   return {
     ...config,
     scrapeConfigs: config.scrapeConfigs.map((job) => ({
       ...job,
+      scrapeProtocols:
+        protobufFirst && job.scrapeProtocols === DEFAULT_SCRAPE_PROTOCOLS
+          ? DEFAULT_PROTO_FIRST_PROTOCOLS
+          : job.scrapeProtocols,
       httpClient: overrideClient(job.httpClient, overrides),
       serviceDiscovery: job.serviceDiscovery.map((one) => overrideDiscovery(one, overrides)),
     })),

@@ -174,7 +174,11 @@ export function toScrapeConfig(job: ScrapeValues): ScrapeConfig {
     jobName: job.job_name,
     scrapeIntervalMs: job.scrape_interval,
     scrapeTimeoutMs: job.scrape_timeout,
-    scrapeProtocols: (job.scrape_protocols ?? []).filter(isProtocol),
+    // The default stays the same list, so that it can be told from one that somebody wrote.
+    scrapeProtocols:
+      job.scrape_protocols === DEFAULT_SCRAPE_PROTOCOLS
+        ? DEFAULT_SCRAPE_PROTOCOLS
+        : (job.scrape_protocols ?? []).filter(isProtocol),
     fallbackScrapeProtocol: isProtocol(job.fallback_scrape_protocol)
       ? job.fallback_scrape_protocol
       : "",

@@ -24,6 +24,7 @@ export class ProtobufHistogram {
   readonly buckets: ClassicBucket[] = [];
   /** Of the native side. */
   readonly exemplars: Partial<Exemplar>[] = [];
+  createdMs: number | undefined;
   isNative = false;
   readonly #isGauge: boolean;
   #isFloat = false;
@@ -85,6 +86,9 @@ export class ProtobufHistogram {
         case 0x71:
         case 0x72:
           this.#positive.addCounts(reader, key);
+          break;
+        case 0x7a:
+          this.createdMs = readTime(reader.nested());
           break;
         case 0x82:
           this.exemplars.push(readExemplar(reader.nested()));
@@ -193,7 +197,8 @@ export function readExemplar(reader: ProtoReader): Partial<Exemplar> {
   return timeMs === undefined ? exemplar : { ...exemplar, timeMs };
 }
 
-function readTime(reader: ProtoReader): number {
+/** A `google.protobuf.Timestamp` in ms. */
+export function readTime(reader: ProtoReader): number {
   let seconds = 0;
   let nanos = 0;
   while (reader.more) {

@@ -6,7 +6,12 @@ import type { MetricMetadata } from "../model/metadata.ts";
 import { ClassicHistogram } from "../model/nhcb.ts";
 import { readPair } from "../proto/small-messages.ts";
 import { corrupt, ProtoReader } from "../proto/wire.ts";
-import { type NativeSample, ProtobufHistogram, readExemplar } from "./protobuf-histogram.ts";
+import {
+  type NativeSample,
+  ProtobufHistogram,
+  readExemplar,
+  readTime,
+} from "./protobuf-histogram.ts";
 import { sampleLine } from "./sample-line.ts";
 
 /**
@@ -24,6 +29,8 @@ export interface ProtobufBody {
   /** The bits of samples that are NaN. */
   readonly nans: ReadonlyMap<number, bigint>;
   readonly families: FamiliesBeside;
+  /** When the series of samples were created, ms, where that is known and asked for. */
+  readonly created: ReadonlyMap<number, number>;
 }
 
 /** By name, what the text format has no words for: units, and that a histogram is one of gauges. */
@@ -39,6 +46,7 @@ export interface ProtobufOptions {
   readonly classicHistograms: boolean;
   /** Classic histograms without a native side become native ones with custom buckets. */
   readonly convertClassic: boolean;
+  readonly takeCreated: boolean;
 }
 
 const TYPES = ["counter", "gauge", "summary", "untyped", "histogram", "gaugehistogram"] as const;
@@ -67,6 +75,7 @@ class TextWriter {
   readonly #exemplars: { sample: number; exemplar: Partial<Exemplar> }[] = [];
   readonly #nans = new Map<number, bigint>();
   readonly #families = new Map<string, Partial<MetricMetadata>>();
+  readonly #created = new Map<number, number>();
   #count = 0;
 
   constructor(options: ProtobufOptions) {
@@ -84,6 +93,7 @@ class TextWriter {
       exemplars: this.#exemplars,
       nans: this.#nans,
       families: this.#families,
+      created: this.#created,
     };
   }
 
@@ -144,16 +154,19 @@ class TextWriter {
   #simple(reader: ProtoReader, series: Series): void {
     let value = 0;
     let exemplar: Partial<Exemplar> | undefined;
+    let createdMs: number | undefined;
     while (reader.more) {
       const key = reader.key();
       if (key === 0x09) value = this.#double(reader, this.#count);
       else if (key === 0x12) exemplar = readExemplar(reader.nested());
+      else if (key === 0x1a) createdMs = readTime(reader.nested());
       else reader.skip(key);
     }
-    this.#sample(series, value, exemplar);
+    this.#sample({ ...series, createdMs }, value, exemplar);
   }
 
-  #summary(reader: ProtoReader, series: Series): void {
+  #summary(reader: ProtoReader, summary: Series): void {
+    let createdMs: number | undefined;
     let count = 0;
     let sum = 0;
     const quantiles: [number, number][] = [];
@@ -171,8 +184,10 @@ class TextWriter {
           else one.skip(inner);
         }
         quantiles.push(pair);
-      } else reader.skip(key);
+      } else if (key === 0x22) createdMs = readTime(reader.nested());
+      else reader.skip(key);
     }
+    const series = { ...summary, createdMs };
     const { name } = series;
     this.#sample({ ...series, name: `${name}_count` }, count);
     this.#sample({ ...series, name: `${name}_sum` }, sum);
@@ -180,7 +195,8 @@ class TextWriter {
       this.#sample(withLabel(series, "quantile", quantile), value);
   }
 
-  #histogram(histogram: ProtobufHistogram, series: Series): void {
+  #histogram(histogram: ProtobufHistogram, metric: Series): void {
+    const series = { ...metric, createdMs: histogram.createdMs };
     const { nativeHistograms, classicHistograms, convertClassic } = this.#options;
     const isNative = nativeHistograms && histogram.isNative;
     if (isNative) {
@@ -221,9 +237,11 @@ class TextWriter {
   }
 
   #sample(series: Series, value: number, exemplar?: Partial<Exemplar>): void {
-    const { name, labels, timeMs } = series;
+    const { name, labels, timeMs, createdMs } = series;
     const time = timeMs === undefined ? "" : String(timeMs);
     this.#parts.push(sampleLine({ name, labels, time }, value));
+    if (createdMs !== undefined && this.#options.takeCreated)
+      this.#created.set(this.#count, createdMs);
     this.#count++;
     if (exemplar !== undefined) this.#exemplar(exemplar);
   }
@@ -238,6 +256,7 @@ interface Series {
   readonly name: string;
   readonly labels: readonly [string, string][];
   readonly timeMs: number | undefined;
+  readonly createdMs?: number | undefined;
 }
 
 function withLabel(series: Series, name: string, bound: number): Series {

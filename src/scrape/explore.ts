@@ -45,6 +45,7 @@ export async function exploreTarget(options: {
   const { format, bytes, length } = readExposition(body, contentType, {
     config: scrapeConfig,
     target,
+    takeCreated: false,
   });
   const parser = new ExpositionParser(format);
   const columns = new ParsedColumns();

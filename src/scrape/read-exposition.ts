@@ -1,7 +1,7 @@
 import { AppError } from "../base/errors.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import { selectParser } from "../exposition/accept.ts";
-import { convertClassicText } from "../exposition/classic-text.ts";
+import { rewriteText } from "../exposition/rewrite-text.ts";
 import type { TextFormat } from "../exposition/entry-parser.ts";
 import { type BesideText, readProtobuf } from "../exposition/protobuf.ts";
 import {
@@ -27,24 +27,30 @@ export interface Exposition {
 export function readExposition(
   body: { readonly bytes: Uint8Array; readonly length: number },
   contentType: string | undefined,
-  source: { readonly config: ScrapeConfig; readonly target: Target },
+  source: {
+    readonly config: ScrapeConfig;
+    readonly target: Target;
+    readonly takeCreated: boolean;
+  },
 ): Exposition {
-  const { config, target } = source;
+  const { config, target, takeCreated } = source;
   const format = selectParser(contentType, config.fallbackScrapeProtocol);
   const classicHistograms = isOn(target, CLASSIC, config.alwaysScrapeClassicHistograms);
   const convertClassic = isOn(target, CONVERT, config.convertClassicHistogramsToNhcb);
   if (format === "protobuf") {
     const nativeHistograms = isOn(target, NATIVE, config.scrapeNativeHistograms);
-    const options = { nativeHistograms, classicHistograms, convertClassic };
+    const options = { nativeHistograms, classicHistograms, convertClassic, takeCreated };
     const { bytes, length, ...beside } = readProtobuf(body, options);
     return { format: "text", bytes, length, ...limited(beside, config) };
   }
-  const converted = convertClassic
-    ? convertClassicText(body, format, { keepClassic: classicHistograms })
-    : undefined;
-  if (converted === undefined)
+  const rewritten = rewriteText(body, format, {
+    convertClassic,
+    keepClassic: classicHistograms,
+    takeCreated,
+  });
+  if (rewritten === undefined)
     return { format, bytes: body.bytes, length: body.length, beside: undefined };
-  return { ...converted, format, ...limited(converted.beside, config) };
+  return { ...rewritten, format, ...limited(rewritten.beside, config) };
 }
 
 function limited(beside: BesideText, config: ScrapeConfig): Pick<Exposition, "beside" | "failure"> {

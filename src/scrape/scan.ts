@@ -11,8 +11,9 @@ import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs, decodeSeries } from "../exposition/series.ts";
 import type { BesideText, FamiliesBeside } from "../exposition/protobuf.ts";
 import type { NativeSample } from "../exposition/protobuf-histogram.ts";
+import { type FloatHistogram, newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
-import type { AppendExemplar, HistogramColumns } from "../storage/appender.ts";
+import type { AppendBatch, AppendExemplar, HistogramColumns } from "../storage/appender.ts";
 import { LineTable, REF_DROPPED, REF_DUPLICATE, REF_REFUSED, SeriesIndex } from "./line-table.ts";
 import type { Labeler } from "./sample-labels.ts";
 
@@ -307,6 +308,37 @@ export class Scan {
       histograms: rows.map(({ sample }) => sample.histogram),
       isFloat: Uint8Array.from(rows, ({ sample }) => (sample.isFloat ? 1 : 0)),
       count: rows.length,
+    };
+  }
+
+  /** A zero for the moment each sample's series was created, as far as that is known and before the sample. */
+  zeros(timeMs: number): AppendBatch | undefined {
+    const { created, histograms } = this.#options.beside ?? {};
+    if (created === undefined || created.size === 0) return undefined;
+    const { next, hasTimestamp, timestamps } = this.#scratch;
+    const floats: { ref: number; createdMs: number }[] = [];
+    const native: { ref: number; createdMs: number; sample: NativeSample }[] = [];
+    for (const [line, createdMs] of created) {
+      const ref = next.refs[line]!;
+      const ownMs = hasTimestamp[line] === 1 ? timestamps[line]! : timeMs;
+      if (ref < 0 || createdMs === 0 || createdMs >= ownMs) continue;
+      const sample = histograms?.get(line);
+      if (sample === undefined) floats.push({ ref, createdMs });
+      else native.push({ ref, createdMs, sample });
+    }
+    return {
+      refs: Int32Array.from(floats, ({ ref }) => ref),
+      times: Float64Array.from(floats, ({ createdMs }) => createdMs),
+      values: new Float64Array(floats.length),
+      count: floats.length,
+      histograms: {
+        refs: Int32Array.from(native, ({ ref }) => ref),
+        times: Float64Array.from(native, ({ createdMs }) => createdMs),
+        histograms: native.map(({ sample }) => zeroOf(sample.histogram)),
+        isFloat: Uint8Array.from(native, ({ sample }) => (sample.isFloat ? 1 : 0)),
+        count: native.length,
+      },
+      zerosBeforeMs: timeMs,
     };
   }
 
@@ -646,6 +678,11 @@ export class Scan {
     next.count = n;
     next.trackedCount += tracked;
   }
+}
+
+/** Of the same layout, so that no resolution is lost between the two. */
+function zeroOf({ schema, zeroThreshold, customValues }: FloatHistogram): FloatHistogram {
+  return newHistogram({ counterResetHint: "reset", schema, zeroThreshold, customValues });
 }
 
 export const SAMPLE_LIMIT_EXCEEDED = "sample limit exceeded";

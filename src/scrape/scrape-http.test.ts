@@ -64,6 +64,7 @@ async function scrape(
       columns: new ColumnPool(),
       bodyMaxBytes: 1 << 20,
       storesMetadata: false,
+      storesCreated: false,
     },
     {
       target: targetOf(url, { labels: { instance: "i" }, timeoutMs: options.timeoutMs ?? 5000 }),

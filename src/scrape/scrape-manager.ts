@@ -34,6 +34,8 @@ export interface ScrapeManagerOptions {
   readonly scrapeBodyMaxBytes?: number;
   /** Whether what series say of themselves goes to the storage too (`metadata-wal-records`). Default false. */
   readonly storesMetadata?: boolean;
+  /** Whether the time a series was created becomes a zero of it (`created-timestamp-zero-ingestion`). Default false. */
+  readonly storesCreated?: boolean;
   /** How HTTP clients are made. Default: `createHttpClient` with `userAgent`. */
   readonly createClient?: (config: HttpClientConfig) => HttpClient;
 }
@@ -74,6 +76,7 @@ export class ScrapeManager implements Service {
         columns: new ColumnPool(),
         bodyMaxBytes: options.scrapeBodyMaxBytes ?? SCRAPE_BODY_MAX_BYTES,
         storesMetadata: options.storesMetadata ?? false,
+        storesCreated: options.storesCreated ?? false,
       },
     };
   }

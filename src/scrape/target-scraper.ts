@@ -38,6 +38,8 @@ export interface ScrapeContext {
   readonly bodyMaxBytes: number;
   /** What series say of themselves is stored too. */
   readonly storesMetadata: boolean;
+  /** When series were created is a zero of theirs. */
+  readonly storesCreated: boolean;
 }
 
 /** What the targets of one pool share. */
@@ -160,7 +162,9 @@ export class TargetScraper {
     if (error !== undefined) this.#countFailure(error);
     const columns = this.#context.columns.acquire();
     try {
-      const filled = this.#fill(columns, timeMs, error === undefined ? scanned?.scan : undefined);
+      const scan = error === undefined ? scanned?.scan : undefined;
+      const filled = this.#fill(columns, timeMs, scan);
+      const zeros = scan?.zeros(timeMs);
       // Whole nanoseconds, as Prometheus measures.
       const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [
@@ -179,13 +183,14 @@ export class TargetScraper {
         ),
       ]);
       const beside = { ...filled, ...this.#describe(filled.metadata ?? []) };
-      this.#remember(error === undefined ? scanned?.scan : undefined, body);
+      this.#remember(scan, body);
       metrics.duplicate.inc(result.duplicate);
       metrics.outOfBounds.inc(result.outOfBounds);
-      await this.#append(columns, beside, {
-        duplicate: result.duplicate,
-        outOfBounds: result.outOfBounds,
-      });
+      const { duplicate, outOfBounds } = result;
+      await Promise.all([
+        zeros === undefined ? undefined : this.#context.appendable.append(zeros),
+        this.#append(columns, beside, { duplicate, outOfBounds }),
+      ]);
     } catch (thrown) {
       this.#forgetMetadata();
       metrics.commitsFailed.inc();
@@ -262,7 +267,8 @@ export class TargetScraper {
     let own = body;
     try {
       const { config } = this.#settings;
-      const source = { config, target: this.#target };
+      const takeCreated = this.#context.storesCreated;
+      const source = { config, target: this.#target, takeCreated };
       const exposition = readExposition(body, fetched.contentType, source);
       const { format, bytes, length, beside, failure } = exposition;
       if (bytes !== body.bytes) {

@@ -51,6 +51,11 @@ export interface AppendBatch extends AppendColumns {
   readonly metadata?: readonly AppendMetadata[];
   /** Store nothing at all when the storage refuses a sample, by what it has before the batch. Default: skip the sample. */
   readonly isWhole?: boolean;
+  /**
+   * These samples are no news: they are zeros put in front of what comes at this time. Those that are out of order, or too
+   * old at that time, are left out, and nothing counts them.
+   */
+  readonly zerosBeforeMs?: number;
   /** List what is refused in `AppendResult.refused`. */
   readonly listRefused?: boolean;
 }

@@ -152,8 +152,9 @@ export class HeadCommitter {
     if (picked === undefined || picked.length < count)
       this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
     const tally = new AppendTally(batch.listRefused === true);
-    const minTimeMs = this.#minValidTime();
-    const late = new LateBatch(batch, { store, tally, windowMs: this.#parts.lateWindowMs() });
+    const minTimeMs = this.#minValidTime(batch.zerosBeforeMs);
+    const windowMs = batch.zerosBeforeMs === undefined ? this.#parts.lateWindowMs() : 0;
+    const late = new LateBatch(batch, { store, tally, windowMs });
     let histograms: PickedHistogram[] = [];
     let pickedCount = 0;
     for (let i = 0; i < count; i++) {
@@ -224,11 +225,12 @@ export class HeadCommitter {
       tally.add(outcome, picked.part, picked.index);
   }
 
-  /** As Prometheus: nothing older than half a chunk range before the newest sample. */
-  #minValidTime(): number {
+  /** As Prometheus: nothing older than half a chunk range before the newest sample, and what is to come at `nextMs`. */
+  #minValidTime(nextMs = -Infinity): number {
     const { clock, retentionMs, chunkRangeMs = CHUNK_RANGE_MS } = this.#options;
     const { store, lowestTimeMs } = this.#parts;
-    return Math.max(clock.now() - retentionMs, store.maxTimeMs - chunkRangeMs / 2, lowestTimeMs());
+    const newestMs = Math.max(store.maxTimeMs, nextMs);
+    return Math.max(clock.now() - retentionMs, newestMs - chunkRangeMs / 2, lowestTimeMs());
   }
 
   #apply({ job, picked, pickedCount, histograms, extras, late, tally }: Logged): void {
@@ -265,6 +267,7 @@ export class HeadCommitter {
     metrics.appended.inc(stored);
     metrics.appendedHistograms.inc(storedHistograms);
     metrics.exemplars.inc(result.appendedExemplars);
+    if (job.batch.zerosBeforeMs !== undefined) return;
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.outOfBounds.inc(result.outOfBounds);
     metrics.tooOld.inc(result.tooOld);

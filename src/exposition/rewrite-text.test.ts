@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { convertClassicText } from "./classic-text.ts";
+import { rewriteText } from "./rewrite-text.ts";
 import type { TextFormat } from "./entry-parser.ts";
 
 function convert(
@@ -9,8 +9,10 @@ function convert(
 ): { text: string; histograms: string[]; exemplars: string[] } | undefined {
   const { format = "text", keepClassic = false } = options;
   const bytes = Buffer.concat([Buffer.from(text), Buffer.alloc(1)]);
-  const converted = convertClassicText({ bytes, length: bytes.length - 1 }, format, {
+  const converted = rewriteText({ bytes, length: bytes.length - 1 }, format, {
+    convertClassic: true,
     keepClassic,
+    takeCreated: false,
   });
   if (converted === undefined) return undefined;
   const { beside, length } = converted;
@@ -94,5 +96,47 @@ h 0 1700000000.001
   test("nothing to convert, and a broken body, are left as they are", () => {
     assert.equal(convert("g 1\n"), undefined);
     assert.equal(convert(`# TYPE h histogram\n${CLASSIC}h_bucket{ 1\n`), undefined);
+  });
+
+  test("created times go to the series they are of, a converted histogram among them", () => {
+    const text = `# TYPE h histogram
+h_bucket{le="1.0"} 2
+h_bucket{le="+Inf"} 3
+h_created 1.5
+# TYPE c counter
+c_total{x="1"} 4
+c_created{x="1"} 2
+c_total{x="2"} 4
+# TYPE g gauge
+g 1
+g_created 3
+# EOF
+`;
+    const rewritten = (options: { convertClassic: boolean }): unknown => {
+      const bytes = Buffer.concat([Buffer.from(text), Buffer.alloc(1)]);
+      const result = rewriteText({ bytes, length: bytes.length - 1 }, "openmetrics", {
+        ...options,
+        keepClassic: false,
+        takeCreated: true,
+      })!;
+      const written = Buffer.from(result.bytes.subarray(0, result.length)).toString();
+      return [written.match(/^[a-z][^ ]*/gm), [...result.beside.created]];
+    };
+    const rest = ['c_total{x="1"}', 'c_total{x="2"}', "g", "g_created"];
+    assert.deepEqual(rewritten({ convertClassic: true }), [
+      ["h", ...rest],
+      [
+        [0, 1500],
+        [1, 2000],
+      ],
+    ]);
+    assert.deepEqual(rewritten({ convertClassic: false }), [
+      ['h_bucket{le="1.0"}', 'h_bucket{le="+Inf"}', ...rest],
+      [
+        [0, 1500],
+        [1, 1500],
+        [2, 2000],
+      ],
+    ]);
   });
 });

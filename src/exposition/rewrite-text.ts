@@ -5,13 +5,8 @@ import type { Exemplar } from "../model/exemplar.ts";
 import { validateHistogram, validateIntegerHistogram } from "../model/histogram-validate.ts";
 import { type Labels, METRIC_NAME } from "../model/labels.ts";
 import { ClassicHistogram, classicHistogramName } from "../model/nhcb.ts";
-import {
-  KIND_COUNTER,
-  KIND_HISTOGRAM,
-  KIND_SUMMARY,
-  METADATA_TYPE,
-  ParsedColumns,
-} from "./columns.ts";
+import { KIND_HISTOGRAM, METADATA_TYPE, ParsedColumns } from "./columns.ts";
+import { CreatedTimes } from "./created-times.ts";
 import type { TextFormat } from "./entry-parser.ts";
 import { ExpositionParser } from "./parse.ts";
 import type { BesideText } from "./protobuf.ts";
@@ -19,8 +14,23 @@ import type { NativeSample } from "./protobuf-histogram.ts";
 import { sampleLine } from "./sample-line.ts";
 import { decodeSeries } from "./series.ts";
 
+export interface RewriteOptions {
+  /** Classic histograms become native ones with custom buckets (`convert_classic_histograms_to_nhcb`). */
+  readonly convertClassic: boolean;
+  /** Their series are kept too. */
+  readonly keepClassic: boolean;
+  /** Of OpenMetrics, `_created` series become what they say of others (`created-timestamp-zero-ingestion`). */
+  readonly takeCreated: boolean;
+}
+
+interface Rewritten {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly beside: BesideText;
+}
+
 /**
- * `convert_classic_histograms_to_nhcb` for the text formats. The body is copied without the series that make up classic
+ * What is to be done to a text body before its samples are read: it is copied, without the series that make up classic
  * histograms; where one ends stands a line for the native histogram with custom buckets that they are, which is given
  * beside the text, as that of a protobuf body is:
  *
@@ -31,20 +41,24 @@ import { decodeSeries } from "./series.ts";
  *     h_count 3                   h 0
  *
  * As in Prometheus, a histogram is what stands together: it ends at other labels, another name and any comment. One
- * that cannot be converted is left out, and so are the `_created` series of OpenMetrics behind the first one. Undefined when nothing is to be converted, or the body is broken: whoever reads
- * it then has the error.
+ * that cannot be converted is left out, and so are the `_created` series of OpenMetrics behind the first one.
+ *
+ * Undefined when there is nothing to do, or the body is broken: whoever reads it then has the error.
  */
-export function convertClassicText(
+export function rewriteText(
   body: { readonly bytes: Uint8Array; readonly length: number },
   format: TextFormat,
-  options: { readonly keepClassic: boolean },
-): { bytes: Uint8Array; length: number; beside: BesideText } | undefined {
+  options: RewriteOptions,
+): Rewritten | undefined {
   const { bytes, length } = body;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, length);
-  if (!text.includes("histogram")) return undefined;
-  let converted: { bytes: Uint8Array; length: number; beside: BesideText } | undefined;
-  isAccepted(() => (converted = new ClassicConverter(body, format, options.keepClassic).run()));
-  return converted;
+  const takeCreated = options.takeCreated && format === "openmetrics" && text.includes("_created");
+  const convertClassic = options.convertClassic && text.includes("histogram");
+  if (!convertClassic && !takeCreated) return undefined;
+  let rewritten: Rewritten | undefined;
+  const all = { ...options, convertClassic, takeCreated };
+  isAccepted(() => (rewritten = new TextRewriter(body, format, all).run()));
+  return rewritten;
 }
 
 /** The histogram whose series are being read. */
@@ -56,40 +70,48 @@ interface Collected {
   isBroken: boolean;
   /** Of its last series, as written. */
   time: string;
+  /** Of its first series. */
+  readonly createdMs: number | undefined;
 }
 
-class ClassicConverter {
+class TextRewriter {
   readonly #format: TextFormat;
   readonly #bytes: Uint8Array;
   readonly #length: number;
-  readonly #keepClassic: boolean;
+  readonly #options: RewriteOptions;
   readonly #columns = new ParsedColumns();
   readonly #text: Buffer;
   readonly #parts: Uint8Array[] = [];
   readonly #histograms = new Map<number, NativeSample>();
   readonly #exemplars: { sample: number; exemplar: Exemplar }[] = [];
+  readonly #createdTimes: CreatedTimes;
+  readonly #created = new Map<number, number>();
   /** Lines written. */
   #count = 0;
-  /** Whether a histogram has begun anywhere. */
-  #isBegun = false;
+  /** Whether `_created` series are left out from here on. */
+  #dropsCreated: boolean;
+  /** The first series behind those that stand together with the one being read. */
+  #runEnd = 0;
   #open: Collected | undefined;
 
   constructor(
     body: { readonly bytes: Uint8Array; readonly length: number },
     format: TextFormat,
-    keepClassic: boolean,
+    options: RewriteOptions,
   ) {
     this.#format = format;
     this.#bytes = body.bytes;
     this.#length = body.length;
-    this.#keepClassic = keepClassic;
+    this.#options = options;
+    this.#dropsCreated = options.takeCreated;
     const parser = new ExpositionParser(format);
     parser.reset(body.bytes, body.length);
     parser.parse(this.#columns);
     this.#text = parser.text;
+    this.#createdTimes = new CreatedTimes(this.#columns, this.#text);
   }
 
-  run(): { bytes: Uint8Array; length: number; beside: BesideText } {
+  run(): Rewritten {
     const columns = this.#columns;
     let metadata = 0;
     let exemplar = 0;
@@ -120,6 +142,7 @@ class ClassicConverter {
       beside: {
         histograms: this.#histograms,
         exemplars: this.#exemplars,
+        created: this.#created,
         nans: new Map(),
         families: new Map(),
       },
@@ -131,18 +154,20 @@ class ClassicConverter {
     const start = seriesStart[i]!;
     const end = seriesEnd[i]!;
     const kind = kinds[i]!;
-    if (this.#isBegun && this.#format === "openmetrics" && this.#isCreated(i)) return;
+    if (this.#dropsCreated && this.#createdTimes.isCreated(i)) return;
+    const createdMs = this.#createdOf(i, family);
+    const { convertClassic, keepClassic } = this.#options;
     const labels =
-      kind === KIND_HISTOGRAM ? decodeSeries(this.#text, { start, end, kind }) : undefined;
-    if (labels === undefined || !this.#collect(i, { labels, family, exemplar })) {
-      if (labels === undefined) this.#close();
-      this.#copy(start, lineEnd[i]!);
-      this.#count++;
-      return;
-    }
-    if (!this.#keepClassic) return;
+      convertClassic && kind === KIND_HISTOGRAM
+        ? decodeSeries(this.#text, { start, end, kind })
+        : undefined;
+    if (labels === undefined) this.#close();
+    const isCollected =
+      labels !== undefined && this.#collect(i, { labels, family, exemplar, createdMs });
+    if (isCollected && !keepClassic) return;
+    if (createdMs !== undefined) this.#created.set(this.#count, createdMs);
     // An exemplar belongs to the native histogram.
-    if (exemplar === undefined) this.#copy(start, lineEnd[i]!);
+    if (!isCollected || exemplar === undefined) this.#copy(start, lineEnd[i]!);
     else {
       this.#copy(start, this.#columns.exemplarLabelsStart[exemplar]! - EXEMPLAR_MARK.length);
       this.#parts.push(NEWLINE);
@@ -153,7 +178,17 @@ class ClassicConverter {
   /** Takes series `i` into the histogram it belongs to, closing the one before; false when it is of none. */
   #collect(
     i: number,
-    { labels, family, exemplar }: { labels: Labels; family: string; exemplar: number | undefined },
+    {
+      labels,
+      family,
+      exemplar,
+      createdMs,
+    }: {
+      labels: Labels;
+      family: string;
+      exemplar: number | undefined;
+      createdMs: number | undefined;
+    },
   ): boolean {
     const { part, base } = classicHistogramName(labels.get(METRIC_NAME));
     const own = labels.without(["le"]).with(METRIC_NAME, base);
@@ -169,8 +204,9 @@ class ClassicConverter {
       exemplars: [],
       isBroken: false,
       time: "",
+      createdMs,
     };
-    this.#isBegun = true;
+    this.#dropsCreated ||= this.#format === "openmetrics";
     const open = this.#open;
     const value = this.#columns.values[i]!;
     open.time = this.#timeOf(i);
@@ -209,7 +245,7 @@ class ClassicConverter {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined || open.isBroken) return;
-    const { labels, classic, exemplars, time } = open;
+    const { labels, classic, exemplars, time, createdMs } = open;
     const isConverted = isAccepted(() => {
       const { histogram, isInteger } = classic.convert();
       (isInteger ? validateIntegerHistogram : validateHistogram)(histogram);
@@ -221,6 +257,7 @@ class ClassicConverter {
         a.timeMs - b.timeMs || a.value - b.value || compareText(a.labels.key(), b.labels.key()),
     );
     for (const exemplar of exemplars) this.#exemplars.push({ sample: this.#count, exemplar });
+    if (createdMs !== undefined) this.#created.set(this.#count, createdMs);
     const series = {
       name: labels.get(METRIC_NAME),
       labels: [...labels].filter(([name]) => name !== METRIC_NAME),
@@ -230,17 +267,16 @@ class ClassicConverter {
     this.#count++;
   }
 
-  /** Whether series `i` tells when another one was created. */
-  #isCreated(i: number): boolean {
-    const { seriesStart, seriesEnd, kinds } = this.#columns;
-    const kind = kinds[i]!;
-    if (kind !== KIND_COUNTER && kind !== KIND_HISTOGRAM && kind !== KIND_SUMMARY) return false;
-    const start = seriesStart[i]!;
-    const end = seriesEnd[i]!;
-    // Nearly all series can be told by their bytes.
-    if (!this.#text.subarray(start, end).includes("_created")) return false;
-    const labels = decodeSeries(this.#text, { start, end, kind });
-    return labels.get(METRIC_NAME).endsWith("_created");
+  /** When series `i` of `family` was created, when that is to be known. */
+  #createdOf(i: number, family: string): number | undefined {
+    if (!this.#options.takeCreated) return undefined;
+    const { count, lineEnd, seriesStart } = this.#columns;
+    if (i >= this.#runEnd) {
+      let end = i + 1;
+      while (end < count && !this.#hasComment(lineEnd[end - 1]!, seriesStart[end]!)) end++;
+      this.#runEnd = end;
+    }
+    return this.#createdTimes.of(i, { family, end: this.#runEnd });
   }
 
   #hasComment(start: number, end: number): boolean {
