@@ -85,6 +85,19 @@ export class SymbolTable {
     return endA - i - (endB - j);
   }
 
+  /** Four bytes of symbol `id` from byte `4 · depth` on as one number, zeros behind its end; 0 from there on. */
+  key(id: number, depth: number): number {
+    const at = this.#offsets[id]! + 4 * depth;
+    const end = this.#offsets[id + 1]!;
+    if (at >= end) return 0;
+    const arena = this.#arena;
+    if (at + 4 <= end) return arena.readUInt32BE(at);
+    let key = arena[at]! << 24;
+    if (at + 1 < end) key |= arena[at + 1]! << 16;
+    if (at + 2 < end) key |= arena[at + 2]! << 8;
+    return key >>> 0;
+  }
+
   #toScratch(text: string): number {
     if (this.#scratch.length < text.length * 3) {
       if (text.length > SYMBOL_MAX_BYTES)

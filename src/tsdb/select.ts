@@ -15,6 +15,7 @@ import type {
 } from "../storage/queryable.ts";
 import type { HeadStore } from "./head-store.ts";
 import { ChunkReader, type SelectView } from "./select-chunks.ts";
+import { SeriesOrder } from "./series-order.ts";
 
 /** Series in one batch of a result. */
 const BATCH_SERIES = 256;
@@ -28,19 +29,20 @@ export class HeadReader {
   readonly #store: HeadStore;
   readonly #texts = new Map<number, string>();
   readonly #chunks: ChunkReader;
+  readonly #order: SeriesOrder;
   #textsOf: MemPostings | undefined;
 
   constructor(store: HeadStore) {
     this.#store = store;
     this.#chunks = new ChunkReader(store);
+    this.#order = new SeriesOrder(store.series, () => store.postings);
   }
 
   /** `inOrderMinTimeMs`: of samples that came in order, older ones are in blocks. */
   async *select(request: SelectRequest, inOrderMinTimeMs = -Infinity): AsyncGenerator<SeriesBatch> {
     // No await stands between these lines, and an append is one synchronous step: the query has all of it or nothing.
     const refs = this.matchingRefs(request.matchers);
-    const table = this.#store.series;
-    const sorted = refs.slice().sort((a, b) => table.compare(a, b));
+    const sorted = this.#order.sort(refs);
     const view = this.#chunks.view(sorted, { request, inOrderMinTimeMs });
     const strip = request.withoutReplicaLabels ?? [];
     const limit = request.limit ?? 0;
