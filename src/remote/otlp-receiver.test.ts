@@ -11,6 +11,7 @@ import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { parseConfig } from "../config/load.ts";
 import { DEFAULT_OTLP } from "../config/server.ts";
+import { isStaleHistogram } from "../model/histogram.ts";
 import { formatSeries } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
@@ -325,6 +326,55 @@ const REQUESTS: readonly (readonly [name: string, body: unknown])[] = [
       { name: "room.temperature", unit: "Cel", gauge: { dataPoints: [number(-60_000, 20)] } },
     ]),
   ],
+  [
+    "ended native histograms, with something before the end and without",
+    request([
+      {
+        name: "native",
+        exponentialHistogram: {
+          ...CUMULATIVE,
+          dataPoints: [
+            {
+              timeUnixNano: nanos(0),
+              count: "4",
+              sum: 3,
+              scale: 0,
+              positive: { bucketCounts: ["4"] },
+            },
+            { timeUnixNano: nanos(1000), flags: 1, scale: 0 },
+          ],
+        },
+      },
+      {
+        name: "native2",
+        exponentialHistogram: {
+          ...CUMULATIVE,
+          dataPoints: [{ timeUnixNano: nanos(0), flags: 1, scale: 0 }],
+        },
+      },
+      {
+        name: "latency4",
+        histogram: {
+          ...CUMULATIVE,
+          dataPoints: [
+            {
+              timeUnixNano: nanos(0),
+              count: "3",
+              sum: 1,
+              bucketCounts: ["1", "2"],
+              explicitBounds: [1],
+            },
+            {
+              timeUnixNano: nanos(1000),
+              flags: 1,
+              bucketCounts: ["0", "0"],
+              explicitBounds: [1],
+            },
+          ],
+        },
+      },
+    ]),
+  ],
   ["nothing", { resourceMetrics: [] }],
 ];
 
@@ -346,7 +396,11 @@ const shown = (series: readonly Series[]): string[] =>
           if (chunk.encoding === ENCODING_XOR)
             return samples({ ...each, chunks: [chunk] }).map(([t, v]) => [t - NOW, String(v)]);
           const { times, histograms } = decodeHistogramChunk(chunk);
-          return histograms.map((histogram, i) => [times[i]! - NOW, chunk.encoding, histogram]);
+          return histograms.map((histogram, i) => [
+            times[i]! - NOW,
+            chunk.encoding,
+            isStaleHistogram(histogram) ? "the end" : histogram,
+          ]);
         })
         .map((row) => `${formatSeries(each.labels)} ${JSON.stringify(row)}`),
     )

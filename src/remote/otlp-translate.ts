@@ -1,4 +1,5 @@
-import { formatFixed } from "../base/float.ts";
+import { formatFixed, writeStale } from "../base/float.ts";
+import { staleHistogram } from "../chunk/histogram-samples.ts";
 import type { OtlpConfig } from "../config/types.ts";
 import type { Exemplar } from "../model/exemplar.ts";
 import {
@@ -25,7 +26,7 @@ import { createNamer, type OtlpNamer } from "./otlp-names.ts";
 export interface OtlpSample {
   readonly labels: Labels;
   readonly timeMs: number;
-  /** Undefined for the end of the series. */
+  /** Undefined for the end of a series of floats; that of a native histogram is a stale one. */
   readonly value: number | FloatHistogram | undefined;
   readonly exemplars: readonly Exemplar[];
 }
@@ -120,13 +121,8 @@ class MetricTranslator {
       if (shape === "gauge" || shape === "sum")
         this.#add(labels, "", point, { value: point.value, exemplars: exemplarsOf(point) });
       else if (shape === "summary") this.#summary(labels, point);
-      else if (shape === "exponential")
-        this.#add(labels, "", point, { value: exponential(point), exemplars: exemplarsOf(point) });
-      else if (this.#config.convertHistogramsToNhcb)
-        this.#add(labels, "", point, {
-          value: customBuckets(point),
-          exemplars: exemplarsOf(point),
-        });
+      else if (shape === "exponential") this.#native(labels, point, exponential);
+      else if (this.#config.convertHistogramsToNhcb) this.#native(labels, point, customBuckets);
       else this.#classicHistogram(labels, point);
     }
   }
@@ -136,7 +132,7 @@ class MetricTranslator {
     suffix: string,
     point: Point,
     sample: {
-      value: number | FloatHistogram;
+      value: number;
       exemplars?: readonly Exemplar[];
       extra?: readonly [string, string];
     },
@@ -148,6 +144,19 @@ class MetricTranslator {
       timeMs: point.timeMs,
       value: point.isStale ? undefined : sample.value,
       exemplars: sample.exemplars ?? [],
+    });
+  }
+
+  #native(
+    labels: ReadonlyMap<string, string>,
+    point: Point,
+    toHistogram: (point: Point) => FloatHistogram,
+  ): void {
+    this.#samples.push({
+      labels: Labels.fromPairs(new Map(labels).set(METRIC_NAME, this.#name)),
+      timeMs: point.timeMs,
+      value: point.isStale ? endOfHistogram() : toHistogram(point),
+      exemplars: exemplarsOf(point),
     });
   }
 
@@ -264,6 +273,12 @@ function addTargetInfo(
   for (let t = minTimeMs; t < maxTimeMs; t += TARGET_INFO_STEP_MS)
     samples.push({ labels: all, timeMs: t, value: 1, exemplars: [] });
   samples.push({ labels: all, timeMs: maxTimeMs, value: 1, exemplars: [] });
+}
+
+function endOfHistogram(): FloatHistogram {
+  const sum = new Float64Array(1);
+  writeStale(sum, 0);
+  return staleHistogram(sum[0]!);
 }
 
 function exponential(point: Point): FloatHistogram {
