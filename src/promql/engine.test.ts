@@ -338,6 +338,16 @@ describe("limits", () => {
     assert.equal(await limited(9, "sum(x)"), tooMany(10, 9));
   });
 
+  test("what was held at most: rows that are kept, and the samples of one series", async () => {
+    const peak = async (query: string, seriesCount: number): Promise<number> => {
+      const source = sourceOf(seriesCount, 10);
+      return (await new Engine().range(source, { query, ...ofMinutes(4) })).stats.peakSamples;
+    };
+    assert.equal(await peak("x", 20), 19 * 5 + 10);
+    assert.equal(await peak("sum(x)", 20), 5 + 10);
+    assert.equal(await peak("sum(x)", 200), 5 + 10);
+  });
+
   test("a native histogram counts for a sample every 16 bytes", async () => {
     const storage = new MemoryStorage();
     const positiveBuckets = Float64Array.from({ length: 10 }, () => 1);
