@@ -18,6 +18,8 @@ export class MemorySource implements Queryable {
   readonly #batchSize: number;
   /** How often `select` was called. */
   selectCount = 0;
+  /** How many batches it has given. */
+  batchCount = 0;
 
   constructor(options: { batchSize?: number } = {}) {
     this.#batchSize = options.batchSize ?? 1000;
@@ -44,10 +46,13 @@ export class MemorySource implements Queryable {
       if (inRange.length === 0) continue;
       batch.push({ labels, chunks: request.skipChunks === true ? [] : inRange });
       if (batch.length < this.#batchSize) continue;
+      this.batchCount++;
       yield { series: batch };
       batch = [];
     }
-    if (batch.length > 0) yield { series: batch };
+    if (batch.length === 0) return;
+    this.batchCount++;
+    yield { series: batch };
   }
 
   async labelNames(request: LabelRequest): Promise<LabelResult> {

@@ -90,6 +90,10 @@ export class Budget {
     this.#held -= samples;
   }
 
+  fits(samples: number): boolean {
+    return this.#held + samples <= this.#maxSamples;
+  }
+
   /** Throws when `samples` more would not fit, without keeping them. */
   probe(samples: number): void {
     this.hold(samples);

@@ -407,6 +407,53 @@ describe("limits", () => {
       );
   });
 
+  test("a billion points of fine steps are refused before the rest is read", async () => {
+    const source = new MemorySource({ batchSize: 100 });
+    const times = Float64Array.from({ length: 101 }, (_, k) => k * MINUTE_MS);
+    const chunks = pushXorChunks([], { times, values: times });
+    const labels = (i: number): Labels => Labels.fromObject({ __name__: "x", i: String(i) });
+    for (let i = 0; i < 200_000; i++) source.addChunks(labels(i), chunks);
+    const range = { startMs: 1, endMs: 6_000_000, stepMs: 1000 };
+    const limit = 50_000_000;
+    const one = new MemorySource();
+    one.addChunks(labels(0), chunks);
+    for (const query of ["x", "-x", "rate(x[5m])", "x offset 30m"]) {
+      const { value } = await new Engine().range(one, { query, ...range });
+      const points = value.kind === "matrix" ? value.series[0]!.times.length : 0;
+      source.batchCount = 0;
+      const batchCount = Math.ceil(limit / points / 100);
+      assert.equal(
+        await failure(new Engine().range(source, { query, ...range })),
+        tooMany(batchCount * 100 * points, limit),
+      );
+      // The one more was asked for before its turn to be counted.
+      assert.ok(source.batchCount <= batchCount + 1, query);
+    }
+  });
+
+  test("what is read ahead, counted and fits is evaluated once, with the rest", async () => {
+    const source = new MemorySource({ batchSize: 10 });
+    // With a gap, which the times of a chunk do not tell.
+    const minutes = Float64Array.from([0, 1, 2, 3, 4, 5, 25, 26, 27, 28, 29]);
+    for (let i = 0; i < 95; i++)
+      source.add(
+        Labels.fromObject({ __name__: "x", i: String(i) }),
+        minutes.map((minute) => minute * MINUTE_MS),
+        minutes.map((minute) => minute * 10 + i),
+      );
+    const range = { startMs: 0, endMs: 29 * MINUTE_MS, stepMs: 1000 };
+    for (const query of ["x", "-x", "rate(x[5m])", "x > 50", "sum(x)"]) {
+      const whole = await new Engine().range(source, { query, ...range });
+      const maxSamples = whole.stats.peakSamples;
+      source.selectCount = 0;
+      const limited = await new Engine({ maxSamples }).range(source, { query, ...range });
+      assert.equal(source.selectCount, 1, query);
+      assert.equal(matrixText(limited), matrixText(whole));
+      const untimed = { parseMs: 0, queueMs: 0, evaluationMs: 0 };
+      assert.deepEqual({ ...limited.stats, ...untimed }, { ...whole.stats, ...untimed });
+    }
+  });
+
   test("a subquery of a billion steps is refused before it is read", async () => {
     const source = sourceOf(1, 1);
     const year = 365 * 86_400_000;

@@ -10,6 +10,7 @@ import { Deadline } from "./deadline.ts";
 import { bareWindows } from "./operators/bare-windows.ts";
 import { buildScalar, buildVector, buildWindows } from "./operators/build.ts";
 import { duplicateLabelsError, mergeEqualRows } from "./operators/merge.ts";
+import { refuseEarly } from "./operators/read-ahead.ts";
 import {
   ABSENT,
   collect,
@@ -279,6 +280,7 @@ export class Engine implements QueryEngine {
       startTimes: this.#startTimes,
       sharedSeries: new Map(),
       repeatedSelectors: findRepeatedSelectors(plan),
+      readAhead: new Map(),
       storageWarnings: new Set(),
       storageInfos: new Set(),
       stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
@@ -306,7 +308,9 @@ async function evaluatePlan(
       series: [{ labels: Labels.EMPTY, times: stepTimes(frame), values }],
     };
   }
-  const { rows } = await collect(buildVector(plan), query);
+  const operator = buildVector(plan);
+  await refuseEarly(plan, operator, query);
+  const { rows } = await collect(operator, query);
   const named = finalRows(rows, query, options);
   const times = stepTimes(frame);
   if (options.isInstant)

@@ -48,6 +48,8 @@ export interface QueryContext {
   readonly sharedSeries: Map<string, Promise<readonly Series[]>>;
   /** Keys of the selectors that occur more than once. */
   readonly repeatedSelectors: ReadonlySet<string>;
+  /** By selector key, what has begun to be read before the evaluation. */
+  readonly readAhead: Map<string, AsyncGenerator<readonly Series[]>>;
   /** Where to note what each part takes; undefined when nobody asked. */
   readonly trace: Trace | undefined;
   /** Where to count the samples that are looked at; undefined when nobody asked. */

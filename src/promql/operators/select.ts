@@ -285,11 +285,19 @@ async function readAll(selector: SelectorPlan, query: QueryContext): Promise<rea
   return all;
 }
 
-async function* batches(
+/** What the storage has for `selector`, counted by the budget; it may have been read already in part. */
+export async function* batches(
   selector: SelectorPlan,
   query: QueryContext,
 ): AsyncGenerator<readonly Series[]> {
   query.budget.check();
+  const key = selectorKey(selector);
+  const ahead = query.readAhead.get(key);
+  if (ahead !== undefined) {
+    query.readAhead.delete(key);
+    yield* ahead;
+    return;
+  }
   const { signal } = query.budget;
   const iterator = query.queryable
     .select({
