@@ -150,31 +150,45 @@ export class BitReader {
     }
   }
 
-  /** Fills `into` with signed numbers of the varbit code. */
-  readVarbits(into: Float64Array): void {
+  /**
+   * Reads how the difference of each of the buckets `from` (inclusive) to `end` (exclusive) to its neighbour changes
+   * its change, brings `state` up to date, and writes the counts, which start from 0 at `from`, to `into` from `at` on.
+   */
+  readCounts(
+    state: { deltas: Float64Array; changes: Float64Array },
+    place: { into: Float64Array; at: number; from: number; end: number },
+  ): void {
     const view = this.#view;
     const limit = this.#limit;
+    const { deltas, changes } = state;
+    const { into, at, end } = place;
     let position = this.#position;
-    for (let i = 0; i < into.length; i++) {
+    let count = 0;
+    for (let i = place.from; i < end; i++) {
       if (position > limit) break;
       const w = view.getInt32(position >>> 3) << (position & 7);
-      if (w >= 0) {
-        into[i] = 0;
-        position++;
-        continue;
+      let value = 0;
+      if (w >= 0) position++;
+      else {
+        const ones = Math.clz32(~w);
+        if (ones <= 5) {
+          // Fast path: code and field lie within the 25 valid bits.
+          const width = ones === 5 ? 18 : ones * 3;
+          value = (w << (ones + 1)) >> (32 - width);
+          if (value === -1 << (width - 1)) value = -value;
+          position += ones + 1 + width;
+        } else {
+          this.#position = position;
+          value = this.readVarbit();
+          position = this.#position;
+        }
       }
-      const ones = Math.clz32(~w);
-      if (ones <= 5) {
-        // Fast path: code and field lie within the 25 valid bits.
-        const width = ones === 5 ? 18 : ones * 3;
-        const value = (w << (ones + 1)) >> (32 - width);
-        into[i] = value === -1 << (width - 1) ? -value : value;
-        position += ones + 1 + width;
-      } else {
-        this.#position = position;
-        into[i] = this.readVarbit();
-        position = this.#position;
-      }
+      const change = changes[i]! + value;
+      const delta = deltas[i]! + change;
+      changes[i] = change;
+      deltas[i] = delta;
+      count += delta;
+      into[at + i] = count;
     }
     this.#position = position;
     if (position > limit) throw this.corrupt(TOO_SHORT);

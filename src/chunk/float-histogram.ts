@@ -1,6 +1,6 @@
 import { isStaleWords, writeStale } from "../base/float.ts";
-import { type FloatHistogram, NO_BUCKETS, spanBucketCount } from "../model/histogram.ts";
-import { newBuckets } from "../model/histogram-slab.ts";
+import { type FloatHistogram, NO_BUCKETS } from "../model/histogram.ts";
+import type { HistogramBlock } from "../model/histogram-block.ts";
 import { BitReader } from "./bit-reader.ts";
 import { BitWriter } from "./bit-writer.ts";
 import {
@@ -14,9 +14,10 @@ import {
 import {
   atKnownResolution,
   type HistogramSamples,
-  hintOfSample,
+  openRows,
+  samplesOfChunk,
   type SampleWriter,
-  staleHistogram,
+  setHints,
 } from "./histogram-samples.ts";
 
 /**
@@ -39,67 +40,52 @@ export function decodeFloatHistogram(data: Uint8Array): HistogramSamples {
 
 /** As `decodeFloatHistogram`, at the resolution that is stored. */
 export function decodeStored(data: Uint8Array): HistogramSamples {
+  return samplesOfChunk(data, decodeFloatHistogramInto);
+}
+
+/** As `decodeHistogramInto`. */
+export function decodeFloatHistogramInto(data: Uint8Array, block: HistogramBlock): boolean {
   const sampleCount = histogramSampleCount(data);
-  if (sampleCount === 0) return { times: NO_BUCKETS, histograms: [] };
+  if (sampleCount === 0) return true;
   reader.reset(data, HISTOGRAM_HEADER_BYTES);
-  const layout = readLayout(reader, 64);
-  // Time, counts and sum take a bit each at least, so no header can claim memory its bytes do not pay for.
-  if (sampleCount * 4 > reader.remaining)
-    throw reader.corrupt(`${sampleCount} samples do not fit into its bytes`);
-  const header = chunkResetHeader(data);
-  const positiveEnd = BUCKETS + spanBucketCount(layout.positiveSpans);
-  const fieldCount = positiveEnd + spanBucketCount(layout.negativeSpans);
-  const times = new Float64Array(sampleCount);
-  const histograms: FloatHistogram[] = [];
+  const shape = readLayout(reader, 64);
+  const from = openRows(block, { reader, shape, sampleCount });
+  if (from === undefined) return false;
+  const { times, counts, zeroCounts, sumWords, buckets } = block;
+  const { width } = block.layout;
+  const fieldCount = BUCKETS + width;
+  setHints(block, { header: chunkResetHeader(data), from, end: from + sampleCount });
   const values = new Float64Array(fieldCount);
   const words = new Int32Array(values.buffer);
-  const staleWords = new Uint32Array(values.buffer);
   const windows = new Uint8Array(fieldCount * 2);
   let t = 0;
   let timeDelta = 0;
-  for (let k = 0; k < sampleCount; k++) {
-    let isStale = false;
-    if (k === 0) {
+  for (let row = from; row < from + sampleCount; row++) {
+    if (row === from) {
       t = reader.readVarbit();
       for (let field = 0; field < fieldCount; field++) {
         reader.readWords();
         words[2 * field] = reader.low;
         words[2 * field + 1] = reader.high;
       }
-      isStale = isStaleWords(staleWords, SUM);
     } else {
       timeDelta += reader.readVarbit();
       t += timeDelta;
       reader.readXors(words, windows, { start: 0, end: BUCKETS });
-      isStale = isStaleWords(staleWords, SUM);
-      if (!isStale) reader.readXors(words, windows, { start: BUCKETS, end: fieldCount });
     }
-    times[k] = t;
-    if (isStale) {
-      histograms.push(staleHistogram(values[SUM]!));
-      continue;
+    times[row] = t;
+    counts[row] = values[COUNT]!;
+    zeroCounts[row] = values[ZERO_COUNT]!;
+    sumWords[2 * row] = words[2 * SUM]!;
+    sumWords[2 * row + 1] = words[2 * SUM + 1]!;
+    if (row > from) {
+      if (isStaleWords(sumWords, row)) continue;
+      reader.readXors(words, windows, { start: BUCKETS, end: fieldCount });
     }
-    histograms.push({
-      counterResetHint: hintOfSample(header, k),
-      schema: layout.schema,
-      zeroThreshold: layout.zeroThreshold,
-      zeroCount: values[ZERO_COUNT]!,
-      count: values[COUNT]!,
-      sum: values[SUM]!,
-      positiveSpans: layout.positiveSpans,
-      negativeSpans: layout.negativeSpans,
-      positiveBuckets: copyOf(values, BUCKETS, positiveEnd),
-      negativeBuckets: copyOf(values, positiveEnd, fieldCount),
-      customValues: layout.customValues,
-    });
+    for (let k = 0, into = row * width; k < width; k++) buckets[into + k] = values[BUCKETS + k]!;
   }
-  return { times, histograms };
-}
-
-function copyOf(values: Float64Array, start: number, end: number): Float64Array {
-  const buckets = newBuckets(end - start);
-  for (let k = 0; k < buckets.length; k++) buckets[k] = values[start + k]!;
-  return buckets;
+  block.size = from + sampleCount;
+  return true;
 }
 
 /** Writes encoding 3. */

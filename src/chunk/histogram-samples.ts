@@ -1,13 +1,20 @@
 import {
-  type CounterResetHint,
   EXPONENTIAL_SCHEMA_MAX,
   type FloatHistogram,
-  NO_BUCKETS,
-  NO_SPANS,
+  newHistogram,
+  spanBucketCount,
   withCounterResetHint,
 } from "../model/histogram.ts";
 import { reduceResolution } from "../model/histogram-arithmetic.ts";
-import type { ChunkResetHeader } from "./histogram-layout.ts";
+import {
+  BlockLayout,
+  HINT_GAUGE,
+  HINT_NOT_RESET,
+  HINT_UNKNOWN,
+  HistogramBlock,
+} from "../model/histogram-block.ts";
+import type { BitReader } from "./bit-reader.ts";
+import type { ChunkResetHeader, HistogramLayout } from "./histogram-layout.ts";
 
 /** The samples of one chunk in time order. */
 export interface HistogramSamples {
@@ -25,29 +32,62 @@ export interface SampleWriter {
   toBytes(header: Uint8Array): Uint8Array;
 }
 
+/** Stale samples have no buckets, but take the place of so many at most in the rows of a chunk. */
+const STALE_COUNTS_MAX = 2 ** 20;
+
 /**
- * The hint of sample `k`: within a chunk of a counter there is no reset, but whether there was one before its first
- * sample cannot be trusted, since the chunk before may be missing or have come later.
+ * Makes room for the samples of a chunk, whose layout an empty block takes; the index of the first row. Undefined when
+ * the block has another layout. Throws `corrupt` for more samples than there are bits for.
  */
-export function hintOfSample(header: ChunkResetHeader, k: number): CounterResetHint {
-  if (header === "gauge") return "gauge";
-  return k === 0 ? "unknown" : "not_reset";
+export function openRows(
+  block: HistogramBlock,
+  chunk: { reader: BitReader; shape: HistogramLayout; sampleCount: number },
+): number | undefined {
+  const { reader, shape, sampleCount } = chunk;
+  // Time, counts and sum take a bit each at least, and so does every bucket of a sample that is not stale, so no header
+  // can claim memory its bytes do not pay for.
+  const bucketCount = spanBucketCount(shape.positiveSpans) + spanBucketCount(shape.negativeSpans);
+  if (
+    sampleCount * 4 > reader.remaining ||
+    sampleCount * bucketCount > reader.remaining + STALE_COUNTS_MAX
+  )
+    throw reader.corrupt(`${sampleCount} samples do not fit into its bytes`);
+  if (!block.layout.equals(shape)) {
+    if (block.size > 0) return undefined;
+    block.reset(new BlockLayout(shape), 0);
+  }
+  block.reserve(block.size + sampleCount);
+  return block.size;
+}
+
+/**
+ * Within a chunk of a counter there is no reset, but whether there was one before its first sample cannot be trusted,
+ * since the chunk before may be missing or have come later.
+ */
+export function setHints(
+  block: HistogramBlock,
+  chunk: { header: ChunkResetHeader; from: number; end: number },
+): void {
+  const isGauge = chunk.header === "gauge";
+  block.hints.fill(isGauge ? HINT_GAUGE : HINT_NOT_RESET, chunk.from, chunk.end);
+  if (!isGauge) block.hints[chunk.from] = HINT_UNKNOWN;
 }
 
 /** A stale sample as it is read: nothing but the marker. */
 export function staleHistogram(sum: number): FloatHistogram {
+  return newHistogram({ sum });
+}
+
+/** The samples of one chunk as objects. */
+export function samplesOfChunk(
+  data: Uint8Array,
+  decodeInto: (data: Uint8Array, block: HistogramBlock) => boolean,
+): HistogramSamples {
+  const block = new HistogramBlock();
+  decodeInto(data, block);
   return {
-    counterResetHint: "unknown",
-    schema: 0,
-    zeroThreshold: 0,
-    zeroCount: 0,
-    count: 0,
-    sum,
-    positiveSpans: NO_SPANS,
-    negativeSpans: NO_SPANS,
-    positiveBuckets: NO_BUCKETS,
-    negativeBuckets: NO_BUCKETS,
-    customValues: NO_BUCKETS,
+    times: block.times.slice(0, block.size),
+    histograms: Array.from({ length: block.size }, (_, row) => block.at(row)),
   };
 }
 

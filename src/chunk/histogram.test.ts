@@ -325,3 +325,32 @@ test("a resolution higher than any we know is read at the highest we do", () => 
     message: "cannot decode float histogram chunk: it has the unknown schema 53",
   });
 });
+
+test("stale samples cannot claim buckets without end", () => {
+  const wide = histogramOf({
+    count: 600,
+    spans: [0, 600],
+    buckets: Array.from({ length: 600 }, () => 1),
+  });
+  for (const kind of KINDS) {
+    const [chunk] = encodeHistograms(
+      kind,
+      { times: Float64Array.of(0, 1), histograms: [wide, staleMarker()] },
+      { maxSamples: 2 },
+    );
+    const withStale = (count: number): Uint8Array => {
+      const data = new Uint8Array(chunk!.data.length + Math.ceil(count / 2));
+      data.set(chunk!.data);
+      data[0] = (count + 2) >>> 8;
+      data[1] = (count + 2) & 255;
+      return data;
+    };
+    const read = decode(kind, withStale(1000)).histograms;
+    assert.equal(read.length, 1002);
+    assert.ok(read.slice(1).every(isStaleHistogram));
+    assert.throws(() => decode(kind, withStale(3000)), {
+      code: "corrupt",
+      message: /3002 samples do not fit into its bytes$/,
+    });
+  }
+});

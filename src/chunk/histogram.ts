@@ -1,6 +1,6 @@
 import { isStaleWords, writeStale } from "../base/float.ts";
-import { type FloatHistogram, NO_BUCKETS, spanBucketCount } from "../model/histogram.ts";
-import { newBuckets } from "../model/histogram-slab.ts";
+import { type FloatHistogram, NO_BUCKETS } from "../model/histogram.ts";
+import type { HistogramBlock } from "../model/histogram-block.ts";
 import { BitReader } from "./bit-reader.ts";
 import { BitWriter } from "./bit-writer.ts";
 import {
@@ -14,9 +14,10 @@ import {
 import {
   atKnownResolution,
   type HistogramSamples,
-  hintOfSample,
+  openRows,
+  samplesOfChunk,
   type SampleWriter,
-  staleHistogram,
+  setHints,
 } from "./histogram-samples.ts";
 
 /**
@@ -33,33 +34,45 @@ export function decodeHistogram(data: Uint8Array): HistogramSamples {
 
 /** As `decodeHistogram`, at the resolution that is stored. */
 export function decodeStored(data: Uint8Array): HistogramSamples {
+  return samplesOfChunk(data, decodeHistogramInto);
+}
+
+/** How each bucket differs from its neighbour, and how much that changed with the last sample. */
+let deltas = new Float64Array(256);
+let changes = new Float64Array(256);
+const sumWords = new Int32Array(2);
+const window = new Uint8Array(2);
+
+/**
+ * Adds the samples of a chunk to `block`, at the resolution that is stored; an empty block takes the chunk's layout.
+ * False, with nothing done, when the block has another one. Throws `corrupt`, and the block is of no use then.
+ */
+export function decodeHistogramInto(data: Uint8Array, block: HistogramBlock): boolean {
   const sampleCount = histogramSampleCount(data);
-  if (sampleCount === 0) return { times: NO_BUCKETS, histograms: [] };
+  if (sampleCount === 0) return true;
   reader.reset(data, HISTOGRAM_HEADER_BYTES);
-  const layout = readLayout(reader, 1);
-  // Time, counts and sum take a bit each at least, so no header can claim memory its bytes do not pay for.
-  if (sampleCount * 4 > reader.remaining)
-    throw reader.corrupt(`${sampleCount} samples do not fit into its bytes`);
-  const header = chunkResetHeader(data);
-  const positiveCount = spanBucketCount(layout.positiveSpans);
-  const negativeCount = spanBucketCount(layout.negativeSpans);
-  const times = new Float64Array(sampleCount);
-  const sums = new Float64Array(sampleCount);
-  const words = new Int32Array(sums.buffer);
-  const staleWords = new Uint32Array(sums.buffer);
-  const histograms: FloatHistogram[] = [];
-  const sumWords = new Int32Array(2);
-  const window = new Uint8Array(2);
-  const positive = new BucketState(positiveCount);
-  const negative = new BucketState(negativeCount);
+  const shape = readLayout(reader, 1);
+  const from = openRows(block, { reader, shape, sampleCount });
+  if (from === undefined) return false;
+  const { times, counts, zeroCounts, sumWords: words, buckets } = block;
+  const { width, positiveCount } = block.layout;
+  if (deltas.length < width) {
+    deltas = new Float64Array(width);
+    changes = new Float64Array(width);
+  }
+  const state = { deltas, changes };
+  deltas.fill(0, 0, width);
+  changes.fill(0, 0, width);
+  window.fill(0);
+  setHints(block, { header: chunkResetHeader(data), from, end: from + sampleCount });
   let t = 0;
   let count = 0;
   let zeroCount = 0;
   let timeDelta = 0;
   let countDelta = 0;
   let zeroDelta = 0;
-  for (let k = 0; k < sampleCount; k++) {
-    if (k === 0) {
+  for (let row = from; row < from + sampleCount; row++) {
+    if (row === from) {
       t = reader.readVarbit();
       count = reader.readVarbitUnsigned();
       zeroCount = reader.readVarbitUnsigned();
@@ -75,76 +88,22 @@ export function decodeStored(data: Uint8Array): HistogramSamples {
       zeroCount += zeroDelta;
       reader.readXor(sumWords, window, 0);
     }
-    times[k] = t;
-    words[2 * k] = sumWords[0]!;
-    words[2 * k + 1] = sumWords[1]!;
+    times[row] = t;
+    counts[row] = count;
+    zeroCounts[row] = zeroCount;
+    words[2 * row] = sumWords[0]!;
+    words[2 * row + 1] = sumWords[1]!;
     // The first sample has all buckets of the layout even if it is stale; then the layout is empty.
-    const isStale = isStaleWords(staleWords, k);
-    if (isStale && k > 0) {
-      histograms.push(staleHistogram(sums[k]!));
-      continue;
-    }
-    const positiveBuckets = positive.read(k);
-    const negativeBuckets = negative.read(k);
-    histograms.push(
-      isStale
-        ? staleHistogram(sums[k]!)
-        : {
-            counterResetHint: hintOfSample(header, k),
-            schema: layout.schema,
-            zeroThreshold: layout.zeroThreshold,
-            zeroCount,
-            count,
-            sum: sums[k]!,
-            positiveSpans: layout.positiveSpans,
-            negativeSpans: layout.negativeSpans,
-            positiveBuckets,
-            negativeBuckets,
-            customValues: layout.customValues,
-          },
-    );
+    if (row > from && isStaleWords(words, row)) continue;
+    const at = row * width;
+    reader.readCounts(state, { into: buckets, at, from: 0, end: positiveCount });
+    if (positiveCount < width)
+      reader.readCounts(state, { into: buckets, at, from: positiveCount, end: width });
+    // What the first sample added to nothing is no change yet.
+    if (row === from) changes.fill(0, 0, width);
   }
-  return { times, histograms };
-}
-
-/** The running differences of one side's buckets. */
-class BucketState {
-  readonly #deltas: Float64Array;
-  readonly #changes: Float64Array;
-
-  constructor(bucketCount: number) {
-    this.#deltas = new Float64Array(bucketCount);
-    this.#changes = new Float64Array(bucketCount);
-  }
-
-  /** Reads sample `k`'s counts. */
-  read(k: number): Float64Array {
-    const deltas = this.#deltas;
-    const changes = this.#changes;
-    const size = deltas.length;
-    if (size === 0) return NO_BUCKETS;
-    const buckets = newBuckets(size);
-    reader.readVarbits(buckets);
-    let absolute = 0;
-    if (k === 0) {
-      for (let i = 0; i < size; i++) {
-        const delta = buckets[i]!;
-        deltas[i] = delta;
-        absolute += delta;
-        buckets[i] = absolute;
-      }
-      return buckets;
-    }
-    for (let i = 0; i < size; i++) {
-      const change = changes[i]! + buckets[i]!;
-      const delta = deltas[i]! + change;
-      changes[i] = change;
-      deltas[i] = delta;
-      absolute += delta;
-      buckets[i] = absolute;
-    }
-    return buckets;
-  }
+  block.size = from + sampleCount;
+  return true;
 }
 
 /** Writes encoding 2. All counts are whole and ≥ 0. */

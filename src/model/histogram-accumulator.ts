@@ -24,8 +24,10 @@ export class HistogramAccumulator {
   /** The counts while they are added to in place. */
   #open: OpenSum | undefined;
 
-  constructor(first: FloatHistogram) {
+  /** Begins with `first`, or goes on with a sum and its compensation. */
+  constructor(first: FloatHistogram, compensation?: FloatHistogram) {
     this.#sum = first;
+    this.#compensation = compensation;
   }
 
   /** Adds `h`. False, with nothing added, when one has exponential and the other custom buckets. */

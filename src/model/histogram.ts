@@ -130,10 +130,16 @@ function isInfinite(value: number): boolean {
 
 /** Bytes the histogram takes in Prometheus, which the limit on samples in memory counts as size/16 samples. */
 export function histogramSize(h: FloatHistogram): number {
-  const spans = (h.positiveSpans.length + h.negativeSpans.length) / 2;
-  return (
-    168 + 8 * (spans + h.positiveBuckets.length + h.negativeBuckets.length + h.customValues.length)
-  );
+  return sizeWithBuckets(h, h.positiveBuckets.length + h.negativeBuckets.length);
+}
+
+/** The same of any histogram with these spans and bounds, and that many buckets. */
+export function sizeWithBuckets(
+  shape: Pick<FloatHistogram, "positiveSpans" | "negativeSpans" | "customValues">,
+  bucketCount: number,
+): number {
+  const spans = (shape.positiveSpans.length + shape.negativeSpans.length) / 2;
+  return 168 + 8 * (spans + bucketCount + shape.customValues.length);
 }
 
 /** Whether both lists of custom bounds are the same. */
