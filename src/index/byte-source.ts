@@ -69,8 +69,7 @@ class FileSource implements ByteSource {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    // All of it is filled, so it need not be filled with zeros first.
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    const bytes = new Uint8Array(length);
     await this.readInto(bytes, offset);
     return bytes;
   }

@@ -14,7 +14,6 @@ import {
 } from "./format.ts";
 import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 import { PostingsTable } from "./postings-table.ts";
-import { PostingsTableV1 } from "./postings-table-v1.ts";
 import { corruptAt } from "./section.ts";
 import { SeriesEntry } from "./series-entry.ts";
 
@@ -37,7 +36,7 @@ export class IndexReader {
   readonly version: number;
   readonly toc: IndexToc;
   readonly symbols: BlockSymbols;
-  readonly #table: PostingsTable | PostingsTableV1;
+  readonly #table: PostingsTable;
   /** What a reference in postings is multiplied by to give an offset. */
   readonly #unit: number;
 
@@ -46,7 +45,7 @@ export class IndexReader {
     version: number;
     toc: IndexToc;
     symbols: BlockSymbols;
-    table: PostingsTable | PostingsTableV1;
+    table: PostingsTable;
   }) {
     this.source = parts.source;
     this.version = parts.version;
@@ -80,20 +79,14 @@ export class IndexReader {
         "resource-exhausted",
         `cannot read ${source.name}: an index may have up to 32 GiB`,
       );
-    const [header, tocBytes] = await Promise.all([
-      source.read(0, INDEX_HEADER_BYTES),
-      source.read(source.size - TOC_BYTES, TOC_BYTES),
-    ]);
+    const header = await source.read(0, INDEX_HEADER_BYTES);
     if (uint32At(header, 0) !== INDEX_MAGIC)
       throw corruptAt(source, 0, "this is no index: the magic number is wrong");
     const version = options.version ?? header[4]!;
     if (version < 1 || version > 3) throw corruptAt(source, 4, `unknown index version ${version}`);
-    const toc = parseToc(source, tocBytes);
-    const Table = version === 1 ? PostingsTableV1 : PostingsTable;
-    const [table, symbols] = await Promise.all([
-      Table.read(source, { offset: toc.postingsTable, end: source.size - TOC_BYTES }),
-      BlockSymbols.read(source, { offset: toc.symbols, end: toc.series }, version),
-    ]);
+    const toc = await readToc(source);
+    const symbols = await BlockSymbols.read(source, toc.symbols, version);
+    const table = await PostingsTable.read(source, toc.postingsTable, version);
     return new IndexReader({ source, version, toc, symbols, table });
   }
 
@@ -330,9 +323,11 @@ function decodeList(
   return new Int32Array(copy.buffer);
 }
 
-function parseToc(source: ByteSource, bytes: Uint8Array): IndexToc {
+async function readToc(source: ByteSource): Promise<IndexToc> {
+  const offset = source.size - TOC_BYTES;
+  const bytes = await source.read(offset, TOC_BYTES);
   if (crc32c(bytes, 0, TOC_BYTES - 4) !== uint32At(bytes, TOC_BYTES - 4))
-    throw corruptAt(source, source.size - TOC_BYTES, "the table of contents has a wrong checksum");
+    throw corruptAt(source, offset, "the table of contents has a wrong checksum");
   const cursor = new ByteCursor(bytes, `table of contents of ${source.name}`);
   return {
     symbols: cursor.u64(),

@@ -19,10 +19,10 @@ import {
   HISTOGRAM,
   selectorKey,
   withoutMetadata,
-  type HistogramColumn,
   type QueryContext,
   type Row,
 } from "./operators/row.ts";
+import type { HistogramColumn } from "./operators/histogram-column.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
 import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from "./result.ts";
@@ -343,7 +343,7 @@ function stepTimes(frame: Frame): Float64Array {
 
 function toSample({ labels, values, present, histograms }: Row): VectorSample {
   return present[0] === HISTOGRAM
-    ? { labels, value: 0, histogram: histograms![0]! }
+    ? { labels, value: 0, histogram: histograms!.at(0) }
     : { labels, value: values[0]! };
 }
 
@@ -361,7 +361,7 @@ function toMixedSeries(
     times: Float64Array.from(floats, (k) => stepTimesMs[k]!),
     values: Float64Array.from(floats, (k) => values[k]!),
     histogramTimes: Float64Array.from(others, (k) => stepTimesMs[k]!),
-    histograms: others.map((k) => histograms[k]!),
+    histograms: others.map((k) => histograms.at(k)),
   };
 }
 

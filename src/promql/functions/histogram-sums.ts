@@ -1,4 +1,4 @@
-import { type FloatHistogram, hasOverflow } from "../../model/histogram.ts";
+import { type CounterResetHint, type FloatHistogram, hasOverflow } from "../../model/histogram.ts";
 import { HistogramAccumulator } from "../../model/histogram-accumulator.ts";
 import {
   addHistograms,
@@ -16,7 +16,7 @@ export class HintTracker {
   #notResetSeen = false;
   #reconciledSeen = false;
 
-  see(addend: FloatHistogram): void {
+  see(addend: { readonly counterResetHint: CounterResetHint }): void {
     if (addend.counterResetHint === "reset") this.#resetSeen = true;
     else if (addend.counterResetHint === "not_reset") this.#notResetSeen = true;
   }
@@ -38,8 +38,10 @@ export class HistogramTotal {
   readonly #tracker: HintTracker;
   #sum: HistogramAccumulator | undefined;
 
-  constructor(tracker: HintTracker) {
+  /** `sum` is what has been added so far; the tracker has seen it. */
+  constructor(tracker: HintTracker, sum?: HistogramAccumulator) {
     this.#tracker = tracker;
+    this.#sum = sum;
   }
 
   /** False when exponential and custom buckets meet; the total is of no use then. */

@@ -160,7 +160,7 @@ export function aggregateCountValues(
         for (let k = 0; k < frame.count; k++) {
           if (row.present[k] === ABSENT) continue;
           const isHistogram = row.present[k] === HISTOGRAM;
-          const value = isHistogram ? row.histograms![k]! : row.values[k]!;
+          const value = isHistogram ? row.histograms!.at(k) : row.values[k]!;
           let index = labelsOf.get(value);
           if (index === undefined) {
             const text = typeof value === "number" ? formatFixed(value) : formatHistogram(value);

@@ -10,7 +10,6 @@ import {
   collect,
   dropHistograms,
   FLOAT,
-  putHistogram,
   type QueryContext,
   type Row,
   type ScalarOperator,
@@ -72,7 +71,7 @@ export function aggregateStreaming(
       query.budget.release(totals.length * frame.count);
       for (const [index, total] of totals.entries()) {
         const row = finish(operator, total);
-        if (total.histograms !== undefined) finishHistograms(row, total);
+        total.histograms?.finish(row, total.counts);
         row.labels = groups.labels[index]!;
         row.dropName = total.dropName && query.delayedNameRemoval;
         sink(row);
@@ -119,15 +118,6 @@ function setHistogramsApart(
       return;
     default:
       assertNever(operator);
-  }
-}
-
-function finishHistograms(row: Row, total: Totals): void {
-  for (let k = 0; k < row.present.length; k++) {
-    const histogram = total.histograms!.finish(k, total.counts[k]! > 0);
-    if (histogram === "none") continue;
-    if (histogram === undefined) row.present[k] = ABSENT;
-    else putHistogram(row, k, histogram);
   }
 }
 

@@ -133,7 +133,7 @@ function combineRow(
 }
 
 export function elementAt(row: Row, step: number): Element {
-  return row.present[step] === HISTOGRAM ? row.histograms![step]! : row.values[step]!;
+  return row.present[step] === HISTOGRAM ? row.histograms!.at(step) : row.values[step]!;
 }
 
 export function putElement(row: Row, step: number, element: Element): void {

@@ -4,6 +4,7 @@ import {
   ABSENT,
   HISTOGRAM,
   histogramSamples,
+  samplesOfSize,
   type VectorOperator,
   type WindowOperator,
 } from "./row.ts";
@@ -21,7 +22,7 @@ export function countedVector(plan: Plan, inner: VectorOperator): VectorOperator
         const { present, histograms } = row;
         for (let k = 0; k < present.length; k++)
           if (present[k] !== ABSENT)
-            counts[k]! += present[k] === HISTOGRAM ? histogramSamples(histograms![k]!) : 1;
+            counts[k]! += present[k] === HISTOGRAM ? samplesOfSize(histograms!.sizeOf(k)) : 1;
         sink(row);
       });
     },

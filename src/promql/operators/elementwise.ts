@@ -4,6 +4,7 @@ import { DATE_FUNCTIONS } from "../functions/dates.ts";
 import { goMax, goMin } from "../functions/arithmetic.ts";
 import { MATH_FUNCTIONS } from "../functions/math.ts";
 import type { Frame } from "../plan.ts";
+import { HistogramColumn } from "./histogram-column.ts";
 import {
   ABSENT,
   dropHistograms,
@@ -49,7 +50,7 @@ export function negate(operand: VectorOperator): VectorOperator {
         for (let k = 0; k < values.length; k++)
           if (present[k] === FLOAT) values[k] = -values[k]!;
           else if (present[k] === HISTOGRAM)
-            histograms![k] = multiplyHistogram(histograms![k]!, -1);
+            histograms!.set(k, multiplyHistogram(histograms!.at(k), -1));
         row.dropName = true;
         sink(row);
       });
@@ -70,7 +71,7 @@ export function mapHistograms(
         if (histograms === undefined) return;
         for (let k = 0; k < values.length; k++) {
           const isHistogram = present[k] === HISTOGRAM;
-          if (isHistogram) values[k] = compute(histograms[k]!);
+          if (isHistogram) values[k] = compute(histograms.at(k));
           present[k] = isHistogram ? FLOAT : ABSENT;
         }
         row.histograms = undefined;
@@ -174,7 +175,11 @@ export function repeatRows(operand: VectorOperator, count: number): VectorOperat
         if (row.present[0] === ABSENT) return;
         values.fill(row.values[0]!);
         present.fill(row.present[0]!);
-        const histograms = row.histograms && Array.from(present, () => row.histograms![0]);
+        let histograms: HistogramColumn | undefined;
+        if (row.present[0] === HISTOGRAM) {
+          const histogram = row.histograms!.at(0);
+          histograms = HistogramColumn.of(Array.from(present, () => histogram));
+        }
         sink({ labels: row.labels, dropName: row.dropName, values, present, histograms });
       });
     },

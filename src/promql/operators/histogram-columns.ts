@@ -12,6 +12,7 @@ import {
 import type { SelectorPlan } from "../plan.ts";
 import { histogramSamples, type HistogramSamples, type QueryContext } from "./row.ts";
 import { isStartedChunk } from "../../storage/started-chunk.ts";
+import type { HistogramReader } from "./histogram-reader.ts";
 
 /** Native histograms of a series, read beside the floats. Float series never come here. */
 
@@ -22,8 +23,35 @@ export function holdsMoreThanFloats(series: Series, query: QueryContext): boolea
   return false;
 }
 
-/** Histograms in time order, each time once, stale ones included. */
+/** What is to be read of a series. */
+export interface HistogramRequest {
+  readonly selector: SelectorPlan;
+  readonly query: QueryContext;
+  readonly reader: HistogramReader;
+  /** Range vectors have no stale samples. */
+  readonly dropsStale: boolean;
+  readonly wantsStartTimes: boolean;
+}
+
+/** Histograms in time order, each time once; undefined without any. Lent until `reader` reads the next series. */
 export function loadHistograms(
+  series: Series,
+  request: HistogramRequest,
+): HistogramSamples | undefined {
+  const { selector, dropsStale, wantsStartTimes } = request;
+  const isStarted = wantsStartTimes && series.chunks.some(isStartedChunk);
+  const read =
+    isStarted || selector.skipsBuckets === true ? undefined : request.reader.read(series, request);
+  if (read !== undefined) return read.times.length === 0 ? undefined : read;
+  const loaded = loadObjects(series, selector, request.query);
+  if (loaded === undefined) return undefined;
+  const samples = dropsStale ? withoutStale(loaded) : loaded;
+  if (samples === undefined || wantsStartTimes) return samples;
+  return { ...samples, startTimes: undefined };
+}
+
+/** One by one, stale ones included. */
+function loadObjects(
   series: Series,
   selector: SelectorPlan,
   query: QueryContext,
@@ -114,7 +142,7 @@ function sortByTime(samples: HistogramSamples): HistogramSamples {
 }
 
 /** The samples without stale ones, as range vectors want them. */
-export function withoutStale(samples: HistogramSamples): HistogramSamples | undefined {
+function withoutStale(samples: HistogramSamples): HistogramSamples | undefined {
   const { histograms } = samples;
   if (!histograms.some(isStaleHistogram)) return samples;
   const kept = histograms.flatMap((histogram, i) => (isStaleHistogram(histogram) ? [] : [i]));

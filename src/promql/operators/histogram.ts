@@ -1,10 +1,6 @@
 import { quote } from "../../base/text.ts";
 import { formatFixed, parseFloatText } from "../../base/float.ts";
-import type { FloatHistogram } from "../../model/histogram.ts";
-import {
-  histogramFraction as fractionOfNative,
-  histogramQuantile as quantileOfNative,
-} from "../../model/histogram-quantile.ts";
+import { BlockQuantiles } from "../../model/histogram-block-quantile.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { forMetric } from "../annotations.ts";
 import type { Position } from "../ast.ts";
@@ -15,15 +11,24 @@ import {
   type QuantileResult,
 } from "../functions/classic-histogram.ts";
 import type { Frame } from "../plan.ts";
-import { noteQuantile } from "./range-call.ts";
 import {
-  collect,
+  nativeFractions,
+  nativeQuantiles,
+  type NativeResult,
+  type NativeValues,
+} from "./native-histograms.ts";
+import { noteQuantile } from "./range-call.ts";
+import type { HistogramColumn } from "./histogram-column.ts";
+import {
+  dropHistograms,
   FLOAT,
   HISTOGRAM,
   type QueryContext,
   type Row,
+  RowCopies,
   type ScalarOperator,
   type VectorOperator,
+  visibleLabels,
 } from "./row.ts";
 
 /** histogram_quantile, histogram_quantiles and histogram_fraction over classic (`le` buckets) and native histograms. */
@@ -33,16 +38,19 @@ interface Histogram {
   dropName: boolean;
   /** Of the classic one, sorted by bound. */
   readonly buckets: { bound: number; row: Row }[];
-  /** The row whose histograms have these labels. */
-  native: Row | undefined;
+  /** What the native histograms with these labels came to. */
+  native: NativeValues | undefined;
 }
 
 async function collectHistograms(
   operand: VectorOperator,
-  query: QueryContext,
-  position: Position,
+  how: {
+    query: QueryContext;
+    position: Position;
+    compute: (native: HistogramColumn, present: Uint8Array) => readonly NativeResult[];
+  },
 ): Promise<{ histograms: Histogram[]; samples: number }> {
-  const { rows, samples } = await collect(operand, query);
+  const { query, position, compute } = how;
   const byKey = new Map<string, Histogram>();
   const histogramOf = (labels: Labels, dropName: boolean): Histogram => {
     const key = labels.key();
@@ -53,24 +61,36 @@ async function collectHistograms(
     }
     return histogram;
   };
-  for (const row of rows) {
-    if (row.histograms !== undefined) histogramOf(row.labels, row.dropName).native = row;
-    if (!row.present.includes(FLOAT)) continue;
-    const le = row.labels.get("le");
+  const copies = new RowCopies(query);
+  let held = 0;
+  await operand.stream(query, (row) => {
+    const { present } = row;
+    const labels = visibleLabels(row, query);
+    const dropName = row.dropName && query.delayedNameRemoval;
+    if (row.histograms !== undefined && present.includes(HISTOGRAM)) {
+      const results = compute(row.histograms, present);
+      query.budget.hold(present.length * results.length);
+      held += present.length * results.length;
+      histogramOf(labels, dropName).native = { present: present.slice(), results };
+    }
+    dropHistograms(row);
+    const copy = copies.of(row);
+    if (copy === undefined) return;
+    const le = labels.get("le");
     const bound = parseFloatText(le);
     if (bound === undefined) {
-      const name = query.delayedNameRemoval ? row.labels.get(METRIC_NAME) : "";
+      const name = query.delayedNameRemoval ? labels.get(METRIC_NAME) : "";
       query.annotations.warn(
         `bucket label "le" is missing or has a malformed value of ${quote(le)}${forMetric(name)}`,
         position,
       );
-      continue;
+      return;
     }
-    histogramOf(row.labels.without(["le"]), row.dropName).buckets.push({ bound, row });
-  }
+    histogramOf(labels.without(["le"]), dropName).buckets.push({ bound, row: copy });
+  });
   for (const { buckets } of byKey.values())
     buckets.sort((a, b) => (a.bound === b.bound ? 0 : a.bound < b.bound ? -1 : 1));
-  return { histograms: [...byKey.values()], samples };
+  return { histograms: [...byKey.values()], samples: copies.samples + held };
 }
 
 /** The buckets of a histogram that exist at one step, in columns that are reused. */
@@ -103,12 +123,12 @@ function histogramAt(
   histogram: Histogram,
   step: number,
   how: { reader: BucketReader; query: QueryContext; position: Position },
-): FloatHistogram | Buckets | undefined {
+): NativeValues | Buckets | undefined {
   const { native } = histogram;
   const buckets = how.reader.at(histogram, step);
   if (native === undefined || native.present[step] !== HISTOGRAM)
     return buckets.size === 0 ? undefined : buckets;
-  if (buckets.size === 0) return native.histograms![step]!;
+  if (buckets.size === 0) return native;
   how.query.annotations.warn(
     `vector contains a mix of classic and native histograms${forMetric(nameOf(histogram, how.query))}`,
     how.position,
@@ -121,26 +141,20 @@ function nameOf(histogram: Histogram, query: QueryContext): string {
   return query.delayedNameRemoval ? histogram.labels.get(METRIC_NAME) : "";
 }
 
-function isNative(histogram: FloatHistogram | Buckets): histogram is FloatHistogram {
-  return "schema" in histogram;
+function isNative(found: NativeValues | Buckets): found is NativeValues {
+  return "results" in found;
 }
 
-const NAN_OBSERVATIONS = {
-  "nan-result": "input to histogram_quantile has NaN observations, result is NaN",
-  "skewed-higher": "input to histogram_quantile has NaN observations, result is skewed higher",
-} as const;
-
-function nativeQuantile(
-  phi: number,
-  native: FloatHistogram,
+/** The value of one of the results at a step, with what is to be said of it. */
+function nativeValue(
+  { values, notes }: NativeResult,
+  step: number,
   how: { histogram: Histogram; query: QueryContext; position: Position },
 ): number {
-  const { value, nanObservations } = quantileOfNative(phi, native);
-  if (nanObservations !== undefined) {
-    const metric = forMetric(nameOf(how.histogram, how.query));
-    how.query.annotations.info(`${NAN_OBSERVATIONS[nanObservations]}${metric}`, how.position);
-  }
-  return value;
+  const note = notes[step];
+  if (note !== undefined)
+    how.query.annotations.info(note + forMetric(nameOf(how.histogram, how.query)), how.position);
+  return values[step]!;
 }
 
 export interface HistogramQuantileOptions {
@@ -163,14 +177,21 @@ export function histogramQuantile(
       const columns: { phis: Float64Array; position: Position }[] = [];
       for (const { scalar, position: at } of options.quantiles)
         columns.push({ phis: await scalar.evaluate(query), position: at });
-      const { histograms, samples } = await collectHistograms(operand, query, position);
+      const blocks = new BlockQuantiles();
+      const { histograms, samples } = await collectHistograms(operand, {
+        query,
+        position,
+        compute: (native, present) =>
+          columns.map(({ phis }) => nativeQuantiles({ histograms: native, present }, phis, blocks)),
+      });
       const reader = new BucketReader();
       for (const column of columns)
         for (const phi of column.phis) noteQuantile(phi, query, column.position);
       for (const histogram of histograms) {
         if (query.budget.isDue()) await query.budget.breathe();
-        for (const { phis } of columns) {
+        for (const [index, { phis }] of columns.entries()) {
           for (const row of quantileRows(histogram, phis, {
+            index,
             frame,
             label,
             position,
@@ -190,6 +211,7 @@ function quantileRows(
   histogram: Histogram,
   phis: Float64Array,
   how: {
+    index: number;
     frame: Frame;
     label: string | undefined;
     position: Position;
@@ -211,7 +233,7 @@ function quantileRows(
     if (found === undefined) continue;
     result.isRepaired = false;
     if (isNative(found))
-      result.value = nativeQuantile(phis[k]!, found, { histogram, query, position });
+      result.value = nativeValue(found.results[how.index]!, k, { histogram, query, position });
     else bucketQuantile(phis[k]!, found, result);
     if (result.isRepaired) {
       const timeMs = frame.startMs + k * frame.stepMs;
@@ -239,20 +261,6 @@ function quantileRows(
   return rows.values();
 }
 
-function nativeFraction(
-  native: FloatHistogram,
-  range: { lower: number; upper: number },
-  how: { histogram: Histogram; query: QueryContext; position: Position },
-): number {
-  const { value, nanObservations } = fractionOfNative(native, range);
-  if (nanObservations)
-    how.query.annotations.info(
-      `input to histogram_fraction has NaN observations, which are excluded from all fractions${forMetric(nameOf(how.histogram, how.query))}`,
-      how.position,
-    );
-  return value;
-}
-
 export function histogramFraction(
   operand: VectorOperator,
   bounds: { lower: ScalarOperator; upper: ScalarOperator },
@@ -264,7 +272,13 @@ export function histogramFraction(
     async stream(query, sink) {
       const lower = await bounds.lower.evaluate(query);
       const upper = await bounds.upper.evaluate(query);
-      const { histograms, samples } = await collectHistograms(operand, query, position);
+      const { histograms, samples } = await collectHistograms(operand, {
+        query,
+        position,
+        compute: (native, present) => [
+          nativeFractions({ histograms: native, present }, { lower, upper }),
+        ],
+      });
       const reader = new BucketReader();
       for (const histogram of histograms) {
         const values = new Float64Array(frame.count);
@@ -272,10 +286,9 @@ export function histogramFraction(
         for (let k = 0; k < frame.count; k++) {
           const found = histogramAt(histogram, k, { reader, query, position });
           if (found === undefined) continue;
-          const range = { lower: lower[k]!, upper: upper[k]! };
           values[k] = isNative(found)
-            ? nativeFraction(found, range, { histogram, query, position })
-            : bucketFraction(range.lower, range.upper, found);
+            ? nativeValue(found.results[0]!, k, { histogram, query, position })
+            : bucketFraction(lower[k]!, upper[k]!, found);
           present[k] = FLOAT;
         }
         sink({ labels: histogram.labels, dropName: true, values, present });

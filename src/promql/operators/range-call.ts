@@ -1,10 +1,12 @@
 import { AppError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
+import { HistogramBlock } from "../../model/histogram-block.ts";
 import { METRIC_NAME } from "../../model/labels.ts";
 import { formatShortest } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import { computeWindows, windowFunction } from "../functions/over-time.ts";
-import { computeMixedWindows, type FloatKernel } from "../functions/mixed-windows.ts";
+import type { FloatKernel } from "../functions/mixed-window.ts";
+import { computeMixedWindows } from "../functions/mixed-windows.ts";
 import { RangeNotes } from "../functions/range-notes.ts";
 import { extendedRate, extrapolatedRate } from "../functions/rate.ts";
 import { emptyRow, FLOAT, visibleLabels } from "./row.ts";
@@ -47,6 +49,7 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
       const values = new Float64Array(geometry.count);
       const present = new Uint8Array(geometry.count);
       const isCounterFunction = func === "rate" || func === "increase";
+      const answers = new HistogramBlock({ isCompact: true });
       await windows.stream(query, (series) => {
         const row: Row = {
           labels: series.labels,
@@ -58,7 +61,7 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
           const mixed = emptyRow(row.labels, geometry.count);
           mixed.dropName = row.dropName;
           const notes = new RangeNotes(query, series, firstArgument);
-          const task = { series, geometry, args, notes, floats, look };
+          const task = { series, geometry, args, notes, floats, look, answers };
           if (!computeMixedWindows(func, task, mixed)) return;
           if (isCounterFunction && mixed.present.includes(FLOAT))
             noteDoubtfulCounter(series, query, firstArgument);
@@ -143,10 +146,11 @@ export function absentOverTime(windows: WindowOperator, rowWhenAbsent: () => Row
       const compute = chooseKernel("absent_over_time", geometry, look);
       const floats: FloatKernel = () => false;
       const scratch = emptyRow(row.labels, geometry.count);
+      const answers = new HistogramBlock();
       await windows.stream(query, (series) => {
         if (series.histograms !== undefined) {
           const notes = new RangeNotes(query, series, { start: 0, end: 0 });
-          const task = { series, geometry, args: [], notes, floats, look };
+          const task = { series, geometry, args: [], notes, floats, look, answers };
           if (!computeMixedWindows("absent_over_time", task, scratch)) return;
         } else if (!compute(series, [], scratch)) return;
         for (let k = 0; k < geometry.count; k++) if (scratch.present[k] !== 0) row.present[k] = 0;

@@ -1,4 +1,5 @@
 import { type FloatHistogram, histogramSize } from "../../model/histogram.ts";
+import type { HistogramBlock } from "../../model/histogram-block.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isCounterFunction } from "../../storage/dedup.ts";
@@ -8,6 +9,7 @@ import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
 import type { SelectorPlan } from "../plan.ts";
 import type { SampleCounts } from "../sample-counts.ts";
+import { HistogramColumn } from "./histogram-column.ts";
 
 /**
  * The currency of operators: one output series as columns over the steps of its frame. `present[k]` says what step k
@@ -25,9 +27,6 @@ export interface Row {
   /** Only in rows that hold histograms. Where it is missing every point is a float, and loops need not ask. */
   histograms?: HistogramColumn | undefined;
 }
-
-/** Histograms by step; only those are read whose step says `HISTOGRAM`. */
-export type HistogramColumn = (FloatHistogram | undefined)[];
 
 export const ABSENT = 0;
 export const FLOAT = 1;
@@ -94,6 +93,14 @@ export interface HistogramSamples {
   readonly times: Float64Array;
   readonly histograms: readonly FloatHistogram[];
   readonly startTimes: Float64Array | undefined;
+  /** The same histograms in columns, where they were read so. Lent. */
+  readonly runs?: readonly HistogramRun[] | undefined;
+}
+
+/** Neighbouring samples of one layout, the first of which is sample `start` of the series. */
+export interface HistogramRun {
+  readonly start: number;
+  readonly block: HistogramBlock;
 }
 
 /** Where the windows of a range vector lie: window k is (firstEndMs + k·stepMs − rangeMs, firstEndMs + k·stepMs]. */
@@ -152,13 +159,18 @@ export function sampleSize(row: Row): number {
   if (histograms === undefined) return points;
   let size = points;
   for (let k = 0; k < present.length; k++)
-    if (present[k] === HISTOGRAM) size += histogramSamples(histograms[k]!) - 1;
+    if (present[k] === HISTOGRAM) size += samplesOfSize(histograms.sizeOf(k)) - 1;
   return size;
 }
 
 /** How many samples a histogram counts for, as in Prometheus. */
 export function histogramSamples(histogram: FloatHistogram): number {
-  return Math.trunc((histogramSize(histogram) + 8) / 16);
+  return samplesOfSize(histogramSize(histogram));
+}
+
+/** How many samples that many bytes count for. */
+export function samplesOfSize(bytes: number): number {
+  return Math.trunc((bytes + 8) / 16);
 }
 
 export function countPoints(row: Row): number {
@@ -177,21 +189,38 @@ export async function collect(
   query: QueryContext,
 ): Promise<{ rows: Row[]; samples: number }> {
   const rows: Row[] = [];
-  const copies = new ColumnCopies();
-  let samples = 0;
+  const copies = new RowCopies(query);
   await operator.stream(query, (row) => {
+    const copy = copies.of(row);
+    if (copy !== undefined) rows.push(copy);
+  });
+  return { rows, samples: copies.samples };
+}
+
+/** Copies of rows, with visible labels. The caller owns them, and owes the budget `samples` when it lets go of them. */
+export class RowCopies {
+  samples = 0;
+  readonly #query: QueryContext;
+  readonly #columns = new ColumnCopies();
+
+  constructor(query: QueryContext) {
+    this.#query = query;
+  }
+
+  /** Undefined for a row without points. */
+  of(row: Row): Row | undefined {
+    const query = this.#query;
     const size = sampleSize(row);
-    if (size === 0) return;
+    if (size === 0) return undefined;
     query.budget.hold(size);
-    samples += size;
-    rows.push({
+    this.samples += size;
+    return {
       labels: visibleLabels(row, query),
       dropName: row.dropName && query.delayedNameRemoval,
-      ...copies.of(row),
-      histograms: row.histograms?.slice(),
-    });
-  });
-  return { rows, samples };
+      ...this.#columns.of(row),
+      histograms: row.histograms?.copy(),
+    };
+  }
 }
 
 /** Points of one slab, 144 KiB, which the last of its rows holds on to. */
@@ -242,13 +271,13 @@ export function emptyRow(labels: Labels, count: number): Row {
 export function copyPoint(into: Row, from: Row, step: number): void {
   into.values[step] = from.values[step]!;
   into.present[step] = from.present[step]!;
-  if (from.present[step] === HISTOGRAM) putHistogram(into, step, from.histograms![step]!);
+  if (from.present[step] === HISTOGRAM) putHistogram(into, step, from.histograms!.at(step));
 }
 
 export function putHistogram(row: Row, step: number, histogram: FloatHistogram): void {
   row.present[step] = HISTOGRAM;
-  row.histograms ??= Array.from({ length: row.present.length }, () => undefined);
-  row.histograms[step] = histogram;
+  row.histograms ??= new HistogramColumn();
+  row.histograms.set(step, histogram);
 }
 
 /** Takes the histograms out of `row`, for operators that leave them aside; whether there were any. */

@@ -2,7 +2,8 @@ import { isStaleHistogram } from "../../model/histogram.ts";
 import type { Series } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
-import { floatStartTimes, loadHistograms, withoutStale } from "./histogram-columns.ts";
+import { floatStartTimes, loadHistograms } from "./histogram-columns.ts";
+import type { HistogramReader } from "./histogram-reader.ts";
 import {
   ABSENT,
   FLOAT,
@@ -72,24 +73,20 @@ export function pickNewestOfBoth(both: BothKinds, place: InstantPlace, row: Row)
 export function mixedWindow(
   series: Series,
   floats: SampleColumns,
-  place: { selector: SelectorPlan; query: QueryContext },
+  place: { selector: SelectorPlan; query: QueryContext; reader: HistogramReader },
 ): WindowSeries | undefined {
   const { selector, query } = place;
-  const loaded = loadHistograms(series, selector, query);
-  const histograms = loaded === undefined ? undefined : withoutStale(loaded);
+  const wantsStartTimes = query.startTimes && START_TIME_FUNCTIONS.has(selector.hints.func);
+  const histograms = loadHistograms(series, { ...place, dropsStale: true, wantsStartTimes });
   if (floats.count === 0 && histograms === undefined) return undefined;
   const { times, values, count } = floats;
-  const wantsStartTimes = query.startTimes && START_TIME_FUNCTIONS.has(selector.hints.func);
   return {
     labels: series.labels,
     dropName: false,
     times,
     values,
     count,
-    histograms:
-      histograms === undefined || wantsStartTimes
-        ? histograms
-        : { ...histograms, startTimes: undefined },
+    histograms,
     startTimes: wantsStartTimes ? floatStartTimes(series, times, count) : undefined,
   };
 }

@@ -10,6 +10,7 @@ import {
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
+import { HistogramReader } from "./histogram-reader.ts";
 import {
   ABSENT,
   emptyRow,
@@ -138,12 +139,19 @@ export function instantSelector(
     async stream(query, sink) {
       if (frame.count === 0) return;
       const columns = new SampleColumns();
+      const reader = new HistogramReader();
       const values = new Float64Array(frame.count);
       const present = new Uint8Array(frame.count);
       await forEachSeries(selector, query, (series) => {
         columns.load(series, selector, query);
         if (holdsMoreThanFloats(series, query)) {
-          const histograms = loadHistograms(series, selector, query);
+          const histograms = loadHistograms(series, {
+            selector,
+            query,
+            reader,
+            dropsStale: false,
+            wantsStartTimes: false,
+          });
           const row = emptyRow(series.labels, frame.count);
           row.dropName = options.timestamps;
           const reads = options.timestamps ? "time" : "value";
@@ -223,11 +231,12 @@ export function windowSelector(selector: SelectorPlan, frame: Frame): WindowOper
     async stream(query, sink) {
       if (frame.count === 0) return;
       const columns = new SampleColumns();
+      const reader = new HistogramReader();
       await forEachSeries(selector, query, (series) => {
         columns.load(series, selector, query);
         columns.dropStale();
         if (holdsMoreThanFloats(series, query)) {
-          const window = mixedWindow(series, columns, { selector, query });
+          const window = mixedWindow(series, columns, { selector, query, reader });
           if (window !== undefined) sink(window);
           return;
         }

@@ -9,6 +9,7 @@ import { RangeNotes } from "../functions/range-notes.ts";
 import { firstAfter, firstAtOrAfter, interpolate } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { holdsMoreThanFloats } from "./histogram-columns.ts";
+import { HistogramReader } from "./histogram-reader.ts";
 import {
   ABSENT,
   emptyRow,
@@ -35,6 +36,7 @@ export function smoothedSelector(
     async stream(query, sink) {
       if (frame.count === 0) return;
       const columns = new SampleColumns();
+      const reader = new HistogramReader();
       const values = new Float64Array(frame.count);
       const present = new Uint8Array(frame.count);
       await forEachSeries(selector, query, (series) => {
@@ -42,7 +44,7 @@ export function smoothedSelector(
         columns.dropStale();
         if (holdsMoreThanFloats(series, query)) {
           const mixed = emptyRow(series.labels, frame.count);
-          const window = mixedWindow(series, columns, { selector, query });
+          const window = mixedWindow(series, columns, { selector, query, reader });
           if (window === undefined) return;
           const notes = new RangeNotes(query, window, position);
           if (smoothMixed(window, { selector, frame, notes }, mixed)) sink(mixed);

@@ -1,5 +1,6 @@
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { floatStartTimes, holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
+import { HistogramReader } from "./histogram-reader.ts";
 import { emptyRow, type VectorOperator } from "./row.ts";
 import { forEachSeries, SampleColumns } from "./select.ts";
 import { pickNewestOfBoth } from "./select-mixed.ts";
@@ -11,10 +12,17 @@ export function startTimeSelector(selector: SelectorPlan, frame: Frame): VectorO
     async stream(query, sink) {
       if (frame.count === 0 || !query.startTimes) return;
       const floats = new SampleColumns();
+      const reader = new HistogramReader();
       await forEachSeries(selector, query, (series) => {
         floats.load(series, selector, query);
         const histograms = holdsMoreThanFloats(series, query)
-          ? loadHistograms(series, selector, query)
+          ? loadHistograms(series, {
+              selector,
+              query,
+              reader,
+              dropsStale: false,
+              wantsStartTimes: true,
+            })
           : undefined;
         const startTimes = floatStartTimes(series, floats.times, floats.count);
         const row = emptyRow(series.labels, frame.count);

@@ -62,7 +62,7 @@ function histogramsOf(row: Row, inner: Frame): HistogramSamples | undefined {
     times: Float64Array.from(steps, (k) => inner.startMs + k * inner.stepMs),
     // Samples between the steps are passed over, so nothing is known about resets any more.
     histograms: steps.map((k) => {
-      const histogram = histograms[k]!;
+      const histogram = histograms.at(k);
       return histogram.counterResetHint === "gauge"
         ? histogram
         : withCounterResetHint(histogram, "unknown");

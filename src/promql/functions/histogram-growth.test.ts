@@ -3,12 +3,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type CounterResetHint, type FloatHistogram, newHistogram } from "../../model/histogram.ts";
 import { multiplyHistogram } from "../../model/histogram-arithmetic.ts";
+import { HistogramBlock } from "../../model/histogram-block.ts";
+import { blockOf } from "../../model/histogram-block.fixture.ts";
 import { histogramsEqual } from "../../model/histogram-equal.ts";
 import { Labels } from "../../model/labels.ts";
 import { Annotations } from "../annotations.ts";
 import type { HistogramSamples, QueryContext } from "../operators/row.ts";
 import { histogramChange } from "./histogram-rate.ts";
-import { HistogramRun, scaleInPlace } from "./histogram-run.ts";
+import { HistogramGrowth } from "./histogram-growth.ts";
 import { RangeNotes } from "./range-notes.ts";
 
 function samplesOf(histograms: readonly FloatHistogram[]): HistogramSamples {
@@ -59,43 +61,27 @@ const arbitraryRun = fc
     });
   });
 
-test("property: a run of one layout changes as any other does, bit for bit", () => {
+test("property: histograms of one layout grow as any others do, bit for bit", () => {
   fc.assert(
     fc.property(arbitraryRun, fc.boolean(), (histograms, isCounter) => {
       const samples = samplesOf(histograms);
-      const run = new HistogramRun(samples);
+      const block = blockOf(histograms);
+      const growth = new HistogramGrowth(block);
+      const result = new HistogramBlock({ isCompact: true });
+      result.reset(block.layout, 2);
       for (let low = 0; low < histograms.length - 1; low++)
         for (let high = low + 2; high <= histograms.length; high++) {
-          assert.ok(run.isOfOneLayout(low, high));
-          const quick = run.change(low, high, isCounter);
           const general = histogramChange({ samples, low, high }, isCounter, notes())!;
-          assert.ok(histogramsEqual(quick, general));
-          assert.equal(quick.counterResetHint, general.counterResetHint);
-          const scaled = multiplyHistogram(general, 1.0526);
-          assert.ok(histogramsEqual(scaleInPlace(quick, 1.0526), scaled));
+          const window = { low, high, isCounter };
+          assert.equal(growth.countChange(window), general.count);
+          growth.put(window, 1.0526, { into: result, row: 1 });
+          const grown = result.at(1);
+          assert.ok(histogramsEqual(grown, multiplyHistogram(general, 1.0526)));
+          assert.equal(grown.counterResetHint, general.counterResetHint);
         }
       const gauges = histograms.map(({ counterResetHint }) => counterResetHint === "gauge");
-      assert.equal(run.hasGauge(1, histograms.length), gauges.slice(1).includes(true));
+      assert.equal(growth.hasGauge(1, histograms.length), gauges.slice(1).includes(true));
+      assert.equal(growth.hasGauge(0, 1), gauges[0]);
     }),
   );
-});
-
-test("what the quick way leaves to the general one", () => {
-  const plain = {
-    count: 3,
-    positiveSpans: Int32Array.of(0, 2),
-    positiveBuckets: Float64Array.of(1, 2),
-  };
-  const f = (histograms: readonly FloatHistogram[], want: boolean): void => {
-    const run = new HistogramRun(samplesOf(histograms));
-    assert.equal(run.isOfOneLayout(0, histograms.length), want);
-  };
-  const one = newHistogram(plain);
-  f([one, one], true);
-  f([one, newHistogram({ ...plain, schema: 1 })], false);
-  f([one, newHistogram({ ...plain, zeroThreshold: 0.1 })], false);
-  f([one, newHistogram({ ...plain, positiveSpans: Int32Array.of(1, 2) })], false);
-  f([one, newHistogram({ ...plain, positiveSpans: Int32Array.of(1, 2) }), one], false);
-  const within = newHistogram({ ...plain, zeroThreshold: 4 });
-  f([within, within], false);
 });
