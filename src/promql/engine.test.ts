@@ -409,15 +409,26 @@ describe("limits", () => {
 
   test("a billion points of fine steps are refused before the rest is read", async () => {
     const source = new MemorySource({ batchSize: 100 });
-    const times = Float64Array.from({ length: 101 }, (_, k) => k * MINUTE_MS);
-    const chunks = pushXorChunks([], { times, values: times });
+    // Not at regular times, and with an end in between.
+    const times = Float64Array.from({ length: 101 }, (_, k) => k * MINUTE_MS + (k % 7) * 4321);
+    const values = times.slice();
+    writeStale(values, 50);
+    const chunks = pushXorChunks([], { times, values });
     const labels = (i: number): Labels => Labels.fromObject({ __name__: "x", i: String(i) });
     for (let i = 0; i < 200_000; i++) source.addChunks(labels(i), chunks);
     const range = { startMs: 1, endMs: 6_000_000, stepMs: 1000 };
     const limit = 50_000_000;
     const one = new MemorySource();
     one.addChunks(labels(0), chunks);
-    for (const query of ["x", "-x", "rate(x[5m])", "x offset 30m"]) {
+    for (const query of [
+      "x",
+      "-x",
+      "x offset 30m",
+      "rate(x[5m])",
+      "increase(x[90s] offset 10m)",
+      "max_over_time(x[30s])",
+      "changes(x[2m])",
+    ]) {
       const { value } = await new Engine().range(one, { query, ...range });
       const points = value.kind === "matrix" ? value.series[0]!.times.length : 0;
       source.batchCount = 0;
@@ -429,6 +440,23 @@ describe("limits", () => {
       // The one more was asked for before its turn to be counted.
       assert.ok(source.batchCount <= batchCount + 1, query);
     }
+  });
+
+  test("beside a histogram a float does not count before it is evaluated", async () => {
+    const storage = new MemoryStorage();
+    for (let i = 0; i < 3; i++) {
+      const labels = Labels.fromObject({ __name__: "x", i: String(i) });
+      for (let k = 0; k < 60; k++)
+        if (k % 11 < 10) storage.append(labels, k * MINUTE_MS, k);
+        else storage.appendHistogram(labels, k * MINUTE_MS, newHistogram({ count: k }));
+    }
+    const range = { startMs: 0, endMs: 59 * MINUTE_MS, stepMs: 1000 };
+    // Windows of both kinds have no rate: 5,943 points of 10,443 windows with two floats.
+    const query = { query: "rate(x[5m])", ...range };
+    const { value } = await new Engine({ maxSamples: 6500 }).range(storage.queryable, query);
+    const points =
+      value.kind === "matrix" ? value.series.reduce((sum, { times }) => sum + times.length, 0) : 0;
+    assert.equal(points, 5943);
   });
 
   test("what is read ahead, counted and fits is evaluated once, with the rest", async () => {

@@ -1,6 +1,7 @@
 import type { Series } from "../../storage/queryable.ts";
 import { Annotations } from "../annotations.ts";
 import type { Frame, Plan, SelectorPlan } from "../plan.ts";
+import { holdsMoreThanFloats } from "./histogram-columns.ts";
 import { sampleSize, selectorKey, type QueryContext, type VectorOperator } from "./row.ts";
 import { batches, SampleColumns } from "./select.ts";
 
@@ -26,6 +27,7 @@ export async function refuseEarly(
   // A trace would not tell what was read here.
   if (selector === undefined || plan.frame.count < 2 || query.trace !== undefined) return;
   const key = selectorKey(selector);
+  const needed = neededSamples(plan, selector);
   const stream = batches(selector, query);
   const ahead: (readonly Series[])[] = [];
   let uncounted: Series[] = [];
@@ -47,10 +49,11 @@ export async function refuseEarly(
       }
       if (bytes > READ_AHEAD_BYTES || points * POINT_BYTES < bytes * WORTH_READING_AHEAD) break;
       if (query.budget.fits(counted + estimate)) continue;
+      const { frame } = plan;
       counted +=
-        plan.kind === "select"
-          ? countCovered(uncounted, { selector, frame: plan.frame }, query)
-          : await countPoints(operator, query, { key, series: uncounted });
+        needed === undefined
+          ? await countPoints(operator, query, { key, series: uncounted })
+          : countCovered(uncounted, { selector, frame, needed }, query);
       uncounted = [];
       estimate = 0;
       query.budget.probe(counted);
@@ -70,6 +73,27 @@ function rowwiseSelector(plan: Plan): SelectorPlan | undefined {
   return plan.args.find((argument) => argument.kind === "window")?.selector;
 }
 
+/** Functions that give a value wherever so many samples are in the window, whatever they are. */
+const NEEDED_SAMPLES: ReadonlyMap<string, number> = new Map([
+  ["avg_over_time", 1],
+  ["count_over_time", 1],
+  ["delta", 2],
+  ["increase", 2],
+  ["last_over_time", 1],
+  ["max_over_time", 1],
+  ["min_over_time", 1],
+  ["rate", 2],
+  ["sum_over_time", 1],
+]);
+
+/** How many samples the plan needs for a point; undefined when that does not say it. */
+function neededSamples(plan: Plan, selector: SelectorPlan): number | undefined {
+  if (plan.kind === "negate") return neededSamples(plan.operand, selector);
+  if (plan.kind === "select") return 1;
+  const isPlain = !selector.anchored && !selector.smoothed;
+  return plan.kind === "call" && isPlain ? NEEDED_SAMPLES.get(plan.func) : undefined;
+}
+
 /** The steps within the times of the chunks: about as many as have a point, when the steps are finer than the samples. */
 function estimatePoints(series: Series, selector: SelectorPlan, { frame }: Plan): number {
   let spanMs = 0;
@@ -82,14 +106,16 @@ function estimatePoints(series: Series, selector: SelectorPlan, { frame }: Plan)
 }
 
 /**
- * The steps at which the floats of `series` have a value. Each sample has those up to the next one, or to the end of the
- * lookback: a division instead of a look at every step.
+ * The steps that see at least `needed` floats of `series`, within the lookback or the range. As many samples as that see
+ * the same steps until the next one comes or the first is too old: two divisions instead of a look at every step.
  */
 function countCovered(
   series: readonly Series[],
-  { selector, frame }: { selector: SelectorPlan; frame: Frame },
+  { selector, frame, needed }: { selector: SelectorPlan; frame: Frame; needed: number },
   query: QueryContext,
 ): number {
+  const isWindow = selector.rangeMs > 0;
+  const reachMs = isWindow ? selector.rangeMs : selector.lookbackMs;
   const { stepMs, count } = frame;
   const firstMs = frame.startMs - selector.reference.offsetMs;
   /** How many steps look at a time before `timeMs`. */
@@ -99,13 +125,17 @@ function countCovered(
   const columns = new SampleColumns();
   let points = 0;
   for (const one of series) {
+    // Beside a histogram a float may count for nothing.
+    if (holdsMoreThanFloats(one, query)) continue;
     columns.load(one, selector, apart);
+    if (isWindow) columns.dropStale();
     const { times, values } = columns;
-    for (let i = 0; i < columns.count; i++) {
-      if (values[i] !== values[i] && columns.isStale(i)) continue;
-      const endMs = times[i]! + selector.lookbackMs;
-      const nextMs = i + 1 < columns.count ? times[i + 1]! : Infinity;
-      points += stepsBefore(Math.min(endMs, nextMs)) - stepsBefore(times[i]!);
+    for (let last = needed - 1; last < columns.count; last++) {
+      const value = values[last]!;
+      if (value !== value && columns.isStale(last)) continue;
+      const nextMs = last + 1 < columns.count ? times[last + 1]! : Infinity;
+      const endMs = Math.min(nextMs, times[last + 1 - needed]! + reachMs);
+      points += Math.max(0, stepsBefore(endMs) - stepsBefore(times[last]!));
     }
   }
   return points;
