@@ -1,18 +1,15 @@
 /**
- * A head of a million series is cut while its targets are scraped: how late their samples are in, how long the cut takes, and
- * how long the block then takes to open, beside Prometheus's engine.
+ * A head of a million series is cut while its targets are scraped: how late their samples are in, and how long the cut takes.
  * Run: node --expose-gc bench/tsdb/cut.bench.ts [series, default 1000000]
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openBlock } from "../../src/block/block.ts";
 import type { Database } from "../../src/tsdb/database.ts";
 import { firstValues, growth, labelsOf, SCRAPE_SAMPLES } from "../support/head-load.ts";
-import { median, report, round } from "../support/report.ts";
+import { report, round } from "../support/report.ts";
 import { openTimedDatabase } from "../support/timed-database.ts";
-import { runTsdbPeer } from "../support/tsdb-peer.ts";
 
 const SERIES = Number(process.argv[2] ?? 1_000_000);
 const HOUR = 3_600_000;
@@ -21,7 +18,6 @@ const STEP_MS = 60_000;
 /** While the cut is under way each target is scraped so often. */
 const INTERVAL_MS = 15_000;
 const BEFORE_MS = 10_000;
-const OPENS = 9;
 const START = 1_700_006_400_000 - (1_700_006_400_000 % (2 * HOUR));
 
 const folder = mkdtempSync(join(tmpdir(), "shoal-bench-cut-"));
@@ -72,24 +68,7 @@ try {
     ours: peakRss / filledRss,
     better: "less",
   });
-  const path = join(folder, meta.ulid);
   await db.close();
-  const opens: number[] = [];
-  for (let i = 0; i < OPENS; i++) {
-    const started = performance.now();
-    const block = await openBlock(path);
-    opens.push(performance.now() - started);
-    await block.close();
-  }
-  const peer = runTsdbPeer<{ openMs: number }>("open", path, String(OPENS));
-  report({
-    name: `block open, ${SERIES} series`,
-    unit: "ms",
-    ours: median(opens),
-    ...(peer === undefined ? {} : { peer: peer.openMs }),
-    better: "less",
-    gate: "≥ 1×",
-  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -27,26 +27,51 @@ const BATCH_SERIES = 256;
 
 /** Opens the block in `folder`: `meta.json`, index, chunk segments and tombstones. */
 export async function openBlock(folder: string): Promise<Block> {
+  // At the same time: most of it is waiting for files.
+  const parts = await Promise.allSettled([
+    openIndex(folder),
+    damageOf(folder, () => ChunkFiles.openFolder(folder)),
+    readTombstones(folder),
+  ]);
+  const [index, chunks, tombstones] = parts;
+  if (
+    index.status === "fulfilled" &&
+    chunks.status === "fulfilled" &&
+    tombstones.status === "fulfilled"
+  )
+    return new Block({
+      folder,
+      ...index.value,
+      chunks: chunks.value,
+      tombstones: tombstones.value,
+    });
+  if (index.status === "fulfilled") await index.value.index.close();
+  if (chunks.status === "fulfilled") await chunks.value.close();
+  throw parts.find((part) => part.status === "rejected")?.reason;
+}
+
+async function openIndex(folder: string): Promise<{ meta: BlockMeta; index: IndexReader }> {
+  const [meta, source] = await Promise.allSettled([
+    readOwnMeta(folder),
+    damageOf(folder, () => openFileSource(join(folder, "index"))),
+  ]);
+  if (meta.status === "rejected") {
+    if (source.status === "fulfilled") await source.value.close();
+    throw meta.reason;
+  }
+  if (source.status === "rejected") throw source.reason;
+  // Blocks of meta version 2 hold an index of version 2 that calls itself 1.
+  const options = meta.value.version === 2 ? { version: 2 } : {};
+  const index = await damageOf(folder, () => IndexReader.open(source.value, options));
+  return { meta: meta.value, index };
+}
+
+async function readOwnMeta(folder: string): Promise<BlockMeta> {
   const meta = await readMeta(folder);
   const name = basename(folder);
   if (isUlid(name) && name !== meta.ulid)
     throw new AppError("corrupt", `cannot open block ${folder}: its meta.json is of ${meta.ulid}`);
-  const index = await damageOf(folder, async () =>
-    IndexReader.open(
-      await openFileSource(join(folder, "index")),
-      // Blocks of meta version 2 hold an index of version 2 that calls itself 1.
-      meta.version === 2 ? { version: 2 } : {},
-    ),
-  );
-  let chunks: ChunkFiles | undefined;
-  try {
-    chunks = await damageOf(folder, () => ChunkFiles.openFolder(folder));
-    return new Block({ folder, meta, index, chunks, tombstones: await readTombstones(folder) });
-  } catch (error) {
-    await index.close();
-    await chunks?.close();
-    throw error;
-  }
+  return meta;
 }
 
 /** Runs `act`; a file that is not there is damage to the block. */

@@ -83,6 +83,14 @@ export class ByteCursor {
     return decodeText(this.bytes, start, this.at);
   }
 
+  /** Where the bytes after their length are. */
+  range(): { start: number; end: number } {
+    const length = this.uvarint();
+    const start = this.at;
+    this.skip(length);
+    return { start, end: this.at };
+  }
+
   skip(length: number): void {
     if (length > this.end - this.at) throw this.short();
     this.at += length;

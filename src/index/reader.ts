@@ -14,6 +14,7 @@ import {
 } from "./format.ts";
 import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 import { PostingsTable } from "./postings-table.ts";
+import { PostingsTableV1 } from "./postings-table-v1.ts";
 import { corruptAt } from "./section.ts";
 import { SeriesEntry } from "./series-entry.ts";
 
@@ -36,7 +37,7 @@ export class IndexReader {
   readonly version: number;
   readonly toc: IndexToc;
   readonly symbols: BlockSymbols;
-  readonly #table: PostingsTable;
+  readonly #table: PostingsTable | PostingsTableV1;
   /** What a reference in postings is multiplied by to give an offset. */
   readonly #unit: number;
 
@@ -45,7 +46,7 @@ export class IndexReader {
     version: number;
     toc: IndexToc;
     symbols: BlockSymbols;
-    table: PostingsTable;
+    table: PostingsTable | PostingsTableV1;
   }) {
     this.source = parts.source;
     this.version = parts.version;
@@ -79,14 +80,20 @@ export class IndexReader {
         "resource-exhausted",
         `cannot read ${source.name}: an index may have up to 32 GiB`,
       );
-    const header = await source.read(0, INDEX_HEADER_BYTES);
+    const [header, tocBytes] = await Promise.all([
+      source.read(0, INDEX_HEADER_BYTES),
+      source.read(source.size - TOC_BYTES, TOC_BYTES),
+    ]);
     if (uint32At(header, 0) !== INDEX_MAGIC)
       throw corruptAt(source, 0, "this is no index: the magic number is wrong");
     const version = options.version ?? header[4]!;
     if (version < 1 || version > 3) throw corruptAt(source, 4, `unknown index version ${version}`);
-    const toc = await readToc(source);
-    const symbols = await BlockSymbols.read(source, toc.symbols, version);
-    const table = await PostingsTable.read(source, toc.postingsTable, version);
+    const toc = parseToc(source, tocBytes);
+    const Table = version === 1 ? PostingsTableV1 : PostingsTable;
+    const [table, symbols] = await Promise.all([
+      Table.read(source, { offset: toc.postingsTable, end: source.size - TOC_BYTES }),
+      BlockSymbols.read(source, { offset: toc.symbols, end: toc.series }, version),
+    ]);
     return new IndexReader({ source, version, toc, symbols, table });
   }
 
@@ -323,11 +330,9 @@ function decodeList(
   return new Int32Array(copy.buffer);
 }
 
-async function readToc(source: ByteSource): Promise<IndexToc> {
-  const offset = source.size - TOC_BYTES;
-  const bytes = await source.read(offset, TOC_BYTES);
+function parseToc(source: ByteSource, bytes: Uint8Array): IndexToc {
   if (crc32c(bytes, 0, TOC_BYTES - 4) !== uint32At(bytes, TOC_BYTES - 4))
-    throw corruptAt(source, offset, "the table of contents has a wrong checksum");
+    throw corruptAt(source, source.size - TOC_BYTES, "the table of contents has a wrong checksum");
   const cursor = new ByteCursor(bytes, `table of contents of ${source.name}`);
   return {
     symbols: cursor.u64(),

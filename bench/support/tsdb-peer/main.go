@@ -3,7 +3,7 @@
 //
 //	peer xor FILE CHUNKS SAMPLES    encodes and decodes chunks of the (time, value) columns in FILE
 //	peer head SERIES SAMPLES LOG    fills a head; with the write-ahead log in the folder LOG, or without one for ""
-//	peer open BLOCK ROUNDS          opens and closes a block
+//	peer open BLOCK ROUNDS HELD     opens and closes a block, then holds it open so many times
 //	peer merge FOLDER BLOCK...      merges blocks into one in FOLDER
 package main
 
@@ -52,7 +52,7 @@ func main() {
 	case "head":
 		head(number(2), number(3), os.Args[4])
 	case "open":
-		open(os.Args[2], number(3))
+		open(os.Args[2], number(3), number(4))
 	case "merge":
 		merge(os.Args[2], os.Args[3:])
 	}
@@ -207,7 +207,7 @@ func head(series, samples int, folder string) {
 	check(h.Close())
 }
 
-func open(folder string, n int) {
+func open(folder string, n, held int) {
 	spent := make([]float64, 0, n)
 	for range n {
 		start := time.Now()
@@ -217,7 +217,18 @@ func open(folder string, n int) {
 		check(block.Close())
 	}
 	slices.Sort(spent)
-	say(map[string]float64{"openMs": spent[n/2]})
+	before := rss()
+	blocks := make([]*tsdb.Block, held)
+	for i := range blocks {
+		block, err := tsdb.OpenBlock(logger, folder, nil, nil)
+		check(err)
+		blocks[i] = block
+	}
+	heldBytes := (rss() - before) / float64(held)
+	for _, block := range blocks {
+		check(block.Close())
+	}
+	say(map[string]float64{"openMs": spent[n/2], "heldBytes": heldBytes})
 }
 
 func merge(folder string, blocks []string) {
