@@ -11,7 +11,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { type Block, openBlock } from "../../src/block/block.ts";
 import { newUlid } from "../../src/block/ulid.ts";
 import { BlockWriter } from "../../src/block/writer.ts";
-import { encodeXor } from "../../src/chunk/xor.ts";
+import { encodeXor } from "../../src/chunk/xor-encode.ts";
 import { symbolBytes } from "../../src/index/writer.ts";
 import { createMatcher } from "../../src/model/matcher.ts";
 import { firstValues, growth, labelsOf } from "../support/head-load.ts";

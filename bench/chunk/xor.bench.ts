@@ -6,7 +6,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeXor, encodeXor } from "../../src/chunk/xor.ts";
+import { decodeXor } from "../../src/chunk/xor.ts";
+import { encodeXor } from "../../src/chunk/xor-encode.ts";
 import { randomInt, seededRandom } from "../../src/base/random.ts";
 import { report } from "../support/report.ts";
 import { runTsdbPeer } from "../support/tsdb-peer.ts";

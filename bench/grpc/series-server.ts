@@ -1,6 +1,6 @@
 /** The serving half of series.bench.ts, a process of its own: prints its port and serves until its input ends. */
 import { randomInt, seededRandom } from "../../src/base/random.ts";
-import { encodeXor } from "../../src/chunk/xor.ts";
+import { encodeXor } from "../../src/chunk/xor-encode.ts";
 import { createGrpcServer } from "../../src/grpc/server.ts";
 import { Labels } from "../../src/model/labels.ts";
 import { MemoryQueryable } from "../../src/storage/memory-queryable.ts";

@@ -143,7 +143,7 @@ describe("a block we write", () => {
     const words = new Uint32Array(values.buffer);
     for (let i = 0; i < words.length; i++) words[i] = randomInt(random, 2 ** 32);
     words.set([2, 0x7ff00000, 1, 0x7ff80000], 0);
-    const { encodeXor } = await import("../chunk/xor.ts");
+    const { encodeXor } = await import("../chunk/xor-encode.ts");
     const times = Float64Array.from(values, (_, i) => i);
     const ulid = newUlid({ clock: systemClock, random });
     const writer = await BlockWriter.create({ parent: root, ulid });

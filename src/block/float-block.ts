@@ -1,5 +1,5 @@
 import { ENCODING_XOR } from "../storage/queryable.ts";
-import { encodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { symbolBytes } from "../index/writer.ts";
 import { compareLabels, type Labels } from "../model/labels.ts";
 import { BlockWriter, type BlockWriterOptions } from "./writer.ts";

@@ -1,4 +1,5 @@
-import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "../storage/chunk-encodings.ts";
 import { readable } from "../storage/started-chunk.ts";

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
 import { crc32c } from "../base/crc32c.ts";
-import { decodeXor, encodeXor, xorSampleCount } from "./xor.ts";
+import { decodeXor, xorSampleCount } from "./xor.ts";
+import { encodeXor } from "./xor-encode.ts";
 
 const golden = "golden/block-01M7XGBQ4WVPNEYM4RR5MTCJ96/chunks/000001";
 
@@ -142,6 +143,34 @@ test("an empty chunk, and refused ones", () => {
   const into = { times: new Float64Array(100), values: new Float64Array(100), offset: 0 };
   for (let size = 2; size < data.length; size++)
     assert.throws(() => decodeXor(data.slice(0, size), into), { code: "corrupt" }, `${size} bytes`);
+});
+
+test("chunks that share a buffer decode where they are, and are refused when cut short", () => {
+  const times = Float64Array.from({ length: 120 }, (_, i) => 1.7e12 + i * 15_000 + (i % 7));
+  const values = Float64Array.from(times, (_, i) => (i < 60 ? 5 : Math.sqrt(i)));
+  const range = { start: 0, end: 120 };
+  const alone = encodeXor(times, values, range).slice();
+  // All bits around it are ones: what is read beyond its ends would show.
+  for (const slack of [0, 31, 32, 200])
+    for (const start of [0, 1, 7, 4096]) {
+      const buffer = new Uint8Array(start + alone.length + slack).fill(255);
+      buffer.set(alone, start);
+      const data = buffer.subarray(start, start + alone.length);
+      assert.deepEqual(decode(data), { times, values });
+      for (let size = 2; size < data.length; size++)
+        assert.throws(() => decode(data.subarray(0, size)), { code: "corrupt" }, `${size} bytes`);
+    }
+});
+
+test("chunks encoded one after the other do not touch each other", () => {
+  const chunks: { data: Uint8Array; times: Float64Array; values: Float64Array }[] = [];
+  for (let i = 0; i < 400; i++) {
+    const count = i % 97 === 5 ? 3000 : 1 + (i % 130);
+    const times = Float64Array.from({ length: count }, (_, k) => k * 15_000 + ((k * i) % 5));
+    const values = Float64Array.from(times, (_, k) => (k % (1 + (i % 40)) === 0 ? k * i : 7));
+    chunks.push({ data: encodeXor(times, values, { start: 0, end: count }), times, values });
+  }
+  for (const { data, times, values } of chunks) assert.deepEqual(decode(data), { times, values });
 });
 
 test("random bytes never crash the decoder", () => {

@@ -10,7 +10,8 @@ import {
   until,
 } from "../../test/support/processes.ts";
 import { compressSnappy } from "../base/snappy.ts";
-import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { compareLabels } from "../model/labels.ts";
 import { ProtoWriter } from "../proto/wire.ts";

@@ -1,4 +1,5 @@
-import { decodeXor, encodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { newHistogram } from "../model/histogram.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "./chunk-encodings.ts";
 import type { ReplicaChoice } from "./dedup.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isStaleWords, writeStale } from "../base/float.ts";
-import { decodeXor, encodeXor } from "../chunk/xor.ts";
+import { decodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { chunksOf, plainDedup, point, type Point, pointsOf } from "./dedup.fixture.ts";
 import { dedupChunks, isCounterFunction, joinShards, type ReplicaChoice } from "./dedup.ts";
 import {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { encodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { type FloatHistogram, newHistogram } from "../model/histogram.ts";
 import { decodeHistogramChunk, encodeHistogramRun } from "./chunk-encodings.ts";
 import { mergeChunkLists } from "./merge-chunks.ts";

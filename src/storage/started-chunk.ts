@@ -1,5 +1,5 @@
 import { decodeXor2 } from "../chunk/xor2.ts";
-import { encodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { type Chunk, ENCODING_XOR } from "./queryable.ts";
 
 /** XOR2: floats with start times. */

@@ -1,4 +1,4 @@
-import { encodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { type Chunk, ENCODING_XOR } from "./queryable.ts";
 
 /** Samples per chunk, as Prometheus cuts them. */

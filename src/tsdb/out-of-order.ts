@@ -1,4 +1,4 @@
-import { encodeXor } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { encodeHistogramRun } from "../storage/chunk-encodings.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
@@ -47,7 +47,9 @@ class LateSeries {
   }
 
   #close(): void {
-    this.closed.push(...openChunks(this.view()));
+    // Kept for long: a slice has its bytes alone.
+    for (const chunk of openChunks(this.view()))
+      this.closed.push({ ...chunk, data: chunk.data.slice() });
     this.histograms = [];
     this.count = 0;
   }

@@ -1,5 +1,6 @@
 import { withoutDeleted } from "../block/recode.ts";
-import { decodeXor, encodeXor, XOR_MAX_SAMPLES } from "../chunk/xor.ts";
+import { decodeXor, XOR_MAX_SAMPLES } from "../chunk/xor.ts";
+import { encodeXor } from "../chunk/xor-encode.ts";
 import { AppError } from "../base/errors.ts";
 import type { FinishedChunk } from "./chunk-log.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
