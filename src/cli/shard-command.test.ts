@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QUERY_ROLE_FLAGS, UP_FLAGS } from "./commands.ts";
+import { FEATURE_FLAGS } from "./feature-flags.ts";
 import { defaultsOf } from "./flags.ts";
 import { runQuery } from "./query.ts";
 import { shardCommandOf } from "./shard-command.ts";
@@ -15,12 +16,14 @@ test("the shards of up take what is written when it does", async () => {
     enableWriteReceiver: true,
     enableOtlpReceiver: true,
     writeMaxSeries: 7,
+    features: ["metadata-wal-records", "created-timestamp-zero-ingestion"],
   });
   const { args } = on(PLACE);
   for (const flag of [
     "--web.enable-remote-write-receiver",
     "--web.enable-otlp-receiver",
     "--web.remote-write-receiver.max-series=7",
+    "--enable-feature=metadata-wal-records,created-timestamp-zero-ingestion",
   ])
     assert.ok(args.includes(flag), flag);
 });
@@ -32,4 +35,22 @@ test("what cannot take what is written says so at once", async () => {
     const query = { ...defaultsOf(QUERY_ROLE_FLAGS), ...receiver };
     await assert.rejects(runQuery(query), /cannot take .* without a coordinator/);
   }
+});
+
+test("features are Shoal's own engine's, and known", async () => {
+  const { features } = FEATURE_FLAGS;
+  assert.deepEqual(features.parse(" metadata-wal-records,, created-timestamp-zero-ingestion"), [
+    "metadata-wal-records",
+    "created-timestamp-zero-ingestion",
+  ]);
+  assert.throws(() => features.parse("metadata-wal-records,agent"), /agent is not one of created-/);
+  const up = {
+    ...defaultsOf(UP_FLAGS),
+    features: features.parse("metadata-wal-records"),
+    shardEngine: "prometheus" as const,
+  };
+  await assert.rejects(
+    shardCommandOf(up),
+    /write --prometheus\.args=--enable-feature=metadata-wal-records instead/,
+  );
 });

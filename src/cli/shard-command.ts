@@ -46,6 +46,11 @@ export async function shardCommandOf(
       "bad-data",
       "cannot take what is written with --shard.engine=prometheus: leave out --web.enable-remote-write-receiver and --web.enable-otlp-receiver",
     );
+  if (flags.features.length > 0)
+    throw new AppError(
+      "bad-data",
+      `cannot enable ${flags.features.join(", ")} with --shard.engine=prometheus: write --prometheus.args=--enable-feature=${flags.features.join(",")} instead`,
+    );
   const prometheusBinary = await findPrometheus(flags.prometheusBinary);
   // Arguments that no Prometheus may get are refused now, not by each shard.
   prometheusArguments(flags);
