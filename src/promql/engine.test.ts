@@ -428,6 +428,7 @@ describe("limits", () => {
       "increase(x[90s] offset 10m)",
       "max_over_time(x[30s])",
       "changes(x[2m])",
+      "quantile_over_time(0.5, x[2m])",
     ]) {
       const { value } = await new Engine().range(one, { query, ...range });
       const points = value.kind === "matrix" ? value.series[0]!.times.length : 0;

@@ -40,8 +40,8 @@ export async function refuseEarly(
       const { done, value } = await stream.next();
       if (done === true) break;
       ahead.push(value);
-      uncounted.push(...value);
       for (const series of value) {
+        uncounted.push(series);
         const own = estimatePoints(series, selector, plan);
         estimate += own;
         points += own;
@@ -70,7 +70,8 @@ function rowwiseSelector(plan: Plan): SelectorPlan | undefined {
   if (plan.kind === "select") return plan.selector.smoothed ? undefined : plan.selector;
   if (plan.kind === "negate") return rowwiseSelector(plan.operand);
   if (plan.kind !== "call" || plan.func === "absent_over_time") return undefined;
-  return plan.args.find((argument) => argument.kind === "window")?.selector;
+  const [window, ...others] = plan.args.filter(({ kind }) => kind !== "number");
+  return window?.kind === "window" && others.length === 0 ? window.selector : undefined;
 }
 
 /** Functions that give a value wherever so many samples are in the window, whatever they are. */
