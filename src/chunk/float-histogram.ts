@@ -19,6 +19,7 @@ import {
   type SampleWriter,
   setHints,
 } from "./histogram-samples.ts";
+import type { StartTimes } from "./start-times.ts";
 
 /**
  * Encoding 3: histograms whose counts are floats. Every field, each bucket by itself, is XORed with its value in the
@@ -44,7 +45,11 @@ export function decodeStored(data: Uint8Array): HistogramSamples {
 }
 
 /** As `decodeHistogramInto`. */
-export function decodeFloatHistogramInto(data: Uint8Array, block: HistogramBlock): boolean {
+export function decodeFloatHistogramInto(
+  data: Uint8Array,
+  block: HistogramBlock,
+  starts?: StartTimes,
+): boolean {
   const sampleCount = histogramSampleCount(data);
   if (sampleCount === 0) return true;
   reader.reset(data, HISTOGRAM_HEADER_BYTES);
@@ -78,11 +83,12 @@ export function decodeFloatHistogramInto(data: Uint8Array, block: HistogramBlock
     zeroCounts[row] = values[ZERO_COUNT]!;
     sumWords[2 * row] = words[2 * SUM]!;
     sumWords[2 * row + 1] = words[2 * SUM + 1]!;
-    if (row > from) {
-      if (isStaleWords(sumWords, row)) continue;
-      reader.readXors(words, windows, { start: BUCKETS, end: fieldCount });
+    if (row === from || !isStaleWords(sumWords, row)) {
+      if (row > from) reader.readXors(words, windows, { start: BUCKETS, end: fieldCount });
+      for (let k = 0, into = row * width; k < width; k++) buckets[into + k] = values[BUCKETS + k]!;
     }
-    for (let k = 0, into = row * width; k < width; k++) buckets[into + k] = values[BUCKETS + k]!;
+    if (starts !== undefined)
+      starts.read(reader, row - from, { timeMs: t, previousMs: times[row - 1]! });
   }
   block.size = from + sampleCount;
   return true;

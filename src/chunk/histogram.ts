@@ -19,6 +19,7 @@ import {
   type SampleWriter,
   setHints,
 } from "./histogram-samples.ts";
+import type { StartTimes } from "./start-times.ts";
 
 /**
  * Encoding 2: histograms whose counts are integers. Bucket counts are stored as differences between neighbours, and
@@ -45,9 +46,14 @@ const window = new Uint8Array(2);
 
 /**
  * Adds the samples of a chunk to `block`, at the resolution that is stored; an empty block takes the chunk's layout.
- * False, with nothing done, when the block has another one. Throws `corrupt`, and the block is of no use then.
+ * False, with nothing done, when the block has another one. Throws `corrupt`, and the block is of no use then. `starts` reads
+ * what stands behind each sample of a chunk that has start times.
  */
-export function decodeHistogramInto(data: Uint8Array, block: HistogramBlock): boolean {
+export function decodeHistogramInto(
+  data: Uint8Array,
+  block: HistogramBlock,
+  starts?: StartTimes,
+): boolean {
   const sampleCount = histogramSampleCount(data);
   if (sampleCount === 0) return true;
   reader.reset(data, HISTOGRAM_HEADER_BYTES);
@@ -94,13 +100,16 @@ export function decodeHistogramInto(data: Uint8Array, block: HistogramBlock): bo
     words[2 * row] = sumWords[0]!;
     words[2 * row + 1] = sumWords[1]!;
     // The first sample has all buckets of the layout even if it is stale; then the layout is empty.
-    if (row > from && isStaleWords(words, row)) continue;
-    const at = row * width;
-    reader.readCounts(state, { into: buckets, at, from: 0, end: positiveCount });
-    if (positiveCount < width)
-      reader.readCounts(state, { into: buckets, at, from: positiveCount, end: width });
-    // What the first sample added to nothing is no change yet.
-    if (row === from) changes.fill(0, 0, width);
+    if (row === from || !isStaleWords(words, row)) {
+      const at = row * width;
+      reader.readCounts(state, { into: buckets, at, from: 0, end: positiveCount });
+      if (positiveCount < width)
+        reader.readCounts(state, { into: buckets, at, from: positiveCount, end: width });
+      // What the first sample added to nothing is no change yet.
+      if (row === from) changes.fill(0, 0, width);
+    }
+    if (starts !== undefined)
+      starts.read(reader, row - from, { timeMs: t, previousMs: times[row - 1]! });
   }
   block.size = from + sampleCount;
   return true;

@@ -13,7 +13,12 @@ import {
   writeMatchers,
 } from "../proto/series-request.ts";
 import { readPair } from "../proto/small-messages.ts";
-import { ENCODING_XOR2, readable } from "../storage/started-chunk.ts";
+import {
+  ENCODING_STARTED_FLOAT_HISTOGRAM,
+  ENCODING_STARTED_HISTOGRAM,
+  ENCODING_XOR2,
+  readable,
+} from "../storage/started-chunk.ts";
 import { corrupt, ProtoReader, ProtoWriter } from "../proto/wire.ts";
 import {
   type Chunk,
@@ -220,7 +225,9 @@ function encodingOf(type: number): ChunkEncoding {
     case ENCODING_HISTOGRAM:
     case ENCODING_FLOAT_HISTOGRAM:
     case ENCODING_XOR2:
-      // No chunk has the last one: it is read as XOR.
+    case ENCODING_STARTED_HISTOGRAM:
+    case ENCODING_STARTED_FLOAT_HISTOGRAM:
+      // No chunk here has the last three: they are made readable at once.
       return type as ChunkEncoding;
     default:
       throw new AppError("unavailable", `cannot read Prometheus's chunk encoding ${type}`);

@@ -10,6 +10,7 @@ import {
   ENCODING_HISTOGRAM,
   ENCODING_XOR,
 } from "./queryable.ts";
+import { ENCODING_STARTED_FLOAT_HISTOGRAM, ENCODING_STARTED_HISTOGRAM } from "./started-chunk.ts";
 
 /** The samples of a chunk of histograms, at the resolution that is stored. Throws `execution` for other encodings. */
 export function decodeHistogramChunk(chunk: Chunk): HistogramSamples {
@@ -36,7 +37,7 @@ export function sampleCountOf(chunk: Pick<Chunk, "data"> & { encoding: number })
 /** As `sampleCountOf`, from the two bytes a chunk's data starts with. */
 export function sampleCountFrom(encoding: number, header: number): number {
   // Histogram encodings with start timestamps share the first two bits.
-  return encoding === 5 || encoding === 6 ? header & 0x3fff : header;
+  return isStartedHistogram(encoding) ? header & 0x3fff : header;
 }
 
 /** Whether chunks of this encoding can be decoded and made anew. */
@@ -48,7 +49,10 @@ export function isHistogram(encoding: number): boolean {
   return (
     encoding === ENCODING_HISTOGRAM ||
     encoding === ENCODING_FLOAT_HISTOGRAM ||
-    encoding === 5 ||
-    encoding === 6
+    isStartedHistogram(encoding)
   );
+}
+
+function isStartedHistogram(encoding: number): boolean {
+  return encoding === ENCODING_STARTED_HISTOGRAM || encoding === ENCODING_STARTED_FLOAT_HISTOGRAM;
 }

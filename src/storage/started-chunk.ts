@@ -1,9 +1,17 @@
 import { decodeXor2 } from "../chunk/xor2.ts";
+import { withoutStartTimes } from "../chunk/started-histogram.ts";
 import { encodeXor } from "../chunk/xor-encode.ts";
-import { type Chunk, ENCODING_XOR } from "./queryable.ts";
+import {
+  type Chunk,
+  ENCODING_FLOAT_HISTOGRAM,
+  ENCODING_HISTOGRAM,
+  ENCODING_XOR,
+} from "./queryable.ts";
 
-/** XOR2: floats with start times. */
+/** Encodings of samples with start times, which are read and never written: floats, and histograms of either kind. */
 export const ENCODING_XOR2 = 4;
+export const ENCODING_STARTED_HISTOGRAM = 5;
+export const ENCODING_STARTED_FLOAT_HISTOGRAM = 6;
 
 /**
  * A chunk whose encoding cannot tell when its samples started to be counted, with those times beside it, one for each
@@ -19,17 +27,35 @@ export function isStartedChunk(chunk: Chunk): chunk is StartedChunk {
 }
 
 /**
- * The same samples in an encoding that everything here reads. Others than XOR2 stay as they are. Throws `corrupt` when the
- * bytes break the format.
+ * The same samples in an encoding that everything here reads, start times beside them. Chunks that have none stay as they are.
+ * Throws `corrupt` when the bytes break the format.
  */
 export function readable(chunk: Chunk): Chunk {
   const encoding: number = chunk.encoding;
-  if (encoding !== ENCODING_XOR2) return chunk;
-  const { minTimeMs, maxTimeMs } = chunk;
-  const { times, values, startTimes } = decodeXor2(chunk.data);
-  const data = encodeXor(times, values, { start: 0, end: times.length });
-  const floats: Chunk = { encoding: ENCODING_XOR, minTimeMs, maxTimeMs, data };
-  if (startTimes === undefined) return floats;
-  const started: StartedChunk = { ...floats, times, startTimes };
-  return started;
+  switch (encoding) {
+    case ENCODING_XOR2: {
+      const { times, values, startTimes } = decodeXor2(chunk.data);
+      const data = encodeXor(times, values, { start: 0, end: times.length });
+      return started({ ...chunk, encoding: ENCODING_XOR, data }, { times, startTimes });
+    }
+    case ENCODING_STARTED_HISTOGRAM: {
+      const { data, ...beside } = withoutStartTimes("integer", chunk.data);
+      return started({ ...chunk, encoding: ENCODING_HISTOGRAM, data }, beside);
+    }
+    case ENCODING_STARTED_FLOAT_HISTOGRAM: {
+      const { data, ...beside } = withoutStartTimes("float", chunk.data);
+      return started({ ...chunk, encoding: ENCODING_FLOAT_HISTOGRAM, data }, beside);
+    }
+    default:
+      return chunk;
+  }
+}
+
+function started(
+  chunk: Chunk,
+  { times, startTimes }: { times: Float64Array; startTimes: Float64Array | undefined },
+): Chunk {
+  if (startTimes === undefined) return chunk;
+  const withTimes: StartedChunk = { ...chunk, times, startTimes };
+  return withTimes;
 }

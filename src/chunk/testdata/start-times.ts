@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 export interface StartTimesGolden {
   readonly chunks: readonly GoldenChunk[];
   readonly records: readonly (GoldenChunk & { readonly refs: readonly number[] })[];
+  readonly histogramChunks: readonly GoldenHistogramChunk[];
   readonly histograms: readonly {
     readonly name: string;
     readonly hex: string;
@@ -13,6 +14,19 @@ export interface StartTimesGolden {
     readonly schemas: readonly number[];
     readonly lastBuckets: readonly number[];
   }[];
+}
+
+export interface GoldenHistogramChunk {
+  readonly name: string;
+  readonly encoding: number;
+  readonly hex: string;
+  readonly times: readonly number[];
+  /** Bits, as those of values. Of a stale sample the marker. */
+  readonly sums: readonly string[];
+  readonly counts: readonly number[];
+  /** Counts of the highest positive bucket. */
+  readonly lastBuckets: readonly number[];
+  readonly starts: readonly number[];
 }
 
 export interface GoldenChunk {
