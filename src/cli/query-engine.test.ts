@@ -3,7 +3,11 @@ import { test } from "node:test";
 import { Engine } from "../promql/engine.ts";
 import { WorkerEngine } from "../promql/worker-engine.ts";
 import { MemoryQueryable } from "../storage/memory-queryable.ts";
-import { createQueryEngine, threadCount } from "./query-engine.ts";
+import { MemorySource } from "../../bench/promql/memory-source.ts";
+import { Labels } from "../model/labels.ts";
+import { defaultsOf } from "./flags.ts";
+import { createQueryEngine, engineOptions, threadCount } from "./query-engine.ts";
+import { EVALUATION_FLAGS } from "./query-flags.ts";
 
 test("threads evaluate where there are cores for them, or as many as wanted", () => {
   const f = (wanted: number | "auto", cores: number, want: number): void =>
@@ -29,4 +33,33 @@ test("either way queries are answered until the engine is stopped", async () => 
     assert.deepEqual(value, { kind: "scalar", timeMs: 0, value: 2 });
     await service.stop();
   }
+});
+
+test("what a query may use is what its flags say, and a refusal names the flag", async () => {
+  const source = new MemorySource();
+  for (const i of ["0", "1", "2"])
+    source.add(
+      Labels.fromObject({ __name__: "x", i }),
+      Float64Array.of(0, 1000),
+      Float64Array.of(1, 2),
+    );
+  const refused = [
+    [
+      { maxSamples: 2 },
+      /too many samples into memory .*: 3 so far, the limit is 2 \(--query\.max-samples\)/,
+    ],
+    [{ maxQuerySeries: 2 }, /too many series .*: 3 so far, the limit is 2 \(--query\.max-series\)/],
+    [
+      { maxQueryChunkBytes: 5 },
+      /too many bytes of chunks .*: \d+ so far, the limit is 5 \(--query\.max-chunk-bytes\)/,
+    ],
+  ] as const;
+  for (const threads of [1, 2])
+    for (const [flags, message] of refused) {
+      const options = engineOptions({ ...defaultsOf(EVALUATION_FLAGS), ...flags });
+      const { engine, service } = createQueryEngine(threads, options);
+      const query = { query: "x", timeMs: 1000 };
+      await assert.rejects(engine.instant(source, query), { code: "execution", message });
+      await service.stop();
+    }
 });
