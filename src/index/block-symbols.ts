@@ -1,4 +1,4 @@
-import { ByteCursor, compareBytes, decodeText } from "./byte-cursor.ts";
+import { ByteCursor, compareBytes, copyBytes, decodeText } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { EntryWalk } from "./entry-walk.ts";
 import { corruptAt, readSection, type Section } from "./section.ts";
@@ -101,6 +101,11 @@ export class BlockSymbols {
 
   sizeOf(symbol: number): number {
     return this.#entries[symbol + 1]! - this.#start(symbol);
+  }
+
+  /** Copies all bytes of a symbol to `target` from `at` on, and returns the bits that any of them has. */
+  copyTo(symbol: number, target: Uint8Array, at: number): number {
+    return copyBytes(this.#bytes, this.#start(symbol), this.#entries[symbol + 1]!, target, at);
   }
 
   /** The order of symbol `a` here and symbol `b` of another table. */

@@ -130,6 +130,26 @@ export function compareBytes(
   return a.end - a.start - (b.end - b.start);
 }
 
+/**
+ * Copies `from[start, end)` to `target` from `at` on, and returns the bits that any of these bytes has: below 0x80 all are
+ * ASCII. Fast path: symbols are short, and a loop over a few bytes beats the call into `set`.
+ */
+export function copyBytes(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): number {
+  let bits = 0;
+  for (let i = start, j = at; i < end; i++, j++) {
+    const byte = from[i]!;
+    bits |= byte;
+    target[j] = byte;
+  }
+  return bits;
+}
+
 /** A 32-bit big-endian number of a buffer that is known to hold it. */
 export function uint32At(bytes: Uint8Array, at: number): number {
   return bytes[at]! * 16777216 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);

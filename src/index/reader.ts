@@ -1,6 +1,7 @@
 import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
-import { Labels } from "../model/labels.ts";
+import { LabelPacker } from "../model/label-packer.ts";
+import type { Labels } from "../model/labels.ts";
 import { type Matcher, matchesEmpty } from "../model/matcher.ts";
 import { BlockSymbols } from "./block-symbols.ts";
 import { ByteCursor, uint32At } from "./byte-cursor.ts";
@@ -37,6 +38,7 @@ export class IndexReader {
   readonly version: number;
   readonly toc: IndexToc;
   readonly symbols: BlockSymbols;
+  readonly #packer: LabelPacker;
   readonly #table: PostingsTable | PostingsTableV1;
   /** What a reference in postings is multiplied by to give an offset. */
   readonly #unit: number;
@@ -52,6 +54,7 @@ export class IndexReader {
     this.version = parts.version;
     this.toc = parts.toc;
     this.symbols = parts.symbols;
+    this.#packer = new LabelPacker(parts.symbols);
     this.#table = parts.table;
     this.#unit = parts.version === 1 ? 1 : SERIES_ALIGN;
   }
@@ -236,11 +239,10 @@ export class IndexReader {
 
   /** The labels of a decoded entry. */
   labelsOf(entry: SeriesEntry): Labels {
-    const { symbols } = this;
+    const packer = this.#packer;
     const count = entry.labelCount * 2;
-    const flat: string[] = [];
-    for (let i = 0; i < count; i++) flat.push(symbols.text(entry.symbols[i]!));
-    return Labels.fromSorted(flat);
+    for (let i = 0; i < count; i += 2) packer.add(entry.symbols[i]!, entry.symbols[i + 1]!);
+    return packer.take();
   }
 
   /** The series that have a value of the matcher's label for which it answers `wanted`. */

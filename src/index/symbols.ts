@@ -1,4 +1,5 @@
 import { AppError } from "../base/errors.ts";
+import { copyBytes } from "./byte-cursor.ts";
 
 /** The largest label name or value in UTF-8 bytes. */
 export const SYMBOL_MAX_BYTES = 16 * 1024 * 1024;
@@ -67,6 +68,11 @@ export class SymbolTable {
   /** The length of symbol `id` in bytes. */
   sizeOf(id: number): number {
     return this.#offsets[id + 1]! - this.#offsets[id]!;
+  }
+
+  /** Copies all bytes of symbol `id` to `target` from `at` on, and returns the bits that any of them has. */
+  copyTo(id: number, target: Uint8Array, at: number): number {
+    return copyBytes(this.#arena, this.#offsets[id]!, this.#offsets[id + 1]!, target, at);
   }
 
   /** The order of two symbols by their bytes. */

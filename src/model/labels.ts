@@ -1,4 +1,5 @@
 import { compareText, quote } from "../base/text.ts";
+import { comparePacked, type PackedLabels, unpackLabels, valueOf } from "./packed-labels.ts";
 
 export const METRIC_NAME = "__name__";
 
@@ -6,16 +7,20 @@ const LEGACY_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /**
  * The identity of a series or target: label names and values, sorted by name in UTF-8 byte order, immutable, without
- * empty values (in Prometheus an empty label is an absent one). Pairs are kept flat: name, value, name, value, …
+ * empty values (in Prometheus an empty label is an absent one). Pairs are kept flat: name, value, name, value, …; those of
+ * series that were just read are bytes until more than one value of them is asked for.
  */
 export class Labels {
-  static readonly EMPTY = new Labels([]);
+  static readonly EMPTY = new Labels([], undefined);
 
-  readonly #flat: readonly string[];
+  /** Not there while the labels are packed. */
+  #flat: readonly string[] | undefined;
+  #packed: PackedLabels | undefined;
   #key: string | undefined;
 
-  private constructor(flat: readonly string[]) {
+  private constructor(flat: readonly string[] | undefined, packed: PackedLabels | undefined) {
     this.#flat = flat;
+    this.#packed = packed;
   }
 
   /** From pairs in any order; empty values are left out; of a repeated name the last value wins. */
@@ -26,7 +31,7 @@ export class Labels {
       const value = byName.get(name)!;
       if (value !== "") flat.push(name, value);
     }
-    return flat.length === 0 ? Labels.EMPTY : new Labels(flat);
+    return flat.length === 0 ? Labels.EMPTY : new Labels(flat, undefined);
   }
 
   static fromObject(object: Readonly<Record<string, string>>): Labels {
@@ -35,26 +40,37 @@ export class Labels {
 
   /** Takes over `flat` (name, value, …), which the caller vouches to be sorted, unique and without empty values. */
   static fromSorted(flat: readonly string[]): Labels {
-    return flat.length === 0 ? Labels.EMPTY : new Labels(flat);
+    return flat.length === 0 ? Labels.EMPTY : new Labels(flat, undefined);
+  }
+
+  /** Takes over `packed`, whose labels the caller vouches to be sorted, unique and without empty values. */
+  static fromPacked(packed: PackedLabels): Labels {
+    return packed.from === packed.to ? Labels.EMPTY : new Labels(undefined, packed);
+  }
+
+  /** The bytes while these labels are nothing else. */
+  get packed(): PackedLabels | undefined {
+    return this.#packed;
   }
 
   /** How many labels there are. */
   get count(): number {
-    return this.#flat.length / 2;
+    return (this.#flat ?? this.#unpack()).length / 2;
   }
 
   /** The name of the label at `index` (0-based, in sorted order). */
   nameAt(index: number): string {
-    return this.#flat[2 * index]!;
+    return (this.#flat ?? this.#unpack())[2 * index]!;
   }
 
   valueAt(index: number): string {
-    return this.#flat[2 * index + 1]!;
+    return (this.#flat ?? this.#unpack())[2 * index + 1]!;
   }
 
   /** The value of `name`, or "" when absent. */
   get(name: string): string {
-    const flat = this.#flat;
+    if (this.#packed !== undefined) return valueOf(this.#packed, name);
+    const flat = this.#flat ?? this.#unpack();
     for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return flat[i + 1]!;
     return "";
   }
@@ -64,7 +80,7 @@ export class Labels {
   }
 
   *[Symbol.iterator](): Iterator<[string, string]> {
-    const flat = this.#flat;
+    const flat = this.#flat ?? this.#unpack();
     for (let i = 0; i < flat.length; i += 2) yield [flat[i]!, flat[i + 1]!];
   }
 
@@ -89,7 +105,7 @@ export class Labels {
   key(): string {
     if (this.#key !== undefined) return this.#key;
     let key = "";
-    for (const part of this.#flat) key += `${part.length}:${part}`;
+    for (const part of this.#flat ?? this.#unpack()) key += `${part.length}:${part}`;
     return (this.#key = key);
   }
 
@@ -118,16 +134,23 @@ export class Labels {
   }
 
   #filter(keep: (name: string) => boolean): Labels {
+    const all = this.#flat ?? this.#unpack();
     const flat: string[] = [];
-    for (let i = 0; i < this.#flat.length; i += 2)
-      if (keep(this.#flat[i]!)) flat.push(this.#flat[i]!, this.#flat[i + 1]!);
-    if (flat.length === this.#flat.length) return this;
+    for (let i = 0; i < all.length; i += 2) if (keep(all[i]!)) flat.push(all[i]!, all[i + 1]!);
+    if (flat.length === all.length) return this;
     return Labels.fromSorted(flat);
+  }
+
+  #unpack(): readonly string[] {
+    this.#flat = unpackLabels(this.#packed!);
+    this.#packed = undefined;
+    return this.#flat;
   }
 }
 
 /** Prometheus's order of label sets: pair by pair, name then value, in byte order; a prefix comes first. */
 export function compareLabels(a: Labels, b: Labels): number {
+  if (a.packed !== undefined && b.packed !== undefined) return comparePacked(a.packed, b.packed);
   const count = Math.min(a.count, b.count);
   for (let i = 0; i < count; i++) {
     const order = compareText(a.nameAt(i), b.nameAt(i)) || compareText(a.valueAt(i), b.valueAt(i));

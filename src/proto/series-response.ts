@@ -1,10 +1,9 @@
 import { compareText } from "../base/text.ts";
-import { LabelCache } from "./label-cache.ts";
 import { ProtoReader, ProtoWriter, corrupt } from "./wire.ts";
 
 /**
  * `thanos.SeriesResponse` (docs/format/storeapi.md), the message queries spend their bytes on. Written by hand: chunk
- * data is copied once on the way out and not at all on the way in, and each distinct label is decoded once.
+ * data is copied once on the way out and not at all on the way in, and labels stay bytes until somebody asks for them.
  */
 
 /** A chunk as the storage waist has it: Prometheus's encoding numbers, times in ms. */
@@ -15,8 +14,19 @@ export interface ChunkMessage<Encoding extends number = number> {
   readonly data: Uint8Array;
 }
 
+/** Label messages one behind the other, each with its key: the labels of a series as they are in its message. */
+export interface EncodedLabels {
+  readonly bytes: Uint8Array;
+  /** Inclusive. */
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
 /** The labels of a series to be written, in sorted order. */
 export interface LabelsMessage {
+  /** All of them, encoded already, when they are there in this form; else undefined. */
+  readonly packed: EncodedLabels | undefined;
   readonly count: number;
   nameAt(index: number): string;
   valueAt(index: number): string;
@@ -30,6 +40,11 @@ export interface SeriesMessage {
 /** Prometheus's chunk encodings are 1 to 3, StoreAPI's chunk types 0 to 2. */
 const TYPE_TO_ENCODING_OFFSET = 1;
 const MAX_CHUNK_TYPE = 2;
+
+/** Field 1 of a series is a label, whose fields are 1 and 2. */
+const LABEL_KEY = 0x0a;
+const NAME_KEY = 0x0a;
+const VALUE_KEY = 0x12;
 
 const SERIES_FIELD = 1;
 const WARNING_FIELD = 2;
@@ -71,87 +86,169 @@ export class SeriesEncoder {
       writer.int64(1, chunk.minTimeMs);
       writer.message(2, beforeChunk);
     }
+    const { packed } = labels;
+    if (packed === undefined) this.#labels(labels);
+    else writer.raw(packed.bytes, packed.from, packed.to);
+    writer.message(field, before);
+  }
+
+  #labels(labels: LabelsMessage): void {
+    const writer = this.#writer;
     for (let i = labels.count - 1; i >= 0; i--) {
-      const beforeLabel = writer.size;
+      const before = writer.size;
       writer.string(2, labels.valueAt(i));
       writer.string(1, labels.nameAt(i));
-      writer.message(1, beforeLabel);
+      writer.message(1, before);
     }
-    writer.message(field, before);
   }
 }
 
 /** Where a decoder puts what a frame holds. */
 export interface SeriesSink<Encoding extends number> {
-  /** `labels`: name, value, … sorted by name in byte order, without empty values; the sink may keep both arrays. */
-  series(labels: string[], chunks: ChunkMessage<Encoding>[]): void;
+  /**
+   * `labels`: sorted by name in byte order, without empty values; in their bytes if these are ASCII and in the form that
+   * everybody writes, else name, value, … as texts.
+   */
+  series(labels: EncodedLabels | string[], chunks: ChunkMessage<Encoding>[]): void;
   warning(text: string): void;
 }
 
-/** Reads the frames of one stream. Chunk data are views of the frame. */
+/** Reads the frames of one stream. Labels and chunk data are views of the frame. */
 export class SeriesDecoder {
-  readonly #cache: LabelCache;
-  /** The cache's entries of the series before, by position. */
-  readonly #entries: number[] = [];
-  readonly #range = { at: 0, end: 0, likely: 0 };
-
-  constructor(cache = new LabelCache()) {
-    this.#cache = cache;
-  }
-
   /** Throws `corrupt`; series before the broken one have then been delivered. */
   decode(frame: Uint8Array, sink: SeriesSink<1 | 2 | 3>): void {
     const reader = new ProtoReader(frame);
     while (reader.more) {
       const key = reader.key();
-      if (key === 0x0a) this.#series(reader.nested(), sink);
+      if (key === 0x0a) readSeries(reader, sink);
       else if (key === 0x12) sink.warning(reader.string());
       else if (key === 0x22) {
-        const batch = reader.nested();
-        while (batch.more) {
-          const inner = batch.key();
-          if (inner === 0x0a) this.#series(batch.nested(), sink);
-          else batch.skip(inner);
+        const end = reader.enter();
+        while (reader.more) {
+          const inner = reader.key();
+          if (inner === 0x0a) readSeries(reader, sink);
+          else reader.skip(inner);
         }
+        reader.leave(end);
       } // Hints (3), and frames of kinds to come, are passed over.
       else reader.skip(key);
     }
   }
+}
 
-  #series(reader: ProtoReader, sink: SeriesSink<1 | 2 | 3>): void {
-    const cache = this.#cache;
-    const range = this.#range;
-    const labels: string[] = [];
-    const chunks: ChunkMessage<1 | 2 | 3>[] = [];
-    let previous = "";
-    let inOrder = true;
-    while (reader.more) {
-      const key = reader.key();
-      if (key === 0x0a) {
-        const size = reader.size();
-        const position = labels.length >> 1;
-        range.at = reader.at;
-        range.end = reader.at += size;
-        range.likely = this.#entries[position] ?? 0;
-        const entry = cache.lookup(reader.bytes, range);
-        this.#entries[position] = entry;
-        const name = cache.names[entry]!;
-        const value = cache.values[entry]!;
-        // Byte order and JavaScript's order agree where this holds for ASCII; the rare rest is looked at closely.
-        if (value === "" || compareText(previous, name) >= 0) inOrder = false;
-        previous = name;
-        labels.push(name, value);
-      } else if (key === 0x12) {
-        const chunk = readAggrChunk(reader.nested());
-        if (chunk !== undefined) chunks.push(chunk);
-      } else reader.skip(key);
+function readSeries(reader: ProtoReader, sink: SeriesSink<1 | 2 | 3>): void {
+  const outer = reader.enter();
+  const from = reader.at;
+  let isUsual = passLabels(reader);
+  const to = reader.at;
+  const chunks: ChunkMessage<1 | 2 | 3>[] = [];
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x12) {
+      const chunk = readAggrChunk(reader);
+      if (chunk !== undefined) chunks.push(chunk);
+    } else {
+      if (key === LABEL_KEY) isUsual = false;
+      reader.skip(key);
     }
-    sink.series(inOrder ? labels : normalize(labels), chunks);
   }
+  const labels = isUsual ? { bytes: reader.bytes, from, to } : readLabels(reader, from);
+  reader.leave(outer);
+  sink.series(labels, chunks);
+}
+
+/**
+ * Steps over the labels at the start of a series. Whether they are ASCII, in order, complete and written in the usual way:
+ * if not it stops at the first one that is not.
+ */
+function passLabels(reader: ProtoReader): boolean {
+  const { bytes } = reader;
+  let previousFrom = 0;
+  let previousTo = 0;
+  while (reader.more && bytes[reader.at] === LABEL_KEY) {
+    const start = reader.at++;
+    const labelSize = reader.size();
+    const end = reader.at + labelSize;
+    if (bytes[reader.at] === NAME_KEY) {
+      reader.at++;
+      const nameSize = reader.size();
+      const nameFrom = reader.at;
+      const nameTo = nameFrom + nameSize;
+      if (nameTo < end && bytes[nameTo] === VALUE_KEY) {
+        reader.at = nameTo + 1;
+        const valueSize = reader.size();
+        const valueFrom = reader.at;
+        let bits = 0;
+        for (let i = nameFrom; i < nameTo; i++) bits |= bytes[i]!;
+        for (let i = valueFrom; i < end; i++) bits |= bytes[i]!;
+        if (
+          bits < 0x80 &&
+          nameSize > 0 &&
+          valueSize > 0 &&
+          valueFrom + valueSize === end &&
+          isBefore(bytes, previousFrom, previousTo, nameFrom, nameTo)
+        ) {
+          previousFrom = nameFrom;
+          previousTo = nameTo;
+          reader.at = end;
+          continue;
+        }
+      }
+    }
+    reader.at = start;
+    return false;
+  }
+  return true;
+}
+
+/** Whether the bytes of one range sort before those of the other. */
+function isBefore(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  otherFrom: number,
+  otherTo: number,
+): boolean {
+  let i = from;
+  let j = otherFrom;
+  while (i < to && j < otherTo && bytes[i] === bytes[j]) {
+    i++;
+    j++;
+  }
+  return i === to ? j < otherTo : j < otherTo && bytes[i]! < bytes[j]!;
+}
+
+/** All labels of the series that starts at `from`, as texts; puts right what a peer sent out of order. */
+function readLabels(reader: ProtoReader, from: number): string[] {
+  const byName = new Map<string, string>();
+  reader.at = from;
+  while (reader.more) {
+    const key = reader.key();
+    if (key !== LABEL_KEY) {
+      reader.skip(key);
+      continue;
+    }
+    const outer = reader.enter();
+    let name = "";
+    let value = "";
+    while (reader.more) {
+      const inner = reader.key();
+      if (inner === NAME_KEY) name = reader.string();
+      else if (inner === VALUE_KEY) value = reader.string();
+      else reader.skip(inner);
+    }
+    reader.leave(outer);
+    byName.set(name, value);
+  }
+  return [...byName]
+    .filter(([name, value]) => name !== "" && value !== "")
+    .sort(([a], [b]) => compareText(a, b))
+    .flat();
 }
 
 /** Only the raw chunk is read; aggregates of downsampled data (4 to 8) are passed over. */
 function readAggrChunk(reader: ProtoReader): ChunkMessage<1 | 2 | 3> | undefined {
+  const outer = reader.enter();
   let minTimeMs = 0;
   let maxTimeMs = 0;
   let type = 0;
@@ -161,16 +258,18 @@ function readAggrChunk(reader: ProtoReader): ChunkMessage<1 | 2 | 3> | undefined
     if (key === 0x08) minTimeMs = reader.int64();
     else if (key === 0x10) maxTimeMs = reader.int64();
     else if (key === 0x1a) {
-      const raw = reader.nested();
+      const aggregate = reader.enter();
       data = EMPTY;
-      while (raw.more) {
-        const inner = raw.key();
-        if (inner === 0x08) type = raw.uint32();
-        else if (inner === 0x12) data = raw.view();
-        else raw.skip(inner);
+      while (reader.more) {
+        const inner = reader.key();
+        if (inner === 0x08) type = reader.uint32();
+        else if (inner === 0x12) data = reader.view();
+        else reader.skip(inner);
       }
+      reader.leave(aggregate);
     } else reader.skip(key);
   }
+  reader.leave(outer);
   if (data === undefined || data.length === 0) return undefined;
   return { encoding: encodingOf(type), minTimeMs, maxTimeMs, data };
 }
@@ -188,14 +287,4 @@ function encodingOf(type: number): 1 | 2 | 3 {
     default:
       throw corrupt(`chunk type ${type} is unknown`);
   }
-}
-
-/** Sorts labels a peer sent out of order and drops what is not a label (empty names or values). */
-function normalize(flat: readonly string[]): string[] {
-  const byName = new Map<string, string>();
-  for (let i = 0; i < flat.length; i += 2) byName.set(flat[i]!, flat[i + 1]!);
-  return [...byName.entries()]
-    .filter(([name, value]) => name !== "" && value !== "")
-    .sort(([a], [b]) => compareText(a, b))
-    .flat();
 }

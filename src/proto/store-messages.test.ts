@@ -4,7 +4,6 @@ import { loadSync } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { AppError } from "../base/errors.ts";
 import { EMPTY_INFO, decodeInfoResponse, encodeInfoResponse, type InfoMessage } from "./info.ts";
-import { LabelCache } from "./label-cache.ts";
 import {
   decodeLabelNamesRequest,
   decodeLabelResponse,
@@ -20,7 +19,12 @@ import {
   encodeSeriesRequest,
   type SeriesRequestMessage,
 } from "./series-request.ts";
-import { SeriesDecoder, SeriesEncoder, type ChunkMessage } from "./series-response.ts";
+import {
+  SeriesDecoder,
+  SeriesEncoder,
+  type ChunkMessage,
+  type EncodedLabels,
+} from "./series-response.ts";
 import { MAX_INT64, MIN_INT64, ProtoReader, ProtoWriter } from "./wire.ts";
 
 /** The judge: protobufjs over the .proto files beside this test. */
@@ -323,10 +327,26 @@ function decodeAll(frames: Iterable<Uint8Array>): { series: Decoded[]; warnings:
   const decoder = new SeriesDecoder();
   for (const frame of frames)
     decoder.decode(frame, {
-      series: (labels, chunks) => all.series.push({ labels, chunks }),
+      series: (labels, chunks) =>
+        all.series.push({ labels: Array.isArray(labels) ? labels : textsOf(labels), chunks }),
       warning: (warning) => all.warnings.push(warning),
     });
   return all;
+}
+
+function textsOf({ bytes, from, to }: EncodedLabels): string[] {
+  const texts: string[] = [];
+  const reader = new ProtoReader(bytes, from, to);
+  while (reader.more) {
+    assert.equal(reader.key(), 0x0a);
+    const label = reader.nested();
+    for (const key of [0x0a, 0x12]) {
+      assert.equal(label.key(), key);
+      texts.push(label.string());
+    }
+    assert.ok(!label.more);
+  }
+  return texts;
 }
 
 const flatLabels = fc
@@ -352,6 +372,7 @@ const decodedSeries = fc.record({
 });
 
 const labelsMessage = (flat: readonly string[]) => ({
+  packed: undefined,
   count: flat.length / 2,
   nameAt: (i: number) => flat[2 * i]!,
   valueAt: (i: number) => flat[2 * i + 1]!,
@@ -526,32 +547,60 @@ describe("garbage", () => {
   });
 });
 
-describe("LabelCache", () => {
+describe("SeriesDecoder", () => {
   const label = (name: string, value: string): Uint8Array => {
     const writer = new ProtoWriter();
     writer.string(2, value);
     writer.string(1, name);
     return Uint8Array.from(writer.finish());
   };
-  const lookup = (cache: LabelCache, bytes: Uint8Array, likely = 0): [string, string] => {
-    const entry = cache.lookup(bytes, { at: 0, end: bytes.length, likely });
-    return [cache.names[entry]!, cache.values[entry]!];
+  /** A frame with one series of these fields. */
+  const frame = (
+    ...fields: readonly (readonly [field: number, bytes: Uint8Array])[]
+  ): Uint8Array => {
+    const writer = new ProtoWriter();
+    for (const [field, bytes] of fields.toReversed()) writer.bytes(field, bytes);
+    writer.message(1, 0);
+    return Uint8Array.from(writer.finish());
   };
+  const labelsOf = (bytes: Uint8Array): EncodedLabels | readonly string[] => {
+    const found: (EncodedLabels | readonly string[])[] = [];
+    new SeriesDecoder().decode(bytes, {
+      series: (labels) => found.push(labels),
+      warning: (text) => assert.fail(text),
+    });
+    assert.equal(found.length, 1);
+    return found[0]!;
+  };
+  const a = label("a", "1");
+  const b = label("b", "v".repeat(300));
+  const chunk = Uint8Array.of(0x1a, 3, 0x12, 1, 0);
 
-  it("knows equal labels again and grows", () => {
-    const cache = new LabelCache();
-    for (let round = 0; round < 2; round++)
-      for (let i = 0; i < 3000; i++)
-        assert.deepEqual(lookup(cache, label("pod", `server-${i}`), i - 1), ["pod", `server-${i}`]);
-    assert.equal(cache.names.length, 3000);
+  it("leaves labels as they are in the frame, for an encoder to write them again", () => {
+    const bytes = frame([1, a], [1, b], [2, chunk]);
+    const labels = labelsOf(bytes);
+    assert.ok(!Array.isArray(labels) && "bytes" in labels && labels.bytes === bytes);
+    assert.deepEqual(textsOf(labels), ["a", "1", "b", "v".repeat(300)]);
+    const unused = (): never => assert.fail("the labels are encoded already");
+    const again = new SeriesEncoder().series({
+      labels: { packed: labels, count: 2, nameAt: unused, valueAt: unused },
+      chunks: [],
+    });
+    assert.deepEqual(Uint8Array.from(again), frame([1, a], [1, b]));
   });
 
-  it("starts over when it is full", () => {
-    const cache = new LabelCache();
-    const long = "v".repeat(60_000);
-    for (let i = 0; i < 100; i++)
-      assert.deepEqual(lookup(cache, label("a", long + i)), ["a", long + i]);
-    assert.ok(cache.names.length < 40);
+  it("reads labels of any other form as texts, in order and without empty ones", () => {
+    const both = ["a", "1", "b", "v".repeat(300)];
+    assert.deepEqual(labelsOf(frame([1, b], [1, a])), both);
+    assert.deepEqual(labelsOf(frame([1, a], [2, chunk], [1, b])), both);
+    assert.deepEqual(labelsOf(frame([1, a], [1, label("aa", "")], [1, b])), both);
+    assert.deepEqual(labelsOf(frame([1, label("", "x")], [1, a], [1, b])), both);
+    assert.deepEqual(labelsOf(frame([1, a], [1, a], [1, b])), both);
+    // The value before the name, and a field that nobody knows.
+    const turned = Uint8Array.of(0x12, 1, 0x31, 0x0a, 1, 0x61);
+    assert.deepEqual(labelsOf(frame([1, turned], [1, b])), both);
+    assert.deepEqual(labelsOf(frame([1, Uint8Array.of(...a, 0x18, 1)], [1, b])), both);
+    assert.deepEqual(labelsOf(frame([1, a], [1, label("b", "ü")])), ["a", "1", "b", "ü"]);
   });
 });
 

@@ -9,7 +9,6 @@ import type { ClientTls } from "../grpc/tls.ts";
 import { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { decodeInfoResponse, type InfoMessage } from "../proto/info.ts";
-import { LabelCache } from "../proto/label-cache.ts";
 import { MAX_INT64, MIN_INT64 } from "../proto/wire.ts";
 
 export interface EndpointSpec {
@@ -71,8 +70,6 @@ const MAX_BACKOFF_MS = 2000;
 export class Endpoint {
   readonly address: string;
   readonly channel: Channel;
-  /** Of all endpoints of the set. */
-  readonly labelCache: LabelCache;
   readonly #clock: Clock;
   #spec: EndpointSpec;
   #health: EndpointHealth = "unknown";
@@ -81,13 +78,7 @@ export class Endpoint {
   #info: InfoMessage | undefined;
   #labelSets: readonly Labels[] = [];
 
-  constructor(options: {
-    spec: EndpointSpec;
-    channel: Channel;
-    labelCache: LabelCache;
-    clock: Clock;
-  }) {
-    this.labelCache = options.labelCache;
+  constructor(options: { spec: EndpointSpec; channel: Channel; clock: Clock }) {
     this.address = options.spec.address;
     this.#spec = options.spec;
     this.channel = options.channel;
@@ -202,7 +193,6 @@ export class EndpointSet implements Service {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #labelCache = new LabelCache();
   readonly #leaving = new Map<Channel, () => void>();
   #refreshing: Promise<void> | undefined;
   #cancelTimer: () => void = () => {};
@@ -296,7 +286,7 @@ export class EndpointSet implements Service {
       ...(keepalive === undefined ? {} : { keepalive }),
       ...(spec.compression === undefined ? {} : { compression: spec.compression }),
     });
-    return new Endpoint({ spec, channel, labelCache: this.#labelCache, clock: this.#clock });
+    return new Endpoint({ spec, channel, clock: this.#clock });
   }
 
   /** Queries in progress keep the connection of an endpoint that has left the list. */

@@ -153,7 +153,6 @@ export class FanoutQueryable implements Queryable {
             channel: endpoint.channel,
             partialResponse: this.#abort ? "abort" : "warn",
             timeoutMs: this.#options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS,
-            labelCache: endpoint.labelCache,
             clock: this.#clock,
           }),
         });

@@ -3,7 +3,6 @@ import { AppError } from "../base/errors.ts";
 import type { Channel } from "../grpc/channel.ts";
 import { Labels, compareLabels } from "../model/labels.ts";
 import type { MatchOperator, Matcher } from "../model/matcher.ts";
-import type { LabelCache } from "../proto/label-cache.ts";
 import {
   decodeLabelResponse,
   encodeLabelNamesRequest,
@@ -23,7 +22,7 @@ import {
   type LabelMatcherMessage,
   type QueryHintsMessage,
 } from "../proto/series-request.ts";
-import { SeriesDecoder } from "../proto/series-response.ts";
+import { type EncodedLabels, SeriesDecoder } from "../proto/series-response.ts";
 import { mergeChunks } from "../storage/merge.ts";
 import type {
   Chunk,
@@ -47,8 +46,6 @@ export interface RemoteStoreOptions {
   /** Longest wait for the next data (Thanos's `--store.response-timeout`). Default 0: none. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** Shared with other stores, so that equal labels are the same texts. Default: one for each select. */
-  readonly labelCache?: LabelCache;
 }
 
 /** Series per frame that stores are asked for. */
@@ -60,10 +57,8 @@ export class RemoteStore implements Queryable {
   readonly #strategy: number;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
-  readonly #labelCache: LabelCache | undefined;
 
   constructor(options: RemoteStoreOptions) {
-    this.#labelCache = options.labelCache;
     this.#channel = options.channel;
     this.#strategy = options.partialResponse === "abort" ? STRATEGY_ABORT : STRATEGY_WARN;
     this.#timeoutMs = options.timeoutMs ?? 0;
@@ -134,7 +129,7 @@ export class RemoteStore implements Queryable {
       }),
       { signal: watchdog.signal },
     );
-    const decoder = new SeriesDecoder(this.#labelCache);
+    const decoder = new SeriesDecoder();
     const sink = new BatchSink();
     try {
       for (;;) {
@@ -163,8 +158,8 @@ class BatchSink {
   #warnings: string[] = [];
   #last: { labels: Labels; chunks: Chunk[]; split: boolean } | undefined;
 
-  series(flat: string[], chunks: Chunk[]): void {
-    const labels = Labels.fromSorted(flat);
+  series(read: EncodedLabels | string[], chunks: Chunk[]): void {
+    const labels = Array.isArray(read) ? Labels.fromSorted(read) : Labels.fromPacked(read);
     const last = this.#last;
     if (last !== undefined) {
       const order = compareLabels(last.labels, labels);

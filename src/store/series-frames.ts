@@ -70,7 +70,9 @@ export class SeriesFramer {
 const CHUNK_OVERHEAD_BYTES = 32;
 
 function labelBytes({ labels }: Series): number {
+  const { packed } = labels;
   let size = 16;
+  if (packed !== undefined) return size + packed.to - packed.from;
   for (let i = 0; i < labels.count; i++)
     size += labels.nameAt(i).length + labels.valueAt(i).length + 8;
   return size;

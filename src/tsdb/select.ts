@@ -3,6 +3,7 @@ import { AppError } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
 import type { MemPostings } from "../index/mem-postings.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
+import { LabelPacker } from "../model/label-packer.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { type Matcher, matchesEmpty } from "../model/matcher.ts";
 import type {
@@ -21,21 +22,21 @@ import { SeriesOrder } from "./series-order.ts";
 const BATCH_SERIES = 256;
 /** After so many batches the event loop gets a turn. */
 const BATCHES_PER_TURN = 4;
-/** How many symbols are kept as strings between queries. */
-const TEXT_CACHE_MAX = 50_000;
 
 /** Reads a head. What a query sees is fixed when it starts: later samples are left out, even of series not yet read. */
 export class HeadReader {
   readonly #store: HeadStore;
-  readonly #texts = new Map<number, string>();
   readonly #chunks: ChunkReader;
   readonly #order: SeriesOrder;
-  #textsOf: MemPostings | undefined;
+  #packer: LabelPacker;
+  #packerOf: MemPostings;
 
   constructor(store: HeadStore) {
     this.#store = store;
     this.#chunks = new ChunkReader(store);
     this.#order = new SeriesOrder(store.series, () => store.postings);
+    this.#packerOf = store.postings;
+    this.#packer = new LabelPacker(store.postings.symbols);
   }
 
   /** `inOrderMinTimeMs`: of samples that came in order, older ones are in blocks. */
@@ -111,37 +112,17 @@ export class HeadReader {
     return this.#labelResult(values, request);
   }
 
-  /** The text of a symbol, cached. */
-  text(symbol: number): string {
-    const { postings } = this.#store;
-    if (postings !== this.#textsOf) {
-      this.#texts.clear();
-      this.#textsOf = postings;
-    }
-    let text = this.#texts.get(symbol);
-    if (text === undefined) {
-      text = postings.symbols.text(symbol);
-      if (this.#texts.size >= TEXT_CACHE_MAX) this.#texts.clear();
-      this.#texts.set(symbol, text);
-    }
-    return text;
-  }
-
-  /** The labels of a series that exists. */
+  /** The labels of a series that exists, to be kept. */
   labels(ref: number): Labels {
-    const { postings, series } = this.#store;
-    const page = series.pageOf(ref)!;
-    const { start, count } = series.pairRange(page, ref);
+    const { symbols } = this.#store.postings;
     const flat: string[] = [];
-    for (let i = start; i < start + count; i++) {
-      const pair = page.pairs[i]!;
-      flat.push(this.text(postings.nameOf(pair)), this.text(postings.valueOf(pair)));
-    }
+    this.#forEachLabel(ref, (name, value) => flat.push(symbols.text(name), symbols.text(value)));
     return Labels.fromSorted(flat);
   }
 
   #labelResult(symbols: Iterable<number>, request: LabelRequest): LabelResult {
-    const values = Array.from(symbols, (symbol) => this.text(symbol)).sort(compareText);
+    const table = this.#store.postings.symbols;
+    const values = Array.from(symbols, (symbol) => table.text(symbol)).sort(compareText);
     const limit = request.limit ?? 0;
     const cut = limit > 0 && values.length > limit;
     return { values: cut ? values.slice(0, limit) : values, warnings: [] };
@@ -188,13 +169,35 @@ export class HeadReader {
   *#plain(refs: Int32Array, view: SelectView): Generator<Series> {
     for (let i = 0; i < refs.length; i++) {
       const chunks = this.#chunks.read(refs[i]!, i, view);
-      if (chunks !== undefined) yield { labels: this.labels(refs[i]!), chunks };
+      if (chunks !== undefined) yield { labels: this.#pack(refs[i]!), chunks };
+    }
+  }
+
+  /** The labels of a series that exists, for as long as a query needs them. */
+  #pack(ref: number): Labels {
+    const { postings } = this.#store;
+    if (postings !== this.#packerOf) {
+      this.#packerOf = postings;
+      this.#packer = new LabelPacker(postings.symbols);
+    }
+    const packer = this.#packer;
+    this.#forEachLabel(ref, (name, value) => packer.add(name, value));
+    return packer.take();
+  }
+
+  #forEachLabel(ref: number, visit: (name: number, value: number) => void): void {
+    const { postings, series } = this.#store;
+    const page = series.pageOf(ref)!;
+    const { start, count } = series.pairRange(page, ref);
+    for (let i = start; i < start + count; i++) {
+      const pair = page.pairs[i]!;
+      visit(postings.nameOf(pair), postings.valueOf(pair));
     }
   }
 
   /** Stripping labels changes the order and can make series equal; those become one series. */
   *#stripped(refs: Int32Array, view: SelectView, strip: readonly string[]): Generator<Series> {
-    const entries = Array.from(refs, (ref, i) => ({ i, labels: this.labels(ref).without(strip) }));
+    const entries = Array.from(refs, (ref, i) => ({ i, labels: this.#pack(ref).without(strip) }));
     entries.sort((a, b) => compareLabels(a.labels, b.labels));
     for (let from = 0; from < entries.length;) {
       const { labels } = entries[from]!;
