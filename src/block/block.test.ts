@@ -7,7 +7,7 @@ import { sharedPath, skipWithout } from "../../test/shared-data.ts";
 import { systemClock } from "../base/clock.ts";
 import { formatSampleValue } from "../base/float.ts";
 import { randomInt, seededRandom } from "../base/random.ts";
-import { Labels } from "../model/labels.ts";
+import { compareLabels, Labels } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { openBlock } from "./block.ts";
 import { formatMeta, parseMeta, readMeta } from "./meta.ts";
@@ -81,6 +81,33 @@ describe("blocks that Prometheus wrote", { skip }, () => {
 });
 
 describe("a block we write", () => {
+  test("gives a wide select in order and in pieces, up to its limit", async () => {
+    const rows = rowsOf(2600, 250);
+    const folder = await writeTestBlock(root, rows);
+    const block = await openBlock(folder);
+    let batches = 0;
+    const given: string[] = [];
+    const range = { minTimeMs: 0, maxTimeMs: 1e12 };
+    for await (const { series } of block.select({ matchers: any, ...range })) {
+      batches++;
+      for (const one of series) {
+        assert.equal(samplesOf(one).times.length, 250);
+        given.push(one.labels.toString());
+      }
+    }
+    assert.ok(batches > 2);
+    const wanted = rows.map(({ labels }) => labels).sort(compareLabels);
+    assert.deepEqual(
+      given,
+      wanted.map((labels) => labels.toString()),
+    );
+    for (const limit of [1, 1023, 1025, 2599, 2601]) {
+      const { series } = await readSeries(block, any, { limit });
+      assert.equal(series.length, Math.min(limit, 2600));
+    }
+    await block.close();
+  });
+
   test("gives back its samples by matchers, range and limit", async () => {
     const rows = rowsOf(600, 300);
     const block = await openBlock(await writeTestBlock(root, rows));

@@ -4,6 +4,7 @@ import { compareText } from "../base/text.ts";
 import type { Labels } from "../model/labels.ts";
 import { openFileSource } from "../index/byte-source.ts";
 import { IndexReader } from "../index/reader.ts";
+import type { SeriesEntry } from "../index/series-entry.ts";
 import { sortSeries } from "../storage/merge.ts";
 import {
   type Chunk,
@@ -14,7 +15,9 @@ import {
   type Series,
   type SeriesBatch,
 } from "../storage/queryable.ts";
-import { ChunkFiles, type ChunkPlace } from "./chunk-files.ts";
+import { ChunkFiles } from "./chunk-files.ts";
+import { ChunkFrames } from "./chunk-frames.ts";
+import { FoundSeries } from "./found-series.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
 import { withoutDeleted } from "./recode.ts";
 import { readable } from "../storage/started-chunk.ts";
@@ -22,8 +25,10 @@ import { isWritable } from "../storage/chunk-encodings.ts";
 import { coverage, type Interval, readTombstones, type Tombstones } from "./tombstones.ts";
 import { isUlid } from "./ulid.ts";
 
-/** Series in one batch of a result; their chunks are read in few pieces. */
+/** Series in one batch of a result that is sorted here, and read at once at least. */
 const BATCH_SERIES = 256;
+/** Entries of series that are read and decoded in one go. */
+const READ_SERIES = 1024;
 
 /** Opens the block in `folder`: `meta.json`, index, chunk segments and tombstones. */
 export async function openBlock(folder: string): Promise<Block> {
@@ -185,50 +190,65 @@ export class Block implements Queryable {
   }
 
   async *#select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
-    const { index } = this;
-    const refs = await index.matching(request.matchers);
-    const limit = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
-    let given = 0;
-    for (let from = 0; from < refs.length && given < limit; from += BATCH_SERIES) {
-      if (request.signal?.aborted === true)
-        throw new AppError("canceled", "cannot finish select: the query was canceled");
-      const found: { labels: Labels; places: ChunkPlace[]; intervals: readonly Interval[] }[] = [];
-      const range = { from, to: Math.min(from + BATCH_SERIES, refs.length) };
-      await index.forEachSeries(refs, range, (entry) => {
-        const intervals = this.tombstones.get(entry.ref) ?? [];
-        const places: ChunkPlace[] = [];
-        for (let i = 0; i < entry.chunkCount; i++) {
-          const minTimeMs = entry.minTimes[i]!;
-          const maxTimeMs = entry.maxTimes[i]!;
-          if (minTimeMs > request.maxTimeMs) break;
-          if (maxTimeMs < request.minTimeMs) continue;
-          const place = { ref: entry.chunkRefs[i]!, minTimeMs, maxTimeMs };
-          if (intervals.length === 0 || coverage(intervals, place) !== "all") places.push(place);
-        }
-        if (places.length > 0) found.push({ labels: index.labelsOf(entry), places, intervals });
-      });
-      if (found.length > limit - given) found.length = limit - given;
-      if (found.length === 0) continue;
-      if (request.skipChunks === true) {
-        given += found.length;
-        yield { series: found.map(({ labels }) => ({ labels, chunks: [] })) };
-        continue;
+    const refs = await this.index.matching(request.matchers);
+    let left = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
+    for (let from = 0; from < refs.length && left > 0;) {
+      const to = Math.min(refs.length, from + Math.max(BATCH_SERIES, Math.min(left, READ_SERIES)));
+      const found = await this.#find(refs, { from, to }, request);
+      from = to;
+      for (let at = 0; at < found.count && left > 0;) {
+        if (request.signal?.aborted === true)
+          throw new AppError("canceled", "cannot finish select: the query was canceled");
+        const end = found.pieceEnd(at, Math.min(found.count, at + left));
+        const batch =
+          request.skipChunks === true
+            ? { series: found.labels.slice(at, end).map((labels) => ({ labels, chunks: [] })) }
+            : await this.#readChunks(found, at, end);
+        at = end;
+        left -= batch.series.length;
+        if (batch.series.length > 0 || batch.warnings !== undefined) yield batch;
       }
-      const chunks = await this.chunks.read(found.flatMap(({ places }) => places));
-      for (let i = 0; i < chunks.length; i++) chunks[i] = readable(chunks[i]!);
-      const warnings: string[] = [];
-      const series: Series[] = [];
-      let at = 0;
-      for (const { labels, places, intervals } of found) {
-        let own: Chunk[] = chunks.slice(at, at + places.length);
-        at += places.length;
-        if (intervals.length > 0) own = this.#applied(own, intervals, warnings);
-        if (own.length > 0) series.push({ labels, chunks: own });
-      }
-      given += series.length;
-      if (series.length > 0 || warnings.length > 0)
-        yield warnings.length === 0 ? { series } : { series, warnings: [...new Set(warnings)] };
     }
+  }
+
+  /** The series `refs[from]` to `refs[to - 1]` that have chunks for the request. */
+  async #find(
+    refs: Int32Array,
+    range: { from: number; to: number },
+    request: SelectRequest,
+  ): Promise<FoundSeries> {
+    const { index, tombstones } = this;
+    const { minTimeMs, maxTimeMs } = request;
+    const found = new FoundSeries();
+    const labelsOf = (entry: SeriesEntry): Labels => index.labelsOf(entry);
+    await index.forEachSeries(refs, range, (entry) => {
+      found.add(entry, {
+        minTimeMs,
+        maxTimeMs,
+        intervals: tombstones.get(entry.ref),
+        labelsOf,
+      });
+    });
+    return found;
+  }
+
+  /** The series `from` (inclusive) to `to` (exclusive) of `found` with their chunks. */
+  async #readChunks(found: FoundSeries, from: number, to: number): Promise<SeriesBatch> {
+    const frames = new ChunkFrames();
+    const start = found.chunksFrom(from);
+    await this.chunks.readFrames(found, { from: start, to: found.chunksFrom(to) }, frames);
+    const warnings: string[] = [];
+    const series: Series[] = [];
+    for (let i = from; i < to; i++) {
+      let chunks: Chunk[] = [];
+      const end = found.chunksFrom(i + 1);
+      for (let at = found.chunksFrom(i); at < end; at++)
+        chunks.push(readable(frames.chunk(at - start)));
+      const intervals = found.intervals.get(i);
+      if (intervals !== undefined) chunks = this.#applied(chunks, intervals, warnings);
+      if (chunks.length > 0) series.push({ labels: found.labels[i]!, chunks });
+    }
+    return warnings.length === 0 ? { series } : { series, warnings: [...new Set(warnings)] };
   }
 
   /** Stripping labels changes the order and may make series equal, so all of them are needed first. */
