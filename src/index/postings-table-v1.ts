@@ -1,7 +1,10 @@
 import { compareText } from "../base/text.ts";
+import type { ByteCondition } from "../model/matcher.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readSection } from "./section.ts";
+
+const ENCODER = new TextEncoder();
 
 /** The postings offset table of an index of version 1, whose entries have no order, so that all of them are kept. */
 export class PostingsTableV1 {
@@ -52,7 +55,14 @@ export class PostingsTableV1 {
     return this.#lists.get(name)?.get(value);
   }
 
-  async forEachValue(name: string, visit: (value: string, list: number) => void): Promise<void> {
-    for (const [value, list] of this.#lists.get(name) ?? []) visit(value, list);
+  async forEachValue(
+    name: string,
+    visit: (value: string, list: number) => void,
+    condition: ByteCondition = () => true,
+  ): Promise<void> {
+    for (const [value, list] of this.#lists.get(name) ?? []) {
+      const bytes = ENCODER.encode(value);
+      if (condition(bytes, 0, bytes.length)) visit(value, list);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { compareText } from "../base/text.ts";
+import type { ByteCondition } from "../model/matcher.ts";
 import { ByteCursor, decodeText } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { EntryWalk, SAMPLE_EVERY } from "./entry-walk.ts";
@@ -104,21 +105,26 @@ export class PostingsTable {
     const from = this.#samples.lastUpTo(ENCODER.encode(value), known);
     if (from < known.from) return undefined;
     let found: number | undefined;
-    await this.#scan(known, { from, to: from + 1 }, (text, list) => {
+    const only = (text: string, list: number): void => {
       if (text === value) found = list;
-    });
+    };
+    await this.#scan(known, { from, to: from + 1 }, only, () => true);
     return found;
   }
 
-  /** Calls `visit` with every value of `name`, in order, and the offset of its list. */
-  async forEachValue(name: string, visit: (value: string, list: number) => void): Promise<void> {
+  /** Calls `visit` with every value of `name` that fits `condition`, in order, and the offset of its list. */
+  async forEachValue(
+    name: string,
+    visit: (value: string, list: number) => void,
+    condition: ByteCondition = () => true,
+  ): Promise<void> {
     const known = this.#names.get(name);
     if (known === undefined) return;
     const samples = this.#samples;
     for (let { from } = known; from < known.to;) {
       let to = from + 1;
       while (to < known.to && samples.start(to) - samples.start(from) < SCAN_BYTES) to++;
-      await this.#scan(known, { from, to }, visit);
+      await this.#scan(known, { from, to }, visit, condition);
       from = to;
     }
   }
@@ -128,6 +134,7 @@ export class PostingsTable {
     known: NameEntries,
     range: { from: number; to: number },
     visit: (value: string, list: number) => void,
+    condition: ByteCondition,
   ): Promise<void> {
     const start = this.#samples.start(range.from);
     const end = range.to < known.to ? this.#samples.start(range.to) : known.end;
@@ -136,8 +143,11 @@ export class PostingsTable {
     while (cursor.at < bytes.length) {
       cursor.uvarint();
       cursor.skip(cursor.uvarint());
-      const value = cursor.text();
-      visit(value, cursor.uvarint());
+      const size = cursor.uvarint();
+      const from = cursor.at;
+      cursor.skip(size);
+      const list = cursor.uvarint();
+      if (condition(bytes, from, from + size)) visit(decodeText(bytes, from, from + size), list);
     }
   }
 }

@@ -2,7 +2,7 @@ import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { LabelPacker } from "../model/label-packer.ts";
 import type { Labels } from "../model/labels.ts";
-import { type Matcher, matchesEmpty } from "../model/matcher.ts";
+import { byteCondition, type Matcher, matchesEmpty } from "../model/matcher.ts";
 import { BlockSymbols } from "./block-symbols.ts";
 import { ByteCursor, uint32At } from "./byte-cursor.ts";
 import { type ByteSource, planWindows } from "./byte-source.ts";
@@ -259,9 +259,17 @@ export class IndexReader {
     // Fast path: `!=` leaves out one value, which needs no look at the others.
     if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
     const offsets: number[] = [];
-    await this.#table.forEachValue(name, (value, list) => {
-      if (matcher.matches(value) === wanted) offsets.push(list);
-    });
+    const fits = byteCondition(matcher);
+    if (fits === undefined)
+      await this.#table.forEachValue(name, (value, list) => {
+        if (matcher.matches(value) === wanted) offsets.push(list);
+      });
+    else
+      await this.#table.forEachValue(
+        name,
+        (_, list) => offsets.push(list),
+        (bytes, from, to) => fits(bytes, from, to) === wanted,
+      );
     const lists: Int32Array[] = [];
     await this.#forEachList(Float64Array.from(offsets).sort(), (list) => lists.push(list));
     return uniteDisjoint(lists);

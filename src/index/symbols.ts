@@ -1,4 +1,5 @@
 import { AppError } from "../base/errors.ts";
+import type { ByteCondition } from "../model/matcher.ts";
 import { copyBytes } from "./byte-cursor.ts";
 
 /** The largest label name or value in UTF-8 bytes. */
@@ -73,6 +74,11 @@ export class SymbolTable {
   /** Copies all bytes of symbol `id` to `target` from `at` on, and returns the bits that any of them has. */
   copyTo(id: number, target: Uint8Array, at: number): number {
     return copyBytes(this.#arena, this.#offsets[id]!, this.#offsets[id + 1]!, target, at);
+  }
+
+  /** Whether `condition` holds for the bytes of symbol `id`. */
+  fits(id: number, condition: ByteCondition): boolean {
+    return condition(this.#arena, this.#offsets[id]!, this.#offsets[id + 1]!);
   }
 
   /** The order of two symbols by their bytes. */

@@ -1,5 +1,6 @@
 import { quote } from "../base/text.ts";
 import { isLegacyLabelName } from "./labels.ts";
+import { compileByteTest } from "./regex-automaton.ts";
 import { compileAnchored } from "./regex.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
@@ -31,6 +32,21 @@ export function createMatcher(name: string, operator: MatchOperator, value: stri
       return { ...base, set: undefined, matches: (text) => !regex.matches(text) };
     }
   }
+}
+
+/** A matcher's condition on the UTF-8 bytes of a value. */
+export type ByteCondition = (bytes: Uint8Array, from: number, to: number) => boolean;
+
+/**
+ * The condition of a regular expression for a look at very many values, which then need not become texts; undefined where
+ * only `matches` can tell.
+ */
+export function byteCondition({ operator, value }: Matcher): ByteCondition | undefined {
+  if (operator !== "=~" && operator !== "!~") return undefined;
+  const test = compileByteTest(value);
+  if (test === undefined) return undefined;
+  const wanted = operator === "=~";
+  return (bytes, from, to) => test.matches(bytes, from, to) === wanted;
 }
 
 export function matchesEmpty(matcher: Matcher): boolean {

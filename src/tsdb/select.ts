@@ -5,7 +5,7 @@ import type { MemPostings } from "../index/mem-postings.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
 import { LabelPacker } from "../model/label-packer.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
-import { type Matcher, matchesEmpty } from "../model/matcher.ts";
+import { byteCondition, type Matcher, matchesEmpty } from "../model/matcher.ts";
 import type {
   Chunk,
   LabelRequest,
@@ -150,11 +150,17 @@ export class HeadReader {
         const pair = symbol < 0 ? -1 : postings.findPair(name, symbol);
         if (pair >= 0 && postings.countOf(pair) > 0) lists.push(postings.list(pair));
       }
-    } else
+    } else {
+      const condition = byteCondition(matcher);
       postings.forEachPairOf(name, (pair) => {
-        if (matcher.matches(symbols.text(postings.valueOf(pair))) === wanted)
-          lists.push(postings.list(pair));
+        const value = postings.valueOf(pair);
+        const fits =
+          condition === undefined
+            ? matcher.matches(symbols.text(value))
+            : symbols.fits(value, condition);
+        if (fits === wanted) lists.push(postings.list(pair));
       });
+    }
     return uniteDisjoint(lists);
   }
 
