@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
+import { crc32c } from "../base/crc32c.ts";
 import { randomInt, seededRandom } from "../base/random.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
@@ -142,6 +143,36 @@ describe("an index that Prometheus wrote", { skip }, () => {
       await assert.rejects(IndexReader.open(source), { code: "corrupt" });
     }
   });
+});
+
+test("sections with a right checksum and a wrong inside are read or refused, never more", async () => {
+  const rows = Array.from({ length: 200 }, (_, i): Row => ({
+    labels: Labels.fromObject({ __name__: `m${i % 3}`, i: `value-${i}`, long: "y".repeat(i * 2) }),
+    chunks: [],
+  }));
+  const bytes = await readFile(await write(rows));
+  const { toc } = await IndexReader.open(new MemorySource("whole", bytes));
+  const random = seededRandom(3);
+  let refused = 0;
+  for (let k = 0; k < 400; k++) {
+    const changed = Buffer.from(bytes);
+    const section = k % 2 === 0 ? toc.symbols : toc.postingsTable;
+    const length = changed.readUInt32BE(section);
+    const at = section + 4 + randomInt(random, k % 4 < 2 ? 40 : length);
+    changed[at] = randomInt(random, 2) === 0 ? randomInt(random, 256) : changed[at]! ^ 128;
+    const end = section + 4 + length;
+    changed.writeUInt32BE(crc32c(changed, section + 4, end), end);
+    try {
+      const reader = await IndexReader.open(new MemorySource("changed", changed));
+      for (const name of reader.labelNames()) await reader.labelValues(name);
+      await readAll(reader);
+    } catch (error) {
+      assert.equal((error as { code?: string }).code, "corrupt", `${at}: ${String(error)}`);
+      assert.match(String(error), /changed/);
+      refused++;
+    }
+  }
+  assert.ok(refused > 100, `${refused}`);
 });
 
 const word = fc.oneof(
