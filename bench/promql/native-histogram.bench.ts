@@ -31,6 +31,8 @@ const QUERIES = [
   "sum(latency)",
   "histogram_count(sum(rate(latency[5m])))",
   "histogram_fraction(0, 1, sum(latency))",
+  "sum(sum_over_time(latency[5m]))",
+  "sum(avg_over_time(latency[5m]))",
 ];
 
 function createData(): WrittenSeries[] {

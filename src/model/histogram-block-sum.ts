@@ -1,6 +1,6 @@
 import { CUSTOM_BUCKETS_SCHEMA, withCounterResetHint } from "./histogram.ts";
 import { HistogramAccumulator } from "./histogram-accumulator.ts";
-import { type BlockLayout, HINT_GAUGE, HINT_UNKNOWN, HistogramBlock } from "./histogram-block.ts";
+import { type BlockLayout, HINT_UNKNOWN, HistogramBlock, joinedHint } from "./histogram-block.ts";
 import { sumError } from "./histogram-math.ts";
 
 /**
@@ -35,9 +35,7 @@ export class BlockSum {
       sums.copyRow(row, block, row);
       return;
     }
-    if (hint !== sums.hints[row])
-      sums.hints[row] =
-        hint === HINT_GAUGE || sums.hints[row] === HINT_GAUGE ? HINT_GAUGE : HINT_UNKNOWN;
+    sums.hints[row] = joinedHint(sums.hints[row]!, hint);
     const { layout } = sums;
     const errors = (this.#errors ??= errorsFor(sums));
     addAt(row, sums.counts, errors.counts, block.counts);

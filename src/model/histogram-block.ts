@@ -41,7 +41,7 @@ export class BlockLayout implements HistogramShape {
   readonly positiveCount: number;
   /** Buckets of both sides. */
   readonly width: number;
-  /** Whether counts can be taken as they stand, because no bucket lies within the zero bucket. */
+  /** Whether counts can be taken as they stand: no bucket lies within the zero bucket, and no bound is infinite. */
   readonly isPlain: boolean;
 
   constructor(shape: HistogramShape) {
@@ -59,7 +59,7 @@ export class BlockLayout implements HistogramShape {
     this.isPlain =
       isPlainSide(positiveSpans, this.positiveCount) &&
       (shape.schema === CUSTOM_BUCKETS_SCHEMA
-        ? negativeCount === 0
+        ? negativeCount === 0 && shape.customValues.every(Number.isFinite)
         : isPlainSide(negativeSpans, negativeCount));
   }
 
@@ -238,6 +238,12 @@ export function isResetRow(block: HistogramBlock, row: number): boolean {
   for (let k = row * width, end = k + width; k < end; k++)
     if (buckets[k]! < buckets[k - width]!) return true;
   return false;
+}
+
+/** The hint of a sum, by codes, as `sumHint` says. */
+export function joinedHint(a: number, b: number): number {
+  if (a === b) return a;
+  return a === HINT_GAUGE || b === HINT_GAUGE ? HINT_GAUGE : HINT_UNKNOWN;
 }
 
 function grown(column: Float64Array, capacity: number): Float64Array {

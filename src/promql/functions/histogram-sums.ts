@@ -6,6 +6,7 @@ import {
   kahanAddHistograms,
   multiplyHistogram,
 } from "../../model/histogram-arithmetic.ts";
+import { HINT_NOT_RESET, HINT_RESET } from "../../model/histogram-block.ts";
 import type { HistogramNotes } from "./range-notes.ts";
 
 /** Sums and means of many native histograms, compensated after Kahan. */
@@ -32,6 +33,12 @@ export class HintTracker {
   noteReconciled(notes: HistogramNotes): void {
     if (this.#reconciledSeen) notes.reconciled("aggregation");
   }
+}
+
+/** Whether hints given as bits say both "reset" and "not_reset". */
+export function isCollision(hintsSeen: number): boolean {
+  const both = (1 << HINT_RESET) | (1 << HINT_NOT_RESET);
+  return (hintsSeen & both) === both;
 }
 
 export class HistogramTotal {

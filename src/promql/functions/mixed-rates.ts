@@ -3,7 +3,7 @@ import { multiplyHistogram } from "../../model/histogram-arithmetic.ts";
 import { HINT_GAUGE } from "../../model/histogram-block.ts";
 import type { HistogramRun } from "../operators/row.ts";
 import { addNoted, extendedHistogramChange, histogramChange } from "./histogram-rate.ts";
-import type { Answer, MixedWindow } from "./mixed-window.ts";
+import { type Answer, type MixedWindow, PLACED } from "./mixed-window.ts";
 import { isStartReset, overlapsBefore } from "./start-times.ts";
 
 /** Which of rate, increase and delta is asked for. */
@@ -87,9 +87,11 @@ function rateInRun(window: MixedWindow, run: HistogramRun, kind: Kind): Answer {
   };
   const factor = extrapolationFactor(window, extent, kind);
   if (factor === undefined) return undefined;
-  const block = window.blockFor(layout);
-  growth.put(rows, factor, { into: block, row: window.rowOf(block) });
-  return window.answerIn(block);
+  const { answers } = window.task;
+  const block = answers.blockFor(layout);
+  growth.put(rows, factor, { into: block, row: answers.rowOf(block, window.step) });
+  answers.put(block, window.step);
+  return PLACED;
 }
 
 function extentOf(window: MixedWindow, change: number, startMs: number): Extent {

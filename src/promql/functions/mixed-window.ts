@@ -1,7 +1,6 @@
 import type { FloatHistogram } from "../../model/histogram.ts";
-import { type BlockLayout, HistogramBlock } from "../../model/histogram-block.ts";
 import { Labels } from "../../model/labels.ts";
-import { HistogramColumn } from "../operators/histogram-column.ts";
+import type { HistogramAnswers } from "../operators/histogram-answers.ts";
 import {
   ABSENT,
   emptyRow,
@@ -20,8 +19,7 @@ export interface MixedTask {
   readonly geometry: WindowGeometry;
   readonly args: readonly Float64Array[];
   readonly notes: RangeNotes;
-  /** Takes the histograms that are computed in columns; lent to the row. */
-  readonly answers: HistogramBlock;
+  readonly answers: HistogramAnswers;
   /** The function's kernel over floats. */
   readonly floats: FloatKernel;
   /** Called now and then; throws to end a long run. */
@@ -53,16 +51,12 @@ export class MixedWindow {
   low = 0;
   high = 0;
   readonly #single = emptyRow(Labels.EMPTY, 1);
-  readonly #row: Row;
   /** Of the run that was asked for last. */
   #growth: HistogramGrowth | undefined;
-  #aside: HistogramBlock | undefined;
 
-  /** Answers are for `row`. */
-  constructor(task: MixedTask, row: Row) {
+  constructor(task: MixedTask) {
     this.task = task;
     this.histograms = task.series.histograms ?? NO_HISTOGRAMS;
-    this.#row = row;
   }
 
   /** The run that has all histograms of the window; undefined if there is none, or its layout is not plain. */
@@ -81,26 +75,13 @@ export class MixedWindow {
     return this.#growth;
   }
 
-  /** Where to write a histogram of `layout`: a block, in which it is the row of `rowOf`. */
-  blockFor(layout: BlockLayout): HistogramBlock {
-    const { answers, geometry } = this.task;
-    if (this.#row.histograms === undefined) {
-      answers.reset(layout, geometry.count);
-      this.#row.histograms = new HistogramColumn(answers);
-    }
-    if (answers.layout === layout) return answers;
-    this.#aside ??= new HistogramBlock({ isCompact: answers.isCompact });
-    this.#aside.reset(layout, 1);
-    return this.#aside;
-  }
-
-  rowOf(block: HistogramBlock): number {
-    return block === this.task.answers ? this.step : 0;
-  }
-
-  /** The answer that was written to `block`. */
-  answerIn(block: HistogramBlock): Answer {
-    return block === this.task.answers ? IN_BLOCK : block.at(0);
+  /** Answers with a copy of sample `index`. */
+  sample(index: number): Answer {
+    const { runs, histograms } = this.histograms;
+    if (runs === undefined) return histograms[index]!;
+    const run = runs.findLast(({ start }) => start <= index)!;
+    this.task.answers.putCopy(this.step, run.block, index - run.start);
+    return PLACED;
   }
 
   get floatCount(): number {
@@ -125,6 +106,6 @@ export class MixedWindow {
   }
 }
 
-/** The histogram has been written to the step's row in the block of answers. */
-export const IN_BLOCK = "in block";
-export type Answer = number | FloatHistogram | typeof IN_BLOCK | undefined;
+/** The answer stands in the row already. */
+export const PLACED = "placed";
+export type Answer = number | FloatHistogram | typeof PLACED | undefined;

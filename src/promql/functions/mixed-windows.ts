@@ -1,18 +1,12 @@
 import type { FloatHistogram } from "../../model/histogram.ts";
 import { divideHistogram } from "../../model/histogram-arithmetic.ts";
 import { histogramsEqual } from "../../model/histogram-equal.ts";
-import {
-  ABSENT,
-  FLOAT,
-  HISTOGRAM,
-  putHistogram,
-  type Row,
-  type WindowGeometry,
-} from "../operators/row.ts";
+import { ABSENT, FLOAT, putHistogram, type Row, type WindowGeometry } from "../operators/row.ts";
+import { RowTotals } from "../../model/histogram-block-totals.ts";
 import { isResetAt, lastChange } from "./histogram-rate.ts";
-import { HintTracker, HistogramMean, HistogramTotal } from "./histogram-sums.ts";
+import { HintTracker, isCollision, HistogramMean, HistogramTotal } from "./histogram-sums.ts";
 import { extendedMixedRate, extrapolatedMixedRate } from "./mixed-rates.ts";
-import { type Answer, IN_BLOCK, type MixedTask, MixedWindow } from "./mixed-window.ts";
+import { type Answer, PLACED, type MixedTask, MixedWindow } from "./mixed-window.ts";
 import { firstAfter } from "./rate.ts";
 import { isStartReset } from "./start-times.ts";
 
@@ -31,12 +25,12 @@ export function computeMixedWindows(func: string, task: MixedTask, row: Row): bo
   const { series, geometry, look } = task;
   const compute = stepFunction(func, geometry);
   const { times, count } = series;
-  const window = new MixedWindow(task, row);
+  const window = new MixedWindow(task);
   const histogramTimes = window.histograms.times;
   const { rangeMs, lookbackMs, anchored, smoothed } = geometry;
   const before = anchored || smoothed ? lookbackMs : 0;
   const after = smoothed ? lookbackMs : 0;
-  row.histograms = undefined;
+  task.answers.start(row);
   let isAny = false;
   let unseen = 0;
   for (let k = 0; k < geometry.count; k++) {
@@ -61,8 +55,7 @@ export function computeMixedWindows(func: string, task: MixedTask, row: Row): bo
     if (typeof answer === "number") {
       row.values[k] = answer;
       row.present[k] = FLOAT;
-    } else if (answer === IN_BLOCK) row.present[k] = HISTOGRAM;
-    else putHistogram(row, k, answer);
+    } else if (answer !== PLACED) putHistogram(row, k, answer);
   }
   return isAny;
 }
@@ -86,9 +79,9 @@ function stepFunction(func: string, geometry: WindowGeometry): StepFunction {
     case "resets":
       return (window) => countPairs(window, isReset);
     case "sum_over_time":
-      return (window) => aggregate(window, sumOf);
+      return (window) => aggregate(window, false);
     case "avg_over_time":
-      return (window) => aggregate(window, averageOf);
+      return (window) => aggregate(window, true);
     case "count_over_time":
       return (window) => window.floatCount + window.histogramCount;
     case "present_over_time":
@@ -133,13 +126,13 @@ function lastHistogramMs(window: MixedWindow): number {
 function firstOf(window: MixedWindow): Answer {
   return firstFloatMs(window) < firstHistogramMs(window)
     ? window.task.series.values[window.floatLow]!
-    : window.histograms.histograms[window.low]!;
+    : window.sample(window.low);
 }
 
 function lastOf(window: MixedWindow): Answer {
   return lastFloatMs(window) > lastHistogramMs(window)
     ? window.task.series.values[window.floatHigh - 1]!
-    : window.histograms.histograms[window.high - 1]!;
+    : window.sample(window.high - 1);
 }
 
 /** One of the two newest samples of a window. */
@@ -280,18 +273,16 @@ function isReset({ window, fromFloat, toFloat, fromHistogram, toHistogram }: Pai
 }
 
 /** sum_over_time and avg_over_time, which take one kind of sample only. */
-function aggregate(
-  window: MixedWindow,
-  start: (tracker: HintTracker) => HistogramTotal | HistogramMean,
-): Answer {
+function aggregate(window: MixedWindow, isMean: boolean): Answer {
   const { notes } = window.task;
   if (window.histogramCount === 0) return window.float();
   if (window.floatCount > 0) {
     notes.mixedTypes();
     return undefined;
   }
+  if (placeTotal(window, isMean)) return PLACED;
   const tracker = new HintTracker();
-  const total = start(tracker);
+  const total = isMean ? new HistogramMean(tracker) : new HistogramTotal(tracker);
   for (let i = window.low; i < window.high; i++)
     if (!total.add(window.histograms.histograms[i]!)) {
       notes.mixedSchemas();
@@ -303,10 +294,20 @@ function aggregate(
   return result;
 }
 
-function sumOf(tracker: HintTracker): HistogramTotal {
-  return new HistogramTotal(tracker);
-}
+const totals = new RowTotals();
 
-function averageOf(tracker: HintTracker): HistogramMean {
-  return new HistogramMean(tracker);
+/** Fast path: a window whose histograms all have one layout. False for any other, and for a mean that is more than a sum. */
+function placeTotal(window: MixedWindow, isMean: boolean): boolean {
+  const run = window.run();
+  if (run === undefined) return false;
+  const { answers, notes } = window.task;
+  const { block, start } = run;
+  const into = answers.blockFor(block.layout);
+  const row = answers.rowOf(into, window.step);
+  const range = { block, low: window.low - start, high: window.high - start };
+  totals.put(range, isMean ? window.histogramCount : 1, { into, row });
+  if (isMean && totals.hasOverflow) return false;
+  if (isCollision(totals.hintsSeen)) notes.collision("aggregation");
+  answers.put(into, window.step);
+  return true;
 }

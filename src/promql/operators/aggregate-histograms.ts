@@ -3,7 +3,12 @@ import { compactHistogram } from "../../model/histogram-arithmetic.ts";
 import { HINTS } from "../../model/histogram-block.ts";
 import { BlockSum } from "../../model/histogram-block-sum.ts";
 import type { Position } from "../ast.ts";
-import { HintTracker, HistogramMean, HistogramTotal } from "../functions/histogram-sums.ts";
+import {
+  HintTracker,
+  HistogramMean,
+  HistogramTotal,
+  isCollision,
+} from "../functions/histogram-sums.ts";
 import { HistogramNotes } from "../functions/range-notes.ts";
 import { HistogramColumn } from "./histogram-column.ts";
 import {
@@ -124,7 +129,7 @@ export class HistogramTotals {
       row.present[k] = ABSENT;
       if (floatCounts[k]! > 0) this.#noteMix();
       else {
-        trackerOf(hintsSeen[k]!).noteCollision(this.#notes);
+        if (isCollision(hintsSeen[k]!)) this.#notes.collision("aggregation");
         row.present[k] = HISTOGRAM;
       }
     }

@@ -24,6 +24,11 @@ export class HistogramColumn {
     return this.#list === undefined ? this.#block : undefined;
   }
 
+  /** Whether some of the histograms may be rows of `block`. */
+  lends(block: HistogramBlock): boolean {
+    return this.#block === block;
+  }
+
   at(step: number): FloatHistogram {
     return this.#list?.[step] ?? this.#block!.at(step);
   }

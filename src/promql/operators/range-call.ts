@@ -1,6 +1,5 @@
 import { AppError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import { HistogramBlock } from "../../model/histogram-block.ts";
 import { METRIC_NAME } from "../../model/labels.ts";
 import { formatShortest } from "../annotations.ts";
 import type { Position } from "../ast.ts";
@@ -9,6 +8,7 @@ import type { FloatKernel } from "../functions/mixed-window.ts";
 import { computeMixedWindows } from "../functions/mixed-windows.ts";
 import { RangeNotes } from "../functions/range-notes.ts";
 import { extendedRate, extrapolatedRate } from "../functions/rate.ts";
+import { HistogramAnswers } from "./histogram-answers.ts";
 import { emptyRow, FLOAT, visibleLabels } from "./row.ts";
 import type {
   QueryContext,
@@ -33,6 +33,9 @@ type Kernel = (series: WindowSeries, args: readonly Float64Array[], row: Row) =>
 /** Functions that keep the metric name, because they only choose one of its samples. */
 const KEEPS_NAME = new Set(["last_over_time", "first_over_time"]);
 
+/** Functions whose histograms have no empty buckets. */
+const COMPACTS = new Set(["rate", "increase", "delta"]);
+
 /** A function of a range vector: one row per series, computed while the series is decoded. */
 export function rangeCall(windows: WindowOperator, options: RangeCallOptions): VectorOperator {
   const { func, firstArgument } = options;
@@ -49,7 +52,7 @@ export function rangeCall(windows: WindowOperator, options: RangeCallOptions): V
       const values = new Float64Array(geometry.count);
       const present = new Uint8Array(geometry.count);
       const isCounterFunction = func === "rate" || func === "increase";
-      const answers = new HistogramBlock({ isCompact: true });
+      const answers = new HistogramAnswers(geometry.count, { isCompact: COMPACTS.has(func) });
       await windows.stream(query, (series) => {
         const row: Row = {
           labels: series.labels,
@@ -146,7 +149,7 @@ export function absentOverTime(windows: WindowOperator, rowWhenAbsent: () => Row
       const compute = chooseKernel("absent_over_time", geometry, look);
       const floats: FloatKernel = () => false;
       const scratch = emptyRow(row.labels, geometry.count);
-      const answers = new HistogramBlock();
+      const answers = new HistogramAnswers(geometry.count, { isCompact: false });
       await windows.stream(query, (series) => {
         if (series.histograms !== undefined) {
           const notes = new RangeNotes(query, series, { start: 0, end: 0 });

@@ -3,6 +3,7 @@ import type { Series } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { floatStartTimes, loadHistograms } from "./histogram-columns.ts";
+import type { HistogramAnswers } from "./histogram-answers.ts";
 import type { HistogramReader } from "./histogram-reader.ts";
 import {
   ABSENT,
@@ -30,6 +31,7 @@ export interface InstantPlace {
   readonly frame: Frame;
   /** What is asked of the newest sample; times come in seconds. */
   readonly reads: "value" | "time" | "startTime";
+  readonly answers: HistogramAnswers;
 }
 
 const NO_TIMES = new Float64Array(0);
@@ -37,10 +39,11 @@ const NO_TIMES = new Float64Array(0);
 /** Fills `row` with the newest sample of either kind within the lookback; whether any step has one. */
 export function pickNewestOfBoth(both: BothKinds, place: InstantPlace, row: Row): boolean {
   const { floats, histograms } = both;
-  const { selector, frame, reads } = place;
+  const { selector, frame, reads, answers } = place;
   const { atMs, offsetMs } = selector.reference;
   const histogramTimes = histograms?.times ?? NO_TIMES;
   let isAny = false;
+  answers.start(row);
   for (let k = 0; k < frame.count; k++) {
     row.present[k] = ABSENT;
     const referenceMs = (atMs ?? frame.startMs + k * frame.stepMs) - offsetMs;
@@ -51,11 +54,19 @@ export function pickNewestOfBoth(both: BothKinds, place: InstantPlace, row: Row)
     const newestMs = Math.max(floatMs, histogramMs);
     if (newestMs <= referenceMs - selector.lookbackMs) continue;
     const isHistogram = histogramMs >= floatMs;
-    if (isHistogram ? isStaleHistogram(histograms!.histograms[histogram]!) : floats.isStale(float))
+    const run = isHistogram
+      ? histograms!.runs?.findLast(({ start }) => start <= histogram)
+      : undefined;
+    if (run !== undefined) {
+      if (run.block.isStale(histogram - run.start)) continue;
+    } else if (
+      isHistogram ? isStaleHistogram(histograms!.histograms[histogram]!) : floats.isStale(float)
+    )
       continue;
     isAny = true;
     if (reads === "value" && isHistogram) {
-      putHistogram(row, k, histograms!.histograms[histogram]!);
+      if (run === undefined) putHistogram(row, k, histograms!.histograms[histogram]!);
+      else answers.putCopy(k, run.block, histogram - run.start);
       continue;
     }
     row.present[k] = FLOAT;

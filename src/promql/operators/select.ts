@@ -10,6 +10,7 @@ import {
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
+import { HistogramAnswers } from "./histogram-answers.ts";
 import { HistogramReader } from "./histogram-reader.ts";
 import {
   ABSENT,
@@ -140,6 +141,7 @@ export function instantSelector(
       if (frame.count === 0) return;
       const columns = new SampleColumns();
       const reader = new HistogramReader();
+      const answers = new HistogramAnswers(frame.count, { isCompact: false });
       const values = new Float64Array(frame.count);
       const present = new Uint8Array(frame.count);
       await forEachSeries(selector, query, (series) => {
@@ -155,7 +157,13 @@ export function instantSelector(
           const row = emptyRow(series.labels, frame.count);
           row.dropName = options.timestamps;
           const reads = options.timestamps ? "time" : "value";
-          if (pickNewestOfBoth({ floats: columns, histograms }, { selector, frame, reads }, row))
+          if (
+            pickNewestOfBoth(
+              { floats: columns, histograms },
+              { selector, frame, reads, answers },
+              row,
+            )
+          )
             sink(row);
           return;
         }

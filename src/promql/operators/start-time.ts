@@ -1,5 +1,6 @@
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { floatStartTimes, holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
+import { HistogramAnswers } from "./histogram-answers.ts";
 import { HistogramReader } from "./histogram-reader.ts";
 import { emptyRow, type VectorOperator } from "./row.ts";
 import { forEachSeries, SampleColumns } from "./select.ts";
@@ -13,6 +14,7 @@ export function startTimeSelector(selector: SelectorPlan, frame: Frame): VectorO
       if (frame.count === 0 || !query.startTimes) return;
       const floats = new SampleColumns();
       const reader = new HistogramReader();
+      const answers = new HistogramAnswers(frame.count, { isCompact: false });
       await forEachSeries(selector, query, (series) => {
         floats.load(series, selector, query);
         const histograms = holdsMoreThanFloats(series, query)
@@ -27,7 +29,7 @@ export function startTimeSelector(selector: SelectorPlan, frame: Frame): VectorO
         const startTimes = floatStartTimes(series, floats.times, floats.count);
         const row = emptyRow(series.labels, frame.count);
         row.dropName = true;
-        const place = { selector, frame, reads: "startTime" } as const;
+        const place = { selector, frame, reads: "startTime", answers } as const;
         if (pickNewestOfBoth({ floats, histograms, startTimes }, place, row)) sink(row);
       });
     },
