@@ -141,7 +141,7 @@ function pin(pid: number, cores: string): void {
   if (result.status !== 0) throw new Error(`cannot run taskset: ${result.stderr}`);
 }
 
-/** Two samples a series, the newest at `END_S`. */
+/** Two samples a series, the newest at `END_S`, which is where a block starts: both programs have to merge two. */
 async function writeOpenMetrics(path: string): Promise<void> {
   const out = createWriteStream(path);
   for (let i = 0; i < SERIES; i++) {
