@@ -8,6 +8,10 @@ import type { Position } from "./ast.ts";
 export class Annotations {
   readonly #entries = new Map<string, Entry>();
 
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
   warn(text: string, position: Position): void {
     this.#entries.set(`PromQL warning: ${text}`, { position, isInfo: false });
   }

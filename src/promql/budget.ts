@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
+import type { AggregateLimits, AggregateStats } from "../storage/aggregate.ts";
 import type { Series } from "../storage/queryable.ts";
 
 /** How long an evaluation may keep the event loop before it lets others run, ms. */
@@ -53,6 +54,28 @@ export class Budget {
 
   get signal(): AbortSignal {
     return this.#signal;
+  }
+
+  /** What the storage has given, as `read` counts it. */
+  get given(): { readonly series: number; readonly bytes: number } {
+    return { series: this.#series, bytes: this.#bytes };
+  }
+
+  /** What may still be taken. */
+  get left(): AggregateLimits {
+    return {
+      samples: this.#maxSamples - this.#held,
+      series: this.#maxSeries - this.#series,
+      bytes: this.#maxBytes - this.#bytes,
+      timeMs: Math.max(0, Math.ceil(this.#endsAtMs - this.#clock.monotonic())),
+    };
+  }
+
+  /** Counts what others have read and held for this query, within what was `left`. */
+  spend(stats: AggregateStats): void {
+    this.#series += stats.selectedSeries;
+    this.#bytes += stats.selectedBytes;
+    this.probe(stats.peakSamples);
   }
 
   /** Counts what the storage gave, before any of it is decoded; throws `execution` above a limit. */

@@ -1,7 +1,13 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { AppError, assert } from "../base/errors.ts";
+import type { AggregateRequest, AggregateResult } from "../storage/aggregate.ts";
 import type { Queryable, SelectRequest, SeriesBatch } from "../storage/queryable.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
+import {
+  packAggregate,
+  unpackAggregateResult,
+  type WireAggregateResult,
+} from "./worker-aggregate.ts";
 import {
   packResult,
   packSelect,
@@ -20,6 +26,9 @@ class EvaluationThread {
   /** Whoever waits for the next batch of a select, by select. */
   readonly #waiting = new Map<number, PromiseWithResolvers<WireBatch | undefined>>();
   #nextSelect = 0;
+  /** Whoever waits for an aggregation of the storage, by number. */
+  readonly #asking = new Map<number, (result: WireAggregateResult | undefined) => void>();
+  #nextAsk = 0;
 
   constructor(port: MessagePort, options: EngineOptions) {
     this.#port = port;
@@ -41,6 +50,9 @@ class EvaluationThread {
       case "selectFailed":
         this.#waiting.get(message.select)?.reject(new AppError(message.code, message.message));
         return;
+      case "aggregated":
+        this.#asking.get(message.ask)?.(message.result);
+        return;
     }
   }
 
@@ -57,7 +69,7 @@ class EvaluationThread {
         signal: controller.signal,
         ...(lookbackMs === undefined ? {} : { lookbackMs }),
       };
-      const queryable = this.#queryableOf(id);
+      const queryable = this.#queryableOf(id, wire);
       const result =
         stepMs === undefined
           ? await this.#engine.instant(queryable, { ...common, timeMs: startMs })
@@ -76,14 +88,31 @@ class EvaluationThread {
     this.#port.postMessage(message, transfer);
   }
 
-  #queryableOf(id: number): Queryable {
+  #queryableOf(id: number, { aggregates }: WireQuery): Queryable {
     const refuse = (): Promise<never> =>
       Promise.reject(new Error("BUG: an evaluation asks for series only"));
     return {
       select: (request) => this.#select(id, request),
       labelNames: refuse,
       labelValues: refuse,
+      ...(aggregates && { aggregate: (request) => this.#aggregate(id, request) }),
     };
+  }
+
+  async #aggregate(id: number, request: AggregateRequest): Promise<AggregateResult | undefined> {
+    const ask = this.#nextAsk++;
+    const answer = Promise.withResolvers<WireAggregateResult | undefined>();
+    this.#asking.set(ask, answer.resolve);
+    this.#post({ kind: "aggregate", id, ask, request: packAggregate(request) });
+    const onAbort = (): void => answer.reject(AppError.from(request.signal.reason, "canceled"));
+    request.signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      const result = await answer.promise;
+      return result === undefined ? undefined : unpackAggregateResult(result);
+    } finally {
+      request.signal.removeEventListener("abort", onAbort);
+      this.#asking.delete(ask);
+    }
   }
 
   async *#select(id: number, request: SelectRequest): AsyncGenerator<SeriesBatch> {

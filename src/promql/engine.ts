@@ -19,12 +19,14 @@ import {
   HISTOGRAM,
   selectorKey,
   withoutMetadata,
+  type PushdownContext,
   type QueryContext,
   type Row,
 } from "./operators/row.ts";
 import type { HistogramColumn } from "./operators/histogram-column.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
+import { FEATURES } from "./pushdown/features.ts";
 import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from "./result.ts";
 import { SampleCounts } from "./sample-counts.ts";
 import { Slots } from "./slots.ts";
@@ -235,7 +237,8 @@ export class Engine implements QueryEngine {
         });
         const trace = evaluation.analyze === true ? new Trace() : undefined;
         const samples = evaluation.countSamples === true ? new SampleCounts() : undefined;
-        const context = this.#context(queryable, plan, { budget, trace, samples });
+        const pushdown = this.#pushdown(plan.frame, evaluation);
+        const context = this.#context(queryable, plan, { budget, trace, samples, pushdown });
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.
         for (const node of planNodes(plan)) budget.probe(node.frame.count);
@@ -264,16 +267,29 @@ export class Engine implements QueryEngine {
     }
   }
 
+  /** Undefined where figures are asked for that only this engine can take. */
+  #pushdown(frame: Frame, evaluation: Evaluation): PushdownContext | undefined {
+    const { startMs, endMs, stepMs, analyze, countSamples } = evaluation;
+    const lookbackMs = evaluation.lookbackMs ?? this.#lookbackMs;
+    if (analyze === true || countSamples === true) return undefined;
+    if (!isWholeMs(startMs, endMs, stepMs, lookbackMs)) return undefined;
+    const features: string[] = [];
+    if (this.#delayedNameRemoval) features.push(FEATURES.delayedNameRemoval);
+    if (this.#startTimes) features.push(FEATURES.startTimes);
+    if (this.#parser.experimentalFunctions === true) features.push(FEATURES.experimentalFunctions);
+    if (this.#parser.extendedRangeSelectors === true)
+      features.push(FEATURES.extendedRangeSelectors);
+    return { frame, startMs, endMs, stepMs, lookbackMs, features };
+  }
+
   #context(
     queryable: Queryable,
     plan: Plan,
-    { budget, trace, samples }: Pick<QueryContext, "budget" | "trace" | "samples">,
+    parts: Pick<QueryContext, "budget" | "trace" | "samples" | "pushdown">,
   ): QueryContext {
     return {
       queryable,
-      budget,
-      trace,
-      samples,
+      ...parts,
       annotations: new Annotations(),
       clock: this.#clock,
       delayedNameRemoval: this.#delayedNameRemoval,
@@ -286,6 +302,11 @@ export class Engine implements QueryEngine {
       stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
     };
   }
+}
+
+/** Of whole ms: the protocol of stores has no others, and rounding would show. */
+function isWholeMs(...times: readonly number[]): boolean {
+  return times.every((time) => Number.isSafeInteger(time));
 }
 
 async function evaluatePlan(

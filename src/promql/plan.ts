@@ -3,6 +3,7 @@ import { METRIC_NAME } from "../model/labels.ts";
 import type { SelectHints } from "../storage/queryable.ts";
 import {
   typeOf,
+  type Aggregation,
   type AggregationOperator,
   type AtModifier,
   type BinaryOperator,
@@ -92,6 +93,7 @@ export interface AggregatePlan extends NodeBase {
   /** Sorted, unique. */
   readonly grouping: readonly string[];
   readonly without: boolean;
+  readonly written: Aggregation;
 }
 
 export interface BinaryPlan extends NodeBase {
@@ -302,6 +304,7 @@ class Planner {
             parameter === undefined ? undefined : this.plan(parameter, frame, NO_SURROUNDINGS),
           grouping: [...new Set(expression.grouping)],
           without: expression.without,
+          written: expression,
         };
       }
       case "binary": {

@@ -12,6 +12,7 @@ import {
 } from "./engine.ts";
 import type { QueryResult } from "./result.ts";
 import { Slots } from "./slots.ts";
+import { packAggregateResult, unpackAggregate, type WireAggregate } from "./worker-aggregate.ts";
 import {
   packBatch,
   unpackResult,
@@ -71,6 +72,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       lookbackMs: query.lookbackMs,
       analyze: query.analyze ?? false,
       countSamples: query.countSamples ?? false,
+      aggregates: queryable.aggregate !== undefined,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
@@ -85,6 +87,7 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
       lookbackMs: query.lookbackMs,
       analyze: query.analyze ?? false,
       countSamples: query.countSamples ?? false,
+      aggregates: queryable.aggregate !== undefined,
       stopFlag: new Int32Array(new SharedArrayBuffer(4)),
     });
   }
@@ -222,6 +225,9 @@ class Thread {
         if (select !== undefined) endQuietly(select);
         return;
       }
+      case "aggregate":
+        void this.#sendAggregate(message.id, { ask: message.ask, wire: message.request }, running);
+        return;
       case "result":
         running.outcome.resolve(unpackResult(message.result));
         return;
@@ -244,6 +250,17 @@ class Thread {
       const { code, message } = AppError.from(thrown);
       this.#post({ kind: "selectFailed", id, select, code, message });
     }
+  }
+
+  async #sendAggregate(
+    id: number,
+    { ask, wire }: { ask: number; wire: WireAggregate },
+    { queryable, signal }: Running,
+  ): Promise<void> {
+    // A query that has been given up meanwhile waits for nothing.
+    const found = await queryable.aggregate?.(unpackAggregate(wire, signal)).catch(() => undefined);
+    const result = found === undefined ? undefined : packAggregateResult(found);
+    this.#post({ kind: "aggregated", id, ask, result });
   }
 
   #failAll(cause: unknown): void {

@@ -13,6 +13,7 @@ import type {
 import type { QueryAnalysis } from "./analysis.ts";
 import type { MatrixSeries, QueryResult, QueryStats, VectorSample } from "./result.ts";
 import { packLabels, unpackLabels, type WireLabels } from "./wire-labels.ts";
+import type { WireAggregate, WireAggregateResult } from "./worker-aggregate.ts";
 
 /**
  * What a thread that evaluates and the thread that owns the storage say to each other. The evaluating side asks for
@@ -22,12 +23,14 @@ export type ToWorker =
   | { kind: "query"; id: number; query: WireQuery }
   | { kind: "abort"; id: number; code: ErrorCode; message: string }
   | { kind: "batch"; id: number; select: number; batch: WireBatch | undefined }
-  | { kind: "selectFailed"; id: number; select: number; code: ErrorCode; message: string };
+  | { kind: "selectFailed"; id: number; select: number; code: ErrorCode; message: string }
+  | { kind: "aggregated"; id: number; ask: number; result: WireAggregateResult | undefined };
 
 export type FromWorker =
   | { kind: "select"; id: number; select: number; request: WireSelect }
   | { kind: "next"; id: number; select: number }
   | { kind: "endSelect"; id: number; select: number }
+  | { kind: "aggregate"; id: number; ask: number; request: WireAggregate }
   | { kind: "result"; id: number; result: WireResult }
   | { kind: "failed"; id: number; code: ErrorCode; message: string };
 
@@ -40,6 +43,8 @@ export interface WireQuery {
   readonly lookbackMs: number | undefined;
   readonly analyze: boolean;
   readonly countSamples: boolean;
+  /** Whether the storage may be asked to aggregate. */
+  readonly aggregates: boolean;
   /** Shared between the threads; not 0 ends the evaluation even within a long loop. */
   readonly stopFlag: Int32Array;
 }

@@ -1,5 +1,6 @@
 import type { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
+import type { AggregateRequest, AggregateResult } from "./aggregate.ts";
 
 /**
  * The waist of the system: everything that holds series (head, block, bucket, a shard behind gRPC, another querier)
@@ -97,4 +98,9 @@ export interface Queryable {
   select(request: SelectRequest): AsyncIterable<SeriesBatch>;
   labelNames(request: LabelRequest): Promise<LabelResult>;
   labelValues(name: string, request: LabelRequest): Promise<LabelResult>;
+  /**
+   * Computes an aggregation instead of giving the series to it, if that is possible: undefined when not. Rejects only when the
+   * request's signal aborts.
+   */
+  aggregate?(request: AggregateRequest): Promise<AggregateResult | undefined>;
 }

@@ -37,6 +37,7 @@ import { countedVector, countedWindows } from "./counted.ts";
 import { histogramFraction, histogramQuantile } from "./histogram.ts";
 import { infoOperator } from "./info.ts";
 import { uniqueRows } from "./merge.ts";
+import { pushedAggregate } from "./pushed-aggregate.ts";
 import { absentOverTime, rangeCall } from "./range-call.ts";
 import { labelJoin, labelReplace } from "./relabel.ts";
 import {
@@ -162,6 +163,10 @@ function dropsName(
 }
 
 function buildAggregate(plan: AggregatePlan): VectorOperator {
+  return pushedAggregate(plan, aggregateHere(plan));
+}
+
+function aggregateHere(plan: AggregatePlan): VectorOperator {
   const operand = buildVector(plan.operand);
   const { operator, parameter } = plan;
   switch (operator) {

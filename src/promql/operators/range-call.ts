@@ -108,9 +108,14 @@ function requireSupport(modifier: string, func: string, supported: readonly stri
 
 const COUNTER_SUFFIX = /(?:_total|_sum|_count|_bucket)$/;
 
+/** Whether the name of a metric says that it is a counter. */
+export function isCounterName(name: string): boolean {
+  return COUNTER_SUFFIX.test(name);
+}
+
 function noteDoubtfulCounter(series: WindowSeries, query: QueryContext, position: Position): void {
   const name = visibleLabels(series, query).get(METRIC_NAME);
-  if (name === "" || COUNTER_SUFFIX.test(name)) return;
+  if (name === "" || isCounterName(name)) return;
   query.annotations.info(
     `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quote(name)}`,
     position,

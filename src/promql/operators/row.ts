@@ -7,7 +7,7 @@ import type { Queryable, Series } from "../../storage/queryable.ts";
 import type { Trace } from "../analysis.ts";
 import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
-import type { SelectorPlan } from "../plan.ts";
+import type { Frame, SelectorPlan } from "../plan.ts";
 import type { SampleCounts } from "../sample-counts.ts";
 import { HistogramColumn } from "./histogram-column.ts";
 
@@ -49,6 +49,8 @@ export interface QueryContext {
   readonly repeatedSelectors: ReadonlySet<string>;
   /** By selector key, what has begun to be read before the evaluation. */
   readonly readAhead: Map<string, AsyncGenerator<readonly Series[]>>;
+  /** The query as the storage has to know it to aggregate by itself; undefined when it is not to be asked. */
+  readonly pushdown: PushdownContext | undefined;
   /** Where to note what each part takes; undefined when nobody asked. */
   readonly trace: Trace | undefined;
   /** Where to count the samples that are looked at; undefined when nobody asked. */
@@ -61,6 +63,17 @@ export interface QueryContext {
     chunksRead: number;
     bytesRead: number;
   };
+}
+
+export interface PushdownContext {
+  readonly frame: Frame;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0 for an instant query. */
+  readonly stepMs: number;
+  readonly lookbackMs: number;
+  /** As of an `AggregateRequest`. */
+  readonly features: readonly string[];
 }
 
 /** An instant vector over the steps of its frame. Rows come in label order from selectors; operators keep the order of their input. */
