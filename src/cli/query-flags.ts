@@ -135,6 +135,13 @@ export const QUERY_FLAGS = {
     },
     "",
   ),
+  pushdown: switchFlag(
+    {
+      name: "query.pushdown",
+      help: "Let shards compute sum, avg, min, max, count, group, topk and bottomk over their own series, where the answer is the same to the last bit; --no-query.pushdown reads the series of all instead.",
+    },
+    true,
+  ),
   partialResponse: switchFlag(
     {
       name: "query.partial-response",

@@ -15,6 +15,7 @@ import { compileAnchored } from "../model/regex.ts";
 import { EndpointSet } from "../query/endpoint-set.ts";
 import { queryExemplars } from "../query/exemplars.ts";
 import { FanoutQueryable } from "../query/fanout.ts";
+import { Pushdown } from "../query/pushdown.ts";
 import { QUERY_ROLE_FLAGS } from "./commands.ts";
 import { readShards } from "./coordinator-shards.ts";
 import { REPLICA_LABEL } from "./external-labels.ts";
@@ -134,6 +135,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     flags.queryThreads,
     engineOptions(flags),
   );
+  const pushdown = flags.pushdown ? { pushdown: new Pushdown({ clock, registry }) } : {};
   registerQueryApi(server.app, {
     engine,
     queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) => {
@@ -144,6 +146,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
         partialResponse: isAbort ? "abort" : "warn",
         ...(wanted.storeMatchers !== undefined && { storeMatchers: wanted.storeMatchers }),
         ...(dedup && { dedup: { replicaLabels, func: flags.dedupFunc } }),
+        ...pushdown,
       });
       const isLocal = wanted.localOnly === true || wanted.storeMatchers !== undefined;
       return isLocal ? stores : remote.reads.over(stores, { isAbort });

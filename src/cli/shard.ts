@@ -18,6 +18,7 @@ import { ScrapeManager } from "../scrape/scrape-manager.ts";
 import { identifyProcess } from "../base/process-identity.ts";
 import { describeCommand, removeShardFile, writeShardFile } from "../shard/shard-file.ts";
 import { type ScrapeEngine, ShardService } from "../shard/shard-service.ts";
+import { createAggregateService } from "../store/aggregate-server.ts";
 import { createExemplarService } from "../store/exemplar-server.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
@@ -106,7 +107,14 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
       maxTimeMs: () => Infinity,
       ready: () => isReady,
       exemplars: true,
+      aggregates: VERSION,
     }).concat(
+      createAggregateService({
+        queryable: database,
+        externalLabels,
+        ready: () => isReady,
+        clock,
+      }),
       createExemplarService({
         exemplars: (request) => head.exemplars(request),
         externalLabels,

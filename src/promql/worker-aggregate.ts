@@ -15,7 +15,8 @@ export interface WireAggregateResult {
   readonly stats: AggregateStats;
 }
 
-export function packAggregate({ signal: _, matchers, ...rest }: AggregateRequest): WireAggregate {
+export function packAggregate(request: AggregateRequest): WireAggregate {
+  const { signal: _signal, matchers, ...rest } = request;
   return {
     ...rest,
     matchers: matchers.map(({ name, operator, value }) => ({ name, operator, value })),

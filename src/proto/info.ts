@@ -1,4 +1,4 @@
-import { MAX_INT64, MIN_INT64, ProtoReader, ProtoWriter } from "./wire.ts";
+import { MAX_INT64, MIN_INT64, ProtoReader, ProtoWriter, WIRE_BYTES } from "./wire.ts";
 
 /** Label sets as name, value pairs in the order of the wire. */
 export type LabelSetMessage = readonly (readonly [name: string, value: string])[];
@@ -27,7 +27,12 @@ export interface InfoMessage {
   readonly targets: boolean;
   readonly query: boolean;
   readonly exemplars: boolean;
+  /** Shoal's own: which version's `shoal.Aggregate` is served; "" is none. */
+  readonly aggregates: string;
 }
+
+/** Of `aggregates`, far from what Thanos may number next; others pass over it. */
+const AGGREGATES_FIELD = 1000;
 
 export const EMPTY_INFO: InfoMessage = {
   labelSets: [],
@@ -38,6 +43,7 @@ export const EMPTY_INFO: InfoMessage = {
   targets: false,
   query: false,
   exemplars: false,
+  aggregates: "",
 };
 
 export function encodeInfoResponse(info: InfoMessage): Uint8Array {
@@ -45,6 +51,7 @@ export function encodeInfoResponse(info: InfoMessage): Uint8Array {
   const mark = (field: number, present: boolean): void => {
     if (present) writer.message(field, writer.size);
   };
+  if (info.aggregates !== "") writer.string(AGGREGATES_FIELD, info.aggregates);
   mark(8, info.query);
   if (info.exemplars) writeExemplarsInfo(writer);
   mark(6, info.targets);
@@ -70,6 +77,9 @@ export function decodeInfoResponse(bytes: Uint8Array): InfoMessage {
         continue;
       case 0x1a:
         info.store = readStore(reader.nested());
+        continue;
+      case (AGGREGATES_FIELD << 3) | WIRE_BYTES:
+        info.aggregates = reader.string();
         continue;
       case 0x22:
         info.rules = true;

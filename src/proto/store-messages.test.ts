@@ -276,6 +276,7 @@ describe("responses agree with protobufjs both ways", () => {
       targets: flag,
       query: flag,
       exemplars: flag,
+      aggregates: text,
     });
     const setOf = (pairs: readonly (readonly [string, string])[]): object =>
       present({ labels: pairs.map(([name, value]) => ({ name, value })) });
@@ -308,6 +309,7 @@ describe("responses agree with protobufjs both ways", () => {
           exemplars: info.exemplars
             ? present({ min_time: long(MIN_INT64), max_time: long(MAX_INT64) })
             : undefined,
+          aggregates: info.aggregates,
         });
         same(peer.decode(bytes), judged);
         equal(decodeInfoResponse(peer.encode(judged)), info);

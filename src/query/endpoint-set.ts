@@ -149,6 +149,11 @@ export class Endpoint {
     );
   }
 
+  /** The version of the program that aggregates there; "" when none does. */
+  get aggregates(): string {
+    return this.#info?.aggregates ?? "";
+  }
+
   get servesExemplars(): boolean {
     return this.#info?.exemplars ?? false;
   }

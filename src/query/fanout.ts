@@ -1,6 +1,8 @@
 import { systemClock, type Clock } from "../base/clock.ts";
 import { AppError, messageOf } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
 import type { Matcher } from "../model/matcher.ts";
+import type { AggregateRequest, AggregateResult } from "../storage/aggregate.ts";
 import { isCounterFunction, joinShards, type ReplicaChoice } from "../storage/dedup.ts";
 import { dedupSelect } from "../storage/dedup-select.ts";
 import { joinChunks, mergeSelect, mergeTexts } from "../storage/merge.ts";
@@ -13,8 +15,10 @@ import type {
   Series,
   SeriesBatch,
 } from "../storage/queryable.ts";
+import { askAggregates } from "./ask-aggregates.ts";
 import type { Completeness, Verdict } from "./completeness.ts";
 import type { Endpoint } from "./endpoint-set.ts";
+import type { Pushdown, PushdownOutcome } from "./pushdown.ts";
 import { isOneReplica, planReplicas, selectReplicas } from "./replica-source.ts";
 import { RemoteStore, type PartialResponse } from "./remote-store.ts";
 import { Round } from "./round.ts";
@@ -31,6 +35,8 @@ export interface FanoutOptions {
   /** Longest wait for the next data of one store. Default 15,000; 0 means no limit. */
   readonly storeTimeoutMs?: number;
   readonly clock?: Clock;
+  /** Lets stores aggregate their own series where that gives the same answer. Default: their series are read. */
+  readonly pushdown?: Pushdown;
   /** Told once per select, labelNames or labelValues that ran to its end. */
   readonly onComplete?: (completeness: Completeness) => void;
 }
@@ -53,9 +59,13 @@ export class FanoutQueryable implements Queryable {
   readonly #options: FanoutOptions;
   readonly #clock: Clock;
   readonly #abort: boolean;
+  /** There when the stores may aggregate. */
+  readonly aggregate?: NonNullable<Queryable["aggregate"]>;
 
   constructor(options: FanoutOptions) {
+    const { pushdown } = options;
     this.#options = options;
+    if (pushdown !== undefined) this.aggregate = (request) => this.#aggregate(request, pushdown);
     this.#clock = options.clock ?? systemClock;
     this.#abort = options.partialResponse === "abort";
   }
@@ -93,6 +103,52 @@ export class FanoutQueryable implements Queryable {
     }
     const { warnings, infos } = this.#finish(round);
     if (warnings.length > 0 || infos.length > 0) yield { series: [], warnings, infos };
+  }
+
+  async #aggregate(
+    request: AggregateRequest,
+    pushdown: Pushdown,
+  ): Promise<AggregateResult | undefined> {
+    const key = `${request.query} ${request.endMs - request.startMs} ${request.stepMs}`;
+    const outcome = pushdown.hasFailed(key) ? "recent" : await this.#askAggregates(request);
+    const isResult = typeof outcome !== "string";
+    pushdown.count(isResult ? "pushed" : outcome);
+    if (isResult) return outcome;
+    if (!INSTANTLY_KNOWN.has(outcome)) pushdown.remember(key);
+    return undefined;
+  }
+
+  async #askAggregates(request: AggregateRequest): Promise<AggregateResult | PushdownOutcome> {
+    const { endpoints, dedup, storeTimeoutMs = DEFAULT_STORE_TIMEOUT_MS } = this.#options;
+    const asked = endpoints
+      .endpoints()
+      .filter((endpoint) => this.#isMeant(endpoint) && endpoint.mayHave(request));
+    // Another version may compute in another way.
+    const mayAggregate = asked.every(
+      ({ healthy, aggregates }) => healthy && aggregates === VERSION,
+    );
+    if (asked.length === 0 || !mayAggregate) return "stores";
+    const names = dedup?.replicaLabels ?? [];
+    if (names.length > 0) {
+      const plans = asked.map((endpoint) => planReplicas(endpoint, names));
+      if (!isOneReplica(plans, names)) return "replicas";
+    }
+    try {
+      const result = await askAggregates(request, {
+        endpoints: asked,
+        without: names,
+        clock: this.#clock,
+        timeoutMs: storeTimeoutMs,
+      });
+      const count = asked.length;
+      if (typeof result !== "string")
+        this.#options.onComplete?.({ storesAsked: count, storesAnswered: count, isComplete: true });
+      return result;
+    } catch {
+      // Whatever it was: reading the series tells it as it always has.
+      if (request.signal.aborted) throw AppError.from(request.signal.reason);
+      return "declined";
+    }
   }
 
   labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -203,6 +259,9 @@ export class FanoutQueryable implements Queryable {
     return verdict;
   }
 }
+
+/** What is known before any store is asked costs nothing to find out again. */
+const INSTANTLY_KNOWN: ReadonlySet<PushdownOutcome> = new Set(["stores", "replicas", "recent"]);
 
 /** Stores that have the same series are shards between which its target moved, or have copies of it. */
 function joinSeries(equal: readonly Series[]): readonly Chunk[] {

@@ -45,6 +45,8 @@ export interface StoreServiceOptions {
   readonly componentType?: string;
   /** Whether exemplars are served beside this. Default no. */
   readonly exemplars?: boolean;
+  /** The version whose `shoal.Aggregate` is served beside this (aggregate-server.ts). Default: none. */
+  readonly aggregates?: string;
 }
 
 /** Anything queryable as `thanos.Store` and `thanos.info.Info` (docs/format/storeapi.md). */
@@ -259,6 +261,7 @@ function info(options: StoreServiceOptions): Uint8Array {
     targets: false,
     query: false,
     exemplars: options.exemplars ?? false,
+    aggregates: options.aggregates ?? "",
   });
 }
 
