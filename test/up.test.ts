@@ -180,6 +180,13 @@ test("one query answers over the shards, and the page's data is there", async ()
   assert.match(yaml, /job_name: tiny/);
 });
 
+test("shards aggregate their own series", async () => {
+  assert.equal(await queryNumber("sum(up)"), 2);
+  const metrics = await (await fetch(`${up.url}/metrics`)).text();
+  const pushed = /^shoal_query_pushdown_total\{outcome="pushed"\} (\d+)$/m.exec(metrics)?.[1];
+  assert.ok(Number(pushed) > 0, metrics.match(/^shoal_query_pushdown.*$/gm)?.join("\n") ?? "none");
+});
+
 test("shoal explain and the samples' rates, through the query process", async () => {
   const shoal = promisify(execFile);
   const run = (...args: string[]): Promise<{ stdout: string }> =>
