@@ -42,6 +42,23 @@ export function unpackLabels({ bytes, from, to }: PackedLabels): string[] {
   return flat;
 }
 
+/** Where each name and each value lies: from (inclusive), to (exclusive), and so on in `places`, whose first ones are filled; how many. */
+export function placesOfTexts({ bytes, from, to }: PackedLabels, places: number[]): number {
+  let count = 0;
+  cursor = from;
+  while (cursor < to) {
+    enterLabel(bytes);
+    for (let part = 0; part < 2; part++) {
+      cursor++;
+      const size = readSize(bytes);
+      places[count++] = cursor;
+      cursor += size;
+      places[count++] = cursor;
+    }
+  }
+  return count;
+}
+
 /** The value of the label `name`, "" when there is none. */
 export function valueOf(labels: PackedLabels, name: string): string {
   const { bytes, to } = labels;

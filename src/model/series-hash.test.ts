@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LabelPacker } from "./label-packer.ts";
 import { Labels } from "./labels.ts";
 import { hasEqualHashes, SeriesHashes } from "./series-hash.ts";
 
@@ -40,6 +41,23 @@ describe("hashes of series", () => {
       {},
     ].map((pairs) => Labels.fromObject(pairs));
     assert.equal(hasEqualHashes([hashesOf(alike)]), false);
+  });
+
+  it("labels as bytes have the hash of the same labels as texts", () => {
+    const symbols = ["__name__", "x", "job", "a b", "pod", "p".repeat(300)];
+    const packer = new LabelPacker({
+      sizeOf: (symbol) => symbols[symbol]!.length,
+      copyTo(symbol, target, at) {
+        target.set(Buffer.from(symbols[symbol]!), at);
+        return 0x7f;
+      },
+    });
+    for (let symbol = 0; symbol < symbols.length; symbol += 2) packer.add(symbol, symbol + 1);
+    const packed = packer.take();
+    assert.ok(packed.packed !== undefined);
+    const texts = Labels.fromSorted(symbols);
+    assert.deepEqual(hashesOf([packed]), hashesOf([texts]));
+    assert.ok(packed.packed !== undefined, "they still are bytes");
   });
 
   it("a hash of zero is one like others", () => {

@@ -1,4 +1,5 @@
 import type { Labels } from "./labels.ts";
+import { placesOfTexts } from "./packed-labels.ts";
 
 const FIRST_CAPACITY = 1024;
 
@@ -10,22 +11,28 @@ const FIRST_CAPACITY = 1024;
 export class SeriesHashes {
   #halves = new Uint32Array(FIRST_CAPACITY);
   #size = 0;
+  readonly #places: number[] = [];
 
   add(labels: Labels): void {
     let high = 0x9e3779b9;
     let low = 0x85ebca6b;
-    for (let i = 0; i < labels.count; i++)
-      for (let side = 0; side < 2; side++) {
-        const text = side === 0 ? labels.nameAt(i) : labels.valueAt(i);
-        // Lengths keep apart what would read alike.
-        high = Math.imul(high ^ text.length, 0x01000193);
-        low = Math.imul(low ^ text.length, 0x27d4eb2f);
-        for (let k = 0; k < text.length; k++) {
-          const unit = text.charCodeAt(k);
-          high = Math.imul(high ^ unit, 0x01000193);
-          low = Math.imul((low << 5) ^ (low >>> 27) ^ unit, 0x27d4eb2f);
-        }
+    // Fast path: labels that are bytes stay bytes; they are ASCII, so these are their units too.
+    const { packed } = labels;
+    const places = this.#places;
+    const end = packed === undefined ? 4 * labels.count : placesOfTexts(packed, places);
+    for (let i = 0; i < end; i += 2) {
+      const text = packed === undefined ? textAt(labels, i >> 1) : "";
+      const from = packed === undefined ? 0 : places[i]!;
+      const to = packed === undefined ? text.length : places[i + 1]!;
+      // Lengths keep apart what would read alike.
+      high = Math.imul(high ^ (to - from), 0x01000193);
+      low = Math.imul(low ^ (to - from), 0x27d4eb2f);
+      for (let k = from; k < to; k++) {
+        const unit = packed === undefined ? text.charCodeAt(k) : packed.bytes[k]!;
+        high = Math.imul(high ^ unit, 0x01000193);
+        low = Math.imul((low << 5) ^ (low >>> 27) ^ unit, 0x27d4eb2f);
       }
+    }
     if (this.#size === this.#halves.length) {
       const grown = new Uint32Array(2 * this.#size);
       grown.set(this.#halves);
@@ -42,6 +49,11 @@ export class SeriesHashes {
   get halves(): Uint32Array {
     return this.#halves.subarray(0, this.#size);
   }
+}
+
+/** Names and values in turn. */
+function textAt(labels: Labels, index: number): string {
+  return index % 2 === 0 ? labels.nameAt(index >> 1) : labels.valueAt(index >> 1);
 }
 
 /** Spreads the differences over all bits (the last steps of MurmurHash3). */
