@@ -5,6 +5,7 @@
 //	peer head SERIES SAMPLES LOG    fills a head; with the write-ahead log in the folder LOG, or without one for ""
 //	peer open BLOCK ROUNDS HELD     opens and closes a block, then holds it open so many times
 //	peer merge FOLDER BLOCK...      merges blocks into one in FOLDER
+//	peer postings FILE FILE         intersects two lists of refs (int32, little-endian)
 package main
 
 import (
@@ -29,6 +30,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/index"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
 )
@@ -55,6 +57,8 @@ func main() {
 		open(os.Args[2], number(3), number(4))
 	case "merge":
 		merge(os.Args[2], os.Args[3:])
+	case "postings":
+		postings(os.Args[2], os.Args[3])
 	}
 }
 
@@ -72,6 +76,34 @@ func check(err error) {
 
 func say(figures map[string]float64) {
 	check(json.NewEncoder(os.Stdout).Encode(figures))
+}
+
+func refs(file string) []storage.SeriesRef {
+	raw, err := os.ReadFile(file)
+	check(err)
+	list := make([]storage.SeriesRef, len(raw)/4)
+	for i := range list {
+		list[i] = storage.SeriesRef(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return list
+}
+
+func postings(fileA, fileB string) {
+	a, b := refs(fileA), refs(fileB)
+	best := math.Inf(1)
+	common := 0
+	for range rounds {
+		started := time.Now()
+		found := make([]storage.SeriesRef, 0, min(len(a), len(b)))
+		both := index.Intersect(index.NewListPostings(a), index.NewListPostings(b))
+		for both.Next() {
+			found = append(found, both.At())
+		}
+		check(both.Err())
+		best = min(best, time.Since(started).Seconds()*1e3)
+		common = len(found)
+	}
+	say(map[string]float64{"ms": best, "common": float64(common)})
 }
 
 func xor(file string, chunks, samples int) {
