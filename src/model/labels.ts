@@ -5,6 +5,16 @@ export const METRIC_NAME = "__name__";
 
 const LEGACY_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
+/** Labels of several series in a form of their own, those of each at its places. */
+export interface LabelSource {
+  /** The value of `name`, or "" when absent. */
+  get(name: string, from: number, to: number): string;
+  /** All names and values: name, value, name, value, … */
+  texts(from: number, to: number): string[];
+  /** As bytes; undefined when they are not ASCII. */
+  pack(from: number, to: number): PackedLabels | undefined;
+}
+
 /**
  * The identity of a series or target: label names and values, sorted by name in UTF-8 byte order, immutable, without
  * empty values (in Prometheus an empty label is an absent one). Pairs are kept flat: name, value, name, value, …; those of
@@ -16,6 +26,10 @@ export class Labels {
   /** Not there while the labels are packed. */
   #flat: readonly string[] | undefined;
   #packed: PackedLabels | undefined;
+  /** Where they are while they are neither texts nor packed. */
+  #source: LabelSource | undefined;
+  #from = 0;
+  #to = 0;
   #key: string | undefined;
 
   private constructor(flat: readonly string[] | undefined, packed: PackedLabels | undefined) {
@@ -48,8 +62,22 @@ export class Labels {
     return packed.from === packed.to ? Labels.EMPTY : new Labels(undefined, packed);
   }
 
-  /** The bytes while these labels are nothing else. */
+  /** Those at `from` (inclusive) to `to` (exclusive) of `source`, which the caller vouches to be sorted, unique and not empty. */
+  static fromSource(source: LabelSource, from: number, to: number): Labels {
+    if (from === to) return Labels.EMPTY;
+    const labels = new Labels(undefined, undefined);
+    labels.#source = source;
+    labels.#from = from;
+    labels.#to = to;
+    return labels;
+  }
+
+  /** Their bytes, unless they are texts. */
   get packed(): PackedLabels | undefined {
+    if (this.#source === undefined) return this.#packed;
+    this.#packed = this.#source.pack(this.#from, this.#to);
+    if (this.#packed === undefined) this.#flat = this.#source.texts(this.#from, this.#to);
+    this.#source = undefined;
     return this.#packed;
   }
 
@@ -69,6 +97,7 @@ export class Labels {
 
   /** The value of `name`, or "" when absent. */
   get(name: string): string {
+    if (this.#source !== undefined) return this.#source.get(name, this.#from, this.#to);
     if (this.#packed !== undefined) return valueOf(this.#packed, name);
     const flat = this.#flat ?? this.#unpack();
     for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return flat[i + 1]!;
@@ -142,7 +171,8 @@ export class Labels {
   }
 
   #unpack(): readonly string[] {
-    this.#flat = unpackLabels(this.#packed!);
+    this.#flat = this.#source?.texts(this.#from, this.#to) ?? unpackLabels(this.#packed!);
+    this.#source = undefined;
     this.#packed = undefined;
     return this.#flat;
   }

@@ -1,9 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
-import type { MemPostings } from "../index/mem-postings.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
-import { LabelPacker } from "../model/label-packer.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { byteCondition, type Matcher, matchesEmpty } from "../model/matcher.ts";
 import type {
@@ -15,6 +13,7 @@ import type {
   SeriesBatch,
 } from "../storage/queryable.ts";
 import type { HeadStore } from "./head-store.ts";
+import { HeadLabels } from "./head-labels.ts";
 import { ChunkReader, type SelectView } from "./select-chunks.ts";
 import { SeriesOrder } from "./series-order.ts";
 
@@ -28,15 +27,13 @@ export class HeadReader {
   readonly #store: HeadStore;
   readonly #chunks: ChunkReader;
   readonly #order: SeriesOrder;
-  #packer: LabelPacker;
-  #packerOf: MemPostings;
+  #labels: HeadLabels;
 
   constructor(store: HeadStore) {
     this.#store = store;
     this.#chunks = new ChunkReader(store);
     this.#order = new SeriesOrder(store.series, () => store.postings);
-    this.#packerOf = store.postings;
-    this.#packer = new LabelPacker(store.postings.symbols);
+    this.#labels = new HeadLabels(store.postings);
   }
 
   /** `inOrderMinTimeMs`: of samples that came in order, older ones are in blocks. */
@@ -175,20 +172,17 @@ export class HeadReader {
   *#plain(refs: Int32Array, view: SelectView): Generator<Series> {
     for (let i = 0; i < refs.length; i++) {
       const chunks = this.#chunks.read(refs[i]!, i, view);
-      if (chunks !== undefined) yield { labels: this.#pack(refs[i]!), chunks };
+      if (chunks !== undefined) yield { labels: this.#labelsOf(refs[i]!), chunks };
     }
   }
 
   /** The labels of a series that exists, for as long as a query needs them. */
-  #pack(ref: number): Labels {
-    const { postings } = this.#store;
-    if (postings !== this.#packerOf) {
-      this.#packerOf = postings;
-      this.#packer = new LabelPacker(postings.symbols);
-    }
-    const packer = this.#packer;
-    this.#forEachLabel(ref, (name, value) => packer.add(name, value));
-    return packer.take();
+  #labelsOf(ref: number): Labels {
+    const { postings, series } = this.#store;
+    if (postings !== this.#labels.postings) this.#labels = new HeadLabels(postings);
+    const page = series.pageOf(ref)!;
+    const { start, count } = series.pairRange(page, ref);
+    return this.#labels.of(page.pairs, start, start + count);
   }
 
   #forEachLabel(ref: number, visit: (name: number, value: number) => void): void {
@@ -203,7 +197,10 @@ export class HeadReader {
 
   /** Stripping labels changes the order and can make series equal; those become one series. */
   *#stripped(refs: Int32Array, view: SelectView, strip: readonly string[]): Generator<Series> {
-    const entries = Array.from(refs, (ref, i) => ({ i, labels: this.#pack(ref).without(strip) }));
+    const entries = Array.from(refs, (ref, i) => ({
+      i,
+      labels: this.#labelsOf(ref).without(strip),
+    }));
     entries.sort((a, b) => compareLabels(a.labels, b.labels));
     for (let from = 0; from < entries.length;) {
       const { labels } = entries[from]!;
