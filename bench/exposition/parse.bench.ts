@@ -3,7 +3,7 @@ import { randomInt, seededRandom } from "../../src/base/random.ts";
 import { ParsedColumns } from "../../src/exposition/columns.ts";
 import { parseText } from "../../src/exposition/parse.ts";
 import { LineCache } from "../../src/scrape/line-cache.ts";
-import { ScanScratch } from "../../src/scrape/scan.ts";
+import { ScanScratch } from "../../src/scrape/scan-scratch.ts";
 import { median, report } from "../support/report.ts";
 
 const SERIES = 10_000;

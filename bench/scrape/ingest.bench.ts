@@ -11,7 +11,7 @@ import { plainHttpClient } from "../../src/config/plain-http-client.ts";
 import { Registry } from "../../src/base/metrics.ts";
 import { createHttpClient } from "../../src/http/client.ts";
 import { BodyPool, ColumnPool } from "../../src/scrape/buffers.ts";
-import { ScanScratch } from "../../src/scrape/scan.ts";
+import { ScanScratch } from "../../src/scrape/scan-scratch.ts";
 import { createScrapeMetrics } from "../../src/scrape/metrics.ts";
 import { scrapeConfig, targetOf } from "../../src/scrape/scrape.fixture.ts";
 import { TargetScraper } from "../../src/scrape/target-scraper.ts";

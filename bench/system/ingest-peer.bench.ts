@@ -6,7 +6,7 @@
 import { parseText } from "../../src/exposition/parse.ts";
 import { ParsedColumns } from "../../src/exposition/columns.ts";
 import { LineCache } from "../../src/scrape/line-cache.ts";
-import { ScanScratch } from "../../src/scrape/scan.ts";
+import { ScanScratch } from "../../src/scrape/scan-scratch.ts";
 import { renderBody, startExporter } from "../support/exporter.ts";
 import { cpuNanosUnder } from "../support/go-profile.ts";
 import { cpuSeconds, rssBytes, sleep, startPrometheus } from "../../test/support/processes.ts";

@@ -7,7 +7,8 @@ import { decodePairs } from "../exposition/series.ts";
 import { Labels } from "../model/labels.ts";
 import { SampleColumns } from "./buffers.ts";
 import { LineCache } from "./line-cache.ts";
-import { ScanScratch, type Scan, type ScanRules } from "./scan.ts";
+import { type Scan, type ScanRules } from "./scan.ts";
+import { ScanScratch } from "./scan-scratch.ts";
 import { createLabeler } from "./sample-labels.ts";
 import { scrapeConfig } from "./scrape.fixture.ts";
 

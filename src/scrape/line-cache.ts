@@ -4,7 +4,8 @@ import { decodePairs } from "../exposition/series.ts";
 import type { Labels } from "../model/labels.ts";
 import { LineTable } from "./line-table.ts";
 import type { Labeler } from "./sample-labels.ts";
-import { Scan, type ScanRules, type ScanScratch } from "./scan.ts";
+import { Scan, type ScanRules } from "./scan.ts";
+import type { ScanScratch } from "./scan-scratch.ts";
 
 /**
  * One target's memory from scrape to scrape.

@@ -1,5 +1,4 @@
 import { AppError } from "../base/errors.ts";
-import { ParsedColumns } from "../exposition/columns.ts";
 import type { TextFormat } from "../exposition/entry-parser.ts";
 import {
   EXACT_INTEGER_MAX,
@@ -11,10 +10,11 @@ import { ExpositionParser } from "../exposition/parse.ts";
 import { decodePairs, decodeSeries } from "../exposition/series.ts";
 import type { BesideText, FamiliesBeside } from "../exposition/protobuf.ts";
 import type { NativeSample } from "../exposition/protobuf-histogram.ts";
-import { type FloatHistogram, newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
-import type { AppendBatch, AppendExemplar, HistogramColumns } from "../storage/appender.ts";
-import { LineTable, REF_DROPPED, REF_DUPLICATE, REF_REFUSED, SeriesIndex } from "./line-table.ts";
+import type { AppendExemplar, HistogramColumns } from "../storage/appender.ts";
+import { LineTable, REF_DROPPED, REF_DUPLICATE, REF_REFUSED } from "./line-table.ts";
+import type { CreatedSample } from "./created-zeros.ts";
+import type { ScanScratch } from "./scan-scratch.ts";
 import type { Labeler } from "./sample-labels.ts";
 
 /** Prometheus's limit for samples from the future, counted from the scrape. */
@@ -44,41 +44,6 @@ export interface ScanResult {
   readonly duplicate: number;
   /** Samples too far in the future. */
   readonly outOfBounds: number;
-}
-
-/**
- * Working memory of scans, shared by all targets: a scan runs to its end without waiting, then its lines are copied
- * into the target's own table.
- */
-export class ScanScratch {
-  readonly next = new LineTable();
-  readonly columns = new ParsedColumns();
-  readonly index: SeriesIndex;
-  readonly freshIndex: SeriesIndex;
-  hasTimestamp = new Uint8Array(0);
-  timestamps = new Float64Array(0);
-  /** For each line of the previous body: 1 + the line of this body that carries its series. */
-  seen = new Int32Array(0);
-  readonly parsers: Record<TextFormat, ExpositionParser> = {
-    text: new ExpositionParser("text"),
-    openmetrics: new ExpositionParser("openmetrics"),
-  };
-
-  constructor(seed: number) {
-    this.index = new SeriesIndex(seed);
-    this.freshIndex = new SeriesIndex(seed);
-  }
-
-  reserve(lines: number): void {
-    this.next.reserve(lines);
-    if (this.hasTimestamp.length >= this.next.refs.length) return;
-    const size = this.next.refs.length;
-    const { hasTimestamp, timestamps } = this;
-    this.hasTimestamp = new Uint8Array(size);
-    this.hasTimestamp.set(hasTimestamp);
-    this.timestamps = new Float64Array(size);
-    this.timestamps.set(timestamps);
-  }
 }
 
 /** A series of the body that is to be stored. */
@@ -311,35 +276,18 @@ export class Scan {
     };
   }
 
-  /** A zero for the moment each sample's series was created, as far as that is known and before the sample. */
-  zeros(timeMs: number): AppendBatch | undefined {
+  /** The samples that are to be stored and whose series tell when they were created, before the sample. */
+  created(timeMs: number): CreatedSample[] {
     const { created, histograms } = this.#options.beside ?? {};
-    if (created === undefined || created.size === 0) return undefined;
     const { next, hasTimestamp, timestamps } = this.#scratch;
-    const floats: { ref: number; createdMs: number }[] = [];
-    const native: { ref: number; createdMs: number; sample: NativeSample }[] = [];
-    for (const [line, createdMs] of created) {
+    const found: CreatedSample[] = [];
+    for (const [line, createdMs] of created ?? []) {
       const ref = next.refs[line]!;
       const ownMs = hasTimestamp[line] === 1 ? timestamps[line]! : timeMs;
       if (ref < 0 || createdMs === 0 || createdMs >= ownMs) continue;
-      const sample = histograms?.get(line);
-      if (sample === undefined) floats.push({ ref, createdMs });
-      else native.push({ ref, createdMs, sample });
+      found.push({ ref, createdMs, native: histograms?.get(line) });
     }
-    return {
-      refs: Int32Array.from(floats, ({ ref }) => ref),
-      times: Float64Array.from(floats, ({ createdMs }) => createdMs),
-      values: new Float64Array(floats.length),
-      count: floats.length,
-      histograms: {
-        refs: Int32Array.from(native, ({ ref }) => ref),
-        times: Float64Array.from(native, ({ createdMs }) => createdMs),
-        histograms: native.map(({ sample }) => zeroOf(sample.histogram)),
-        isFloat: Uint8Array.from(native, ({ sample }) => (sample.isFloat ? 1 : 0)),
-        count: native.length,
-      },
-      zerosBeforeMs: timeMs,
-    };
+    return found;
   }
 
   /** The exemplars of the samples that are to be stored; those without a time have their sample's. */
@@ -678,11 +626,6 @@ export class Scan {
     next.count = n;
     next.trackedCount += tracked;
   }
-}
-
-/** Of the same layout, so that no resolution is lost between the two. */
-function zeroOf({ schema, zeroThreshold, customValues }: FloatHistogram): FloatHistogram {
-  return newHistogram({ counterResetHint: "reset", schema, zeroThreshold, customValues });
 }
 
 export const SAMPLE_LIMIT_EXCEEDED = "sample limit exceeded";

@@ -13,7 +13,7 @@ import type { ScrapeConfig } from "../config/types.ts";
 import { compileAnchored } from "../model/regex.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
 import { exploreTarget } from "./explore.ts";
-import { ScanScratch } from "./scan.ts";
+import { ScanScratch } from "./scan-scratch.ts";
 import { createScrapeMetrics } from "./metrics.ts";
 import { FakeStorage, scrapeConfig, targetOf } from "./scrape.fixture.ts";
 import { TargetScraper, type ScrapeOutcome } from "./target-scraper.ts";

@@ -10,7 +10,7 @@ import type { Target } from "../model/target.ts";
 import type { Appendable } from "../storage/appender.ts";
 import { BodyPool, ColumnPool } from "./buffers.ts";
 import type { JobStatistics, StatisticsQuery } from "./job-statistics.ts";
-import { ScanScratch } from "./scan.ts";
+import { ScanScratch } from "./scan-scratch.ts";
 import { createScrapeMetrics } from "./metrics.ts";
 import { SCRAPE_BODY_MAX_BYTES } from "./read-body.ts";
 import { jitterSeed } from "./schedule.ts";

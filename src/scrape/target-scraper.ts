@@ -11,13 +11,9 @@ import type { Appendable, AppendBatch, AppendMetadata } from "../storage/appende
 import { labelingFingerprint } from "./fingerprint.ts";
 import type { BodyPool, ColumnPool, SampleColumns } from "./buffers.ts";
 import { LineCache } from "./line-cache.ts";
-import {
-  SAMPLE_LIMIT_EXCEEDED,
-  type Scan,
-  type ScanResult,
-  type ScanRules,
-  type ScanScratch,
-} from "./scan.ts";
+import { SAMPLE_LIMIT_EXCEEDED, type Scan, type ScanResult, type ScanRules } from "./scan.ts";
+import type { ScanScratch } from "./scan-scratch.ts";
+import { zerosOf } from "./created-zeros.ts";
 import type { ScrapeMetrics } from "./metrics.ts";
 import { fetchBody } from "./fetch-body.ts";
 import { type Body, BodyLimitError } from "./read-body.ts";
@@ -164,7 +160,7 @@ export class TargetScraper {
     try {
       const scan = error === undefined ? scanned?.scan : undefined;
       const filled = this.#fill(columns, timeMs, scan);
-      const zeros = scan?.zeros(timeMs);
+      const zeros = zerosOf(scan?.created(timeMs) ?? [], timeMs);
       // Whole nanoseconds, as Prometheus measures.
       const durationSeconds = Math.round((clock.monotonic() - started) * 1e6) / 1e9;
       this.#pushReport(columns, timeMs, [

@@ -10,7 +10,8 @@ import { countMetrics, type MetricCount } from "../scrape/job-statistics.ts";
 import { LineCache } from "../scrape/line-cache.ts";
 import { type Body, sizeLimit, type Packing, unpackBody } from "../scrape/read-body.ts";
 import { createLabeler, type Labeler } from "../scrape/sample-labels.ts";
-import type { ScanRules, ScanScratch } from "../scrape/scan.ts";
+import type { ScanRules } from "../scrape/scan.ts";
+import type { ScanScratch } from "../scrape/scan-scratch.ts";
 import { countFamilies } from "./protobuf-families.ts";
 
 /** What one answer of a target holds. */

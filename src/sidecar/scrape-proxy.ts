@@ -11,7 +11,7 @@ import type { PlainHead } from "../http/plain-head.ts";
 import { type PlainReply, PlainServer } from "../http/plain-server.ts";
 import { BodyPool } from "../scrape/buffers.ts";
 import { BodyCollector, isPacking } from "../scrape/read-body.ts";
-import { ScanScratch } from "../scrape/scan.ts";
+import { ScanScratch } from "../scrape/scan-scratch.ts";
 import type { TargetStatus } from "../scrape/scrape-loop.ts";
 import type { ScrapeUpdate } from "../scrape/scrape-manager.ts";
 import type { PassedBody } from "./body-counter.ts";
