@@ -30,7 +30,8 @@ export type StreamingAggregation =
   | "stddev"
   | "stdvar";
 
-interface Totals {
+/** Running totals of one group, by step. */
+export interface Totals {
   /** Sum, extreme or squared deviations. */
   readonly main: Float64Array;
   /** Compensation of the sum or mean, or the running mean of a variance. */
@@ -66,7 +67,7 @@ export function aggregateStreaming(
         if (row.dropName) total.dropName = true;
         if (row.histograms !== undefined || total.histograms !== undefined)
           setHistogramsApart(row, total, { plan, query });
-        add(operator, row, total);
+        addRow(operator, row, total);
       });
       query.budget.release(totals.length * frame.count);
       for (const [index, total] of totals.entries()) {
@@ -80,7 +81,7 @@ export function aggregateStreaming(
   };
 }
 
-function newTotals(count: number): Totals {
+export function newTotals(count: number): Totals {
   return {
     main: new Float64Array(count),
     side: new Float64Array(count),
@@ -121,7 +122,8 @@ function setHistogramsApart(
   }
 }
 
-function add(operator: StreamingAggregation, row: Row, total: Totals): void {
+/** Adds the floats of `row` to the columns of its group. */
+export function addRow(operator: StreamingAggregation, row: Row, total: Totals): void {
   switch (operator) {
     case "sum":
       return addToSum(row, total);

@@ -190,7 +190,7 @@ async function total(
       query.budget.hold(count);
       totals.push((own = new PartialTotals(operator, count)));
     }
-    own.add(operator, row);
+    own.add(row);
   });
   query.budget.release(totals.length * count);
   const concat = <T extends Float64Array | Uint32Array | Uint8Array>(
