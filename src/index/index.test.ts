@@ -2,35 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MemPostings } from "./mem-postings.ts";
-import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 import { SymbolTable } from "./symbols.ts";
-
-const refs = fc
-  .uniqueArray(fc.nat(3000), { maxLength: 300 })
-  .map((list) => Int32Array.from(list).sort());
-
-test("postings operations agree with sets", () => {
-  fc.assert(
-    fc.property(refs, refs, fc.integer({ min: 1, max: 60 }), (a, all, every) => {
-      const b = all.filter((_, i) => i % every === 0);
-      const setA = new Set(a);
-      const setB = new Set(b);
-      const both = [...a].filter((ref) => setB.has(ref));
-      assert.deepEqual([...intersect(a, b)], both);
-      assert.deepEqual([...intersect(b, a)], both);
-      assert.deepEqual(
-        [...subtract(a, b)],
-        [...a].filter((ref) => !setB.has(ref)),
-      );
-      const rest = b.filter((ref) => !setA.has(ref));
-      assert.deepEqual(
-        [...uniteDisjoint([a, rest])],
-        [...setA.union(setB)].sort((x, y) => x - y),
-      );
-      assert.deepEqual([...uniteDisjoint([])], []);
-    }),
-  );
-});
 
 test("symbols are found, told apart and ordered by their bytes", () => {
   const text = fc.string({ unit: "binary", maxLength: 12 }).filter((t) => t.isWellFormed());

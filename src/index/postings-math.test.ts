@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { randomInt, seededRandom } from "../base/random.ts";
 import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 
@@ -36,6 +37,10 @@ const PAIRS: readonly (readonly [name: string, a: Int32Array, b: Int32Array])[] 
   ["dense up to the highest", refsOf(900, 1, HIGHEST - 899), refsOf(600, 1, HIGHEST - 599)],
 ];
 
+const anyRefs = fc
+  .uniqueArray(fc.nat(3000), { maxLength: 300 })
+  .map((list) => Int32Array.from(list).sort());
+
 describe("postings", () => {
   for (const [name, a, b] of PAIRS)
     test(name, () => {
@@ -55,4 +60,27 @@ describe("postings", () => {
         assert.deepEqual([...uniteDisjoint([Int32Array.from(rest), y])], all);
       }
     });
+
+  test("any lists", () => {
+    fc.assert(
+      fc.property(anyRefs, anyRefs, fc.integer({ min: 1, max: 60 }), (a, all, every) => {
+        const b = all.filter((_, i) => i % every === 0);
+        const setA = new Set(a);
+        const setB = new Set(b);
+        const both = [...a].filter((ref) => setB.has(ref));
+        assert.deepEqual([...intersect(a, b)], both);
+        assert.deepEqual([...intersect(b, a)], both);
+        assert.deepEqual(
+          [...subtract(a, b)],
+          [...a].filter((ref) => !setB.has(ref)),
+        );
+        const rest = b.filter((ref) => !setA.has(ref));
+        assert.deepEqual(
+          [...uniteDisjoint([a, rest])],
+          [...setA.union(setB)].sort((x, y) => x - y),
+        );
+        assert.deepEqual([...uniteDisjoint([])], []);
+      }),
+    );
+  });
 });
