@@ -7,7 +7,6 @@ import { once } from "node:events";
 import { cpSync, createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawnSync } from "node:child_process";
 import {
   freePort,
   type RunningProcess,
@@ -15,10 +14,12 @@ import {
   startPrometheus,
   startShoal,
 } from "../../test/support/processes.ts";
+import { pin } from "../support/pin.ts";
 import { median, report } from "../support/report.ts";
 
 const SERIES = Number(process.env["SHOAL_BENCH_SERIES"] ?? 1_000_000);
-const END_S = 1_700_006_400;
+/** Within a block: where one starts, both programs would have to merge two. */
+const END_S = 1_700_006_385;
 const QUERY = "sum by (job) (wide)";
 const ROUNDS = 3;
 const MEGABYTE = 1e6;
@@ -135,13 +136,7 @@ function peakRssBytes(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
 }
 
-/** Keeps all threads of a process on some cores (Linux's taskset). */
-function pin(pid: number, cores: string): void {
-  const result = spawnSync("taskset", ["-a", "-c", "-p", cores, String(pid)], { encoding: "utf8" });
-  if (result.status !== 0) throw new Error(`cannot run taskset: ${result.stderr}`);
-}
-
-/** Two samples a series, the newest at `END_S`, which is where a block starts: both programs have to merge two. */
+/** Two samples a series, the newest at `END_S`. */
 async function writeOpenMetrics(path: string): Promise<void> {
   const out = createWriteStream(path);
   for (let i = 0; i < SERIES; i++) {

@@ -5,7 +5,6 @@
  * side has one core, and this client the other; then all have all.
  * SHOAL_BENCH_SHAPES: a part of the queries to ask; SHOAL_BENCH_CORES: `one` or `all` for one half only.
  */
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -18,6 +17,7 @@ import {
   startPrometheus,
   startShoal,
 } from "../../test/support/processes.ts";
+import { pin } from "../support/pin.ts";
 import { median, report } from "../support/report.ts";
 import {
   FLOAT_METRICS,
@@ -194,12 +194,6 @@ function isClose(a: string, b: string): boolean {
     const other = Number(theirs[i]);
     return Math.abs(Number(text) - other) <= 1e-12 * Math.abs(other);
   });
-}
-
-/** Keeps all threads of a process on some cores (Linux's taskset). */
-function pin(pid: number, cores: string): void {
-  const result = spawnSync("taskset", ["-a", "-c", "-p", cores, String(pid)], { encoding: "utf8" });
-  if (result.status !== 0) throw new Error(`cannot run taskset: ${result.stderr}`);
 }
 
 async function sendNativeHistograms(url: string): Promise<void> {
