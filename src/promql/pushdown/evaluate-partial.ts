@@ -155,7 +155,7 @@ class PartialGroups {
     const index = this.#groups.indexOf(row, this.#query);
     const list = this.#list;
     if (index === list.length) {
-      if (index >= MAX_PARTIAL_GROUPS || index * this.#pointBytes >= MAX_PARTIAL_BYTES)
+      if (index >= MAX_PARTIAL_GROUPS || (index + 1) * this.#pointBytes > MAX_PARTIAL_BYTES)
         throw declined(`it has more than ${index} groups`);
       list.push({ labels: this.#groups.labels[index]!, first: row.labels, dropName: false });
     }
