@@ -117,7 +117,9 @@ export class SupervisedProcess {
         logger.warn("process ended by itself", { process: name, why: this.#error });
       this.#onEnd(startedMs, resolve);
     });
-    if (child.pid !== undefined) logger.debug("process started", { process: name, pid: child.pid });
+    // Of one that could not be started the error event tells.
+    if (child.pid === undefined) return;
+    logger.debug("process started", { process: name, pid: child.pid });
     onChange?.();
   }
 

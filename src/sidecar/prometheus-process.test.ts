@@ -134,6 +134,17 @@ describe("PrometheusProcess", () => {
     assert.equal(first.report().outOfMemory, 0);
   });
 
+  it("does not take a failed start for a kill", async (context) => {
+    const { make, starts, folder } = fixture(context);
+    const own = make();
+    await own.start();
+    await until(() => starts().length === 1);
+    rmSync(join(folder, "prometheus"));
+    process.kill(own.report().pid!, "SIGKILL");
+    await until(() => own.report().error.includes("ENOENT"));
+    assert.equal(own.report().outOfMemory, 1);
+  });
+
   it("notices when memory runs out again and again", async (context) => {
     const { make, starts } = fixture(context);
     const loops: boolean[] = [];
