@@ -180,6 +180,19 @@ const word = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 4 }).filter((text) => text.isWellFormed()),
 );
 
+class CountingSource extends MemorySource {
+  byteCount = 0;
+
+  constructor(bytes: Uint8Array) {
+    super("x", bytes);
+  }
+
+  override read(offset: number, length: number): Uint8Array {
+    this.byteCount += length;
+    return super.read(offset, length);
+  }
+}
+
 describe("an index we write", () => {
   test("gives back what was put in, and its matchers agree with a plain loop", async () => {
     const series = fc
@@ -256,6 +269,33 @@ describe("an index we write", () => {
     await reader.forEachValueCount("__name__", (value, count) => counts.set(value, count));
     assert.deepEqual([...counts.keys()], ["m0", "m1", "m2", "m3", "m4", "m5", "m6"]);
     assert.equal(counts.get("m0"), 429);
+    await reader.close();
+  });
+
+  test("with many values finds those that a regular expression wants", async () => {
+    const values = Array.from({ length: 3000 }, (_, i) => `v${i}`);
+    const rows = values
+      .map((i): Row => ({ labels: Labels.fromObject({ i }), chunks: [] }))
+      .sort((a, b) => compareLabels(a.labels, b.labels));
+    const source = new CountingSource(await readFile(await write(rows)));
+    const reader = await IndexReader.open(source);
+    const sources = ["v1.*", "v.*", "u.*", "w.*", "v29.*", "v.*9[0-4]", "v(1|2)99", ".*", ".+7.?"];
+    for (const regex of [...sources, "v2999.*", "v99[^4]+", "(?i)V1.*"])
+      for (const operator of ["=~", "!~"] as const) {
+        const matcher = createMatcher("i", operator, regex);
+        const found = await readAll(reader, await reader.matching([matcher]));
+        assert.deepEqual(
+          found.map(({ labels }) => labels.get("i")),
+          values.filter((value) => matcher.matches(value)).sort(),
+          `${operator} ${regex}`,
+        );
+      }
+    const readFor = async (regex: string): Promise<number> => {
+      source.byteCount = 0;
+      await reader.matching([createMatcher("i", "=~", regex)]);
+      return source.byteCount;
+    };
+    assert.ok((await readFor("v29x.*")) * 10 < (await readFor(".*29x")));
     await reader.close();
   });
 

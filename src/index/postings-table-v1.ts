@@ -1,5 +1,5 @@
 import { compareText } from "../base/text.ts";
-import type { ByteCondition } from "../model/matcher.ts";
+import type { ByteChoice } from "../model/matcher.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readSection } from "./section.ts";
@@ -55,14 +55,16 @@ export class PostingsTableV1 {
     return this.#lists.get(name)?.get(value);
   }
 
-  async forEachValue(
-    name: string,
-    visit: (value: string, list: number) => void,
-    condition: ByteCondition = () => true,
-  ): Promise<void> {
+  async forEachValue(name: string, visit: (value: string, list: number) => void): Promise<void> {
+    for (const [value, list] of this.#lists.get(name) ?? []) visit(value, list);
+  }
+
+  async chosenLists(name: string, { automaton, isMatchWanted }: ByteChoice): Promise<number[]> {
+    const lists: number[] = [];
     for (const [value, list] of this.#lists.get(name) ?? []) {
       const bytes = ENCODER.encode(value);
-      if (condition(bytes, 0, bytes.length)) visit(value, list);
+      if (automaton.matches(bytes, 0, bytes.length) === isMatchWanted) lists.push(list);
     }
+    return lists;
   }
 }

@@ -1,10 +1,11 @@
 import { compareText } from "../base/text.ts";
-import type { ByteCondition } from "../model/matcher.ts";
+import type { ByteChoice } from "../model/matcher.ts";
 import { ByteCursor, decodeText } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { EntryWalk, SAMPLE_EVERY } from "./entry-walk.ts";
 import { SampledPairs } from "./sampled-pairs.ts";
 import { type Section, withSection } from "./section.ts";
+import { ValueScan } from "./value-scan.ts";
 
 /** Values of a name are read in pieces of about this size. */
 const SCAN_BYTES = 1024 * 1024;
@@ -18,6 +19,12 @@ interface NameEntries {
   /** Where its entries end in the table. */
   end: number;
   count: number;
+}
+
+/** Samples: `from` inclusive, `to` exclusive. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -105,49 +112,91 @@ export class PostingsTable {
     const from = this.#samples.lastUpTo(ENCODER.encode(value), known);
     if (from < known.from) return undefined;
     let found: number | undefined;
-    const only = (text: string, list: number): void => {
-      if (text === value) found = list;
-    };
-    await this.#scan(known, { from, to: from + 1 }, only, () => true);
+    for (const range of this.#reads(known, { from, to: from + 1 }))
+      this.#visit(await this.#read(range), (text, list) => {
+        if (text === value) found = list;
+      });
     return found;
   }
 
-  /** Calls `visit` with every value of `name` that fits `condition`, in order, and the offset of its list. */
-  async forEachValue(
-    name: string,
-    visit: (value: string, list: number) => void,
-    condition: ByteCondition = () => true,
-  ): Promise<void> {
+  /** Calls `visit` with every value of `name`, in order, and the offset of its list. */
+  async forEachValue(name: string, visit: (value: string, list: number) => void): Promise<void> {
     const known = this.#names.get(name);
     if (known === undefined) return;
+    for (const range of this.#reads(known, known)) this.#visit(await this.#read(range), visit);
+  }
+
+  /** The offsets of the lists of the values of `name` that `choice` takes. */
+  async chosenLists(name: string, choice: ByteChoice): Promise<number[]> {
+    const lists: number[] = [];
+    const known = this.#names.get(name);
+    if (known === undefined) return lists;
+    const size = ENCODER.encode(name).length;
+    const scan = new ValueScan(choice, 1 + (size < 128 ? 1 : 2) + size);
+    for (const range of this.#reads(known, this.#near(known, choice))) {
+      const bytes = await this.#read(range);
+      for (let at = 0; at < bytes.length;) {
+        scan.next(bytes, at, lists);
+        at = scan.at;
+        if (at < bytes.length) at = this.#chooseOne(bytes, at, choice, lists);
+      }
+    }
+    return lists;
+  }
+
+  /** The samples between which all values are that `choice` can take. */
+  #near(known: NameEntries, { automaton, isMatchWanted }: ByteChoice): Range {
+    const { prefix } = automaton;
+    if (!isMatchWanted || prefix.length === 0) return known;
+    const from = Math.max(known.from, this.#samples.lastUpTo(prefix, known));
+    // No UTF-8 has this byte.
+    const behind = Uint8Array.of(...prefix, 0xff);
+    return { from, to: this.#samples.lastUpTo(behind, { from, to: known.to }) + 1 };
+  }
+
+  /** The places in the file of the entries from sample `from` on, up to sample `to` or the last one of the name. */
+  *#reads(known: NameEntries, range: Range): Generator<{ start: number; end: number }> {
     const samples = this.#samples;
-    for (let { from } = known; from < known.to;) {
+    for (let { from } = range; from < range.to;) {
       let to = from + 1;
-      while (to < known.to && samples.start(to) - samples.start(from) < SCAN_BYTES) to++;
-      await this.#scan(known, { from, to }, visit, condition);
+      while (to < range.to && samples.start(to) - samples.start(from) < SCAN_BYTES) to++;
+      const end = to < known.to ? samples.start(to) : known.end;
+      yield { start: this.#start + samples.start(from), end: this.#start + end };
       from = to;
     }
   }
 
-  /** Reads the entries from sample `from` on, up to sample `to` or the last one of the name. */
-  async #scan(
-    known: NameEntries,
-    range: { from: number; to: number },
-    visit: (value: string, list: number) => void,
-    condition: ByteCondition,
-  ): Promise<void> {
-    const start = this.#samples.start(range.from);
-    const end = range.to < known.to ? this.#samples.start(range.to) : known.end;
-    const bytes = await this.#source.read(this.#start + start, end - start);
-    const cursor = new ByteCursor(bytes, `postings offset table of ${this.#source.name}`);
+  #read({ start, end }: { start: number; end: number }): Uint8Array | Promise<Uint8Array> {
+    return this.#source.read(start, end - start);
+  }
+
+  #visit(bytes: Uint8Array, visit: (value: string, list: number) => void): void {
+    const cursor = this.#cursor(bytes);
     while (cursor.at < bytes.length) {
-      cursor.uvarint();
-      cursor.skip(cursor.uvarint());
-      const size = cursor.uvarint();
-      const from = cursor.at;
-      cursor.skip(size);
+      const { start, end } = valueOf(cursor);
       const list = cursor.uvarint();
-      if (condition(bytes, from, from + size)) visit(decodeText(bytes, from, from + size), list);
+      visit(decodeText(bytes, start, end), list);
     }
   }
+
+  /** Reads the entry at `at` and adds its list to `lists` when it is chosen; where the next one is. */
+  #chooseOne(bytes: Uint8Array, at: number, choice: ByteChoice, lists: number[]): number {
+    const cursor = this.#cursor(bytes);
+    cursor.at = at;
+    const { start, end } = valueOf(cursor);
+    const list = cursor.uvarint();
+    if (choice.automaton.matches(bytes, start, end) === choice.isMatchWanted) lists.push(list);
+    return cursor.at;
+  }
+
+  #cursor(bytes: Uint8Array): ByteCursor {
+    return new ByteCursor(bytes, `postings offset table of ${this.#source.name}`);
+  }
+}
+
+/** Where the value of the entry at the cursor is. */
+function valueOf(cursor: ByteCursor): { start: number; end: number } {
+  cursor.uvarint();
+  cursor.skip(cursor.uvarint());
+  return cursor.range();
 }

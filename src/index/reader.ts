@@ -2,7 +2,7 @@ import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { LabelPacker } from "../model/label-packer.ts";
 import type { Labels } from "../model/labels.ts";
-import { byteCondition, type Matcher, matchesEmpty } from "../model/matcher.ts";
+import { byteChoice, type Matcher, matchesEmpty } from "../model/matcher.ts";
 import { BlockSymbols } from "./block-symbols.ts";
 import { ByteCursor, uint32At } from "./byte-cursor.ts";
 import { type ByteSource, planWindows } from "./byte-source.ts";
@@ -258,21 +258,26 @@ export class IndexReader {
     }
     // Fast path: `!=` leaves out one value, which needs no look at the others.
     if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
-    const offsets: number[] = [];
-    const fits = byteCondition(matcher);
-    if (fits === undefined)
-      await this.#table.forEachValue(name, (value, list) => {
-        if (matcher.matches(value) === wanted) offsets.push(list);
-      });
-    else
-      await this.#table.forEachValue(
-        name,
-        (_, list) => offsets.push(list),
-        (bytes, from, to) => fits(bytes, from, to) === wanted,
-      );
+    const offsets = await this.#listsOf(matcher, wanted);
     const lists: Int32Array[] = [];
     await this.#forEachList(Float64Array.from(offsets).sort(), (list) => lists.push(list));
     return uniteDisjoint(lists);
+  }
+
+  /** The lists of the values for which `matcher` answers `wanted`. */
+  async #listsOf(matcher: Matcher, wanted: boolean): Promise<number[]> {
+    const { name } = matcher;
+    const isPrefixKnown = wanted === (matcher.operator === "=~");
+    const choice = byteChoice(matcher, { isPrefixKnown });
+    if (choice !== undefined) {
+      const isMatchWanted = choice.isMatchWanted === wanted;
+      return this.#table.chosenLists(name, { automaton: choice.automaton, isMatchWanted });
+    }
+    const offsets: number[] = [];
+    await this.#table.forEachValue(name, (value, list) => {
+      if (matcher.matches(value) === wanted) offsets.push(list);
+    });
+    return offsets;
   }
 
   async #list(offset: number): Promise<Int32Array> {

@@ -1,6 +1,6 @@
 import { quote } from "../base/text.ts";
 import { isLegacyLabelName } from "./labels.ts";
-import { compileByteTest } from "./regex-automaton.ts";
+import { compileByteTest, type ByteAutomaton } from "./regex-automaton.ts";
 import { compileAnchored } from "./regex.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
@@ -37,16 +37,31 @@ export function createMatcher(name: string, operator: MatchOperator, value: stri
 /** A matcher's condition on the UTF-8 bytes of a value. */
 export type ByteCondition = (bytes: Uint8Array, from: number, to: number) => boolean;
 
+/** Values that an automaton matches, or those that it does not match. */
+export interface ByteChoice {
+  readonly automaton: ByteAutomaton;
+  readonly isMatchWanted: boolean;
+}
+
 /**
  * The condition of a regular expression for a look at very many values, which then need not become texts; undefined where
  * only `matches` can tell.
  */
-export function byteCondition({ operator, value }: Matcher): ByteCondition | undefined {
+export function byteCondition(matcher: Matcher): ByteCondition | undefined {
+  const choice = byteChoice(matcher);
+  if (choice === undefined) return undefined;
+  const { automaton, isMatchWanted } = choice;
+  return (bytes, from, to) => automaton.matches(bytes, from, to) === isMatchWanted;
+}
+
+/** The same as an automaton; `isPrefixKnown` says that it is asked only about values that start as it wants. */
+export function byteChoice(
+  { operator, value }: Matcher,
+  options: { readonly isPrefixKnown?: boolean } = {},
+): ByteChoice | undefined {
   if (operator !== "=~" && operator !== "!~") return undefined;
-  const test = compileByteTest(value);
-  if (test === undefined) return undefined;
-  const wanted = operator === "=~";
-  return (bytes, from, to) => test.matches(bytes, from, to) === wanted;
+  const automaton = compileByteTest(value, options);
+  return automaton && { automaton, isMatchWanted: operator === "=~" };
 }
 
 export function matchesEmpty(matcher: Matcher): boolean {

@@ -5,9 +5,9 @@ import { byteCondition, createMatcher } from "./matcher.ts";
 import { compileAnchored } from "./regex.ts";
 import { compileByteTest } from "./regex-automaton.ts";
 
-function matches(source: string, text: string): boolean | undefined {
+function matches(source: string, text: string, isPrefixKnown = false): boolean | undefined {
   const bytes = Buffer.from(`<${text}>`);
-  return compileByteTest(source)?.matches(bytes, 1, bytes.length - 1);
+  return compileByteTest(source, { isPrefixKnown })?.matches(bytes, 1, bytes.length - 1);
 }
 
 /** Patterns with all that is told byte by byte, and some of what is not. */
@@ -98,6 +98,10 @@ describe("the automaton over bytes", () => {
           told++;
           if (answer) matched++;
           assert.equal(answer, engine.matches(one), `${source} on ${JSON.stringify(one)}`);
+          assert.equal(matches(source, one, true), answer, `${source} on ${JSON.stringify(one)}`);
+          const { prefix } = compileByteTest(source)!;
+          if (answer)
+            assert.ok(Buffer.from(one).indexOf(prefix) === 0, `${source} begins otherwise`);
         }
       }),
       { numRuns: 5000 },
@@ -111,6 +115,19 @@ describe("the automaton over bytes", () => {
     assert.equal(matches(source, "pod-107-42"), false);
     assert.equal(matches(source, "pod-1078-4"), false);
     assert.equal(matches(source, "xpod-1078-42"), false);
+  });
+
+  it("looks first where a text that does not fit shows it", () => {
+    const isReversed = (source: string, isPrefixKnown = false): boolean | undefined =>
+      compileByteTest(source, { isPrefixKnown })?.isReversed;
+    assert.deepEqual(
+      ["a.*b", ".*b", "a.*", ".*", ".*(x|y)"].map((source) => isReversed(source)),
+      [false, true, false, false, false],
+    );
+    assert.equal(isReversed("a.*b", true), true);
+    assert.equal(isReversed("a.*", true), false);
+    assert.deepEqual(Buffer.from(compileByteTest("a(é-)[b][cd]x")!.prefix).toString(), "aé-b");
+    assert.equal(compileByteTest("a*b")!.prefix.length, 0);
   });
 
   it("leaves to the engine what is not told byte by byte", () => {

@@ -1,22 +1,28 @@
-import { parseByteRegex, type ByteNode } from "./regex-bytes.ts";
+import { endsInSet, literalPrefix, parseByteRegex, type ByteNode } from "./regex-bytes.ts";
 
 /** Larger patterns are left to the engine. */
 const NODES_MAX = 2000;
 /** States kept at a time, 1 KiB each; when there are more, all are forgotten and found again. */
 const STATES_MAX = 512;
 
-/** Answers whether UTF-8 bytes match a pattern as a whole. */
-export interface ByteTest {
-  matches(bytes: Uint8Array, from: number, to: number): boolean;
-}
+/** The state that no byte leads out of, what is in a table where nobody has asked yet, and the state of no bytes. */
+export const DEAD_STATE = 0;
+export const UNKNOWN_STATE = 1;
+export const START_STATE = 2;
 
 /** The test for `source` under `^(?s:…)$`, or undefined when it needs the engine. */
-export function compileByteTest(source: string): ByteTest | undefined {
+export function compileByteTest(
+  source: string,
+  options: { readonly isPrefixKnown?: boolean } = {},
+): ByteAutomaton | undefined {
   const node = parseByteRegex(source);
   if (node === undefined) return undefined;
-  const program = new Program();
+  const prefix = literalPrefix(node);
+  // What is not literal in front may be anything: then a text that does not fit shows it sooner at its end.
+  const isReversed = (prefix.length === 0 || options.isPrefixKnown === true) && endsInSet(node);
+  const program = new Program(isReversed);
   const start = program.add(node, program.match);
-  return start === undefined ? undefined : new Automaton(program, start);
+  return start === undefined ? undefined : new ByteAutomaton(program, { start, prefix });
 }
 
 /** What to do at a place in the pattern: take a byte that is in the set, go on at two places, or be done. */
@@ -25,10 +31,18 @@ type Step =
   | { readonly kind: "split"; a: number; readonly b: number }
   | { readonly kind: "match" };
 
-/** A pattern as steps, built from its end to its start: each part knows what comes after it. */
+/**
+ * A pattern as steps, built from its end to its start: each part knows what comes after it. Reversed, it takes the bytes
+ * from the last one to the first.
+ */
 class Program {
   readonly steps: Step[] = [{ kind: "match" }];
   readonly match = 0;
+  readonly isReversed: boolean;
+
+  constructor(isReversed: boolean) {
+    this.isReversed = isReversed;
+  }
 
   /** Where `node` followed by `next` starts; undefined when the program has become too large. */
   add(node: ByteNode, next: number): number | undefined {
@@ -37,8 +51,8 @@ class Program {
         return this.#put({ kind: "byte", set: node.set, next });
       case "sequence": {
         let at: number | undefined = next;
-        for (let i = node.parts.length - 1; i >= 0 && at !== undefined; i--)
-          at = this.add(node.parts[i]!, at);
+        for (const part of this.isReversed ? node.parts : node.parts.toReversed())
+          if (at !== undefined) at = this.add(part, at);
         return at;
       }
       case "choice": {
@@ -81,56 +95,81 @@ class Program {
 /**
  * The program run over bytes as a deterministic automaton whose states are made when they are first reached: a state is
  * the set of places in the pattern where the text so far may stand. So a byte costs one look-up, and time is linear
- * whatever the pattern.
+ * whatever the pattern. Its tables are open to a kernel that runs it over many texts.
  */
-class Automaton implements ByteTest {
+export class ByteAutomaton {
   readonly #program: Program;
   readonly #start: number;
-  /** Of state `s` after byte `b`: the next state, or -1 while nobody has asked, at `s << 8 | b`. */
-  #next = new Int32Array(0);
+  /** What all texts that match start with. */
+  readonly prefix: Uint8Array;
+  /** Of state `s` after byte `b`: the next state at `s << 8 | b`. */
+  table = new Uint16Array(0);
+  /** Of each state, whether a text that ends there matches: 1 or 0. */
+  readonly matchFlags = new Uint8Array(STATES_MAX);
   #places: Int32Array[] = [];
-  #isMatch: boolean[] = [];
-  #known = new Map<string, number>();
+  readonly #known = new Map<string, number>();
 
-  constructor(program: Program, start: number) {
+  constructor(program: Program, options: { start: number; prefix: Uint8Array }) {
     this.#program = program;
-    this.#start = start;
+    this.#start = options.start;
+    this.prefix = options.prefix;
+    this.#restart();
   }
 
+  /** Whether bytes are taken from the last one to the first. */
+  get isReversed(): boolean {
+    return this.#program.isReversed;
+  }
+
+  /** How many states there are, of which the first two are none. */
+  get stateCount(): number {
+    return this.#places.length;
+  }
+
+  /** Whether `bytes[from, to)`, which are UTF-8, match as a whole. */
   matches(bytes: Uint8Array, from: number, to: number): boolean {
-    if (this.#places.length === 0) this.#state([this.#start]);
-    let state = 0;
-    let table = this.#next;
-    for (let i = from; i < to; i++) {
+    const { isReversed, matchFlags } = this;
+    const stride = isReversed ? -1 : 1;
+    let { table } = this;
+    let state = START_STATE;
+    for (let i = isReversed ? to - 1 : from, left = to - from; left > 0; i += stride, left--) {
       const byte = bytes[i]!;
       let next = table[(state << 8) | byte]!;
-      if (next < 0) {
-        next = this.#step(state, byte);
-        table = this.#next;
+      if (next <= UNKNOWN_STATE) {
+        if (next === DEAD_STATE) return false;
+        next = this.find(state, byte);
+        ({ table } = this);
       }
       state = next;
     }
-    return this.#isMatch[state]!;
+    return matchFlags[state] === 1;
   }
 
-  #step(state: number, byte: number): number {
+  /** Finds the state after `state` and `byte`, and notes it in the table. All other states may be gone then. */
+  find(state: number, byte: number): number {
     const { steps } = this.#program;
     const reached: number[] = [];
     for (const place of this.#places[state]!) {
       const step = steps[place]!;
       if (step.kind === "byte" && step.set[byte] === 1) reached.push(step.next);
     }
-    if (this.#places.length < STATES_MAX) {
-      const next = this.#state(reached);
-      this.#next[(state << 8) | byte] = next;
-      return next;
+    if (this.#places.length === STATES_MAX) {
+      this.#restart();
+      return this.#state(reached);
     }
-    this.#next = new Int32Array(0);
-    this.#places = [];
-    this.#isMatch = [];
+    const next = this.#state(reached);
+    this.table[(state << 8) | byte] = next;
+    return next;
+  }
+
+  /** Forgets all states but the dead one and that of no bytes. */
+  #restart(): void {
+    this.table = new Uint16Array(0);
     this.#known.clear();
+    this.#places = [];
+    this.#state([]);
+    this.#places.push(new Int32Array(0));
     this.#state([this.#start]);
-    return this.#state(reached);
   }
 
   /** The state of all places that can be reached from these without a byte. */
@@ -153,11 +192,11 @@ class Automaton implements ByteTest {
     if (known !== undefined) return known;
     const state = this.#places.push(places) - 1;
     this.#known.set(key, state);
-    this.#isMatch.push(places[0] === this.#program.match);
-    if (state << 8 >= this.#next.length) {
-      const grown = new Int32Array(Math.max(16 << 8, this.#next.length * 2)).fill(-1);
-      grown.set(this.#next);
-      this.#next = grown;
+    this.matchFlags[state] = places[0] === this.#program.match ? 1 : 0;
+    if (state << 8 >= this.table.length) {
+      const grown = new Uint16Array(Math.max(16 << 8, this.table.length * 2)).fill(UNKNOWN_STATE);
+      grown.set(this.table);
+      this.table = grown;
     }
     return state;
   }

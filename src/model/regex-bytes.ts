@@ -31,6 +31,30 @@ export function parseByteRegex(source: string): ByteNode | undefined {
   return parser.isAtEnd ? node : undefined;
 }
 
+/** The bytes that all texts of `node` start with. */
+export function literalPrefix(node: ByteNode): Uint8Array {
+  const bytes: number[] = [];
+  addLiterals(node, bytes);
+  return Uint8Array.from(bytes);
+}
+
+/** Adds the bytes in front; whether they are all there is. */
+function addLiterals(node: ByteNode, bytes: number[]): boolean {
+  if (node.kind === "sequence") return node.parts.every((part) => addLiterals(part, bytes));
+  if (node.kind !== "set") return false;
+  const byte = node.set.indexOf(1);
+  if (byte < 0 || node.set.indexOf(1, byte + 1) >= 0) return false;
+  bytes.push(byte);
+  return true;
+}
+
+/** Whether the last byte of all texts of `node` is of one set. */
+export function endsInSet(node: ByteNode): boolean {
+  if (node.kind !== "sequence") return node.kind === "set";
+  const last = node.parts.at(-1);
+  return last !== undefined && endsInSet(last);
+}
+
 /** A recursive-descent parser that gives up (undefined) at the first thing it does not know. */
 class Parser {
   readonly #source: string;
