@@ -14,6 +14,7 @@ import {
   type SelectRequest,
   type Series,
   type SeriesBatch,
+  type SeriesCount,
 } from "../storage/queryable.ts";
 import { ChunkFiles } from "./chunk-files.ts";
 import { ChunkFrames } from "./chunk-frames.ts";
@@ -192,6 +193,7 @@ export class Block implements Queryable {
   async *#select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     const refs = await this.index.matching(request.matchers);
     let left = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
+    let told = left < Infinity ? {} : { expected: this.#expected(refs.length, request) };
     for (let from = 0; from < refs.length && left > 0;) {
       const to = Math.min(refs.length, from + Math.max(BATCH_SERIES, Math.min(left, READ_SERIES)));
       const found = await this.#find(refs, { from, to }, request);
@@ -206,9 +208,19 @@ export class Block implements Queryable {
             : await this.#readChunks(found, at, end);
         at = end;
         left -= batch.series.length;
-        if (batch.series.length > 0 || batch.warnings !== undefined) yield batch;
+        if (batch.series.length === 0 && batch.warnings === undefined) continue;
+        yield { ...batch, ...told };
+        told = {};
       }
     }
+  }
+
+  /** How many of `atMost` matching series have samples for the request: all if it asks for the whole block, else none for sure. */
+  #expected(atMost: number, { minTimeMs, maxTimeMs }: SelectRequest): SeriesCount {
+    const { meta, tombstones } = this;
+    const isWhole =
+      minTimeMs <= meta.minTime && maxTimeMs >= meta.maxTime - 1 && tombstones.size === 0;
+    return { atLeast: isWhole ? atMost : 0, atMost };
   }
 
   /** The series `refs[from]` to `refs[to - 1]` that have chunks for the request. */

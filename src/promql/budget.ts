@@ -78,19 +78,30 @@ export class Budget {
     this.probe(stats.peakSamples);
   }
 
+  /** Throws `execution` when so many series more are above the limit: an index has told of them before they are read. */
+  expect(atLeast: number): void {
+    const found = this.#series + atLeast;
+    if (found <= this.#maxSeries) return;
+    throw tooMuch("read too many series", {
+      found: `at least ${found} by the index`,
+      limit: this.#maxSeries,
+      flag: "--query.max-series",
+    });
+  }
+
   /** Counts what the storage gave, before any of it is decoded; throws `execution` above a limit. */
   read(series: readonly Series[]): void {
     this.#series += series.length;
     if (this.#series > this.#maxSeries)
       throw tooMuch("read too many series", {
-        found: this.#series,
+        found: `${this.#series} so far`,
         limit: this.#maxSeries,
         flag: "--query.max-series",
       });
     for (const { chunks } of series) for (const { data } of chunks) this.#bytes += data.length;
     if (this.#bytes > this.#maxBytes)
       throw tooMuch("read too many bytes of chunks", {
-        found: this.#bytes,
+        found: `${this.#bytes} so far`,
         limit: this.#maxBytes,
         flag: "--query.max-chunk-bytes",
       });
@@ -103,7 +114,7 @@ export class Budget {
     if (this.#held > this.#maxSamples)
       // The words up to the colon are Prometheus's.
       throw tooMuch("load too many samples into memory", {
-        found: this.#held,
+        found: `${this.#held} so far`,
         limit: this.#maxSamples,
         flag: "--query.max-samples",
       });
@@ -151,10 +162,10 @@ export class Budget {
 
 function tooMuch(
   what: string,
-  { found, limit, flag }: { found: number; limit: number; flag: string },
+  { found, limit, flag }: { found: string; limit: number; flag: string },
 ): AppError {
   return new AppError(
     "execution",
-    `query processing would ${what} in query execution: ${found} so far, the limit is ${limit} (${flag}). Narrow its selectors or its time range, or raise the limit`,
+    `query processing would ${what} in query execution: ${found}, the limit is ${limit} (${flag}). Narrow its selectors or its time range, or raise the limit`,
   );
 }

@@ -9,6 +9,7 @@ import type {
   SelectRequest,
   Series,
   SeriesBatch,
+  SeriesCount,
 } from "../storage/queryable.ts";
 import type { QueryAnalysis } from "./analysis.ts";
 import type { MatrixSeries, QueryResult, QueryStats, VectorSample } from "./result.ts";
@@ -62,6 +63,7 @@ export interface WireBatch {
   /** Encoding, first time, last time and size of each chunk, one after the other. */
   readonly chunks: Float64Array;
   readonly data: Uint8Array<ArrayBuffer>;
+  readonly expected: SeriesCount | undefined;
   readonly warnings: readonly string[] | undefined;
   readonly infos: readonly string[] | undefined;
 }
@@ -115,8 +117,8 @@ export function packBatch(batch: SeriesBatch): WireBatch {
     }
   }
   const labels = packLabels(series);
-  const { warnings, infos } = batch;
-  return { labels, chunkCounts, chunks: fields, data, warnings, infos };
+  const { expected, warnings, infos } = batch;
+  return { labels, chunkCounts, chunks: fields, data, expected, warnings, infos };
 }
 
 export function unpackBatch(wire: WireBatch): SeriesBatch {
@@ -137,8 +139,13 @@ export function unpackBatch(wire: WireBatch): SeriesBatch {
     }
     return { labels, chunks };
   });
-  const { warnings, infos } = wire;
-  return { series, ...(warnings && { warnings }), ...(infos && { infos }) };
+  const { expected, warnings, infos } = wire;
+  return {
+    series,
+    ...(expected && { expected }),
+    ...(warnings && { warnings }),
+    ...(infos && { infos }),
+  };
 }
 
 export type WireValue =

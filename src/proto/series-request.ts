@@ -26,6 +26,8 @@ export interface QueryHintsMessage {
   readonly rangeMs: number;
   /** Ours alone, see docs/format/storeapi.md. */
   readonly newestOnly: boolean;
+  /** Ours alone: whether the answer begins with how many series it has. */
+  readonly wantsCount: boolean;
 }
 
 export interface ShardInfoMessage {
@@ -194,9 +196,11 @@ export function writeStrings(writer: ProtoWriter, field: number, texts: readonly
 
 /** Far from the numbers that StoreAPI may come to use; peers that do not know it pass over it. */
 const NEWEST_ONLY_FIELD = 1000;
+const WANTS_COUNT_FIELD = 1001;
 
 function writeQueryHints(writer: ProtoWriter, hints: QueryHintsMessage): void {
   const before = writer.size;
+  writer.bool(WANTS_COUNT_FIELD, hints.wantsCount);
   writer.bool(NEWEST_ONLY_FIELD, hints.newestOnly);
   if (hints.rangeMs !== 0) {
     const range = writer.size;
@@ -224,6 +228,7 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
   let grouping: { by: boolean; labels: string[] } | undefined;
   let rangeMs = 0;
   let newestOnly = false;
+  let wantsCount = false;
   while (reader.more) {
     const key = reader.key();
     if (key === 0x08) stepMs = reader.int64();
@@ -251,9 +256,10 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
         else nested.skip(inner);
       }
     } else if (key === NEWEST_ONLY_FIELD * 8) newestOnly = reader.bool();
+    else if (key === WANTS_COUNT_FIELD * 8) wantsCount = reader.bool();
     else reader.skip(key);
   }
-  return { stepMs, func, grouping, rangeMs, newestOnly };
+  return { stepMs, func, grouping, rangeMs, newestOnly, wantsCount };
 }
 
 function writeShardInfo(writer: ProtoWriter, shard: ShardInfoMessage): void {

@@ -37,6 +37,13 @@ export interface SeriesMessage {
   readonly chunks: readonly ChunkMessage[];
 }
 
+/** How many series a stream has, as far as the store knows before it reads them. */
+export interface SeriesCountMessage {
+  readonly atLeast: number;
+  /** Infinity: not known. */
+  readonly atMost: number;
+}
+
 /** Prometheus's chunk encodings are 1 to 3, StoreAPI's chunk types 0 to 2. */
 const TYPE_TO_ENCODING_OFFSET = 1;
 const MAX_CHUNK_TYPE = 2;
@@ -49,6 +56,8 @@ const VALUE_KEY = 0x12;
 const SERIES_FIELD = 1;
 const WARNING_FIELD = 2;
 const BATCH_FIELD = 4;
+/** Ours alone, see docs/format/storeapi.md. */
+const COUNT_FIELD = 1000;
 
 /** Writes the frames of one stream; each is valid until the next one is written. */
 export class SeriesEncoder {
@@ -71,6 +80,16 @@ export class SeriesEncoder {
   warning(text: string): Uint8Array {
     this.#writer.string(WARNING_FIELD, text);
     return this.#writer.finish();
+  }
+
+  /** A frame that says how many series there are. */
+  count({ atLeast, atMost }: SeriesCountMessage): Uint8Array {
+    const writer = this.#writer;
+    const before = writer.size;
+    if (atMost !== Infinity) writer.int64(2, atMost);
+    writer.int64(1, atLeast);
+    writer.message(COUNT_FIELD, before);
+    return writer.finish();
   }
 
   #series(field: number, { labels, chunks }: SeriesMessage): void {
@@ -111,6 +130,7 @@ export interface SeriesSink<Encoding extends number> {
    */
   series(labels: EncodedLabels | string[], chunks: ChunkMessage<Encoding>[]): void;
   warning(text: string): void;
+  count(count: SeriesCountMessage): void;
 }
 
 /** Reads the frames of one stream. Labels and chunk data are views of the frame. */
@@ -122,6 +142,7 @@ export class SeriesDecoder {
       const key = reader.key();
       if (key === 0x0a) readSeries(reader, sink);
       else if (key === 0x12) sink.warning(reader.string());
+      else if (key === COUNT_FIELD * 8 + 2) sink.count(readCount(reader.nested()));
       else if (key === 0x22) {
         const end = reader.enter();
         while (reader.more) {
@@ -134,6 +155,18 @@ export class SeriesDecoder {
       else reader.skip(key);
     }
   }
+}
+
+function readCount(reader: ProtoReader): SeriesCountMessage {
+  let atLeast = 0;
+  let atMost = Infinity;
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x08) atLeast = reader.int64();
+    else if (key === 0x10) atMost = reader.int64();
+    else reader.skip(key);
+  }
+  return { atLeast, atMost };
 }
 
 function readSeries(reader: ProtoReader, sink: SeriesSink<1 | 2 | 3>): void {

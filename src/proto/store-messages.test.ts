@@ -122,6 +122,7 @@ const seriesRequest: fc.Arbitrary<SeriesRequestMessage> = fc.record({
       }),
       rangeMs: timeMs,
       newestOnly: flag,
+      wantsCount: flag,
     }),
     { nil: undefined },
   ),
@@ -158,6 +159,7 @@ function judgedSeriesRequest(request: SeriesRequestMessage): Record<string, unkn
         grouping: hints.grouping && present({ ...hints.grouping }),
         range: hints.rangeMs === 0 ? undefined : { millis: long(hints.rangeMs) },
         newest_only: hints.newestOnly,
+        wants_count: hints.wantsCount,
       }),
     shard_info:
       shard &&
@@ -332,6 +334,7 @@ function decodeAll(frames: Iterable<Uint8Array>): { series: Decoded[]; warnings:
       series: (labels, chunks) =>
         all.series.push({ labels: Array.isArray(labels) ? labels : textsOf(labels), chunks }),
       warning: (warning) => all.warnings.push(warning),
+      count: () => assert.fail("nobody counts"),
     });
   return all;
 }
@@ -570,6 +573,7 @@ describe("SeriesDecoder", () => {
     new SeriesDecoder().decode(bytes, {
       series: (labels) => found.push(labels),
       warning: (text) => assert.fail(text),
+      count: () => assert.fail("nobody counts"),
     });
     assert.equal(found.length, 1);
     return found[0]!;

@@ -109,6 +109,7 @@ describe("RemoteStore", () => {
         rangeMs: 300,
         grouping: { by: true, labels: ["job"] },
         newestOnly: true,
+        wantsCount: true,
       },
       withoutReplicaLabels: ["r"],
       limit: 7,

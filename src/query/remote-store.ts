@@ -33,6 +33,7 @@ import type {
   SelectRequest,
   Series,
   SeriesBatch,
+  SeriesCount,
 } from "../storage/queryable.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -156,6 +157,7 @@ export class RemoteStore implements Queryable {
 class BatchSink {
   #ready: Series[] = [];
   #warnings: string[] = [];
+  #expected: SeriesCount | undefined;
   #last: { labels: Labels; chunks: Chunk[]; split: boolean } | undefined;
 
   series(read: EncodedLabels | string[], chunks: Chunk[]): void {
@@ -182,14 +184,20 @@ class BatchSink {
     this.#warnings.push(text);
   }
 
+  count(expected: SeriesCount): void {
+    this.#expected = expected;
+  }
+
   /** What is complete so far. */
   take(): SeriesBatch | undefined {
-    if (this.#ready.length === 0 && this.#warnings.length === 0) return undefined;
     const series = this.#ready;
     const warnings = this.#warnings;
+    const expected = this.#expected;
+    if (series.length === 0 && warnings.length === 0 && expected === undefined) return undefined;
     this.#ready = [];
     this.#warnings = [];
-    return warnings.length === 0 ? { series } : { series, warnings };
+    this.#expected = undefined;
+    return { series, ...(warnings.length > 0 && { warnings }), ...(expected && { expected }) };
   }
 
   /** The rest, when no frame follows. */
@@ -225,6 +233,7 @@ function hintsMessage(hints: SelectHints): QueryHintsMessage {
     func: hints.func,
     rangeMs: hints.rangeMs,
     newestOnly: hints.newestOnly ?? false,
+    wantsCount: true,
     grouping:
       hints.grouping.length === 0 && !hints.by
         ? undefined

@@ -31,9 +31,11 @@ export class MemoryQueryable implements Queryable {
             found.map(({ labels, chunks }) => ({ labels: labels.without(without), chunks })),
           );
     const end = Math.min(sorted.length, request.limit || Infinity);
+    const expected = { atLeast: end, atMost: end };
     for (let i = 0; i < end; i += this.#batchSize) {
       request.signal?.throwIfAborted();
-      yield { series: sorted.slice(i, Math.min(i + this.#batchSize, end)) };
+      const series = sorted.slice(i, Math.min(i + this.#batchSize, end));
+      yield { series, ...(i === 0 && { expected }) };
     }
   }
 

@@ -36,6 +36,7 @@ function source(batches: readonly SeriesBatch[], error?: Error): Watched {
   return watched;
 }
 
+const of1 = (name: string): SeriesBatch => ({ series: [series(name)] });
 const of = (...all: Series[]): Watched => source([{ series: all }]);
 
 async function collect(merged: AsyncIterable<SeriesBatch>): Promise<SeriesBatch[]> {
@@ -53,6 +54,25 @@ const shown = (batches: readonly SeriesBatch[]): string =>
     .join(" ");
 
 describe("mergeSelect", () => {
+  it("expects at least what one source has, and at most all of them", async () => {
+    const told = async (...sources: readonly SeriesBatch[][]): Promise<unknown[]> =>
+      (await collect(mergeSelect(sources.map((batches) => source(batches))))).map(
+        ({ expected }) => expected,
+      );
+    const a = { series: [series("a")], expected: { atLeast: 1, atMost: 7 } };
+    const b = { series: [series("b")], expected: { atLeast: 2, atMost: 3 } };
+    assert.deepEqual(await told([a], [b], []), [{ atLeast: 2, atMost: 10 }]);
+    assert.deepEqual(await told([a], [{ series: [series("c")] }]), [
+      { atLeast: 1, atMost: Infinity },
+    ]);
+    assert.deepEqual(await told([of1("a")], [of1("b")]), [undefined]);
+    const limited = await collect(mergeSelect([source([a]), source([b])], { limit: 1 }));
+    assert.deepEqual(
+      limited.map(({ expected }) => expected),
+      [undefined],
+    );
+  });
+
   it("joins equal series and keeps the order", async () => {
     const merged = mergeSelect([
       of(series("a", chunk(0, 1)), series("c", chunk(20, 2), chunk(40, 3))),

@@ -1,6 +1,6 @@
 import { compareText } from "../base/text.ts";
 import { compareLabels } from "../model/labels.ts";
-import type { Chunk, Series, SeriesBatch } from "./queryable.ts";
+import type { Chunk, Series, SeriesBatch, SeriesCount } from "./queryable.ts";
 
 /**
  * Merges sorted series streams into one: series with equal labels become one series with the chunks of all.
@@ -46,6 +46,8 @@ export function joinChunks(equal: readonly Series[]): readonly Chunk[] {
 
 /** What is told beside the series. */
 interface Notes {
+  /** Not told yet. */
+  expected?: SeriesCount | undefined;
   readonly warnings: string[];
   readonly infos: string[];
 }
@@ -54,6 +56,8 @@ interface Notes {
 class Cursor {
   /** Position among the sources: equal series are joined in this order. */
   readonly order: number;
+  /** Known after `open`. */
+  expected: SeriesCount | undefined;
   readonly #iterator: AsyncIterator<SeriesBatch>;
   readonly #notes: Notes;
   #batch: readonly Series[] = [];
@@ -66,6 +70,10 @@ class Cursor {
     this.#notes = notes;
   }
 
+  get hasEnded(): boolean {
+    return this.#done;
+  }
+
   /** The current series; undefined when the batch is used up (then `fill`) or the source has ended. */
   get current(): Series | undefined {
     return this.#batch[this.#index];
@@ -76,25 +84,30 @@ class Cursor {
     return ++this.#index < this.#batch.length;
   }
 
+  /** Reads the first batch, which need not have series. */
+  async open(): Promise<void> {
+    this.expected = (await this.#read())?.expected;
+  }
+
   /** Reads on to a batch with series; false at the end of the source. */
   async fill(): Promise<boolean> {
-    while (!this.#done) {
-      const next = await this.#iterator.next();
-      if (next.done === true) {
-        this.#done = true;
-        break;
-      }
-      const { series, warnings, infos } = next.value;
-      if (warnings !== undefined) this.#notes.warnings.push(...warnings);
-      if (infos !== undefined) this.#notes.infos.push(...infos);
-      if (series.length === 0) continue;
-      this.#batch = series;
-      this.#index = 0;
-      return true;
-    }
+    while (!this.#done) if (((await this.#read())?.series.length ?? 0) > 0) return true;
+    return false;
+  }
+
+  async #read(): Promise<SeriesBatch | undefined> {
     this.#batch = [];
     this.#index = 0;
-    return false;
+    const next = await this.#iterator.next();
+    if (next.done === true) {
+      this.#done = true;
+      return undefined;
+    }
+    const { series, warnings, infos } = next.value;
+    if (warnings !== undefined) this.#notes.warnings.push(...warnings);
+    if (infos !== undefined) this.#notes.infos.push(...infos);
+    this.#batch = series;
+    return next.value;
   }
 
   async close(): Promise<void> {
@@ -111,7 +124,14 @@ async function* merge(
   const notes: Notes = { warnings: [], infos: [] };
   const cursors = sources.map((source, order) => new Cursor(source, order, notes));
   try {
-    const filled = await Promise.all(cursors.map((cursor) => cursor.fill()));
+    await Promise.all(cursors.map((cursor) => cursor.open()));
+    if (options.limit === Infinity) notes.expected = sumOf(cursors);
+    // Those without a series may still have to read all that they have.
+    const isReading = cursors.some(({ current, hasEnded }) => !hasEnded && current === undefined);
+    if (notes.expected !== undefined && isReading) yield batchOf([], notes);
+    const filled = await Promise.all(
+      cursors.map(async (cursor) => cursor.current !== undefined || cursor.fill()),
+    );
     const heap = new CursorHeap(cursors.filter((_, i) => filled[i]));
     let left = options.limit;
     let out: Series[] = [];
@@ -143,9 +163,22 @@ async function* merge(
   }
 }
 
-function batchOf(series: Series[], { warnings, infos }: Notes): SeriesBatch {
+/** The same series may be in all of the sources, or each of theirs in none of the others. */
+function sumOf(cursors: readonly Cursor[]): SeriesCount | undefined {
+  const counts = cursors.filter(({ hasEnded }) => !hasEnded).map(({ expected }) => expected);
+  if (counts.every((count) => count === undefined)) return undefined;
+  return {
+    atLeast: counts.reduce((most, count) => Math.max(most, count?.atLeast ?? 0), 0),
+    atMost: counts.reduce((sum, count) => sum + (count?.atMost ?? Infinity), 0),
+  };
+}
+
+function batchOf(series: Series[], notes: Notes): SeriesBatch {
+  const { expected, warnings, infos } = notes;
+  notes.expected = undefined;
   return {
     series,
+    ...(expected && { expected }),
     ...(warnings.length > 0 && { warnings: warnings.splice(0) }),
     ...(infos.length > 0 && { infos: infos.splice(0) }),
   };

@@ -34,9 +34,19 @@ export interface Series {
   readonly chunks: readonly Chunk[];
 }
 
+/** How many series a select gives, as far as an index tells before anything is read. */
+export interface SeriesCount {
+  /** Certain as long as all of it can be read. */
+  readonly atLeast: number;
+  /** Infinity where nothing is known. */
+  readonly atMost: number;
+}
+
 /** Some series in label order, or what went wrong on the way to them. */
 export interface SeriesBatch {
   readonly series: readonly Series[];
+  /** Of the whole select, in its first batch if at all. */
+  readonly expected?: SeriesCount;
   /** Partial answers: what could not be read and why. Present in any batch, usually the first or the last. */
   readonly warnings?: readonly string[];
   /** What could not be read and takes nothing from the answer, such as a replica whose sibling answered. */

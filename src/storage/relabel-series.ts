@@ -7,6 +7,8 @@ export interface SeriesRelabeling<S extends Series> {
   readonly change: (series: Series) => S;
   /** The labels that `change` may add, change or take away. */
   readonly names: Iterable<string>;
+  /** Whether series that differ still do so when they are changed. Default: nobody knows. */
+  readonly keepsApart?: boolean;
   /** Orders changed series by their labels. Takes over the array. Default: `sortSeries`, which joins equal ones. */
   readonly sort?: (series: S[]) => S[];
 }
@@ -20,11 +22,12 @@ export async function* relabelSeries<S extends Series = Series>(
   batches: AsyncIterable<SeriesBatch>,
   relabeling: SeriesRelabeling<S>,
 ): AsyncGenerator<SeriesBatch> {
-  const { change, sort = sortSeries } = relabeling;
+  const { change, keepsApart = false, sort = sortSeries } = relabeling;
   const byMetric = [...relabeling.names].every((name) => compareText(name, METRIC_NAME) > 0);
   let held: S[] = [];
   let metric: string | undefined;
-  for await (const batch of batches) {
+  for await (const { expected: told, ...batch } of batches) {
+    const expected = told && !keepsApart ? { ...told, atLeast: 0 } : told;
     let out: Series[] = [];
     for (const one of batch.series) {
       const { labels } = one;
@@ -38,8 +41,8 @@ export async function* relabelSeries<S extends Series = Series>(
       metric = current;
       held.push(change(one));
     }
-    if (out.length > 0 || batch.warnings !== undefined || batch.infos !== undefined)
-      yield { ...batch, series: out };
+    if (out.length > 0 || expected || batch.warnings !== undefined || batch.infos !== undefined)
+      yield { ...batch, series: out, ...(expected && { expected }) };
   }
   if (held.length > 0) yield { series: sort(held) };
 }

@@ -14,7 +14,7 @@ import type { PartialAggregate } from "../promql/pushdown/partial.ts";
 import { Slots } from "../promql/slots.ts";
 import type { Queryable, SelectRequest, SeriesBatch } from "../storage/queryable.ts";
 import { relabelSeries } from "../storage/relabel-series.ts";
-import { changeLabels, matchExternalLabels } from "./external-labels.ts";
+import { areFree, changeLabels, matchExternalLabels } from "./external-labels.ts";
 
 export interface AggregateServiceOptions {
   readonly queryable: Queryable;
@@ -98,30 +98,31 @@ async function compute(
 function labelled(options: AggregateServiceOptions, without: ReadonlySet<string>): Queryable {
   const { queryable } = options;
   const external = options.externalLabels();
-  const select = (request: SelectRequest): AsyncIterable<SeriesBatch> => {
+  async function* select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     const matchers = matchExternalLabels(request.matchers, external);
-    if (matchers === undefined) return nothing();
+    if (matchers === undefined) return;
     if (matchers.length === 0)
       throw new AppError("bad-data", "no matchers specified (excluding external labels)");
     const selected = queryable.select({ ...request, matchers });
-    if (external.count === 0 && without.size === 0) return selected;
-    return relabelSeries(selected, {
-      names: [...[...external].map(([name]) => name), ...without],
-      change: ({ labels, chunks }) => ({
-        labels: changeLabels(labels, { external, without }),
-        chunks,
-      }),
-      sort: (series) => series.sort((a, b) => compareLabels(a.labels, b.labels)),
-    });
-  };
+    const names = [...[...external].map(([name]) => name), ...without];
+    if (names.length === 0) yield* selected;
+    else
+      yield* relabelSeries(selected, {
+        names,
+        keepsApart: await areFree(names, queryable),
+        change: ({ labels, chunks }) => ({
+          labels: changeLabels(labels, { external, without }),
+          chunks,
+        }),
+        sort: (series) => series.sort((a, b) => compareLabels(a.labels, b.labels)),
+      });
+  }
   return {
     select,
     labelNames: (request) => queryable.labelNames(request),
     labelValues: (name, request) => queryable.labelValues(name, request),
   };
 }
-
-async function* nothing(): AsyncGenerator<SeriesBatch> {}
 
 function encode(part: PartialAggregate): Uint8Array {
   const { stats } = part;

@@ -1,8 +1,8 @@
 import { compareText } from "../base/text.ts";
 import { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
-import type { SeriesBatch } from "../storage/queryable.ts";
-import { relabelSeries } from "../storage/relabel-series.ts";
+import type { Queryable, Series, SeriesBatch } from "../storage/queryable.ts";
+import { relabelSeries, type SeriesRelabeling } from "../storage/relabel-series.ts";
 
 /**
  * What a store's external labels do to a request and its answer: they are conditions that hold or fail for the whole
@@ -55,13 +55,26 @@ export function changeLabels(labels: Labels, { external, without }: LabelChanges
   return Labels.fromSorted(flat);
 }
 
+/** Whether no series has one of the labels `names`, so that those that differ still do when they are changed. */
+export async function areFree(
+  names: readonly string[],
+  queryable: Pick<Queryable, "labelValues">,
+): Promise<boolean> {
+  const range = { matchers: [], minTimeMs: -Infinity, maxTimeMs: Infinity, limit: 1 };
+  for (const name of names)
+    if ((await queryable.labelValues(name, range)).values.length > 0) return false;
+  return true;
+}
+
 /** Applies label changes to a sorted stream and keeps it sorted. */
 export function changeSeriesLabels(
   batches: AsyncIterable<SeriesBatch>,
-  changes: LabelChanges,
+  changes: LabelChanges & Pick<SeriesRelabeling<Series>, "keepsApart">,
 ): AsyncIterable<SeriesBatch> {
+  const { keepsApart = false } = changes;
   return relabelSeries(batches, {
     names: [...[...changes.external].map(([name]) => name), ...changes.without],
+    keepsApart,
     change: ({ labels, chunks }) => ({ labels: changeLabels(labels, changes), chunks }),
   });
 }

@@ -26,7 +26,7 @@ import type {
   SelectRequest,
   SeriesBatch,
 } from "../storage/queryable.ts";
-import { changeSeriesLabels, matchExternalLabels } from "./external-labels.ts";
+import { areFree, changeSeriesLabels, matchExternalLabels } from "./external-labels.ts";
 import { SeriesFramer, type FramePart } from "./series-frames.ts";
 import { createShardFilter } from "./series-shard.ts";
 
@@ -138,10 +138,18 @@ async function* series(
     return batched ? encoder.batch(part) : encoder.series(part[0]!);
   };
   let left = request.limit > 0 ? request.limit : Infinity;
+  const wantsCount =
+    request.queryHints?.wantsCount === true && keep === undefined && left === Infinity;
+  const names = [...external].map(([name]) => name);
   const batches: AsyncIterable<SeriesBatch> = changes
-    ? changeSeriesLabels(selected, { external, without })
+    ? changeSeriesLabels(selected, {
+        external,
+        without,
+        keepsApart: wantsCount && (await areFree(names, options.queryable)),
+      })
     : selected;
   for await (const batch of batches) {
+    if (wantsCount && batch.expected !== undefined) yield encoder.count(batch.expected);
     for (const warning of batch.warnings ?? []) {
       if (abort) throw new AppError("execution", warning);
       framer.warning(warning);

@@ -4,7 +4,12 @@ import { encodeXor } from "../chunk/xor-encode.ts";
 import { AppError } from "../base/errors.ts";
 import type { FinishedChunk } from "./chunk-log.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
-import { type Chunk, ENCODING_XOR, type SelectRequest } from "../storage/queryable.ts";
+import {
+  type Chunk,
+  ENCODING_XOR,
+  type SelectRequest,
+  type SeriesCount,
+} from "../storage/queryable.ts";
 import type { HeadStore } from "./head-store.ts";
 import { chunksOfViews, type LateView } from "./out-of-order.ts";
 import {
@@ -64,6 +69,21 @@ export class ChunkReader {
       for (const ref of refs) if (outOfOrder.has(ref)) late.set(ref, outOfOrder.views(ref));
     }
     return { request, inOrder: { ...request, minTimeMs }, lastTimes, late, warnings: [] };
+  }
+
+  /** How many of `refs` have samples: surely those whose newest one the request asks for, unless `mayJoin` makes fewer of them. */
+  expected(refs: Int32Array, { lastTimes, inOrder }: SelectView, mayJoin: boolean): SeriesCount {
+    const atMost = refs.length;
+    if (mayJoin) return { atLeast: 0, atMost };
+    const { minTimeMs, maxTimeMs } = inOrder;
+    const { deleted } = this.#store;
+    let atLeast = 0;
+    for (let i = 0; i < atMost; i++) {
+      const newestMs = lastTimes[i]!;
+      if (newestMs >= minTimeMs && newestMs <= maxTimeMs && deleted.of(refs[i]!) === undefined)
+        atLeast++;
+    }
+    return { atLeast, atMost };
   }
 
   /** The chunks of the series at `position` of the view; undefined when there are none or the series is gone. */

@@ -44,6 +44,8 @@ export class HeadReader {
     const view = this.#chunks.view(sorted, { request, inOrderMinTimeMs });
     const strip = request.withoutReplicaLabels ?? [];
     const limit = request.limit ?? 0;
+    const strips = strip.some((name) => this.#store.postings.symbols.find(name) >= 0);
+    let told = limit > 0 ? {} : { expected: this.#chunks.expected(sorted, view, strips) };
     let batch: Series[] = [];
     let count = 0;
     let batches = 0;
@@ -53,14 +55,15 @@ export class HeadReader {
       batch.push(series);
       if (++count === limit) break;
       if (batch.length < BATCH_SERIES) continue;
-      yield { series: batch };
+      yield { series: batch, ...told };
       batch = [];
+      told = {};
       if (++batches % BATCHES_PER_TURN === 0) await nextTurn();
       if (request.signal?.aborted === true)
         throw new AppError("canceled", "cannot finish select: the query was canceled");
     }
     const { warnings } = view;
-    if (batch.length > 0 || warnings.length > 0) yield { series: batch, warnings };
+    if (batch.length > 0 || warnings.length > 0) yield { series: batch, warnings, ...told };
   }
 
   /** The refs of all series that match, ascending. */

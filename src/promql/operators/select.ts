@@ -329,6 +329,7 @@ export async function* batches(
     for (;;) {
       const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
+      if (value.expected !== undefined) query.budget.expect(value.expected.atLeast);
       query.budget.read(value.series);
       for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
       for (const info of value.infos ?? []) query.storageInfos.add(info);
