@@ -5,6 +5,7 @@ import type { ByteSource } from "./byte-source.ts";
 import { EntryWalk, SAMPLE_EVERY } from "./entry-walk.ts";
 import { SampledPairs } from "./sampled-pairs.ts";
 import { type Section, withSection } from "./section.ts";
+import { withRead } from "./spare-memory.ts";
 import { ValueScan } from "./value-scan.ts";
 
 /** Values of a name are read in pieces of about this size. */
@@ -113,9 +114,11 @@ export class PostingsTable {
     if (from < known.from) return undefined;
     let found: number | undefined;
     for (const range of this.#reads(known, { from, to: from + 1 }))
-      this.#visit(await this.#read(range), (text, list) => {
-        if (text === value) found = list;
-      });
+      await withRead(this.#source, range, (bytes) =>
+        this.#visit(bytes, (text, list) => {
+          if (text === value) found = list;
+        }),
+      );
     return found;
   }
 
@@ -123,7 +126,8 @@ export class PostingsTable {
   async forEachValue(name: string, visit: (value: string, list: number) => void): Promise<void> {
     const known = this.#names.get(name);
     if (known === undefined) return;
-    for (const range of this.#reads(known, known)) this.#visit(await this.#read(range), visit);
+    for (const range of this.#reads(known, known))
+      await withRead(this.#source, range, (bytes) => this.#visit(bytes, visit));
   }
 
   /** The offsets of the lists of the values of `name` that `choice` takes. */
@@ -133,14 +137,14 @@ export class PostingsTable {
     if (known === undefined) return lists;
     const size = ENCODER.encode(name).length;
     const scan = new ValueScan(choice, 1 + (size < 128 ? 1 : 2) + size);
-    for (const range of this.#reads(known, this.#near(known, choice))) {
-      const bytes = await this.#read(range);
-      for (let at = 0; at < bytes.length;) {
-        scan.next(bytes, at, lists);
-        at = scan.at;
-        if (at < bytes.length) at = this.#chooseOne(bytes, at, choice, lists);
-      }
-    }
+    for (const range of this.#reads(known, this.#near(known, choice)))
+      await withRead(this.#source, range, (bytes) => {
+        for (let at = 0; at < bytes.length;) {
+          scan.next(bytes, at, lists);
+          at = scan.at;
+          if (at < bytes.length) at = this.#chooseOne(bytes, at, choice, lists);
+        }
+      });
     return lists;
   }
 
@@ -164,10 +168,6 @@ export class PostingsTable {
       yield { start: this.#start + samples.start(from), end: this.#start + end };
       from = to;
     }
-  }
-
-  #read({ start, end }: { start: number; end: number }): Uint8Array | Promise<Uint8Array> {
-    return this.#source.read(start, end - start);
   }
 
   #visit(bytes: Uint8Array, visit: (value: string, list: number) => void): void {

@@ -16,8 +16,10 @@ import {
 import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 import { PostingsTable } from "./postings-table.ts";
 import { PostingsTableV1 } from "./postings-table-v1.ts";
+import { isListIntact, listSize, RefList, refCount } from "./ref-list.ts";
 import { corruptAt } from "./section.ts";
 import { SeriesEntry } from "./series-entry.ts";
+import { withRead } from "./spare-memory.ts";
 
 /** Postings are held as signed 32-bit numbers of 16 bytes: an index beyond 32 GiB is refused. */
 export const INDEX_MAX_BYTES = 2 ** 31 * SERIES_ALIGN;
@@ -137,8 +139,8 @@ export class IndexReader {
       lists.push(list);
     });
     const counts = new Map<number, number>();
-    await this.#forEachList(Float64Array.from(lists).sort(), (list, offset) =>
-      counts.set(offset, list.length),
+    await this.#forEachList(Float64Array.from(lists).sort(), (bytes, at, offset) =>
+      counts.set(offset, refCount(bytes, at)),
     );
     for (const [i, value] of values.entries()) visit(value, counts.get(lists[i]!)!);
   }
@@ -210,31 +212,31 @@ export class IndexReader {
       maxBytes: READ_MAX_BYTES,
       limit: source.size,
     });
-    for (const window of windows) {
-      const bytes = await source.read(window.start, window.end - window.start);
-      for (let i = window.from; i < window.to; i++) {
-        const offset = offsets[i]!;
-        let at = offset - window.start;
-        let held = bytes;
-        try {
-          const size = entry.sizeAt(bytes, at);
-          if (size === undefined || at + size > bytes.length) {
-            const wanted = size ?? SERIES_TAIL_BYTES;
-            if (offset + wanted > source.size)
-              throw corruptAt(source, offset, "a series entry is longer than the file");
-            held = await source.read(offset, wanted);
-            at = 0;
+    for (const window of windows)
+      await withRead(source, window, async (bytes) => {
+        for (let i = window.from; i < window.to; i++) {
+          const offset = offsets[i]!;
+          let at = offset - window.start;
+          let held = bytes;
+          try {
+            const size = entry.sizeAt(bytes, at);
+            if (size === undefined || at + size > bytes.length) {
+              const wanted = size ?? SERIES_TAIL_BYTES;
+              if (offset + wanted > source.size)
+                throw corruptAt(source, offset, "a series entry is longer than the file");
+              held = await source.read(offset, wanted);
+              at = 0;
+            }
+            entry.decode(held, at, resolve);
+          } catch (error) {
+            if (error instanceof AppError && error.code === "corrupt")
+              throw corruptAt(source, offset, `the series entry is damaged (${error.message})`);
+            throw error;
           }
-          entry.decode(held, at, resolve);
-        } catch (error) {
-          if (error instanceof AppError && error.code === "corrupt")
-            throw corruptAt(source, offset, `the series entry is damaged (${error.message})`);
-          throw error;
+          entry.ref = refs[from + i]!;
+          visit(entry);
         }
-        entry.ref = refs[from + i]!;
-        visit(entry);
-      }
-    }
+      });
   }
 
   /** The labels of a decoded entry. */
@@ -259,9 +261,7 @@ export class IndexReader {
     // Fast path: `!=` leaves out one value, which needs no look at the others.
     if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
     const offsets = await this.#listsOf(matcher, wanted);
-    const lists: Int32Array[] = [];
-    await this.#forEachList(Float64Array.from(offsets).sort(), (list) => lists.push(list));
-    return uniteDisjoint(lists);
+    return this.#lists(Float64Array.from(offsets).sort());
   }
 
   /** The lists of the values for which `matcher` answers `wanted`. */
@@ -280,18 +280,21 @@ export class IndexReader {
     return offsets;
   }
 
-  async #list(offset: number): Promise<Int32Array> {
-    let found = new Int32Array(0);
-    await this.#forEachList(Float64Array.of(offset), (list) => {
-      found = list;
-    });
-    return found;
+  #list(offset: number): Promise<Int32Array> {
+    return this.#lists(Float64Array.of(offset));
   }
 
-  /** Reads the lists at `offsets` (ascending). */
+  /** The refs in the lists at `offsets` (ascending), which share none. */
+  async #lists(offsets: Float64Array): Promise<Int32Array> {
+    const refs = new RefList();
+    await this.#forEachList(offsets, (bytes, at) => refs.add(bytes, at));
+    return refs.take();
+  }
+
+  /** Reads the lists at `offsets` (ascending) and calls `visit` with where each of them is. */
   async #forEachList(
     offsets: Float64Array,
-    visit: (list: Int32Array<ArrayBuffer>, offset: number) => void,
+    visit: (bytes: Uint8Array, at: number, offset: number) => void,
   ): Promise<void> {
     const { source } = this;
     for (const offset of offsets)
@@ -305,44 +308,24 @@ export class IndexReader {
       maxBytes: READ_MAX_BYTES,
       limit: source.size,
     });
-    for (const window of windows) {
-      const bytes = await source.read(window.start, window.end - window.start);
-      for (let i = window.from; i < window.to; i++) {
-        const offset = offsets[i]!;
-        let at = offset - window.start;
-        let held = bytes;
-        const size = uint32At(bytes, at) + 8;
-        if (at + size > bytes.length) {
-          if (offset + size > source.size)
-            throw corruptAt(source, offset, "postings are longer than the file");
-          held = await source.read(offset, size);
-          at = 0;
+    for (const window of windows)
+      await withRead(source, window, async (bytes) => {
+        for (let i = window.from; i < window.to; i++) {
+          const offset = offsets[i]!;
+          let at = offset - window.start;
+          let held = bytes;
+          const size = listSize(bytes, at);
+          if (at + size > bytes.length) {
+            if (offset + size > source.size)
+              throw corruptAt(source, offset, "postings are longer than the file");
+            held = await source.read(offset, size);
+            at = 0;
+          }
+          if (!isListIntact(held, at)) throw corruptAt(source, offset, "postings are damaged");
+          visit(held, at, offset);
         }
-        visit(
-          decodeList(held, at, () => corruptAt(source, offset, "postings are damaged")),
-          offset,
-        );
-      }
-    }
+      });
   }
-}
-
-/** The list at `at`: `length (4) | count (4) | refs (4 each) | checksum (4)`. */
-function decodeList(
-  bytes: Uint8Array,
-  at: number,
-  corrupt: () => AppError,
-): Int32Array<ArrayBuffer> {
-  const length = uint32At(bytes, at);
-  const count = uint32At(bytes, at + 4);
-  const end = at + 4 + length;
-  if (length !== 4 + count * 4 || crc32c(bytes, at + 4, end) !== uint32At(bytes, end))
-    throw corrupt();
-  const copy = new Uint8Array(count * 4);
-  copy.set(bytes.subarray(at + 8, end));
-  // A native loop, the fastest there is for turning bytes round.
-  Buffer.from(copy.buffer).swap32();
-  return new Int32Array(copy.buffer);
 }
 
 function parseToc(source: ByteSource, bytes: Uint8Array): IndexToc {

@@ -2,6 +2,7 @@ import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { uint32At } from "./byte-cursor.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { withRead } from "./spare-memory.ts";
 
 export function corruptAt(source: ByteSource, offset: number, why: string): AppError {
   return new AppError("corrupt", `cannot read ${source.name}: ${why} at offset ${offset}`);
@@ -21,11 +22,6 @@ export interface Section {
   readonly start: number;
 }
 
-/** So much is kept to read the next section into. */
-const SPARE_MAX_BYTES = 4 * 1024 * 1024;
-/** Reading into memory that the process has is three times as fast as into fresh pages. */
-let spare = new Uint8Array(0);
-
 /**
  * The body of a section `length (4) | body | checksum (4)`, checked.
  *
@@ -38,24 +34,18 @@ export async function readSection(source: ByteSource, place: SectionPlace): Prom
 }
 
 /** As `readSection`, for a body that nobody looks at any more when `use` returns. */
-export async function withSection<T>(
+export function withSection<T>(
   source: ByteSource,
   place: SectionPlace,
   use: (section: Section) => T,
 ): Promise<T> {
-  let room = spare;
-  spare = new Uint8Array(0);
-  const readUpTo = async (size: number): Promise<Uint8Array> => {
-    if (room.length < size) room = new Uint8Array(size);
-    const bytes = room.subarray(0, size);
-    await source.readInto(bytes, place.offset);
-    return bytes;
-  };
-  const bytes = await readUpTo(sizeToRead(source, place));
-  const size = checkedSize(source, place, bytes);
-  const result = use(body(source, place, bytes.length < size ? await readUpTo(size) : bytes));
-  if (room.length <= SPARE_MAX_BYTES) spare = room;
-  return result;
+  const start = place.offset;
+  return withRead(source, { start, end: start + sizeToRead(source, place) }, (bytes) => {
+    const size = checkedSize(source, place, bytes);
+    if (size <= bytes.length) return use(body(source, place, bytes));
+    const range = { start, end: start + size };
+    return withRead(source, range, (whole) => use(body(source, place, whole)));
+  });
 }
 
 function sizeToRead(source: ByteSource, { what, offset, end }: SectionPlace): number {
