@@ -1,33 +1,54 @@
 import { AppError, assert } from "../base/errors.ts";
-import { ValueWords } from "./value-words.ts";
+import { compileModule, instantiate } from "../base/web-assembly.ts";
+import {
+  CHUNK_AT,
+  CHUNK_MAX_BYTES,
+  CHUNK_TIMES_AT,
+  CHUNK_VALUES_AT,
+  COLUMN_SAMPLES,
+  type SampleMemory,
+  sampleMemory,
+  TIMES_AT,
+  TURNED_AT,
+  VALUES_AT,
+} from "./sample-memory.ts";
+import { XOR_KERNEL_WASM } from "./xor-kernel.gen.ts";
 
 /**
  * The XOR encoding of float samples, byte for byte as Prometheus 3.5 writes it. Format: docs/format/chunks.md.
  *
- * The trick: a chunk is decoded in one call into columns, never sample by sample. The value lives in two int32 locals
- * and is written through an Int32Array over the value column, so no bit of a NaN is ever touched; the bit stream is
- * read with unaligned 32-bit loads, each shifted so that at least 25 bits are valid, enough for any control prefix.
+ * The trick: a chunk is decoded in one call into columns, never sample by sample, in WebAssembly (xor-kernel.as), which has
+ * words of 64 bits: twice as fast as JavaScript, the copy of the chunk included.
  */
 
 /** The largest number of samples whose count fits the chunk's header. */
 export const XOR_MAX_SAMPLES = 0xffff;
-/** Reads go at most this far past the last byte of a chunk. */
-const SLACK_BYTES = 32;
-const TWO_32 = 4294967296;
-/** Positions in bits stay within an int32. */
-const IN_PLACE_MAX_START = 2 ** 27;
 
-const valueWords = new ValueWords();
-let scratch = new Uint8Array(4096);
-let scratchView = new DataView(scratch.buffer);
-/** Views of the buffer that a chunk was read in last. */
-let lastBytes: Uint8Array = scratch;
-let lastView: DataView = scratchView;
+interface Kernel {
+  decode(from: number, size: number, to: number, times: number, values: number): number;
+}
 
-function reserve(size: number): void {
-  if (scratch.length >= size) return;
-  scratch = new Uint8Array(size * 2);
-  scratchView = new DataView(scratch.buffer);
+interface Shared {
+  readonly kernel: Kernel;
+  readonly bytes: Uint8Array;
+  readonly lent: SampleMemory;
+  /** Where the chunk's columns are before they are copied. */
+  readonly chunkTimes: Float64Array;
+  readonly chunkValues: Float64Array;
+}
+
+let shared: Shared | undefined;
+
+function start(): Shared {
+  const lent = sampleMemory();
+  const { memory } = lent;
+  return {
+    lent,
+    bytes: new Uint8Array(memory.buffer),
+    kernel: instantiate(compileModule(XOR_KERNEL_WASM), memory) as Kernel,
+    chunkTimes: new Float64Array(memory.buffer, CHUNK_TIMES_AT, COLUMN_SAMPLES),
+    chunkValues: new Float64Array(memory.buffer, CHUNK_VALUES_AT, COLUMN_SAMPLES),
+  };
 }
 
 /** How many samples `data` holds. */
@@ -42,7 +63,8 @@ function corrupt(what: string): AppError {
 /**
  * Decodes the whole chunk into `into.times` (ms) and `into.values` (bits exactly as stored) from index `into.offset`
  * on, and returns the sample count. Both columns need room for `xorSampleCount(data)` samples after the offset; `data`
- * needs no slack and is not kept. Throws `corrupt` when `data` ends before its samples do. Format: docs/format/chunks.md.
+ * is not kept. Columns of the thread's `sampleMemory` are filled without a copy. Throws `corrupt` when `data` ends before its
+ * samples do. Format: docs/format/chunks.md.
  */
 export function decodeXor(
   data: Uint8Array,
@@ -50,182 +72,29 @@ export function decodeXor(
 ): number {
   const count = xorSampleCount(data);
   if (count === 0) return 0;
-  const { times, offset } = into;
+  const { times, values, offset } = into;
   assert(
-    offset + count <= times.length && offset + count <= into.values.length,
+    offset + count <= times.length && offset + count <= values.length,
     "decodeXor: the columns are too short",
   );
-  const size = data.length;
-  const task = { count, size, start: 0, times, words: valueWords.of(into.values), offset };
-  let used: number;
-  if (isInPlace(data)) {
-    task.start = data.byteOffset;
-    used = decode(lastBytes, lastView, task);
-  } else {
-    reserve(size + SLACK_BYTES);
-    scratch.set(data);
-    scratch.fill(0, size, size + SLACK_BYTES);
-    used = decode(scratch, scratchView, task);
+  const { kernel, bytes, chunkTimes, chunkValues, lent } = (shared ??= start());
+  const size = Math.min(data.length, CHUNK_MAX_BYTES);
+  bytes.set(size === data.length ? data : data.subarray(0, size), CHUNK_AT);
+  const isLent = times === lent.times && values === lent.values;
+  const found = isLent
+    ? kernel.decode(CHUNK_AT, size, TURNED_AT, TIMES_AT + 8 * offset, VALUES_AT + 8 * offset)
+    : kernel.decode(CHUNK_AT, size, TURNED_AT, CHUNK_TIMES_AT, CHUNK_VALUES_AT);
+  if (found !== count) throw corrupt(whyNot(found, data));
+  if (!isLent) {
+    times.set(chunkTimes.subarray(0, count), offset);
+    values.set(chunkValues.subarray(0, count), offset);
   }
-  if (used > size * 8) throw corrupt(`${count} samples do not fit into ${size} bytes`);
   return count;
 }
 
-/**
- * Whether `data` can be read where it is: with others in a buffer that goes on behind it, whose views then are `lastBytes`
- * and `lastView`. Copying a chunk costs as much as decoding fifty samples, and views of each buffer as well.
- */
-function isInPlace(data: Uint8Array): boolean {
-  const start = data.byteOffset;
-  // What begins its buffer is mostly alone in it; and a small array has none until it is asked for.
-  if (start === 0 || start > IN_PLACE_MAX_START) return false;
-  const { buffer } = data;
-  if (start + data.length + SLACK_BYTES > buffer.byteLength) return false;
-  if (lastBytes.buffer !== buffer) {
-    lastBytes = new Uint8Array(buffer);
-    lastView = new DataView(buffer);
-  }
-  return true;
-}
-
-/** Decodes the chunk at `task.start` of `bytes`, and returns how many bits it had. */
-function decode(
-  bytes: Uint8Array,
-  view: DataView,
-  task: {
-    count: number;
-    size: number;
-    start: number;
-    times: Float64Array;
-    words: Int32Array;
-    offset: number;
-  },
-): number {
-  const { times, words, start } = task;
-  const limit = (start + task.size) * 8;
-  const end = task.offset + task.count;
-  let k = task.offset;
-  let position = start + 2;
-  let unsigned = 0;
-  let scale = 1;
-  let byte = 0;
-  do {
-    byte = bytes[position++]!;
-    unsigned += (byte & 127) * scale;
-    scale *= 128;
-  } while (byte >= 128 && position < start + 12);
-  // Zigzag: the lowest bit is the sign.
-  let t = (bytes[start + 2]! & 1) === 0 ? unsigned / 2 : -(unsigned + 1) / 2;
-  let high = view.getInt32(position);
-  let low = view.getInt32(position + 4);
-  position += 8;
-  times[k] = t;
-  words[2 * k] = low;
-  words[2 * k + 1] = high;
-  k++;
-  if (k === end) return (position - start) * 8;
-  if (position * 8 >= limit) return 1 << 30;
-  const varintEnd = position + 10;
-  unsigned = 0;
-  scale = 1;
-  do {
-    byte = bytes[position++]!;
-    unsigned += (byte & 127) * scale;
-    scale *= 128;
-  } while (byte >= 128 && position < varintEnd);
-  let delta = unsigned;
-  // From here on the position counts bits. Chunks are far below 256 MiB, so it stays an int32.
-  let p = position * 8;
-  let leading = 0;
-  let trailing = 0;
-  let significant = 64;
-  let first = true;
-  while (k < end) {
-    if (p > limit) return p - start * 8;
-    let w = view.getInt32(p >>> 3) << (p & 7);
-    if (first) first = false;
-    else if (w >= 0) {
-      if (w < 0x10000000) {
-        // Fast path: each "00" is a sample with the same delta and value; of the 25 valid bits count the zero pairs.
-        let run = Math.clz32(w | 0x80) >>> 1;
-        if (run > end - k) run = end - k;
-        p += run * 2;
-        do {
-          t += delta;
-          times[k] = t;
-          words[2 * k] = low;
-          words[2 * k + 1] = high;
-          k++;
-        } while (--run > 0);
-        continue;
-      }
-      p += 1;
-      w <<= 1;
-    } else {
-      // The delta of the delta: an n-bit field holds −(2^(n−1)−1) … 2^(n−1), so the lowest value means the highest.
-      if ((w & 0x40000000) === 0) {
-        const change = (w << 2) >> 18;
-        delta += change === -8192 ? 8192 : change;
-        p += 16;
-      } else if ((w & 0x20000000) === 0) {
-        const change = (w << 3) >> 15;
-        delta += change === -65536 ? 65536 : change;
-        p += 20;
-      } else if ((w & 0x10000000) === 0) {
-        const change = (w << 4) >> 12;
-        delta += change === -524288 ? 524288 : change;
-        p += 24;
-      } else {
-        p += 4;
-        const at = p >>> 3;
-        const shift = p & 7;
-        const top = (view.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift));
-        const bottom = (view.getInt32(at + 4) << shift) | (bytes[at + 8]! >>> (8 - shift));
-        delta += top * TWO_32 + (bottom >>> 0);
-        p += 64;
-        if (p > limit) return p - start * 8;
-      }
-      w = view.getInt32(p >>> 3) << (p & 7);
-    }
-    if (!first) t += delta;
-    if (w >= 0) p += 1;
-    else {
-      if ((w & 0x40000000) !== 0) {
-        leading = (w >>> 25) & 31;
-        significant = (w >>> 19) & 63;
-        if (significant === 0) significant = 64;
-        trailing = 64 - leading - significant;
-        if (trailing < 0) throw corrupt("a value has more than 64 bits");
-        p += 13;
-      } else p += 2;
-      const at = p >>> 3;
-      const shift = p & 7;
-      const top = (view.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift));
-      if (significant <= 32) {
-        const bits = top >>> (32 - significant);
-        if (trailing >= 32) high ^= bits << (trailing - 32);
-        else {
-          low ^= bits << trailing;
-          if (trailing !== 0) high ^= bits >>> (32 - trailing);
-        }
-      } else {
-        const bottom =
-          ((view.getInt32(at + 4) << shift) | (bytes[at + 8]! >>> (8 - shift))) &
-          (-1 << (64 - significant));
-        if (leading === 0) {
-          high ^= top;
-          low ^= bottom;
-        } else {
-          high ^= top >>> leading;
-          low ^= (top << (32 - leading)) | (bottom >>> leading);
-        }
-      }
-      p += significant;
-    }
-    times[k] = t;
-    words[2 * k] = low;
-    words[2 * k + 1] = high;
-    k++;
-  }
-  return p - start * 8;
+/** What the kernel's answers mean. */
+function whyNot(found: number, data: Uint8Array): string {
+  return found === -2
+    ? "a value has more than 64 bits"
+    : `${xorSampleCount(data)} samples do not fit into ${data.length} bytes`;
 }

@@ -11,6 +11,8 @@ export interface Kernel {
   readonly folder: URL;
   /** In pages of 64 KiB. */
   readonly memory: { readonly initial: number; readonly maximum: number };
+  /** The memory comes from the host, which shares it among kernels; they keep nothing in it. Default: no. */
+  readonly importsMemory?: boolean;
 }
 
 /** The texts of all files of a kernel, by the names that the compiler knows them by. */
@@ -29,6 +31,8 @@ export async function compileKernel(kernel: Kernel): Promise<string> {
   const { error } = await main(
     [`${kernel.name}.ts`, "-O3", "--noAssert", "--runtime", "stub", "--outFile", "out.wasm"].concat(
       ["--initialMemory", String(initial), "--maximumMemory", String(maximum)],
+      ["--enable", "simd"],
+      kernel.importsMemory === true ? ["--importMemory"] : [],
     ),
     {
       readFile: (name) => sources.get(name) ?? null,

@@ -1,5 +1,6 @@
 import { AppError } from "../../base/errors.ts";
 import { isStaleWords } from "../../base/float.ts";
+import { COLUMN_SAMPLES, sampleMemory } from "../../chunk/sample-memory.ts";
 import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
 import {
   type Chunk,
@@ -31,11 +32,14 @@ import { mixedWindow, pickNewestOfBoth } from "./select-mixed.ts";
  * and forgotten: a selector's memory does not grow with the number of its series.
  */
 
-/** Decoded samples of one series; grows to the longest series seen. Stale markers are kept, by their bits. */
+/**
+ * Decoded samples of one series, in the memory of the kernels if they fit: they are lent until the next series is loaded, by
+ * whomever. Stale markers are kept, by their bits.
+ */
 export class SampleColumns {
-  times = new Float64Array(1024);
-  values = new Float64Array(1024);
-  words = new Uint32Array(this.values.buffer);
+  times = sampleMemory().times;
+  values = sampleMemory().values;
+  words = sampleMemory().words;
   count = 0;
 
   /** Decodes the chunks of `series` that reach into the bounds (inclusive); sorted by time, each time once. */
@@ -89,6 +93,10 @@ export class SampleColumns {
   }
 
   #reserve(capacity: number): void {
+    if (capacity <= COLUMN_SAMPLES) {
+      ({ times: this.times, values: this.values, words: this.words } = sampleMemory());
+      return;
+    }
     if (capacity <= this.times.length) return;
     const size = Math.max(capacity, this.times.length * 2);
     this.times = new Float64Array(size);
@@ -102,8 +110,8 @@ export class SampleColumns {
     const order = Uint32Array.from({ length: count }, (_, i) => i).sort(
       (a, b) => times[a]! - times[b]! || a - b,
     );
-    const sortedTimes = new Float64Array(this.times.length);
-    const sortedValues = new Float64Array(this.times.length);
+    const sortedTimes = new Float64Array(count);
+    const sortedValues = new Float64Array(count);
     const sortedWords = new Uint32Array(sortedValues.buffer);
     let kept = 0;
     for (const i of order) {
