@@ -23,6 +23,8 @@ export interface ShardRemoteParts {
   /** Of the running configuration. */
   readonly externalLabels: () => Readonly<Record<string, string>>;
   readonly otlp: () => OtlpConfig;
+  /** Whether the time a series was created becomes a zero of it. */
+  readonly takesCreated: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry: Registry;
@@ -44,6 +46,7 @@ export function registerShardRemote(
         accepted: flags.acceptedMessages as readonly WriteMessage[],
         maxDecodedBytes: flags.writeMaxDecodedSize,
         maxSeries: flags.writeMaxSeries,
+        takesCreated: parts.takesCreated,
       })
     : undefined;
   registerRemoteWriteApi(app, {

@@ -169,6 +169,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     database,
     externalLabels: () => shard.config?.global.externalLabels ?? {},
     otlp: () => shard.config?.otlp ?? DEFAULT_OTLP,
+    takesCreated: storesCreated,
     clock,
     logger,
     registry,

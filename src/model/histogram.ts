@@ -85,6 +85,15 @@ export function withCounterResetHint(h: FloatHistogram, hint: CounterResetHint):
   };
 }
 
+/** What a counter of histograms like `h` starts from: of the same layout, so that no resolution is lost between the two. */
+export function zeroBefore({
+  schema,
+  zeroThreshold,
+  customValues,
+}: FloatHistogram): FloatHistogram {
+  return newHistogram({ counterResetHint: "reset", schema, zeroThreshold, customValues });
+}
+
 export function usesCustomBuckets(h: FloatHistogram): boolean {
   return h.schema === CUSTOM_BUCKETS_SCHEMA;
 }

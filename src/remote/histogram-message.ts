@@ -22,14 +22,20 @@ const HINTS: readonly CounterResetHint[] = ["unknown", "reset", "not_reset", "ga
 
 const DOUBLE_BYTES = 8;
 
+/** One that was read: 2.0 can tell when its series started; 0 when it does not. */
+export interface ReadHistogramMessage extends HistogramMessage {
+  readonly startMs: number;
+}
+
 /** Reads one message. Throws `corrupt` when it is malformed; whether the histogram is valid is not looked at. */
-export function readHistogram(reader: ProtoReader): HistogramMessage {
+export function readHistogram(reader: ProtoReader): ReadHistogramMessage {
   let count = 0;
   let zeroCount = 0;
   let sum = 0;
   let schema = 0;
   let zeroThreshold = 0;
   let timeMs = 0;
+  let startMs = 0;
   let hint = 0;
   let isFloat = false;
   const positiveSpans: number[] = [];
@@ -108,12 +114,16 @@ export function readHistogram(reader: ProtoReader): HistogramMessage {
       case 0x82:
         readDoubles(reader.nested(), customValues);
         break;
+      case 0x88:
+        startMs = reader.int64();
+        break;
       default:
         reader.skip(key);
     }
   }
   return {
     timeMs,
+    startMs,
     isFloat,
     histogram: {
       counterResetHint: HINTS[hint] ?? "unknown",

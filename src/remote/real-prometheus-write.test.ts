@@ -4,26 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type RunningProcess,
-  skipWithoutParts,
-  startPrometheus,
-} from "../../test/support/processes.ts";
-import { createHttpServer } from "../api/server.ts";
-import { registerRemoteWriteApi } from "../api/remote-write-api.ts";
-import { systemClock } from "../base/clock.ts";
-import { silentLogger } from "../base/logger.ts";
-import { Registry } from "../base/metrics.ts";
-import { formatSeries } from "../model/labels.ts";
+import { NOW, withBothWrite } from "../../test/support/both-write.ts";
+import { skipWithoutParts } from "../../test/support/processes.ts";
 import { newHistogram } from "../model/histogram.ts";
-import { createMatcher } from "../model/matcher.ts";
-import { openDatabase } from "../tsdb/database.ts";
-import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
-import { samples } from "../tsdb/testing/head-fixture.ts";
-import { temporaryFolder } from "../../test/support/processes.ts";
-import { ENCODING_XOR, type Series } from "../storage/queryable.ts";
-import { decodeFrames, encodeReadRequest, READ_HEADERS } from "./read-answer.ts";
-import { WriteReceiver } from "./write-receiver.ts";
 import {
   post,
   type RequestSeries,
@@ -33,7 +16,6 @@ import {
   writeRequestV2,
 } from "./write-request.fixture.ts";
 
-const NOW = Date.now();
 const named = (name: string, ...more: (readonly [string, string])[]): RequestSeries["labels"] => [
   ["__name__", name],
   ...more,
@@ -398,46 +380,6 @@ const OURS: Readonly<Record<1 | 2, Readonly<Record<string, string>>>> = {
   },
 };
 
-const everything = createMatcher("__name__", "=~", ".*");
-
-async function readBack(prometheus: RunningProcess): Promise<Series[]> {
-  const response = await fetch(`${prometheus.url}/api/v1/read`, {
-    method: "POST",
-    headers: READ_HEADERS,
-    body: new Uint8Array(
-      encodeReadRequest({
-        minTimeMs: 0,
-        maxTimeMs: NOW * 2,
-        matchers: [createMatcher("__name__", "!=", "")],
-      }),
-    ),
-  });
-  const all: Series[] = [];
-  for await (const series of decodeFrames(response.body!)) all.push(...series);
-  return all;
-}
-
-function shownSamples(series: Series): unknown[] {
-  const floats = series.chunks.filter(({ encoding }) => encoding === ENCODING_XOR);
-  const rows: unknown[] = samples({ ...series, chunks: floats }).map(([t, v]) => [
-    t - NOW,
-    Object.is(v, -0) ? "-0" : String(v),
-  ]);
-  for (const chunk of series.chunks) {
-    if (chunk.encoding === ENCODING_XOR) continue;
-    const { times, histograms } = decodeHistogramChunk(chunk);
-    for (const [i, histogram] of histograms.entries())
-      rows.push([times[i]! - NOW, chunk.encoding, histogram]);
-  }
-  return rows;
-}
-
-const shown = (series: readonly Series[]): string[] =>
-  series
-    .filter(({ chunks }) => chunks.length > 0)
-    .map((each) => `${formatSeries(each.labels)} ${JSON.stringify(shownSamples(each))}`)
-    .sort();
-
 const WRITTEN = ["samples", "histograms", "exemplars"].map(
   (what) => `x-prometheus-remote-write-${what}-written`,
 );
@@ -447,42 +389,8 @@ for (const version of [1, 2] as const)
     `write ${version}.0 as a real Prometheus takes it`,
     { skip: skipWithoutParts() },
     async () => {
-      const prometheus = await startPrometheus({
-        config: "",
-        flags: [
-          "--web.enable-remote-write-receiver",
-          "--enable-feature=native-histograms,exemplar-storage",
-        ],
-      });
-      assert.ok(prometheus !== undefined);
-      const registry = new Registry();
-      const database = await openDatabase({
-        folder: temporaryFolder("write"),
-        logger: silentLogger,
-        clock: systemClock,
-        registry,
-        retentionMs: 15 * 86_400_000,
-        maxExemplars: 1000,
-      });
-      const server = createHttpServer({
-        listen: "127.0.0.1:0",
-        logger: silentLogger,
-        registry,
-        ready: () => true,
-      });
-      registerRemoteWriteApi(server.app, {
-        receiver: new WriteReceiver({
-          appendable: database,
-          clock: systemClock,
-          logger: silentLogger,
-          registry,
-        }),
-        maxBodyBytes: 1 << 25,
-        maxRequests: 4,
-      });
-      await server.start?.();
-      const url = `http://127.0.0.1:${server.address().port}`;
-      try {
+      const flags = ["--enable-feature=native-histograms,exemplar-storage"];
+      await withBothWrite({ flags }, async (both) => {
         const headers = version === 1 ? V1_HEADERS : V2_HEADERS;
         const encode = version === 1 ? writeRequestV1 : writeRequestV2;
         const differences: string[] = [];
@@ -490,7 +398,7 @@ for (const version of [1, 2] as const)
           name: string,
           send: (url: string) => Promise<Response>,
         ): Promise<void> => {
-          const [theirs, ours] = await Promise.all([send(prometheus.url), send(url)]);
+          const [theirs, ours] = await Promise.all([send(both.theirUrl), send(both.ourUrl)]);
           const [theirText, ourText] = await Promise.all([theirs.text(), ours.text()]);
           const head = (response: Response): string =>
             [response.status, ...WRITTEN.map((header) => response.headers.get(header))].join(" ");
@@ -499,18 +407,7 @@ for (const version of [1, 2] as const)
             differences.push(
               `${name}: ${head(theirs)} (${theirText.trim()}) but ${head(ours)} (${ourText.trim()})`,
             );
-          const all: Series[] = [];
-          for await (const batch of database.select({
-            matchers: [everything],
-            minTimeMs: 0,
-            maxTimeMs: Infinity,
-          }))
-            all.push(...batch.series);
-          const [left, right] = [shown(await readBack(prometheus)), shown(all)];
-          for (const line of left)
-            if (!right.includes(line)) differences.push(`${name}: only theirs: ${line}`);
-          for (const line of right)
-            if (!left.includes(line)) differences.push(`${name}: only ours: ${line}`);
+          differences.push(...(await both.differences()).map((line) => `${name}: ${line}`));
         };
         for (const [name, series] of REQUESTS)
           await compare(name, (target) => post(target, encode(series), headers));
@@ -523,10 +420,6 @@ for (const version of [1, 2] as const)
             }),
           );
         assert.deepEqual(differences, []);
-      } finally {
-        await server.stop?.();
-        await database.close();
-        await prometheus.stop();
-      }
+      });
     },
   );

@@ -1,5 +1,10 @@
-import type { FloatHistogram } from "../model/histogram.ts";
-import type { AppendBatch, AppendExemplar, AppendMetadata } from "../storage/appender.ts";
+import { type FloatHistogram, zeroBefore } from "../model/histogram.ts";
+import type {
+  AppendBatch,
+  AppendExemplar,
+  AppendMetadata,
+  BatchZeros,
+} from "../storage/appender.ts";
 
 /** A part of a request that cannot be stored, whatever is in the storage. */
 export interface Problem {
@@ -30,6 +35,10 @@ export class WriteColumns {
   readonly histogramIsFloat: boolean[] = [];
   readonly histogramSeriesOf: number[] = [];
 
+  /** Places of zeros put in front of samples, ascending. */
+  readonly zeros: number[] = [];
+  readonly histogramZeros: number[] = [];
+
   readonly exemplars: AppendExemplar[] = [];
   readonly metadata: AppendMetadata[] = [];
 
@@ -47,6 +56,8 @@ export class WriteColumns {
       this.histograms,
       this.histogramIsFloat,
       this.histogramSeriesOf,
+      this.zeros,
+      this.histogramZeros,
       this.exemplars,
       this.metadata,
       this.problems,
@@ -72,24 +83,70 @@ export class WriteColumns {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push({ message, samples });
   }
 
+  /** Puts zeros in front of the samples from `first` on: at each of `startsMs` that is a time before its sample's. */
+  insertZeros(first: number, startsMs: readonly number[]): void {
+    const isWanted = startsMs.map((ms, k) => ms !== 0 && ms < this.times[first + k]!);
+    let shift = isWanted.filter(Boolean).length;
+    this.reserveSamples(shift);
+    const places: number[] = [];
+    this.count += shift;
+    for (let i = first + startsMs.length - 1; shift > 0; i--) {
+      this.#copySample(i, i + shift);
+      if (isWanted[i - first] !== true) continue;
+      const zero = i + --shift;
+      this.#copySample(i, zero);
+      this.times[zero] = startsMs[i - first]!;
+      this.words[2 * zero] = this.words[2 * zero + 1] = 0;
+      places.push(zero);
+    }
+    this.zeros.push(...places.toReversed());
+  }
+
+  /** The same of histograms: a zero of the layout of each. */
+  insertHistogramZeros(first: number, startsMs: readonly number[]): void {
+    let i = first;
+    for (const startMs of startsMs) {
+      if (startMs !== 0 && startMs < this.histogramTimes[i]!) {
+        this.histogramZeros.push(i);
+        this.histogramRefs.splice(i, 0, this.histogramRefs[i]!);
+        this.histogramTimes.splice(i, 0, startMs);
+        this.histograms.splice(i, 0, zeroBefore(this.histograms[i]!));
+        this.histogramIsFloat.splice(i, 0, this.histogramIsFloat[i]!);
+        this.histogramSeriesOf.splice(i, 0, this.histogramSeriesOf[i]!);
+        i++;
+      }
+      i++;
+    }
+  }
+
+  #copySample(from: number, to: number): void {
+    this.refs[to] = this.refs[from]!;
+    this.times[to] = this.times[from]!;
+    this.words[2 * to] = this.words[2 * from]!;
+    this.words[2 * to + 1] = this.words[2 * from + 1]!;
+    this.seriesOf[to] = this.seriesOf[from]!;
+  }
+
   /** Keeps the samples and histograms that pass. */
   filter(keep: {
-    sample: (index: number) => boolean;
-    histogram: (index: number) => boolean;
+    sample: (index: number, isZero: boolean) => boolean;
+    histogram: (index: number, isZero: boolean) => boolean;
   }): void {
+    const zeros = new Set(this.zeros);
+    this.zeros.length = 0;
     let kept = 0;
     for (let i = 0; i < this.count; i++) {
-      if (!keep.sample(i)) continue;
-      this.refs[kept] = this.refs[i]!;
-      this.times[kept] = this.times[i]!;
-      this.words[2 * kept] = this.words[2 * i]!;
-      this.words[2 * kept + 1] = this.words[2 * i + 1]!;
-      this.seriesOf[kept++] = this.seriesOf[i]!;
+      if (!keep.sample(i, zeros.has(i))) continue;
+      if (zeros.has(i)) this.zeros.push(kept);
+      this.#copySample(i, kept++);
     }
     this.count = kept;
+    const histogramZeros = new Set(this.histogramZeros);
+    this.histogramZeros.length = 0;
     kept = 0;
     for (let i = 0; i < this.histograms.length; i++) {
-      if (!keep.histogram(i)) continue;
+      if (!keep.histogram(i, histogramZeros.has(i))) continue;
+      if (histogramZeros.has(i)) this.histogramZeros.push(kept);
       this.histogramRefs[kept] = this.histogramRefs[i]!;
       this.histogramTimes[kept] = this.histogramTimes[i]!;
       this.histograms[kept] = this.histograms[i]!;
@@ -113,6 +170,10 @@ export class WriteColumns {
       count++;
     }
     const places = [...histograms];
+    const zeros = this.#zerosOf({
+      floats: placesAmong(this.zeros, samples),
+      histograms: placesAmong(this.histogramZeros, histograms),
+    });
     return {
       refs,
       times,
@@ -127,7 +188,16 @@ export class WriteColumns {
           count: places.length,
         },
       }),
+      ...(zeros !== undefined && { zeros }),
     };
+  }
+
+  #zerosOf(places: Omit<BatchZeros, "beforeMs">): BatchZeros | undefined {
+    if (places.floats.length === 0 && places.histograms.length === 0) return undefined;
+    let i = 0;
+    while (this.zeros[i] === i) i++;
+    const beforeMs = i < this.count ? this.times[i]! : this.histogramTimes.at(-1)!;
+    return { ...places, beforeMs };
   }
 
   truncateHistograms(count: number): void {
@@ -140,6 +210,10 @@ export class WriteColumns {
 
   /** As the storage takes it. */
   batch(options: { isWhole: boolean }): AppendBatch {
+    const zeros = this.#zerosOf({
+      floats: Int32Array.from(this.zeros),
+      histograms: Int32Array.from(this.histogramZeros),
+    });
     return {
       refs: this.refs,
       times: this.times,
@@ -156,6 +230,7 @@ export class WriteColumns {
       }),
       ...(this.exemplars.length > 0 && { exemplars: this.exemplars }),
       ...(this.metadata.length > 0 && { metadata: this.metadata }),
+      ...(zeros !== undefined && { zeros }),
       isWhole: options.isWhole,
       listRefused: true,
     };
@@ -176,4 +251,10 @@ export class WriteColumns {
     this.values = new Float64Array(words.buffer);
     this.seriesOf = seriesOf;
   }
+}
+
+/** Where `places` stand, ascending, in a column of those at `chosen` alone. */
+function placesAmong(places: readonly number[], chosen: ReadonlySet<number>): Int32Array {
+  const numbers = new Map([...chosen].map((place, i) => [place, i]));
+  return Int32Array.from(places.flatMap((place) => numbers.get(place) ?? [])).sort();
 }

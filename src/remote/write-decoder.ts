@@ -12,7 +12,9 @@ import {
   ENTRY_KEY,
   ENTRY_MARK,
   ENTRY_WORDS,
-  type KernelLimits,
+  type KernelOptions,
+  MARK_TO_READ,
+  MARK_ZERO_FIRST,
   type WriteKernel,
 } from "./write-kernel.ts";
 
@@ -24,7 +26,7 @@ export interface DecodeContext {
   readonly columns: WriteColumns;
   /** The storage's ref of a series that the table does not know. */
   readonly resolve: (labels: Labels) => number;
-  readonly limits: KernelLimits;
+  readonly options: KernelOptions;
 }
 
 /** The fields of a sample or exemplar that is being read. */
@@ -32,6 +34,8 @@ interface Point {
   timeMs: number;
   low: number;
   high: number;
+  /** When its series started; 0 when it does not say. */
+  startMs: number;
 }
 
 /**
@@ -44,12 +48,17 @@ export abstract class WriteDecoder {
   protected reader = new ProtoReader(new Uint8Array(0));
   /** The number of the series that is being read, and where it begins in the columns. */
   protected readonly marks = { series: 0, sample: 0, histogram: 0, exemplar: 0 };
+  /** When each sample, and each histogram, of that series says that it started; 0 when it does not. */
+  protected readonly starts: { samples: number[]; histograms: number[] } = {
+    samples: [],
+    histograms: [],
+  };
   /** What was wrong with the labels that `refOf` was asked for. */
   protected problem = "";
   readonly #body: Uint8Array;
   readonly #version: 1 | 2;
   #view = new DataView(new ArrayBuffer(0));
-  readonly #point: Point = { timeMs: 0, low: 0, high: 0 };
+  readonly #point: Point = { timeMs: 0, low: 0, high: 0, startMs: 0 };
   readonly #value = new Float64Array(1);
   readonly #valueWords = new Int32Array(this.#value.buffer);
 
@@ -73,7 +82,8 @@ export abstract class WriteDecoder {
     let isMoved = true;
     for (let series = 0; series < seriesCount; series++) {
       const entry = entriesAt + series * ENTRY_WORDS;
-      const ref = words[entry + ENTRY_MARK] === 0 ? table.find(words, entry + ENTRY_KEY) : -1;
+      const mark = words[entry + ENTRY_MARK]!;
+      const ref = mark === MARK_TO_READ ? -1 : table.find(words, entry + ENTRY_KEY);
       if (ref < 0) {
         this.#readSeries(series);
         isMoved = true;
@@ -88,6 +98,7 @@ export abstract class WriteDecoder {
       const { refs, times, words: values, seriesOf } = columns;
       const end = words[entry + ENTRY_WORDS + ENTRY_FIRST]!;
       let i = columns.count;
+      if (mark === MARK_ZERO_FIRST) columns.zeros.push(i);
       for (let k = first; k < end; k++, i++) {
         refs[i] = ref;
         times[i] = floats[timesAt + k]!;
@@ -101,9 +112,9 @@ export abstract class WriteDecoder {
 
   /** Calls `use` while the kernel holds this request. */
   #unpacked<T>(use: () => T): T {
-    const { kernel, limits } = this.context;
+    const { kernel, options } = this.context;
     try {
-      kernel.read(this.#body, this.#version, limits);
+      kernel.read(this.#body, this.#version, options);
       const { bytes } = kernel;
       this.reader = new ProtoReader(bytes);
       this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -120,6 +131,7 @@ export abstract class WriteDecoder {
     marks.sample = columns.count;
     marks.histogram = columns.histograms.length;
     marks.exemplar = columns.exemplars.length;
+    this.starts.samples.length = this.starts.histograms.length = 0;
     this.reader.at = this.#entryWord(series, ENTRY_AT);
     this.readSeries();
   }
@@ -158,7 +170,7 @@ export abstract class WriteDecoder {
     if (this.reader.at !== end) throw corrupt("a field reaches beyond the end");
   }
 
-  /** A Sample: both versions have 1 value and 2 timestamp; what 2.0 has beyond is passed over. */
+  /** A Sample: both versions have 1 value and 2 timestamp, 2.0 also 3 start timestamp. */
   protected readSample(end: number): void {
     const { series } = this.marks;
     const { columns } = this.context;
@@ -174,32 +186,35 @@ export abstract class WriteDecoder {
         columns.words[2 * i] = this.#view.getInt32(at + 1, true);
         columns.words[2 * i + 1] = this.#view.getInt32(at + 5, true);
         columns.seriesOf[i] = series;
+        this.starts.samples.push(0);
         return;
       }
       reader.at = at;
     }
-    const point = this.readPoint(end);
+    const point = this.#readPoint(end);
     columns.times[i] = point.timeMs;
     columns.words[2 * i] = point.low;
     columns.words[2 * i + 1] = point.high;
     columns.seriesOf[i] = series;
+    this.starts.samples.push(point.startMs);
   }
 
-  protected readPoint(end: number): Point {
+  #readPoint(end: number): Point {
     const { reader } = this;
     const point = this.#point;
-    point.timeMs = point.low = point.high = 0;
+    point.timeMs = point.low = point.high = point.startMs = 0;
     while (reader.at < end) {
       const key = reader.key();
       if (key === 0x09) this.readDouble(end, point);
       else if (key === 0x10) point.timeMs = reader.int64();
+      else if (key === 0x18) point.startMs = reader.int64();
       else reader.skip(key);
     }
     this.finish(end);
     return point;
   }
 
-  protected readDouble(end: number, into: Point): void {
+  protected readDouble(end: number, into: Pick<Point, "low" | "high">): void {
     const { reader } = this;
     const { at } = reader;
     if (end - at < 8) throw corrupt("it is cut off");
@@ -208,7 +223,7 @@ export abstract class WriteDecoder {
     reader.at = at + 8;
   }
 
-  protected valueOf(point: Point): number {
+  protected valueOf(point: Pick<Point, "low" | "high">): number {
     this.#valueWords[0] = point.low;
     this.#valueWords[1] = point.high;
     return this.#value[0]!;
@@ -218,13 +233,14 @@ export abstract class WriteDecoder {
     const { series } = this.marks;
     const { columns } = this.context;
     const { bytes, at } = this.reader;
-    const { timeMs, histogram, isFloat } = readHistogram(new ProtoReader(bytes, at, end));
+    const { timeMs, startMs, histogram, isFloat } = readHistogram(new ProtoReader(bytes, at, end));
     this.reader.at = end;
     columns.histograms.push(histogram);
     columns.histogramTimes.push(timeMs);
     columns.histogramIsFloat.push(isFloat);
     columns.histogramSeriesOf.push(series);
     columns.histogramRefs.push(-1);
+    this.starts.histograms.push(startMs);
   }
 
   /** The ref of the series that is being read when it came before, or -1. */

@@ -17,12 +17,20 @@ const ENTRY_BYTES: usize = 32;
 /** Of a symbol: its hash, 16 bytes, then where it starts and ends. */
 const SYMBOL_BYTES: usize = 24;
 const HAS_KEY: i32 = 1;
+/** Marks of series: nothing but samples; to be read by the host; the same as the first, and the first sample is a zero. */
+const PLAIN: i32 = 0;
+const TO_READ: i32 = 1;
+const ZERO_FIRST: i32 = 2;
 
 /** Where the samples go, and how many there are and may be. */
 let times: usize = 0;
 let values: usize = 0;
 let sampleCount: i32 = 0;
 let sampleMax: i32 = 0;
+/** When the sample that was read last says that its series started, all such times of a series, and what the series says. */
+let startTime: i64 = 0;
+let startTimes: i64 = 0;
+let createdTime: i64 = 0;
 
 /** Reads the sample between the two: a value, unless it is 0, then a time. False when it is anything else. */
 function readSample(at: usize, end: usize): bool {
@@ -35,10 +43,11 @@ function readSample(at: usize, end: usize): bool {
   if (at >= end || load<u8>(at) != 0x10) return false;
   const time = varint(at + 1, end);
   if (next <= LAST_ERROR) return false;
+  startTime = 0;
   if (next < end) {
-    // The start time of 2.0.
     if (load<u8>(next) != 0x18) return false;
-    varint(next + 1, end);
+    startTime = <i64>varint(next + 1, end);
+    startTimes |= startTime;
     if (next != end) return false;
   }
   const place = (<usize>sampleCount) << 3;
@@ -102,7 +111,7 @@ export function indexV1(from: usize, end: usize, entries: usize, columns: usize,
     const low = hash(at, labelsEnd);
     store<u64>(entry, low, 16);
     store<u64>(entry, hashHigh, 24);
-    putEntry(entry, isPlain ? 0 : 1, first, HAS_KEY);
+    putEntry(entry, isPlain ? PLAIN : TO_READ, first, HAS_KEY);
     entry += ENTRY_BYTES;
     at = seriesEnd;
   }
@@ -191,6 +200,7 @@ export function indexV2(
   entries: usize,
   columns: usize,
   samples: i32,
+  takesCreated: i32,
 ): void {
   symbolTable = symbols;
   let at = from;
@@ -222,18 +232,33 @@ export function indexV2(
     const first = sampleCount;
     const isPlain = readPlainSeries(at, seriesEnd) && sampleCount > first;
     let hasKey = isPlain;
-    if (!isPlain) {
-      sampleCount = first;
-      hasKey = readScatteredRefs(at, seriesEnd);
-    }
+    const mark = !isPlain ? TO_READ : takesCreated != 0 ? putZero(first) : PLAIN;
+    if (mark == TO_READ) sampleCount = first;
+    if (!isPlain) hasKey = readScatteredRefs(at, seriesEnd);
     // A hash of hashes: what makes it a number that no bytes of 1.0 come to is chance.
     store<u64>(entry, avalanche(keyLow ^ keySize), 16);
     store<u64>(entry, avalanche(keyHigh + keySize), 24);
-    putEntry(entry, isPlain ? 0 : 1, first, hasKey ? HAS_KEY : 0);
+    putEntry(entry, mark, first, hasKey ? HAS_KEY : 0);
     entry += ENTRY_BYTES;
     at = seriesEnd;
   }
   putEntry(entry, 0, sampleCount, 0);
+}
+
+/** Puts a zero in front of the only sample of a plain series that tells when it was created. Answers the mark. */
+function putZero(first: i32): i32 {
+  if (sampleCount - first > 1) return (startTimes | createdTime) == 0 ? PLAIN : TO_READ;
+  const created = startTime != 0 ? startTime : createdTime;
+  const place = (<usize>first) << 3;
+  const time = load<f64>(times + place);
+  if (created == 0 || <f64>created >= time) return PLAIN;
+  if (sampleCount >= sampleMax) return TO_READ;
+  sampleCount++;
+  store<f64>(times + place, time, 8);
+  store<u64>(values + place, load<u64>(values + place), 8);
+  store<f64>(times + place, <f64>created);
+  store<u64>(values + place, 0);
+  return ZERO_FIRST;
 }
 
 /** Reads references, samples, metadata that say nothing, and the time of creation, in this order; false for anything else. */
@@ -242,10 +267,11 @@ function readPlainSeries(at: usize, end: usize): bool {
   const refsEnd = sized(at + 1, end);
   keyLow = keyHigh = keySize = 0;
   if (refsEnd <= LAST_ERROR || !readRefs(next, refsEnd) || keySize % 2 != 0) return false;
+  startTimes = createdTime = 0;
   at = readSamples(refsEnd, end);
   if (end - at >= 2 && load<u16>(at) == 0x002a) at += 2;
   if (at < end && load<u8>(at) == 0x30) {
-    varint(at + 1, end);
+    createdTime = <i64>varint(at + 1, end);
     at = next;
   }
   return at == end;

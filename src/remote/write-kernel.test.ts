@@ -13,6 +13,10 @@ import {
   ENTRY_KEY,
   ENTRY_MARK,
   ENTRY_WORDS,
+  type KernelOptions,
+  MARK_PLAIN,
+  MARK_TO_READ,
+  MARK_ZERO_FIRST,
   MAX_SYMBOLS,
   WriteKernel,
 } from "./write-kernel.ts";
@@ -28,14 +32,20 @@ test("the module was made from the source beside it", async () => {
 });
 
 const kernel = new WriteKernel();
-const limits = { maxDecodedBytes: 64 * 1024 * 1024, maxSeries: 1000 };
+const limits = { maxDecodedBytes: 64 * 1024 * 1024, maxSeries: 1000, takesCreated: false };
 
 /** What the kernel finds in a request. */
 function found(
   version: 1 | 2,
   message: Uint8Array,
-): { isPlain: boolean; key: string | undefined; samples: [number, number][] }[] {
-  kernel.read(compressSnappy(message), version, limits);
+  options: KernelOptions = limits,
+): {
+  isPlain: boolean;
+  mark: number;
+  key: string | undefined;
+  samples: [number, number][];
+}[] {
+  kernel.read(compressSnappy(message), version, options);
   const { words, floats, entriesAt, timesAt, valuesAt, seriesCount } = kernel;
   const values = new Float64Array(words.buffer, valuesAt * 4, 10_000);
   return Array.from({ length: seriesCount }, (_, series) => {
@@ -45,7 +55,8 @@ function found(
       samples.push([floats[timesAt + k]!, values[k]!]);
     const key = words.slice(entry + ENTRY_KEY, entry + ENTRY_KEY + 4).join();
     return {
-      isPlain: words[entry + ENTRY_MARK] === 0,
+      isPlain: words[entry + ENTRY_MARK] === MARK_PLAIN,
+      mark: words[entry + ENTRY_MARK]!,
       key: words[entry + ENTRY_HAS_KEY] === 1 ? key : undefined,
       samples,
     };
@@ -146,6 +157,82 @@ describe("series in the kernel", () => {
     assert.deepEqual(
       found(1, body).map(({ isPlain, samples }) => ({ isPlain, samples })),
       [{ isPlain: true, samples: [[7, 0]] }],
+    );
+  });
+
+  it("puts a zero in front of a sample that tells when its series was created", () => {
+    type Sample = [timeMs: number, value: number, startMs?: number];
+    const labels = [["a", "b"]] as const;
+    const f = (samples: Sample[], createdMs: number, want: [mark: number, [number, number][]]) => {
+      const message = writeRequestV2([{ labels, samples, createdMs }]);
+      const [got] = found(2, message, { ...limits, takesCreated: true });
+      assert.deepEqual([got!.mark, got!.samples], want);
+      const [off] = found(2, message);
+      assert.deepEqual([off!.mark, off!.samples.length], [MARK_PLAIN, samples.length]);
+      assert.equal(off!.key, got!.key);
+    };
+    const zero = MARK_ZERO_FIRST;
+    f([[7, 5]], 0, [MARK_PLAIN, [[7, 5]]]);
+    f([[7, 5]], 6, [
+      zero,
+      [
+        [6, 0],
+        [7, 5],
+      ],
+    ]);
+    f([[7, 5]], 7, [MARK_PLAIN, [[7, 5]]]);
+    f([[7, 5]], -7, [
+      zero,
+      [
+        [-7, 0],
+        [7, 5],
+      ],
+    ]);
+    f([[7, 5, 3]], 0, [
+      zero,
+      [
+        [3, 0],
+        [7, 5],
+      ],
+    ]);
+    f([[7, 5, 3]], 6, [
+      zero,
+      [
+        [3, 0],
+        [7, 5],
+      ],
+    ]);
+    f([[7, 5, 9]], 6, [MARK_PLAIN, [[7, 5]]]);
+    // Which of several samples have one is for the other decoder to say.
+    f(
+      [
+        [7, 5],
+        [8, 6],
+      ],
+      0,
+      [
+        MARK_PLAIN,
+        [
+          [7, 5],
+          [8, 6],
+        ],
+      ],
+    );
+    f(
+      [
+        [7, 5],
+        [8, 6],
+      ],
+      6,
+      [MARK_TO_READ, []],
+    );
+    f(
+      [
+        [7, 5, 6],
+        [8, 6],
+      ],
+      0,
+      [MARK_TO_READ, []],
     );
   });
 

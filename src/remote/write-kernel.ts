@@ -25,8 +25,13 @@ const KEPT_MAX_BYTES = 16 * 1024 * 1024;
 /** Words of an entry, and what stands where in it. */
 export const ENTRY_WORDS = 8;
 export const ENTRY_AT = 0;
-/** 0: the series is samples, labels, and nothing else; 1: it must be read, and its samples are in no column. */
 export const ENTRY_MARK = 1;
+/** The series is labels, samples, and nothing else. */
+export const MARK_PLAIN = 0;
+/** It must be read, and its samples are in no column. */
+export const MARK_TO_READ = 1;
+/** As the first, and in front of its samples stands a zero for when it was created. */
+export const MARK_ZERO_FIRST = 2;
 /** Its samples end where those of the next entry begin. */
 export const ENTRY_FIRST = 2;
 /** 1: the next four words are a hash of the labels; 0: the labels are broken. */
@@ -63,12 +68,15 @@ interface KernelModule {
     entries: number,
     columns: number,
     samples: number,
+    takesCreated: number,
   ): void;
 }
 
-export interface KernelLimits {
+export interface KernelOptions {
   readonly maxDecodedBytes: number;
   readonly maxSeries: number;
+  /** Put a zero in front of a sample that tells when its series was created; only 2.0 can. */
+  readonly takesCreated: boolean;
 }
 
 export class WriteKernel {
@@ -90,8 +98,8 @@ export class WriteKernel {
   #module: KernelModule | undefined;
 
   /** Throws `corrupt` for bytes that break a format, `resource-exhausted` beyond a limit. */
-  read(body: Uint8Array, version: 1 | 2, limits: KernelLimits): void {
-    const { size, end: head } = readSnappySize(body, limits.maxDecodedBytes);
+  read(body: Uint8Array, version: 1 | 2, options: KernelOptions): void {
+    const { size, end: head } = readSnappySize(body, options.maxDecodedBytes);
     const messageAt = alignedAfter(BODY_AT + body.length);
     const entriesAt = alignedAfter(messageAt + size);
     const module = this.#reserve(entriesAt);
@@ -101,7 +109,7 @@ export class WriteKernel {
     const messageEnd = messageAt + size;
     if (module.expand(BODY_AT + head, bodyEnd, messageAt, messageEnd) !== size) {
       // It says what is wrong.
-      decompressSnappy(body, limits.maxDecodedBytes);
+      decompressSnappy(body, options.maxDecodedBytes);
       assert(false, "BUG: the kernel refused a good snappy block");
     }
     const [seriesKey, symbolKey] = version === 1 ? KEYS_V1 : KEYS_V2;
@@ -110,14 +118,17 @@ export class WriteKernel {
       throw corrupt(ERRORS[problem] ?? `a field has the unknown wire type ${problem & 7}`);
     this.seriesCount = module.seriesCount();
     this.symbolCount = module.symbolCount();
-    this.#checkCounts(limits);
+    this.#checkCounts(options);
     // Senders put one sample into a series; a series whose samples find no place here is read as those with histograms are.
     const samples = 4 * this.seriesCount + 1024;
     const columnsAt = entriesAt + (this.seriesCount + 1) * ENTRY_WORDS * 4;
     const symbolsAt = columnsAt + 16 * samples;
     this.#reserve(symbolsAt + this.symbolCount * SYMBOL_BYTES);
     if (version === 1) module.indexV1(messageAt, messageEnd, entriesAt, columnsAt, samples);
-    else module.indexV2(messageAt, messageEnd, symbolsAt, entriesAt, columnsAt, samples);
+    else {
+      const takesCreated = Number(options.takesCreated);
+      module.indexV2(messageAt, messageEnd, symbolsAt, entriesAt, columnsAt, samples, takesCreated);
+    }
     const { buffer } = module.memory;
     this.bytes = new Uint8Array(buffer, messageAt, size);
     this.words = new Int32Array(buffer);
@@ -146,7 +157,7 @@ export class WriteKernel {
     this.floats = new Float64Array(0);
   }
 
-  #checkCounts({ maxSeries }: KernelLimits): void {
+  #checkCounts({ maxSeries }: KernelOptions): void {
     if (this.seriesCount > maxSeries)
       throw new AppError(
         "resource-exhausted",

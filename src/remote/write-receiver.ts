@@ -27,6 +27,8 @@ export interface WriteReceiverOptions {
   readonly maxDecodedBytes?: number;
   /** Default 100,000. Prometheus sends 2,000 at most unless told otherwise. */
   readonly maxSeries?: number;
+  /** Whether the time a series was created becomes a zero of it (`created-timestamp-zero-ingestion`). Default false. */
+  readonly takesCreated?: boolean;
 }
 
 export const MAX_DECODED_BYTES = 32 * 1024 * 1024;
@@ -136,13 +138,14 @@ export class WriteReceiver {
       appendable,
       maxSeries = MAX_SERIES,
       maxDecodedBytes = MAX_DECODED_BYTES,
+      takesCreated = false,
     } = this.#options;
     const Decoder = message === WRITE_V1 ? WriteDecoderV1 : WriteDecoderV2;
     const decoder = new Decoder(body, {
       kernel: this.#kernel,
       columns,
       table,
-      limits: { maxSeries, maxDecodedBytes },
+      options: { maxSeries, maxDecodedBytes, takesCreated },
       resolve(labels) {
         try {
           return appendable.resolve(labels);
@@ -168,14 +171,15 @@ export class WriteReceiver {
     // Fast path: nobody's clock is wrong.
     if (isClean) return [];
     const refused: SamplePlace[] = [];
-    const judge = (t: number, series: number): boolean => {
+    const judge = (t: number, series: number, isZero: boolean): boolean => {
       if (t <= limitMs) return true;
-      refused.push({ series, timeMs: t, reason: "out-of-bounds" });
+      if (!isZero) refused.push({ series, timeMs: t, reason: "out-of-bounds" });
       return false;
     };
     columns.filter({
-      sample: (i) => judge(columns.times[i]!, columns.seriesOf[i]!),
-      histogram: (i) => judge(columns.histogramTimes[i]!, columns.histogramSeriesOf[i]!),
+      sample: (i, isZero) => judge(columns.times[i]!, columns.seriesOf[i]!, isZero),
+      histogram: (i, isZero) =>
+        judge(columns.histogramTimes[i]!, columns.histogramSeriesOf[i]!, isZero),
     });
     return refused;
   }

@@ -14,8 +14,13 @@ export interface Bits {
 export interface RequestSeries {
   readonly labels: readonly Pair[];
   /** A value is given by its bits where an array must not hold it: JavaScript quiets NaNs. */
-  readonly samples?: readonly (readonly [timeMs: number, value: number | Bits])[];
-  readonly histograms?: readonly HistogramMessage[];
+  readonly samples?: readonly (readonly [
+    timeMs: number,
+    value: number | Bits,
+    /** 2.0 only. */
+    startMs?: number,
+  ])[];
+  readonly histograms?: readonly (HistogramMessage & { readonly startMs?: number })[];
   readonly exemplars?: readonly {
     readonly labels: readonly Pair[];
     readonly value: number;
@@ -24,6 +29,8 @@ export interface RequestSeries {
   /** In place of references to the labels; 2.0 only. */
   readonly labelRefs?: readonly number[];
   readonly metadata?: { readonly type: number; readonly help: string; readonly unit: string };
+  /** As Prometheus 3.5 has it; 2.0 only. */
+  readonly createdMs?: number;
 }
 
 /** A `prometheus.WriteRequest`, not compressed. */
@@ -68,6 +75,7 @@ export function writeRequestV2(series: readonly RequestSeries[]): Uint8Array {
     labels.flatMap(([name, value]) => [id(name), id(value)]);
   for (const one of series.toReversed()) {
     const before = writer.size;
+    if (one.createdMs !== undefined) writer.int64(6, one.createdMs);
     if (one.metadata !== undefined) {
       const start = writer.size;
       writer.uint32(4, id(one.metadata.unit));
@@ -84,6 +92,7 @@ export function writeRequestV2(series: readonly RequestSeries[]): Uint8Array {
     }
     for (const message of (one.histograms ?? []).toReversed()) {
       const start = writer.size;
+      if (message.startMs !== undefined) writer.int64(17, message.startMs);
       writeHistogram(writer, message);
       writer.message(3, start);
     }
@@ -128,8 +137,9 @@ export function histogramMessage(
 }
 
 function writeSamples(writer: ProtoWriter, series: RequestSeries): void {
-  for (const [timeMs, value] of (series.samples ?? []).toReversed()) {
+  for (const [timeMs, value, startMs] of (series.samples ?? []).toReversed()) {
     const start = writer.size;
+    if (startMs !== undefined) writer.int64(3, startMs);
     writer.int64(2, timeMs);
     if (typeof value === "number") writer.double(1, value);
     else writer.fixed64(1, value.low, value.high);

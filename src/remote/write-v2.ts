@@ -16,7 +16,7 @@ export const METRIC_KIND_NUMBERS: readonly MetricKind[] = [
 ];
 
 /**
- * Reads an `io.prometheus.write.v2.Request` (remote write 2.0) into `context.columns`. Start timestamps are passed over.
+ * Reads an `io.prometheus.write.v2.Request` (remote write 2.0) into `context.columns`.
  * Format: docs/format/remote.md. The key of a series is made of the hashes of the texts it refers to.
  */
 export class WriteDecoderV2 extends WriteDecoder {
@@ -43,6 +43,7 @@ export class WriteDecoderV2 extends WriteDecoder {
     const start = reader.at;
     let exemplars = 0;
     let metadataAt = -1;
+    let createdMs = 0;
     let refCount = 0;
     // Why the series cannot be taken.
     let wrong = "";
@@ -78,6 +79,9 @@ export class WriteDecoderV2 extends WriteDecoder {
           metadataAt = reader.at;
           reader.skip(key);
           break;
+        case 0x30:
+          createdMs = reader.int64();
+          break;
         default:
           reader.skip(key);
       }
@@ -87,6 +91,7 @@ export class WriteDecoderV2 extends WriteDecoder {
       wrong = `a series has ${refCount} references to names and values, which must be pairs`;
     const ref = this.#finishSeries(wrong, exemplars > 0);
     if (ref < 0) return;
+    if (this.context.options.takesCreated) this.#insertZeros(createdMs);
     if (exemplars > 0) this.#exemplars({ start, end }, ref);
     if (metadataAt >= 0) this.#metadata({ metadataAt, end }, ref);
   }
@@ -104,6 +109,21 @@ export class WriteDecoderV2 extends WriteDecoder {
     if (isEmpty) return this.#refused("a series has neither samples nor histograms");
     this.assign(ref);
     return ref;
+  }
+
+  /**
+   * Zeros for when the series was created: before each sample that tells it, as 2.0 has it now; before the first float and
+   * every histogram when it is the series that tells (Prometheus 3.5).
+   */
+  #insertZeros(createdMs: number): void {
+    const { columns } = this.context;
+    const { samples, histograms } = this.starts;
+    if (samples[0] === 0) samples[0] = createdMs;
+    columns.insertZeros(this.marks.sample, samples);
+    columns.insertHistogramZeros(
+      this.marks.histogram,
+      histograms.map((startMs) => (startMs === 0 ? createdMs : startMs)),
+    );
   }
 
   #refused(problem: string): -1 {

@@ -1,5 +1,5 @@
 import type { NativeSample } from "../exposition/protobuf-histogram.ts";
-import { type FloatHistogram, newHistogram } from "../model/histogram.ts";
+import { zeroBefore } from "../model/histogram.ts";
 import type { AppendBatch } from "../storage/appender.ts";
 
 /** A sample whose series tells when it was created. */
@@ -28,15 +28,14 @@ export function zerosOf(
     histograms: {
       refs: Int32Array.from(histograms, ({ ref }) => ref),
       times: Float64Array.from(histograms, ({ createdMs }) => createdMs),
-      histograms: histograms.map(({ native }) => zeroOf(native.histogram)),
+      histograms: histograms.map(({ native }) => zeroBefore(native.histogram)),
       isFloat: Uint8Array.from(histograms, ({ native }) => (native.isFloat ? 1 : 0)),
       count: histograms.length,
     },
-    zerosBeforeMs: timeMs,
+    zeros: {
+      floats: Int32Array.from(floats.keys()),
+      histograms: Int32Array.from(histograms.keys()),
+      beforeMs: timeMs,
+    },
   };
-}
-
-/** Of the same layout, so that no resolution is lost between the two. */
-function zeroOf({ schema, zeroThreshold, customValues }: FloatHistogram): FloatHistogram {
-  return newHistogram({ counterResetHint: "reset", schema, zeroThreshold, customValues });
 }

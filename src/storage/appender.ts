@@ -51,13 +51,23 @@ export interface AppendBatch extends AppendColumns {
   readonly metadata?: readonly AppendMetadata[];
   /** Store nothing at all when the storage refuses a sample, by what it has before the batch. Default: skip the sample. */
   readonly isWhole?: boolean;
-  /**
-   * These samples are no news: they are zeros put in front of what comes at this time. Those that are out of order, or too
-   * old at that time, are left out, and nothing counts them.
-   */
-  readonly zerosBeforeMs?: number;
+  /** Which samples are no news, but zeros put in front of others. */
+  readonly zeros?: BatchZeros;
   /** List what is refused in `AppendResult.refused`. */
   readonly listRefused?: boolean;
+}
+
+/**
+ * Zeros put in front of samples, at the times that series were created. Those that are out of order or too old are left
+ * out; no result counts them, but for those whose ref is unknown.
+ */
+export interface BatchZeros {
+  /** Their places in the columns of the batch, ascending. */
+  readonly floats: Int32Array;
+  /** Their places in the columns of histograms, ascending. */
+  readonly histograms: Int32Array;
+  /** When the first sample comes that they are put in front of: an empty storage has nothing else to tell what is too old. */
+  readonly beforeMs: number;
 }
 
 export type RefusalReason =

@@ -1,7 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Labels } from "../model/labels.ts";
-import type { AppendBatch, AppendResult, HistogramColumns } from "../storage/appender.ts";
+import type {
+  AppendBatch,
+  AppendResult,
+  BatchZeros,
+  HistogramColumns,
+} from "../storage/appender.ts";
 import { encodeExemplarRecord } from "../wal/exemplar-record.ts";
 import { encodeHistogramRecords } from "../wal/histogram-record.ts";
 import { encodeMetadataRecord } from "../wal/metadata-record.ts";
@@ -16,8 +21,10 @@ import {
   type HeadStore,
   OUT_OF_ORDER,
   STALE_HISTOGRAM,
+  UNKNOWN_REF,
 } from "./head-store.ts";
 import { LateBatch } from "./late-batch.ts";
+import { Places } from "./places.ts";
 import type { OutOfOrderLog } from "./out-of-order-log.ts";
 import { type PickedHistogram, pickHistogram, staleMarker } from "./histogram-batch.ts";
 
@@ -152,14 +159,22 @@ export class HeadCommitter {
     if (picked === undefined || picked.length < count)
       this.#picks[number] = picked = new Uint32Array(Math.max(count, 64));
     const tally = new AppendTally(batch.listRefused === true);
-    const minTimeMs = this.#minValidTime(batch.zerosBeforeMs);
-    const windowMs = batch.zerosBeforeMs === undefined ? this.#parts.lateWindowMs() : 0;
-    const late = new LateBatch(batch, { store, tally, windowMs });
+    const minTimeMs = this.#minValidTime();
+    const late = new LateBatch(batch, { store, tally, windowMs: this.#parts.lateWindowMs() });
+    const zeros = new Places(batch.zeros?.floats);
+    const zeroMinTimeMs = this.#minValidTime(batch.zeros?.beforeMs);
     let histograms: PickedHistogram[] = [];
     let pickedCount = 0;
     for (let i = 0; i < count; i++) {
       const t = times[i]!;
-      if (t < minTimeMs || t > Number.MAX_SAFE_INTEGER || Math.trunc(t) !== t) {
+      if (zeros.has(i)) {
+        if (t < zeroMinTimeMs || !isTime(t)) continue;
+        const outcome = store.check(refs[i]!, t, 0, 0);
+        if (outcome === APPENDED) picked[pickedCount++] = i;
+        else if (outcome === UNKNOWN_REF) tally.add(outcome, "float", i);
+        continue;
+      }
+      if (t < minTimeMs || !isTime(t)) {
         if (!late.addFloat(i)) tally.refuse("out-of-bounds", "float", i);
         continue;
       }
@@ -172,7 +187,7 @@ export class HeadCommitter {
       } else if (outcome !== OUT_OF_ORDER || !late.addFloat(i)) tally.add(outcome, "float", i);
     }
     if (batch.histograms !== undefined)
-      this.#pickHistograms(batch.histograms, minTimeMs, { into: histograms, tally, late });
+      this.#pickHistograms(batch.histograms, batch.zeros, { into: histograms, tally, late });
     const isRejected = batch.isWhole === true && tally.refusedCount > 0;
     if (isRejected) {
       tally.rejectAll();
@@ -196,15 +211,20 @@ export class HeadCommitter {
 
   #pickHistograms(
     columns: HistogramColumns,
-    minTimeMs: number,
+    zeros: BatchZeros | undefined,
     to: { into: PickedHistogram[]; tally: AppendTally; late: LateBatch },
   ): void {
     const { tally, late } = to;
+    const minTimeMs = this.#minValidTime();
+    const zeroMinTimeMs = this.#minValidTime(zeros?.beforeMs);
+    const zeroPlaces = new Places(zeros?.histograms);
     for (let i = 0; i < columns.count; i++) {
       const t = columns.times[i]!;
-      const isInTime = t >= minTimeMs && t <= Number.MAX_SAFE_INTEGER && Math.trunc(t) === t;
+      const isZero = zeroPlaces.has(i);
+      const isInTime = t >= (isZero ? zeroMinTimeMs : minTimeMs) && isTime(t);
+      if (isZero && !isInTime) continue;
       try {
-        const picked = pickHistogram(columns, i);
+        const picked = { ...pickHistogram(columns, i), isZero };
         if (isInTime) this.#pickHistogram(picked, to);
         else if (!late.addHistogram(picked)) tally.refuse("out-of-bounds", "histogram", i);
       } catch (error) {
@@ -221,21 +241,23 @@ export class HeadCommitter {
     const { into, tally, late } = to;
     const outcome = this.#parts.store.checkHistogram(picked.ref, picked);
     if (outcome === APPENDED) into.push(picked);
+    else if (picked.isZero === true && outcome !== UNKNOWN_REF) return;
     else if (outcome !== OUT_OF_ORDER || !late.addHistogram(picked))
       tally.add(outcome, picked.part, picked.index);
   }
 
-  /** As Prometheus: nothing older than half a chunk range before the newest sample, and what is to come at `nextMs`. */
-  #minValidTime(nextMs = -Infinity): number {
+  /** As Prometheus: nothing older than half a chunk range before the newest sample; while there is none, before `firstMs`. */
+  #minValidTime(firstMs = -Infinity): number {
     const { clock, retentionMs, chunkRangeMs = CHUNK_RANGE_MS } = this.#options;
     const { store, lowestTimeMs } = this.#parts;
-    const newestMs = Math.max(store.maxTimeMs, nextMs);
+    const newestMs = store.maxTimeMs === -Infinity ? firstMs : store.maxTimeMs;
     return Math.max(clock.now() - retentionMs, newestMs - chunkRangeMs / 2, lowestTimeMs());
   }
 
   #apply({ job, picked, pickedCount, histograms, extras, late, tally }: Logged): void {
     const { refs, times, values } = job.batch;
     const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    const zeros = new Places(job.batch.zeros?.floats);
     const { store, metrics, wal, segmentMaxTimes } = this.#parts;
     const segment = wal.segmentIndex;
     this.#applyLate(late, tally);
@@ -243,13 +265,16 @@ export class HeadCommitter {
     const latest = late;
     let maxTimeMs = segmentMaxTimes.get(segment) ?? -Infinity;
     let stored = 0;
+    let storedZeros = 0;
     for (let k = 0; k < pickedCount; k++) {
       const i = picked[k]!;
       const t = times[i]!;
       if (t > maxTimeMs) maxTimeMs = t;
       // Judged again: another batch of the same write may have been first. A replay of the log judges the same way.
       const outcome = store.append(refs[i]!, t, words[2 * i]!, words[2 * i + 1]!);
-      if (outcome === APPENDED) stored++;
+      if (zeros.has(i)) {
+        if (outcome === APPENDED) storedZeros++;
+      } else if (outcome === APPENDED) stored++;
       else if (outcome !== OUT_OF_ORDER || !latest.addFloat(i)) tally.add(outcome, "float", i);
     }
     tally.result.appended += stored;
@@ -258,18 +283,23 @@ export class HeadCommitter {
       if (sample.timeMs > maxTimeMs) maxTimeMs = sample.timeMs;
       const outcome = store.appendHistogram(sample.ref, sample);
       if (outcome === APPENDED) storedHistograms++;
+      if (sample.isZero === true) continue;
       if (outcome !== OUT_OF_ORDER || !latest.addHistogram(sample))
         tally.add(outcome, sample.part, sample.index);
     }
     segmentMaxTimes.set(segment, maxTimeMs);
     applyExtras(extras, this.#parts, tally);
     const { result } = tally;
-    metrics.appended.inc(stored);
+    metrics.appended.inc(stored + storedZeros);
     metrics.appendedHistograms.inc(storedHistograms);
     metrics.exemplars.inc(result.appendedExemplars);
-    if (job.batch.zerosBeforeMs !== undefined) return;
     metrics.outOfOrder.inc(result.outOfOrder);
     metrics.outOfBounds.inc(result.outOfBounds);
     metrics.tooOld.inc(result.tooOld);
   }
+}
+
+/** Whether `t` can be the time of a sample. */
+function isTime(t: number): boolean {
+  return t <= Number.MAX_SAFE_INTEGER && Math.trunc(t) === t;
 }

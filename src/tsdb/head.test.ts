@@ -9,7 +9,7 @@ import { Registry } from "../base/metrics.ts";
 import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
 import { formatSeries, Labels } from "../model/labels.ts";
 import { createMatcher, type Matcher } from "../model/matcher.ts";
-import { type AppendResult, NOTHING_APPENDED } from "../storage/appender.ts";
+import { NOTHING_APPENDED } from "../storage/appender.ts";
 import type { HeadOptions } from "./head-options.ts";
 import { openHead } from "./open-head.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
@@ -118,33 +118,6 @@ test("what is not stored is counted by its reason", async () => {
     unknownRef: 1,
   });
   assert.equal(head.stats().sampleCount, 3);
-  await head.close();
-});
-
-test("zeros are put in front of samples, never out of order, and nobody counts those that are not", async () => {
-  const registry = new Registry();
-  const head = await openHead(options({ registry, outOfOrderTimeWindowMs: 12 * HOUR }));
-  const [a, b] = [head.resolve(labels({ x: "a" })), head.resolve(labels({ x: "b" }))];
-  const zeros = (...rows: [number, number, number][]): Promise<AppendResult> =>
-    head.append({ ...columns(rows), zerosBeforeMs: START });
-  // Older than half a chunk range before what comes, though there is nothing yet.
-  await zeros([a, START - HOUR - 1, 0], [b, START - HOUR, 0]);
-  await head.append(columns([[a, START, 5]]));
-  await zeros([a, START - 1000, 0], [a, START + 1000, 0], [b, START - 2000, 0]);
-  const all = await read(head, [createMatcher("x", "=~", ".+")]);
-  assert.deepEqual(all.map(samples), [
-    [
-      [START, 5],
-      [START + 1000, 0],
-    ],
-    [
-      [START - HOUR, 0],
-      [START - 2000, 0],
-    ],
-  ]);
-  const counted = registry.expose().match(/^prometheus_tsdb_(?:out_of|too_old).*$/gm) ?? [];
-  assert.ok(counted.length > 0);
-  for (const line of counted) assert.match(line, / 0$/);
   await head.close();
 });
 

@@ -21,6 +21,8 @@ export interface PickedHistogram {
   /** Where it came from: a staleness marker among the floats becomes a stale histogram. */
   readonly part: "float" | "histogram";
   readonly index: number;
+  /** One of `AppendBatch.zeros`. */
+  readonly isZero?: boolean;
 }
 
 /** The histogram at `index`, as it may be stored. Throws `bad-data` when it breaks the rules. */
