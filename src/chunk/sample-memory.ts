@@ -11,6 +11,9 @@ export interface SampleMemory {
   /** Columns of `COLUMN_SAMPLES` that `decodeXor` fills without a copy. */
   readonly times: Float64Array;
   readonly values: Float64Array;
+  /** Columns as long that hold what comes of a chunk until it is copied. */
+  readonly chunkTimes: Float64Array;
+  readonly chunkValues: Float64Array;
   /** `values` by their bits, low words first. */
   readonly words: Uint32Array;
 }
@@ -29,8 +32,13 @@ export const CHUNK_TIMES_AT = CHUNK_AT + 2 * CHUNK_MAX_BYTES + PAGE_BYTES;
 export const CHUNK_VALUES_AT = CHUNK_TIMES_AT + COLUMN_BYTES;
 export const TIMES_AT = CHUNK_VALUES_AT + COLUMN_BYTES;
 export const VALUES_AT = TIMES_AT + COLUMN_BYTES;
-const END = VALUES_AT + COLUMN_BYTES;
-export const SAMPLE_MEMORY_PAGES = END / PAGE_BYTES;
+/** A column more, for whoever computes with the others. */
+export const TOTALS_AT = VALUES_AT + COLUMN_BYTES;
+/** What comes of the columns at each step: `ROW_STEPS` floats, and room behind them for two. */
+export const ROW_AT = TOTALS_AT + COLUMN_BYTES;
+export const ROW_STEPS = 16 * 1024 - 2;
+const END = ROW_AT + (ROW_STEPS + 2) * 8;
+const PAGES = END / PAGE_BYTES;
 
 let shared: SampleMemory | undefined;
 
@@ -40,12 +48,14 @@ export function sampleMemory(): SampleMemory {
 }
 
 function start(): SampleMemory {
-  const memory = createMemory(SAMPLE_MEMORY_PAGES);
+  const memory = createMemory(PAGES);
   const { buffer } = memory;
   return {
     memory,
     times: new Float64Array(buffer, TIMES_AT, COLUMN_SAMPLES),
     values: new Float64Array(buffer, VALUES_AT, COLUMN_SAMPLES),
+    chunkTimes: new Float64Array(buffer, CHUNK_TIMES_AT, COLUMN_SAMPLES),
+    chunkValues: new Float64Array(buffer, CHUNK_VALUES_AT, COLUMN_SAMPLES),
     words: new Uint32Array(buffer, VALUES_AT, 2 * COLUMN_SAMPLES),
   };
 }

@@ -5,7 +5,6 @@ import {
   CHUNK_MAX_BYTES,
   CHUNK_TIMES_AT,
   CHUNK_VALUES_AT,
-  COLUMN_SAMPLES,
   type SampleMemory,
   sampleMemory,
   TIMES_AT,
@@ -32,9 +31,6 @@ interface Shared {
   readonly kernel: Kernel;
   readonly bytes: Uint8Array;
   readonly lent: SampleMemory;
-  /** Where the chunk's columns are before they are copied. */
-  readonly chunkTimes: Float64Array;
-  readonly chunkValues: Float64Array;
 }
 
 let shared: Shared | undefined;
@@ -46,8 +42,6 @@ function start(): Shared {
     lent,
     bytes: new Uint8Array(memory.buffer),
     kernel: instantiate(compileModule(XOR_KERNEL_WASM), memory) as Kernel,
-    chunkTimes: new Float64Array(memory.buffer, CHUNK_TIMES_AT, COLUMN_SAMPLES),
-    chunkValues: new Float64Array(memory.buffer, CHUNK_VALUES_AT, COLUMN_SAMPLES),
   };
 }
 
@@ -77,7 +71,7 @@ export function decodeXor(
     offset + count <= times.length && offset + count <= values.length,
     "decodeXor: the columns are too short",
   );
-  const { kernel, bytes, chunkTimes, chunkValues, lent } = (shared ??= start());
+  const { kernel, bytes, lent } = (shared ??= start());
   const size = Math.min(data.length, CHUNK_MAX_BYTES);
   bytes.set(size === data.length ? data : data.subarray(0, size), CHUNK_AT);
   const isLent = times === lent.times && values === lent.values;
@@ -86,8 +80,8 @@ export function decodeXor(
     : kernel.decode(CHUNK_AT, size, TURNED_AT, CHUNK_TIMES_AT, CHUNK_VALUES_AT);
   if (found !== count) throw corrupt(whyNot(found, data));
   if (!isLent) {
-    times.set(chunkTimes.subarray(0, count), offset);
-    values.set(chunkValues.subarray(0, count), offset);
+    times.set(lent.chunkTimes.subarray(0, count), offset);
+    values.set(lent.chunkValues.subarray(0, count), offset);
   }
   return count;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { sampleMemory } from "../../chunk/sample-memory.ts";
 import { Labels } from "../../model/labels.ts";
 import type { Row, WindowGeometry } from "../operators/row.ts";
 import { extrapolatedRate, type RateKind } from "./rate.ts";
@@ -43,8 +44,26 @@ function rateOfWindow(
   return result * factor;
 }
 
+/** As a selector gives them: in columns of the kernels' memory. */
+function lent({ times, values }: Columns): { times: Float64Array; values: Float64Array } {
+  const memory = sampleMemory();
+  memory.times.set(times);
+  memory.values.set(values);
+  return memory;
+}
+
 function check(columns: Columns, geometry: WindowGeometry, kind: RateKind): void {
   const { times, values } = columns;
+  checkColumns(columns, { geometry, kind }, lent(columns));
+  const own = { times: Float64Array.from(times), values: Float64Array.from(values) };
+  checkColumns(columns, { geometry, kind }, own);
+}
+
+function checkColumns(
+  columns: Columns,
+  { geometry, kind }: { geometry: WindowGeometry; kind: RateKind },
+  held: { times: Float64Array; values: Float64Array },
+): void {
   const row: Row = {
     labels: Labels.EMPTY,
     dropName: false,
@@ -55,9 +74,9 @@ function check(columns: Columns, geometry: WindowGeometry, kind: RateKind): void
   const series = {
     labels: Labels.EMPTY,
     dropName: false,
-    times: Float64Array.from(times),
-    values: Float64Array.from(values),
-    count: times.length,
+    times: held.times,
+    values: held.values,
+    count: columns.times.length,
   };
   const isAny = extrapolatedRate(series, geometry, kind, row);
   for (let k = 0; k < geometry.count; k++) {

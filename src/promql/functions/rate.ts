@@ -1,3 +1,5 @@
+import { ROW_STEPS } from "../../chunk/sample-memory.ts";
+import { type Grid, rateKernel } from "./rate-kernel.ts";
 import {
   ABSENT,
   FLOAT,
@@ -18,11 +20,7 @@ export interface RateKind {
 
 /** Indexes of samples lower than the one before them. Reused from series to series. */
 let resets = new Int32Array(64);
-/** At each sample, the sum of the values that were lost in the resets up to it. */
-let lostTotals = new Float64Array(1024);
 
-/** Up to here every whole number is a float, so sums of them are exact in any order. */
-const MAX_EXACT = 2 ** 53;
 /** Fills `row`; whether any step has a value. */
 export function extrapolatedRate(
   series: WindowSeries,
@@ -31,12 +29,15 @@ export function extrapolatedRate(
   row: Row,
 ): boolean {
   const { times, values, count } = series;
-  const from = firstAfter(times, count, geometry.firstEndMs - geometry.rangeMs);
-  const resetCount = kind.isCounter ? findResets(values, from, count) : 0;
-  const hasTotals = resetCount > 0 && sumUpResets(values, from, count);
-  const task: RateTask = { series, geometry, kind, row, resetCount, hasTotals };
   const steps = geometry.count;
-  const grid = hasTotals || resetCount === 0 ? gridOf(series, geometry, from) : undefined;
+  const from = firstAfter(times, count, geometry.firstEndMs - geometry.rangeMs);
+  const kernel = rateKernel();
+  const isPlaced = count - from >= 2 && kernel.place(series);
+  const hasResets = kind.isCounter && (!isPlaced || kernel.hasResets(from));
+  const hasTotals = hasResets && isPlaced && kernel.sumUpResets(from);
+  const resetCount = hasResets && !hasTotals ? findResets(values, from, count) : 0;
+  const task: RateTask = { series, geometry, kind, row, resetCount, hasTotals };
+  const grid = isPlaced && resetCount === 0 ? gridOf(task, from) : undefined;
   if (grid === undefined) return rateOfSteps(task, 0, steps);
   const before = rateOfSteps(task, 0, grid.fromStep);
   rateOnGrid(task, grid);
@@ -51,42 +52,26 @@ interface RateTask {
   readonly row: Row;
   /** How many of `resets` are filled. */
   readonly resetCount: number;
-  /** Whether `lostTotals` may be used in their place. */
+  /** Whether the kernel's totals may be used in their place. */
   readonly hasTotals: boolean;
 }
 
-/** Steps [fromStep, toStep), whose windows hold the same number of samples at the same distances from their ends. */
-interface Grid {
-  readonly fromStep: number;
-  readonly toStep: number;
-  /** The first and the last sample in the window of `fromStep`, and how many samples the window moves by at a step. */
-  readonly first: number;
-  readonly last: number;
-  readonly stride: number;
-}
-
 /** Where the windows lie when the series is scraped at exact intervals that the step is a multiple of; else undefined. */
-function gridOf(series: WindowSeries, geometry: WindowGeometry, from: number): Grid | undefined {
+function gridOf({ series, geometry }: RateTask, from: number): Grid | undefined {
   const { times, count } = series;
   const { stepMs, rangeMs, firstEndMs } = geometry;
-  if (count - from < 2) return undefined;
   const originMs = times[from]!;
   const intervalMs = times[from + 1]! - originMs;
   const stride = stepMs / intervalMs;
   if (!(stride >= 1 && Number.isInteger(stride))) return undefined;
-  let previousMs = originMs;
-  for (let i = from + 1; i < count; i++) {
-    const timeMs = times[i]!;
-    if (timeMs - previousMs !== intervalMs) return undefined;
-    previousMs = timeMs;
-  }
+  if (!rateKernel().isRegular(from, intervalMs)) return undefined;
   // The samples of step 0's window on the endless grid, of which the series is a part.
   const first = from + Math.floor((firstEndMs - rangeMs - originMs) / intervalMs) + 1;
   const last = from + Math.floor((firstEndMs - originMs) / intervalMs);
   if (last <= first) return undefined;
   const fromStep = Math.max(0, Math.ceil((from - first) / stride));
   const toStep = Math.min(geometry.count, Math.floor((count - 1 - last) / stride) + 1);
-  if (toStep <= fromStep) return undefined;
+  if (toStep <= fromStep || toStep - fromStep > ROW_STEPS) return undefined;
   return {
     fromStep,
     toStep,
@@ -97,44 +82,24 @@ function gridOf(series: WindowSeries, geometry: WindowGeometry, from: number): G
 }
 
 /** Fast path: what `rateOfSteps` computes, without looking for the windows. */
-function rateOnGrid(task: RateTask, grid: Grid): void {
-  const { series, geometry, kind, row, hasTotals } = task;
-  const { times, values } = series;
+function rateOnGrid({ series, geometry, kind, row, hasTotals }: RateTask, grid: Grid): void {
+  const { times } = series;
   const { isCounter, isRate } = kind;
-  const { fromStep, toStep, stride } = grid;
-  const out = row.values;
-  const totals = lostTotals;
-  let low = grid.first;
-  let last = grid.last;
-  const rangeSeconds = geometry.rangeMs / 1000;
+  const { fromStep, toStep, first, last } = grid;
+  const rangeSeconds = isRate ? geometry.rangeMs / 1000 : 0;
   const endMs = geometry.firstEndMs + fromStep * geometry.stepMs;
-  const sampled = (times[last]! - times[low]!) / 1000;
-  const average = sampled / (last - low);
+  const sampled = (times[last]! - times[first]!) / 1000;
+  const average = sampled / (last - first);
   const threshold = average * 1.1;
-  let toStart = (times[low]! - (endMs - geometry.rangeMs)) / 1000;
+  let toStart = (times[first]! - (endMs - geometry.rangeMs)) / 1000;
   let toEnd = (endMs - times[last]!) / 1000;
   if (toStart >= threshold) toStart = average / 2;
   if (toEnd >= threshold) toEnd = average / 2;
-  let usualFactor = (sampled + toStart + toEnd) / sampled;
-  if (isRate) usualFactor /= rangeSeconds;
+  let factor = (sampled + toStart + toEnd) / sampled;
+  if (isRate) factor /= rangeSeconds;
   row.present.fill(FLOAT, fromStep, toStep);
-  for (let k = fromStep; k < toStep; k++, low += stride, last += stride) {
-    const first = values[low]!;
-    let result = values[last]! - first;
-    if (hasTotals) {
-      const lost = totals[last]! - totals[low]!;
-      if (lost > 0) result += lost;
-    }
-    let factor = usualFactor;
-    if (isCounter && mayReachZero(first, result, sampled, toStart)) {
-      const toZero = sampled * (first / result);
-      if (toZero < toStart) {
-        factor = (sampled + toZero + toEnd) / sampled;
-        if (isRate) factor /= rangeSeconds;
-      }
-    }
-    out[k] = result * factor;
-  }
+  const shape = { sampled, toStart, toEnd, factor, rangeSeconds };
+  rateKernel().windows(grid, { shape, isCounter, hasTotals }, row.values);
 }
 
 /**
@@ -159,7 +124,7 @@ function rateOfSteps(task: RateTask, fromStep: number, toStep: number): boolean 
   const { stepMs, rangeMs } = geometry;
   const out = row.values;
   const { present } = row;
-  const totals = lostTotals;
+  const { totals } = rateKernel();
   const rangeSeconds = rangeMs / 1000;
   let endMs = geometry.firstEndMs + fromStep * stepMs;
   let low = firstAfter(times, count, endMs - rangeMs);
@@ -246,27 +211,6 @@ function findResets(values: Float64Array, from: number, count: number): number {
     }
   }
   return found;
-}
-
-/**
- * Fills `lostTotals` for samples [from, count), if that is exact: for whole numbers from 0 up whose sum a float can
- * hold, as nearly all counters have. Else false, and the resets of each window must be added one by one.
- */
-function sumUpResets(values: Float64Array, from: number, count: number): boolean {
-  if (lostTotals.length < count) lostTotals = new Float64Array(count * 2);
-  const totals = lostTotals;
-  let total = 0;
-  let previous = 0;
-  for (let i = from; i < count; i++) {
-    const value = values[i]!;
-    // False for NaN as well.
-    if (!(value >= 0 && Math.floor(value) === value)) return false;
-    if (value < previous) total += previous;
-    totals[i] = total;
-    previous = value;
-  }
-  // Between two resets a counter only grows, so the total and the last value bound every value.
-  return total + previous <= MAX_EXACT;
 }
 
 /** rate, increase and delta with `anchored` or `smoothed`: exact at the window's edges, nothing extrapolated. */
