@@ -38,8 +38,12 @@ export class MemorySource implements Queryable {
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     this.selectCount++;
     const { minTimeMs, maxTimeMs } = request;
+    const matching = [...this.#matching(request)];
+    let told: Pick<SeriesBatch, "expected"> = {
+      expected: { atLeast: 0, atMost: matching.length },
+    };
     let batch: Series[] = [];
-    for (const { labels, chunks } of this.#matching(request)) {
+    for (const { labels, chunks } of matching) {
       const inRange = chunks.filter(
         (chunk) => chunk.maxTimeMs >= minTimeMs && chunk.minTimeMs <= maxTimeMs,
       );
@@ -47,12 +51,13 @@ export class MemorySource implements Queryable {
       batch.push({ labels, chunks: request.skipChunks === true ? [] : inRange });
       if (batch.length < this.#batchSize) continue;
       this.batchCount++;
-      yield { series: batch };
+      yield { series: batch, ...told };
       batch = [];
+      told = {};
     }
     if (batch.length === 0) return;
     this.batchCount++;
-    yield { series: batch };
+    yield { series: batch, ...told };
   }
 
   async labelNames(request: LabelRequest): Promise<LabelResult> {

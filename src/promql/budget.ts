@@ -61,6 +61,12 @@ export class Budget {
     return { series: this.#series, bytes: this.#bytes };
   }
 
+  /** Undoes what `read` has counted since `given` was what it says: it will be read again. */
+  forget(given: { readonly series: number; readonly bytes: number }): void {
+    this.#series = given.series;
+    this.#bytes = given.bytes;
+  }
+
   /** What may still be taken. */
   get left(): AggregateLimits {
     return {

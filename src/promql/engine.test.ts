@@ -443,6 +443,49 @@ describe("limits", () => {
     }
   });
 
+  test("as many samples as points are counted without being kept", async () => {
+    const source = new MemorySource({ batchSize: 100 });
+    // Of the twelve minutes of a chunk four have samples, which its times do not tell.
+    const chunks = Array.from({ length: 40 }, (_, chunk) => {
+      const times = Float64Array.from(
+        { length: 120 },
+        (__, k) => chunk * 12 * MINUTE_MS + (k === 119 ? 11 * MINUTE_MS : k * 1000),
+      );
+      return pushXorChunks([], { times, values: times.map((timeMs) => Math.sqrt(timeMs)) })[0]!;
+    });
+    const count = 1200;
+    for (let i = 0; i < count; i++)
+      source.addChunks(Labels.fromObject({ __name__: "x", i: String(i) }), chunks);
+    const bytes = count * chunks.reduce((sum, { data }) => sum + data.length, 0);
+    assert.ok(bytes > 34 * 1024 ** 2, `${bytes} bytes are less than what is read ahead`);
+    const range = { startMs: 0, endMs: 480 * MINUTE_MS, stepMs: MINUTE_MS, lookbackMs: 5000 };
+    for (const [query, points] of [
+      ["x", 4 * 40],
+      ["abs(x) * 2", 4 * 40],
+      ["rate(x[30s])", 2 * 40],
+      ["changes(x[30s])", 4 * 40],
+    ] as const) {
+      const whole = await new Engine().range(source, { query, ...range });
+      // Beside its points the last series has its samples.
+      const maxSamples = whole.stats.peakSamples;
+      assert.equal(maxSamples, (count - 1) * points + 4800);
+      source.selectCount = 0;
+      const limits = { maxSamples, maxSeries: count, maxBytes: bytes };
+      const fits = await new Engine(limits).range(source, { query, ...range });
+      assert.equal(matrixText(fits), matrixText(whole));
+      assert.equal(source.selectCount, 2, "once to count");
+      assert.equal(fits.stats.samplesRead, whole.stats.samplesRead);
+      assert.equal(fits.stats.peakSamples, maxSamples);
+      source.selectCount = 0;
+      const tooFew = new Engine({ ...limits, maxSamples: count * points - 1 });
+      assert.equal(
+        await failure(tooFew.range(source, { query, ...range })),
+        tooMany(count * points, count * points - 1),
+      );
+      assert.equal(source.selectCount, 1, "it is not evaluated");
+    }
+  });
+
   test("beside a histogram a float does not count before it is evaluated", async () => {
     const storage = new MemoryStorage();
     for (let i = 0; i < 3; i++) {

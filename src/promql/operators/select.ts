@@ -7,6 +7,7 @@ import {
   ENCODING_XOR,
   type Series,
   type SeriesBatch,
+  type SeriesCount,
 } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
@@ -292,7 +293,8 @@ export async function forEachSeries(
   for await (const series of batches(selector, query)) await visitAll(series, query, visit);
 }
 
-async function visitAll(
+/** Calls `visit` with each of `all`, giving the event loop its turns. */
+export async function visitAll(
   all: readonly Series[],
   query: QueryContext,
   visit: (series: Series) => void,
@@ -314,6 +316,8 @@ async function readAll(selector: SelectorPlan, query: QueryContext): Promise<rea
 export async function* batches(
   selector: SelectorPlan,
   query: QueryContext,
+  /** Told how many series there are, if the storage says so. */
+  onExpected?: (expected: SeriesCount) => void,
 ): AsyncGenerator<readonly Series[]> {
   query.budget.check();
   const key = selectorKey(selector);
@@ -337,7 +341,10 @@ export async function* batches(
     for (;;) {
       const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
-      if (value.expected !== undefined) query.budget.expect(value.expected.atLeast);
+      if (value.expected !== undefined) {
+        query.budget.expect(value.expected.atLeast);
+        onExpected?.(value.expected);
+      }
       query.budget.read(value.series);
       for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
       for (const info of value.infos ?? []) query.storageInfos.add(info);
