@@ -29,7 +29,7 @@ export class EntryParser {
   #length = 0;
   /** Where the entry being read starts. */
   #start = 0;
-  /** Its first token, behind any blanks. */
+  /** Where its series starts. */
   #seriesStart = 0;
   /** Whether the series being read has a metric name yet (quoted names come inside the braces). */
   #named = false;
@@ -86,6 +86,8 @@ export class EntryParser {
         return "sample";
       case "MNAME": {
         this.#named = true;
+        // As in Prometheus, blanks in front belong to the name.
+        this.#seriesStart = this.#start;
         let seriesEnd = lexer.position;
         let after = lexer.next();
         if (after === "BOPEN") {

@@ -58,7 +58,10 @@ test("text: samples in all their spellings", () => {
   f("a 1", '{__name__="a"} 1');
   f("a{} 1\n", '{__name__="a"} 1');
   f('a{b="c"} 1 1395066363000\n', '{__name__="a", b="c"} 1 @1395066363000');
-  f('  \t a { b = "c" , } \t 1 \t 5 \n', '{__name__="a", b="c"} 1 @5');
+  f('a \t { b = "c" , } \t 1 \t 5 \n', '{__name__="a", b="c"} 1 @5');
+  // As in Prometheus, blanks in front are part of the name, unless it is quoted.
+  f(" \t a 1\n", '{__name__=" \\t a"} 1');
+  f('\t{"a"} 1\n', '{__name__="a"} 1');
   f('a{b="c"d="e"} 1\n', '{__name__="a", b="c", d="e"} 1');
   f('a{b="\\"\\\\\\n\\x"} 1\n', '{__name__="a", b="\\"\\\\\\n\\\\x"} 1');
   f('a{b="x\ny"} 1\n', '{__name__="a", b="x\\ny"} 1');

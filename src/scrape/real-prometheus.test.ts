@@ -25,7 +25,8 @@ const TEXT = "text/plain; version=0.0.4";
 const CASES: readonly (readonly [type: string, body: string])[] = [
   [TEXT, "a 1\n"],
   [TEXT, "a 1"],
-  // Blanks before a name are left out: there Prometheus makes them part of the name, which we do not.
+  // Blanks in front are part of the name.
+  [TEXT, ' a 1\n\tb{c="d"} 2\n \t e \t{f="g"} 3\n\t{"h"} 4\n\t\n \n\t# TYPE i counter\n\ti 5\na 6'],
   [TEXT, 'a { b = "c" , } \t 1 \n'],
   [TEXT, 'a{b="c"d="e"} 1\n'],
   [TEXT, 'a{b="\\"\\\\\\n\\x"} 1\n'],
