@@ -12,7 +12,7 @@ import type { MatrixSeries, QueryResult, QueryStats, QueryValue } from "../../pr
  * Query results as the HTTP API's JSON, in pieces of about `PIECE_BYTES` so that a large matrix is never one string.
  * Numbers are written as Go writes them: values as strings, times as seconds with up to three decimals.
  */
-const PIECE_BYTES = 128 * 1024;
+const PIECE_BYTES = 512 * 1024;
 
 /** Annotations of one kind beyond this many are counted, not listed, as in Prometheus. */
 const ANNOTATION_LIMIT = 10;
