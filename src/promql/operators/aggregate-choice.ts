@@ -1,6 +1,5 @@
 import { AppError } from "../../base/errors.ts";
 import { formatFixed } from "../../base/float.ts";
-import type { FloatHistogram } from "../../model/histogram.ts";
 import { formatHistogram } from "../../model/histogram-text.ts";
 import { isValidLabelName, type Labels } from "../../model/labels.ts";
 import { quoteBytes } from "../literals.ts";
@@ -152,30 +151,40 @@ export function aggregateCountValues(
     async stream(query, sink) {
       if (!isValidLabelName(valueLabel))
         throw new AppError("execution", `invalid label name ${quoteBytes(valueLabel)}`);
-      const grouping = plan.without ? plan.grouping : [...plan.grouping, valueLabel];
-      const groups = new Groups({ grouping, without: plan.without });
+      const { without } = plan;
+      const others = plan.grouping.filter((name) => name !== valueLabel);
+      const withValue = [...others, valueLabel];
+      const groups = new Groups({ grouping: without ? plan.grouping : withValue, without });
+      // Rows that differ in the value's label at most are told apart by their values only.
+      const bases = new Groups({ grouping: without ? withValue : others, without });
+      const known: Map<number | string, Row>[] = [];
       const counted: Row[] = [];
+      const outputOf = ({ labels, dropName }: Row, text: string): Row => {
+        const index = groups.indexOf({ labels: labels.with(valueLabel, text), dropName }, query);
+        const before = counted[index];
+        if (before !== undefined) return before;
+        query.budget.hold(frame.count);
+        return (counted[index] = emptyRow(groups.labels[index]!, frame.count));
+      };
       await operand.stream(query, (row) => {
-        const labelsOf = new Map<number | FloatHistogram, number>();
-        for (let k = 0; k < frame.count; k++) {
-          if (row.present[k] === ABSENT) continue;
-          const isHistogram = row.present[k] === HISTOGRAM;
-          const value = isHistogram ? row.histograms!.at(k) : row.values[k]!;
-          let index = labelsOf.get(value);
-          if (index === undefined) {
-            const text = typeof value === "number" ? formatFixed(value) : formatHistogram(value);
-            const labels = row.labels.with(valueLabel, text);
-            index = groups.indexOf({ labels, dropName: row.dropName }, query);
+        const { present, values, histograms } = row;
+        const base = 2 * bases.indexOf(row, query) + Number(row.dropName);
+        const outputs = (known[base] ??= new Map<number | string, Row>());
+        for (let k = 0; k < present.length; k++) {
+          if (present[k] === ABSENT) continue;
+          let output: Row | undefined;
+          if (present[k] === HISTOGRAM) output = outputOf(row, formatHistogram(histograms!.at(k)));
+          else {
+            const value = values[k]!;
             // A Map takes 0 and -0 for one key, but they print differently.
-            if (value !== 0) labelsOf.set(value, index);
+            const key = Object.is(value, -0) ? "-0" : value;
+            output = outputs.get(key);
+            if (output === undefined) {
+              output = outputOf(row, formatFixed(value));
+              outputs.set(key, output);
+            }
           }
-          let output = counted[index];
-          if (output === undefined) {
-            query.budget.hold(frame.count);
-            output = emptyRow(groups.labels[index]!, frame.count);
-            counted[index] = output;
-          }
-          output.values[k] = output.values[k]! + 1;
+          output.values[k]!++;
           output.present[k] = FLOAT;
         }
       });

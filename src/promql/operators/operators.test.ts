@@ -6,6 +6,49 @@ import { runScript, SCRIPT_ENGINE_OPTIONS } from "../testing/run-script.ts";
 
 /** Operators on small data, written in the language of Prometheus's own test scripts. */
 const SCRIPTS: Readonly<Record<string, string>> = {
+  "counted values": `
+load 1m
+  up{job="a", i="0", v="x"} 0 0 1
+  up{job="a", i="1"} -0 0 NaN
+  up{job="b", i="0"} 0 1 NaN
+  up{job="b", i="1", v="1"} 1 1 0
+
+eval range from 0 to 2m step 1m count_values by (job) ("v", up)
+  {job="a", v="0"} 1 2 _
+  {job="a", v="-0"} 1 _ _
+  {job="a", v="1"} _ _ 1
+  {job="a", v="NaN"} _ _ 1
+  {job="b", v="0"} 1 _ 1
+  {job="b", v="1"} 1 2 _
+  {job="b", v="NaN"} _ _ 1
+
+eval range from 0 to 2m step 1m count_values without (i) ("v", up)
+  {job="a", v="0"} 1 2 _
+  {job="a", v="-0"} 1 _ _
+  {job="a", v="1"} _ _ 1
+  {job="a", v="NaN"} _ _ 1
+  {job="b", v="0"} 1 _ 1
+  {job="b", v="1"} 1 2 _
+  {job="b", v="NaN"} _ _ 1
+
+eval range from 0 to 2m step 1m count_values without (i, v) ("v", up)
+  {job="a"} 2 2 2
+  {job="b"} 2 2 2
+
+eval range from 0 to 2m step 1m count_values by (v) ("v", up{job="b"})
+  {v="0"} 1 _ 1
+  {v="1"} 1 2 _
+  {v="NaN"} _ _ 1
+
+eval instant at 2m count_values("v", up)
+  {v="1"} 1
+  {v="0"} 1
+  {v="NaN"} 2
+
+eval instant at 0 count_values("job", up{i="0"} or (up{i="1"} > bool 0))
+  {job="0"} 3
+  {job="1"} 1
+`,
   aggregations: `
 load 1m
   cpu{host="a", core="0"} 1 2 3
