@@ -221,6 +221,49 @@ describe("quantiles", () => {
     assert.equal(of(1, NaN, 3, NaN), 3);
     assert.equal(of(0, NaN, 3), NaN);
   });
+
+  /** By sorting, negative zero before zero. */
+  function bySorting(phi: number, values: readonly number[]): number {
+    const numbers = Float64Array.from(values.filter((value) => !Number.isNaN(value))).sort();
+    const sorted = [...values.filter((value) => Number.isNaN(value)), ...numbers];
+    const rank = phi * (sorted.length - 1);
+    const below = Math.floor(rank);
+    const above = Math.min(sorted.length - 1, below + 1);
+    return sorted[below]! * (1 - (rank - below)) + sorted[above]! * (rank - below);
+  }
+
+  test("are to the bit what sorting gives", () => {
+    const few = fc.constantFrom(NaN, -0, 0, 1, 2, -1, Infinity, -Infinity, 5e-324);
+    const value = fc.oneof(few, fc.double(), fc.integer({ min: -20, max: 200 }));
+    const values = fc.oneof(
+      fc.array(few, { minLength: 1, maxLength: 20 }),
+      fc.array(value, { minLength: 1, maxLength: 400, size: "max" }),
+      fc
+        .array(value, { minLength: 90, maxLength: 400, size: "max" })
+        .map((some) => some.sort((a, b) => a - b)),
+    );
+    const phi = fc.oneof(
+      fc.constantFrom(0, 0.5, 0.9, 1),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(phi, values, (part, all) => {
+        assert.ok(Object.is(of(part, ...all), bySorting(part, all)));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("are found where each pivot is the smallest value that is left", () => {
+    const values = new Float64Array(95);
+    const places = Array.from(values, (_, i) => i);
+    for (let low = 0; low < 95; low++) {
+      const middle = (low + 94) >>> 1;
+      values[places[middle]!] = low;
+      [places[low], places[middle]] = [places[middle]!, places[low]!];
+    }
+    assert.equal(of(1, ...values), 94);
+  });
 });
 
 describe("classic histograms", () => {
