@@ -91,9 +91,12 @@ const steps: Record<string, () => Step[]> = {
       environment: { SHOAL_THANOS: thanosPath(root) },
     },
   ],
-  // These name their own programs (KVASS_BINARY, VMAGENT_BINARY), and are skipped without.
+  // These name their own programs (KVASS_BINARY, VMAGENT_BINARY, PROMETHEUS_BINARY), and are skipped without.
   kvass: () => [
     nodeTests("tests beside a real Kvass", ["test/kvass*.peer.ts"], { concurrency: 1 }),
+  ],
+  otlp: () => [
+    nodeTests("tests beside a real OTLP receiver", ["test/otlp*.peer.ts"], { concurrency: 1 }),
   ],
   vmagent: () => [
     nodeTests("tests beside a real vmagent", ["test/vmagent*.peer.ts"], { concurrency: 1 }),

@@ -315,7 +315,10 @@ function customBuckets(point: Point): FloatHistogram {
 /** So many empty buckets are written out before a new span pays. */
 const GAP_MAX = 2;
 
-/** A run of buckets as spans. OTLP counts buckets from their lower bound, Prometheus from the upper: one more. */
+/**
+ * A run of buckets as spans. OTLP counts buckets from their lower bound, Prometheus from the upper: one more. As there, the
+ * first span begins with the run, and its last bucket is one of the histogram even when it is empty.
+ */
 function sparse(
   { offset, counts }: Buckets,
   scaleDown: number,
@@ -325,15 +328,18 @@ function sparse(
     const index = ((offset + i) >> scaleDown) + 1;
     byIndex.set(index, (byIndex.get(index) ?? 0) + count);
   }
-  const spans: number[] = [];
+  const indexes = [...byIndex.keys()];
+  let next = indexes[0] ?? 0;
+  const spans = indexes.length === 0 ? [] : [next, 0];
   const buckets: number[] = [];
-  let next: number | undefined;
   for (const [index, count] of byIndex) {
-    if (count === 0) continue;
-    const gap = index - (next ?? 0);
-    if (next === undefined || gap > GAP_MAX) spans.push(gap, 0);
-    else for (let i = 0; i < gap; i++) buckets.push(0);
-    if (next !== undefined && gap <= GAP_MAX) spans[spans.length - 1]! += gap;
+    if (count === 0 && index !== indexes.at(-1)) continue;
+    const gap = index - next;
+    if (gap > GAP_MAX) spans.push(gap, 0);
+    else {
+      for (let i = 0; i < gap; i++) buckets.push(0);
+      spans[spans.length - 1]! += gap;
+    }
     spans[spans.length - 1]! += 1;
     buckets.push(count);
     next = index + 1;

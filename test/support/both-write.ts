@@ -1,14 +1,17 @@
-/** The same write requests to a real Prometheus and to us, so that what both hold can be compared. */
+/** The same write and OTLP requests to a real Prometheus and to us, so that what both hold can be compared. */
 import assert from "node:assert/strict";
 import { startPrometheus, temporaryFolder } from "./processes.ts";
+import { registerOtlpApi } from "../../src/api/otlp-api.ts";
 import { registerRemoteWriteApi } from "../../src/api/remote-write-api.ts";
 import { createHttpServer } from "../../src/api/server.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { Registry } from "../../src/base/metrics.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { FloatHistogram } from "../../src/model/histogram.ts";
 import { formatSeries } from "../../src/model/labels.ts";
 import { createMatcher } from "../../src/model/matcher.ts";
+import { OtlpReceiver } from "../../src/remote/otlp-receiver.ts";
 import { decodeFrames, encodeReadRequest, READ_HEADERS } from "../../src/remote/read-answer.ts";
 import { WriteReceiver, type WriteReceiverOptions } from "../../src/remote/write-receiver.ts";
 import { decodeHistogramChunk } from "../../src/storage/chunk-encodings.ts";
@@ -30,8 +33,10 @@ export interface BothWrite {
 
 export async function withBothWrite(
   options: {
-    readonly flags: readonly string[];
+    readonly flags?: readonly string[];
     readonly config?: string;
+    /** Another Prometheus than the one among the parts. */
+    readonly program?: string;
     readonly receiver?: Partial<WriteReceiverOptions>;
     readonly outOfOrderTimeWindowMs?: number;
     /** What of a histogram is compared. Default all of it. */
@@ -41,7 +46,8 @@ export async function withBothWrite(
 ): Promise<void> {
   const prometheus = await startPrometheus({
     config: options.config ?? "",
-    flags: ["--web.enable-remote-write-receiver", ...options.flags],
+    flags: ["--web.enable-remote-write-receiver", ...(options.flags ?? [])],
+    ...(options.program !== undefined && { program: options.program }),
   });
   assert.ok(prometheus !== undefined);
   const registry = new Registry();
@@ -71,6 +77,11 @@ export async function withBothWrite(
     maxBodyBytes: 1 << 25,
     maxRequests: 4,
   });
+  const { otlp } = parseConfig(options.config ?? "", { path: "test", baseFolder: "/" });
+  registerOtlpApi(
+    server.app,
+    new OtlpReceiver({ appendable: database, config: () => otlp, logger: silentLogger }),
+  );
   await server.start?.();
   const { shownHistogram = (histogram): FloatHistogram => histogram } = options;
   const shown = (series: readonly Series[]): string[] =>

@@ -1,0 +1,56 @@
+/**
+ * Beside a real Prometheus that takes OTLP, which Debian's does not (`PROMETHEUS_BINARY=/path/prometheus npm run test:otlp`,
+ * 3.16): the same requests to both, which must answer alike and hold the same, bucket by bucket.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { encodeOtlp } from "../src/remote/otlp.fixture.ts";
+import { CONFIGS, REQUESTS } from "../src/remote/otlp-requests.fixture.ts";
+import { withBothWrite } from "./support/both-write.ts";
+
+const program = process.env["PROMETHEUS_BINARY"] ?? "";
+const skip = program === "" ? "skipped: PROMETHEUS_BINARY names no Prometheus" : false;
+
+/** Refused as a whole, with a 500, since they have something that cannot be stored; 3.5 stores the rest, as we do. */
+const REFUSED = ["delta", "a coarse exponential histogram"];
+
+/** A histogram that is wrong is the sender's fault; there a 500, which senders try again. */
+const OURS: Readonly<Record<string, string>> = { "a histogram without sum and buckets": "400" };
+
+async function send(url: string, body: unknown, isPacked: boolean): Promise<string> {
+  const bytes = encodeOtlp(body);
+  const response = await fetch(`${url}/api/v1/otlp/v1/metrics`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/x-protobuf",
+      ...(isPacked && { "content-encoding": "gzip" }),
+    },
+    body: new Uint8Array(isPacked ? gzipSync(bytes) : bytes),
+  });
+  return `${response.status} ${await response.text()}`;
+}
+
+for (const config of CONFIGS)
+  test(`OTLP as a real Prometheus takes it: ${config}`, { skip }, async () => {
+    const options = {
+      config,
+      program,
+      flags: ["--web.enable-otlp-receiver", "--enable-feature=native-histograms"],
+    };
+    await withBothWrite(options, async ({ theirUrl, ourUrl, differences }) => {
+      const found: string[] = [];
+      for (const [i, [name, body]] of REQUESTS.entries()) {
+        if (REFUSED.includes(name)) continue;
+        const [theirs, ours] = await Promise.all(
+          [theirUrl, ourUrl].map(async (url) => send(url, body, i % 2 === 0)),
+        );
+        const [expected, got] = [theirs!.slice(0, 3), ours!.slice(0, 3)];
+        if (expected !== got && !(expected === "500" && OURS[name] === got))
+          found.push(`${name}: ${theirs} but ${ours}`);
+        for (const line of await differences())
+          if (!found.some((known) => known.endsWith(line))) found.push(`${name}: ${line}`);
+      }
+      assert.deepEqual(found, []);
+    });
+  });
