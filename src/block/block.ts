@@ -1,10 +1,9 @@
 import { basename, join } from "node:path";
 import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import { compareText } from "../base/text.ts";
-import type { Labels } from "../model/labels.ts";
 import { openFileSource } from "../index/byte-source.ts";
 import { IndexReader } from "../index/reader.ts";
-import type { SeriesEntry } from "../index/series-entry.ts";
+import { SeriesColumns } from "../index/series-columns.ts";
 import { sortSeries } from "../storage/merge.ts";
 import {
   type Chunk,
@@ -230,16 +229,12 @@ export class Block implements Queryable {
     request: SelectRequest,
   ): Promise<FoundSeries> {
     const { index, tombstones } = this;
-    const { minTimeMs, maxTimeMs } = request;
+    const columns = new SeriesColumns();
+    await index.readSeries(refs, range, request, columns);
     const found = new FoundSeries();
-    const labelsOf = (entry: SeriesEntry): Labels => index.labelsOf(entry);
-    await index.forEachSeries(refs, range, (entry) => {
-      found.add(entry, {
-        minTimeMs,
-        maxTimeMs,
-        intervals: tombstones.get(entry.ref),
-        labelsOf,
-      });
+    found.addAll(columns, {
+      intervals: (ref) => tombstones.get(ref),
+      labels: (symbols, from, to) => index.labelsOf(symbols, from, to),
     });
     return found;
   }

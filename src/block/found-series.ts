@@ -1,4 +1,4 @@
-import type { SeriesEntry } from "../index/series-entry.ts";
+import type { SeriesColumns } from "../index/series-columns.ts";
 import type { Labels } from "../model/labels.ts";
 import { coverage, type Interval } from "./tombstones.ts";
 
@@ -29,34 +29,33 @@ export class FoundSeries {
     return i === 0 ? 0 : this.#ends[i - 1]!;
   }
 
-  /** Takes the series in if it has chunks that reach into the range, both ends inclusive, and are not all deleted. */
-  add(
-    entry: SeriesEntry,
-    wanted: {
-      minTimeMs: number;
-      maxTimeMs: number;
-      intervals: readonly Interval[] | undefined;
-      labelsOf: (entry: SeriesEntry) => Labels;
+  /** Takes in the series of `columns` that have chunks which are not all deleted. */
+  addAll(
+    columns: SeriesColumns,
+    of: {
+      intervals: (ref: number) => readonly Interval[] | undefined;
+      labels: (symbols: Uint32Array, from: number, to: number) => Labels;
     },
   ): void {
-    const { intervals } = wanted;
-    const before = this.#chunkCount;
-    for (let i = 0; i < entry.chunkCount; i++) {
-      const minTimeMs = entry.minTimes[i]!;
-      const maxTimeMs = entry.maxTimes[i]!;
-      if (minTimeMs > wanted.maxTimeMs) break;
-      if (maxTimeMs < wanted.minTimeMs) continue;
-      if (intervals !== undefined && coverage(intervals, { minTimeMs, maxTimeMs }) === "all")
-        continue;
-      if (this.#chunkCount === this.refs.length) this.#grow();
-      this.refs[this.#chunkCount] = entry.chunkRefs[i]!;
-      this.minTimes[this.#chunkCount] = minTimeMs;
-      this.maxTimes[this.#chunkCount++] = maxTimeMs;
+    for (let i = 0; i < columns.count; i++) {
+      const intervals = of.intervals(columns.refs[i]!);
+      const before = this.#chunkCount;
+      const end = columns.chunkEnds[i]!;
+      for (let k = columns.chunksFrom(i); k < end; k++) {
+        const minTimeMs = columns.minTimes[k]!;
+        const maxTimeMs = columns.maxTimes[k]!;
+        if (intervals !== undefined && coverage(intervals, { minTimeMs, maxTimeMs }) === "all")
+          continue;
+        if (this.#chunkCount === this.refs.length) this.#grow();
+        this.refs[this.#chunkCount] = columns.chunkRefs[k]!;
+        this.minTimes[this.#chunkCount] = minTimeMs;
+        this.maxTimes[this.#chunkCount++] = maxTimeMs;
+      }
+      if (this.#chunkCount === before) continue;
+      if (intervals !== undefined) this.intervals.set(this.labels.length, intervals);
+      this.labels.push(of.labels(columns.symbols, columns.symbolsFrom(i), columns.symbolEnds[i]!));
+      this.#ends.push(this.#chunkCount);
     }
-    if (this.#chunkCount === before) return;
-    if (intervals !== undefined) this.intervals.set(this.labels.length, intervals);
-    this.labels.push(wanted.labelsOf(entry));
-    this.#ends.push(this.#chunkCount);
   }
 
   /** Where the series end, from `from` on and up to `to`, whose chunks are read together. */

@@ -77,7 +77,7 @@ async function checkSeries(block: Block, check: Check): Promise<void> {
     const range = { from, to: Math.min(from + BATCH_SERIES, refs.length) };
     await index.forEachSeries(refs, range, (entry) => {
       const symbols = [...entry.symbols.subarray(0, entry.labelCount * 2)];
-      const name = `series ${index.labelsOf(entry).toString()}`;
+      const name = `series ${index.labelsOf(entry.symbols, 0, 2 * entry.labelCount).toString()}`;
       if (compareNumbers(previous, symbols) >= 0) check.problem(`${name} is out of order`);
       previous = symbols;
       check.seriesCount++;

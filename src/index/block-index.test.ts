@@ -57,7 +57,7 @@ async function readAll(reader: IndexReader, refs?: Int32Array): Promise<Row[]> {
     const chunks: [number, number, number][] = [];
     for (let i = 0; i < entry.chunkCount; i++)
       chunks.push([entry.minTimes[i]!, entry.maxTimes[i]!, entry.chunkRefs[i]!]);
-    rows.push({ labels: reader.labelsOf(entry), chunks });
+    rows.push({ labels: reader.labelsOf(entry.symbols, 0, 2 * entry.labelCount), chunks });
   });
   return rows;
 }

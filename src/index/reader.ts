@@ -18,7 +18,10 @@ import { PostingsTable } from "./postings-table.ts";
 import { PostingsTableV1 } from "./postings-table-v1.ts";
 import { isListIntact, listSize, RefList, refCount } from "./ref-list.ts";
 import { corruptAt } from "./section.ts";
-import { SeriesEntry } from "./series-entry.ts";
+import { EntryReader } from "./entry-reader.ts";
+import type { SeriesColumns } from "./series-columns.ts";
+import type { SeriesEntry } from "./series-entry.ts";
+import { type EntriesAt, walkSeries } from "./series-walk.ts";
 import { withRead } from "./spare-memory.ts";
 
 /** Postings are held as signed 32-bit numbers of 16 bytes: an index beyond 32 GiB is refused. */
@@ -189,14 +192,53 @@ export class IndexReader {
     range: { from: number; to: number },
     visit: (entry: SeriesEntry) => void,
   ): Promise<void> {
-    const { from, to } = range;
-    const { source, symbols } = this;
-    const entry = new SeriesEntry(`series of ${source.name}`);
-    const resolve =
-      this.version === 1
-        ? (reference: number): number => symbols.resolve(reference)
-        : (reference: number): number =>
-            reference < symbols.count ? reference : symbols.resolve(reference);
+    const entries = new EntryReader(this.source, this.#resolver());
+    await this.#forEachPiece(refs, range, async (piece) => {
+      for (let i = 0; i < piece.refs.length; i++) {
+        const entry = entries.read(piece, i);
+        visit(entry instanceof Promise ? await entry : entry);
+      }
+    });
+  }
+
+  /**
+   * Reads the series `refs[from]` to `refs[to - 1]` (ascending) into `columns`, with those of their chunks that reach into the
+   * range of times.
+   */
+  async readSeries(
+    refs: Int32Array,
+    range: { from: number; to: number },
+    options: { minTimeMs: number; maxTimeMs: number },
+    columns: SeriesColumns,
+  ): Promise<void> {
+    const entries = new EntryReader(this.source, this.#resolver());
+    // In version 1 symbols are named by their places.
+    const symbolCount = this.version === 1 ? 0 : this.symbols.count;
+    const { minTimeMs, maxTimeMs } = options;
+    const kernel = { symbolCount, minTimeMs, maxTimeMs };
+    await this.#forEachPiece(refs, range, async (piece) => {
+      const to = piece.refs.length;
+      for (let from = 0; from < to;) {
+        from += walkSeries(piece, { from, to }, kernel, columns);
+        if (from < to) columns.add(await entries.read(piece, from++), options);
+      }
+    });
+  }
+
+  #resolver(): (reference: number) => number {
+    const { symbols } = this;
+    return this.version === 1
+      ? (reference) => symbols.resolve(reference)
+      : (reference) => (reference < symbols.count ? reference : symbols.resolve(reference));
+  }
+
+  /** Calls `use` with the bytes of entries that are read together, piece by piece, which are lent. */
+  async #forEachPiece(
+    refs: Int32Array,
+    { from, to }: { from: number; to: number },
+    use: (piece: EntriesAt & { readonly offset: number }) => Promise<void>,
+  ): Promise<void> {
+    const { source } = this;
     const offsets = new Float64Array(to - from);
     for (let i = from; i < to; i++) {
       const offset = refs[i]! * this.#unit;
@@ -213,37 +255,20 @@ export class IndexReader {
       limit: source.size,
     });
     for (const window of windows)
-      await withRead(source, window, async (bytes) => {
-        for (let i = window.from; i < window.to; i++) {
-          const offset = offsets[i]!;
-          let at = offset - window.start;
-          let held = bytes;
-          try {
-            const size = entry.sizeAt(bytes, at);
-            if (size === undefined || at + size > bytes.length) {
-              const wanted = size ?? SERIES_TAIL_BYTES;
-              if (offset + wanted > source.size)
-                throw corruptAt(source, offset, "a series entry is longer than the file");
-              held = await source.read(offset, wanted);
-              at = 0;
-            }
-            entry.decode(held, at, resolve);
-          } catch (error) {
-            if (error instanceof AppError && error.code === "corrupt")
-              throw corruptAt(source, offset, `the series entry is damaged (${error.message})`);
-            throw error;
-          }
-          entry.ref = refs[from + i]!;
-          visit(entry);
-        }
-      });
+      await withRead(source, window, (bytes) =>
+        use({
+          bytes,
+          offset: window.start,
+          starts: offsets.subarray(window.from, window.to).map((offset) => offset - window.start),
+          refs: refs.subarray(from + window.from, from + window.to),
+        }),
+      );
   }
 
-  /** The labels of a decoded entry. */
-  labelsOf(entry: SeriesEntry): Labels {
+  /** The labels whose symbols are `symbols[from]` (name, value, name, value, …) to `symbols[to - 1]`. */
+  labelsOf(symbols: Uint32Array, from: number, to: number): Labels {
     const packer = this.#packer;
-    const count = entry.labelCount * 2;
-    for (let i = 0; i < count; i += 2) packer.add(entry.symbols[i]!, entry.symbols[i + 1]!);
+    for (let i = from; i < to; i += 2) packer.add(symbols[i]!, symbols[i + 1]!);
     return packer.take();
   }
 
