@@ -4,6 +4,7 @@ import { compareText } from "../base/text.ts";
 import { openFileSource } from "../index/byte-source.ts";
 import { IndexReader } from "../index/reader.ts";
 import { SeriesColumns } from "../index/series-columns.ts";
+import { type GroupedBatch, type GroupedRequest, NotInColumnsError } from "../storage/grouped.ts";
 import { sortSeries } from "../storage/merge.ts";
 import {
   type Chunk,
@@ -18,6 +19,8 @@ import {
 import { ChunkFiles } from "./chunk-files.ts";
 import { ChunkFrames } from "./chunk-frames.ts";
 import { FoundSeries } from "./found-series.ts";
+import { GroupedEntries } from "./grouped-entries.ts";
+import { NewestSamples } from "./newest-samples.ts";
 import { type BlockMeta, readMeta } from "./meta.ts";
 import { withoutDeleted } from "./recode.ts";
 import { readable } from "../storage/started-chunk.ts";
@@ -29,6 +32,8 @@ import { isUlid } from "./ulid.ts";
 const BATCH_SERIES = 256;
 /** Entries of series that are read and decoded in one go. */
 const READ_SERIES = 1024;
+/** The same of a grouped select, which keeps little of them. */
+const GROUPED_SERIES = 8192;
 
 /** Opens the block in `folder`: `meta.json`, index, chunk segments and tombstones. */
 export async function openBlock(folder: string): Promise<Block> {
@@ -146,6 +151,19 @@ export class Block implements Queryable {
     }
   }
 
+  /** As `select`, in columns; throws `NotInColumnsError` before the first batch where they gain nothing. */
+  async *selectGrouped(request: GroupedRequest): AsyncGenerator<GroupedBatch> {
+    if (!this.overlaps(request)) return;
+    if (request.foreignNames.some((name) => this.index.valueCount(name) > 0))
+      throw new NotInColumnsError();
+    this.#acquire();
+    try {
+      yield* this.#selectGrouped(request);
+    } finally {
+      this.#release();
+    }
+  }
+
   async labelNames(request: LabelRequest): Promise<LabelResult> {
     if (!this.overlaps(request)) return { values: [], warnings: [] };
     if (request.matchers.length === 0) return limited(this.index.labelNames(), request);
@@ -215,7 +233,10 @@ export class Block implements Queryable {
   }
 
   /** How many of `atMost` matching series have samples for the request: all if it asks for the whole block, else none for sure. */
-  #expected(atMost: number, { minTimeMs, maxTimeMs }: SelectRequest): SeriesCount {
+  #expected(
+    atMost: number,
+    { minTimeMs, maxTimeMs }: { readonly minTimeMs: number; readonly maxTimeMs: number },
+  ): SeriesCount {
     const { meta, tombstones } = this;
     const isWhole =
       minTimeMs <= meta.minTime && maxTimeMs >= meta.maxTime - 1 && tombstones.size === 0;
@@ -226,7 +247,7 @@ export class Block implements Queryable {
   async #find(
     refs: Int32Array,
     range: { from: number; to: number },
-    request: SelectRequest,
+    request: { readonly minTimeMs: number; readonly maxTimeMs: number },
   ): Promise<FoundSeries> {
     const { index, tombstones } = this;
     const columns = new SeriesColumns();
@@ -237,6 +258,59 @@ export class Block implements Queryable {
       labels: (symbols, from, to) => index.labelsOf(symbols, from, to),
     });
     return found;
+  }
+
+  async *#selectGrouped(request: GroupedRequest): AsyncGenerator<GroupedBatch> {
+    const refs = await this.index.matching(request.matchers);
+    const size = Math.min(GROUPED_SERIES, refs.length);
+    const entries = new GroupedEntries(this.index, request, size);
+    const samples = new NewestSamples(size);
+    const frames = new ChunkFrames();
+    for (let from = 0; from < refs.length; from += size) {
+      if (request.signal?.aborted === true)
+        throw new AppError("canceled", "cannot finish select: the query was canceled");
+      const range = { from, to: Math.min(from + size, refs.length) };
+      await entries.read(refs, range, (ref) => this.tombstones.get(ref) !== undefined);
+      await this.chunks.readFrames(entries, { from: 0, to: entries.count }, frames);
+      samples.read(entries, frames, request);
+      const { count, groups, isOther } = entries;
+      const others: number[] = [];
+      for (let i = 0; i < count; i++) if (isOther[i] === 1) others.push(i);
+      if (from === 0 && 2 * others.length > count) throw new NotInColumnsError();
+      const { chunks, warnings } = await this.#chunksOf(entries, others, request);
+      const { values, chunkCount, sampleCount, byteCount } = samples;
+      const hashes = entries.hashes.subarray(0, request.wantsHashes ? 2 * count : 0);
+      yield {
+        count,
+        groups,
+        values,
+        chunks,
+        hashes,
+        chunkCount,
+        sampleCount,
+        byteCount,
+        warnings,
+        ...(from === 0 && { atLeast: this.#expected(refs.length, request).atLeast }),
+        labelsOf: (place) => entries.labelsOf(place),
+      };
+    }
+  }
+
+  /** All chunks in the range of the series at `places`. */
+  async #chunksOf(
+    entries: GroupedEntries,
+    places: readonly number[],
+    request: GroupedRequest,
+  ): Promise<{ chunks: Map<number, readonly Chunk[]>; warnings: readonly string[] }> {
+    const chunks = new Map<number, readonly Chunk[]>();
+    if (places.length === 0) return { chunks, warnings: [] };
+    const refs = Int32Array.from(places, (place) => entries.seriesRefs[place]!);
+    const found = await this.#find(refs, { from: 0, to: refs.length }, request);
+    const { series, warnings = [] } = await this.#readChunks(found, 0, found.count);
+    const placeOf = new Map(places.map((place) => [entries.labelsOf(place).key(), place]));
+    for (const place of places) chunks.set(place, []);
+    for (const { labels, chunks: own } of series) chunks.set(placeOf.get(labels.key())!, own);
+    return { chunks, warnings };
   }
 
   /** The series `from` (inclusive) to `to` (exclusive) of `found` with their chunks. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LabelPacker } from "./label-packer.ts";
 import { Labels } from "./labels.ts";
-import { hasEqualHashes, SeriesHashes } from "./series-hash.ts";
+import { addToHashes, hasEqualHashes, SeriesHashes } from "./series-hash.ts";
 
 function hashesOf(labels: Iterable<Labels>): Uint32Array {
   const hashes = new SeriesHashes();
@@ -58,6 +58,16 @@ describe("hashes of series", () => {
     const texts = Labels.fromSorted(symbols);
     assert.deepEqual(hashesOf([packed]), hashesOf([texts]));
     assert.ok(packed.packed !== undefined, "they still are bytes");
+  });
+
+  it("a label that all get can be added to the hashes of the others", () => {
+    const more = Labels.fromObject({ cluster: "süd", zone: "z" });
+    const before = hashesOf(pods(0, 100));
+    addToHashes(before, more);
+    const after = [...pods(0, 100)].map((one) => one.with("cluster", "süd").with("zone", "z"));
+    assert.deepEqual(before, hashesOf(after));
+    addToHashes(before, Labels.EMPTY);
+    assert.deepEqual(before, hashesOf(after));
   });
 
   it("a hash of zero is one like others", () => {

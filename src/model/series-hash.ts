@@ -2,58 +2,46 @@ import type { Labels } from "./labels.ts";
 import { placesOfTexts } from "./packed-labels.ts";
 
 const FIRST_CAPACITY = 1024;
+const ENCODER = new TextEncoder();
 
-/**
- * Hashes of label sets, to find out whether any two of many are equal: equal ones always have equal hashes. Two lanes of 32
- * bits over UTF-16 units; good enough that a million different label sets collide once in millions of times, and several
- * times as fast as a standard hash over their UTF-8 bytes.
- */
-export class SeriesHashes {
-  #halves = new Uint32Array(FIRST_CAPACITY);
-  #size = 0;
-  readonly #places: number[] = [];
-
-  add(labels: Labels): void {
-    let high = 0x9e3779b9;
-    let low = 0x85ebca6b;
-    // Fast path: labels that are bytes stay bytes; they are ASCII, so these are their units too.
-    const { packed } = labels;
-    const places = this.#places;
-    const end = packed === undefined ? 4 * labels.count : placesOfTexts(packed, places);
-    for (let i = 0; i < end; i += 2) {
-      const text = packed === undefined ? textAt(labels, i >> 1) : "";
-      const from = packed === undefined ? 0 : places[i]!;
-      const to = packed === undefined ? text.length : places[i + 1]!;
-      // Lengths keep apart what would read alike.
-      high = Math.imul(high ^ (to - from), 0x01000193);
-      low = Math.imul(low ^ (to - from), 0x27d4eb2f);
-      for (let k = from; k < to; k++) {
-        const unit = packed === undefined ? text.charCodeAt(k) : packed.bytes[k]!;
-        high = Math.imul(high ^ unit, 0x01000193);
-        low = Math.imul((low << 5) ^ (low >>> 27) ^ unit, 0x27d4eb2f);
-      }
-    }
-    if (this.#size === this.#halves.length) {
-      const grown = new Uint32Array(2 * this.#size);
-      grown.set(this.#halves);
-      this.#halves = grown;
-    }
-    high ^= low >>> 15;
-    low ^= high >>> 13;
-    this.#halves[this.#size] = finish(high);
-    this.#halves[this.#size + 1] = finish(low);
-    this.#size += 2;
-  }
-
-  /** High and low half of each hash in turn. */
-  get halves(): Uint32Array {
-    return this.#halves.subarray(0, this.#size);
-  }
+/** A piece of UTF-8: `bytes[from, to)`. */
+interface Bytes {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** Names and values in turn. */
-function textAt(labels: Labels, index: number): string {
-  return index % 2 === 0 ? labels.nameAt(index >> 1) : labels.valueAt(index >> 1);
+/**
+ * The hash of one label as two halves of 32 bits. Good enough that a million different label sets collide once in millions of
+ * times, and several times as fast as a standard hash.
+ */
+export class PairHash {
+  high = 0;
+  low = 0;
+
+  /** Becomes the hash of the label. */
+  set(name: Bytes, value: Bytes): void {
+    // The length keeps apart what would read alike.
+    this.high = Math.imul(0x9e3779b9 ^ (name.to - name.from), 0x01000193);
+    this.low = Math.imul(0x85ebca6b ^ (name.to - name.from), 0x27d4eb2f);
+    this.#take(name);
+    this.#take(value);
+    const high = this.high ^ (this.low >>> 15);
+    const low = this.low ^ (high >>> 13);
+    this.high = finish(high);
+    this.low = finish(low);
+  }
+
+  #take({ bytes, from, to }: Bytes): void {
+    let { high, low } = this;
+    for (let i = from; i < to; i++) {
+      const byte = bytes[i]!;
+      high = Math.imul(high ^ byte, 0x01000193);
+      low = Math.imul((low << 5) ^ (low >>> 27) ^ byte, 0x27d4eb2f);
+    }
+    this.high = high;
+    this.low = low;
+  }
 }
 
 /** Spreads the differences over all bits (the last steps of MurmurHash3). */
@@ -62,6 +50,81 @@ function finish(hash: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
+}
+
+/**
+ * Hashes of label sets, to find out whether any two of many are equal: equal ones always have equal hashes. That of a set is the
+ * sum of its labels', half by half, so a label that all sets have can be added later.
+ */
+export class SeriesHashes {
+  #halves = new Uint32Array(FIRST_CAPACITY);
+  #size = 0;
+  readonly #places: number[] = [];
+  readonly #pair = new PairHash();
+
+  add(labels: Labels): void {
+    this.#reserve(2);
+    const pair = this.#pair;
+    let high = 0;
+    let low = 0;
+    const { packed } = labels;
+    if (packed === undefined)
+      for (let i = 0; i < labels.count; i++) {
+        pair.set(bytesOf(labels.nameAt(i)), bytesOf(labels.valueAt(i)));
+        high += pair.high;
+        low += pair.low;
+      }
+    else {
+      const places = this.#places;
+      const { bytes } = packed;
+      const end = placesOfTexts(packed, places);
+      for (let i = 0; i < end; i += 4) {
+        pair.set(
+          { bytes, from: places[i]!, to: places[i + 1]! },
+          { bytes, from: places[i + 2]!, to: places[i + 3]! },
+        );
+        high += pair.high;
+        low += pair.low;
+      }
+    }
+    this.#halves[this.#size++] = high;
+    this.#halves[this.#size++] = low;
+  }
+
+  /** Adds hashes, high and low half in turn. */
+  addAll(halves: Uint32Array): void {
+    this.#reserve(halves.length);
+    this.#halves.set(halves, this.#size);
+    this.#size += halves.length;
+  }
+
+  /** High and low half of each hash in turn. */
+  get halves(): Uint32Array {
+    return this.#halves.subarray(0, this.#size);
+  }
+
+  #reserve(size: number): void {
+    if (this.#size + size <= this.#halves.length) return;
+    const grown = new Uint32Array(Math.max(2 * this.#halves.length, this.#size + size));
+    grown.set(this.#halves);
+    this.#halves = grown;
+  }
+}
+
+/** Turns hashes into those of the same series with `labels` more, of which they have none. */
+export function addToHashes(halves: Uint32Array, labels: Labels): void {
+  const added = new SeriesHashes();
+  added.add(labels);
+  const [high = 0, low = 0] = added.halves;
+  for (let i = 0; i < halves.length; i += 2) {
+    halves[i] = halves[i]! + high;
+    halves[i + 1] = halves[i + 1]! + low;
+  }
+}
+
+function bytesOf(text: string): Bytes {
+  const bytes = ENCODER.encode(text);
+  return { bytes, from: 0, to: bytes.length };
 }
 
 /** Whether a hash occurs twice in all lists together: open addressing, at most half full. */

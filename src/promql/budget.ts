@@ -97,14 +97,21 @@ export class Budget {
 
   /** Counts what the storage gave, before any of it is decoded; throws `execution` above a limit. */
   read(series: readonly Series[]): void {
-    this.#series += series.length;
+    let bytes = 0;
+    for (const { chunks } of series) for (const { data } of chunks) bytes += data.length;
+    this.take({ series: series.length, bytes });
+  }
+
+  /** As `read`, for those who have counted. */
+  take({ series, bytes }: { series: number; bytes: number }): void {
+    this.#series += series;
     if (this.#series > this.#maxSeries)
       throw tooMuch("read too many series", {
         found: `${this.#series} so far`,
         limit: this.#maxSeries,
         flag: "--query.max-series",
       });
-    for (const { chunks } of series) for (const { data } of chunks) this.#bytes += data.length;
+    this.#bytes += bytes;
     if (this.#bytes > this.#maxBytes)
       throw tooMuch("read too many bytes of chunks", {
         found: `${this.#bytes} so far`,

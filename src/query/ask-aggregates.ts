@@ -40,6 +40,8 @@ export async function askAggregates(
   const failed = new AbortController();
   const signal = AbortSignal.any([request.signal, failed.signal]);
   const { limits } = request;
+  // A store gives each series once; those of two, and those that lose labels, may become the same.
+  const wantsHashes = options.endpoints.length > 1 || options.without.length > 0;
   const message = encodeAggregateRequest({
     ...request,
     without: options.without,
@@ -47,6 +49,7 @@ export async function askAggregates(
     maxSeries: limits.series,
     maxBytes: limits.bytes,
     maxTimeMs: limits.timeMs,
+    wantsHashes,
   });
   let parts: PartialAggregate[];
   try {
@@ -55,6 +58,7 @@ export async function askAggregates(
         toPartial(await askOne(endpoint, message, { ...options, signal }), {
           ...request,
           operator,
+          wantsHashes,
         }),
       ),
     );
@@ -100,12 +104,16 @@ async function askOne(
 
 function toPartial(
   answer: AggregateAnswerMessage,
-  { steps, operator }: { steps: number; operator: PartialOperator },
+  {
+    steps,
+    operator,
+    wantsHashes,
+  }: { steps: number; operator: PartialOperator; wantsHashes: boolean },
 ): PartialAggregate {
   const { candidates, stats, seriesHashes } = answer;
   if (
     stats.length !== STATS_COUNT ||
-    seriesHashes.length !== 2 * stats[5]! ||
+    seriesHashes.length !== (wantsHashes ? 2 * stats[5]! : 0) ||
     !fits(answer, { steps, operator })
   )
     throw new AppError("corrupt", "the answer's columns do not fit each other");

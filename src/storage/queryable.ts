@@ -1,6 +1,7 @@
 import type { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
 import type { AggregateRequest, AggregateResult } from "./aggregate.ts";
+import type { GroupedBatch, GroupedRequest } from "./grouped.ts";
 
 /**
  * The waist of the system: everything that holds series (head, block, bucket, a shard behind gRPC, another querier)
@@ -113,4 +114,6 @@ export interface Queryable {
    * request's signal aborts.
    */
   aggregate?(request: AggregateRequest): Promise<AggregateResult | undefined>;
+  /** What `select` has for an aggregation at one moment, in columns, if that is possible: undefined when not. */
+  selectGrouped?(request: GroupedRequest): AsyncIterable<GroupedBatch> | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { CallContext, GrpcService } from "../grpc/service.ts";
-import { compareLabels, Labels } from "../model/labels.ts";
+import { Labels } from "../model/labels.ts";
 import {
   decodeAggregateRequest,
   encodeAggregateAnswer,
@@ -12,9 +12,8 @@ import {
 import { evaluatePartial } from "../promql/pushdown/evaluate-partial.ts";
 import type { PartialAggregate } from "../promql/pushdown/partial.ts";
 import { Slots } from "../promql/slots.ts";
-import type { Queryable, SelectRequest, SeriesBatch } from "../storage/queryable.ts";
-import { relabelSeries } from "../storage/relabel-series.ts";
-import { areFree, changeLabels, matchExternalLabels } from "./external-labels.ts";
+import type { Queryable } from "../storage/queryable.ts";
+import { labelled } from "./labelled.ts";
 
 export interface AggregateServiceOptions {
   readonly queryable: Queryable;
@@ -76,7 +75,10 @@ async function compute(
 ): Promise<Uint8Array> {
   const release = await slots.acquire(call.signal, call.peer);
   try {
-    const queryable = labelled(options, new Set(request.without));
+    const queryable = labelled(options.queryable, {
+      external: options.externalLabels(),
+      without: new Set(request.without),
+    });
     const limits = {
       samples: request.maxSamples,
       series: request.maxSeries,
@@ -89,39 +91,6 @@ async function compute(
   } finally {
     release();
   }
-}
-
-/**
- * The series as the query sees them: with external labels, without those that tell replicas apart. Series that become equal by
- * that stay two, so that they are found.
- */
-function labelled(options: AggregateServiceOptions, without: ReadonlySet<string>): Queryable {
-  const { queryable } = options;
-  const external = options.externalLabels();
-  async function* select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
-    const matchers = matchExternalLabels(request.matchers, external);
-    if (matchers === undefined) return;
-    if (matchers.length === 0)
-      throw new AppError("bad-data", "no matchers specified (excluding external labels)");
-    const selected = queryable.select({ ...request, matchers });
-    const names = [...[...external].map(([name]) => name), ...without];
-    if (names.length === 0) yield* selected;
-    else
-      yield* relabelSeries(selected, {
-        names,
-        keepsApart: await areFree(names, queryable),
-        change: ({ labels, chunks }) => ({
-          labels: changeLabels(labels, { external, without }),
-          chunks,
-        }),
-        sort: (series) => series.sort((a, b) => compareLabels(a.labels, b.labels)),
-      });
-  }
-  return {
-    select,
-    labelNames: (request) => queryable.labelNames(request),
-    labelValues: (name, request) => queryable.labelValues(name, request),
-  };
 }
 
 function encode(part: PartialAggregate): Uint8Array {

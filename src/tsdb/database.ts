@@ -2,8 +2,9 @@ import { AppError } from "../base/errors.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { Block } from "../block/block.ts";
 import { type BlockMeta, isOutOfOrder } from "../block/meta.ts";
-import type { Labels } from "../model/labels.ts";
+import { Labels } from "../model/labels.ts";
 import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
+import type { GroupedBatch, GroupedRequest } from "../storage/grouped.ts";
 import { mergeSelect, mergeTexts } from "../storage/merge.ts";
 import type {
   LabelRequest,
@@ -157,21 +158,28 @@ export class Database implements Queryable, Appendable {
   }
 
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
-    const reading = Promise.withResolvers<void>();
-    this.#readers.add(reading.promise);
-    try {
-      // No await stands between these lines: the sources agree on which of them has a sample.
-      const { lowestTimeMs } = this.head;
-      const sources: AsyncIterable<SeriesBatch>[] = this.#blocks.blocks
-        .filter((block) => block.overlaps(request))
-        .map((block) => this.#readBlock(block, request));
-      if (request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request))
-        sources.push(this.head.select(request, lowestTimeMs));
-      yield* mergeSelect(sources, { limit: request.limit ?? 0 });
-    } finally {
-      this.#readers.delete(reading.promise);
-      reading.resolve();
-    }
+    // No await stands between these lines: the sources agree on which of them has a sample.
+    const { lowestTimeMs } = this.head;
+    const sources: AsyncIterable<SeriesBatch>[] = this.#blocks.blocks
+      .filter((block) => block.overlaps(request))
+      .map((block) => this.#readBlock(block, request));
+    if (request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request))
+      sources.push(this.head.select(request, lowestTimeMs));
+    yield* this.#registered(mergeSelect(sources, { limit: request.limit ?? 0 }));
+  }
+
+  /** Undefined when more than one source may have samples in the range. */
+  selectGrouped(request: GroupedRequest): AsyncIterable<GroupedBatch> | undefined {
+    const { lowestTimeMs } = this.head;
+    const blocks = this.#blocks.blocks.filter((block) => block.overlaps(request));
+    const [block] = blocks;
+    const isInHead = request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request);
+    if (blocks.length > 1 || (isInHead && block !== undefined)) return undefined;
+    const source =
+      block === undefined
+        ? this.head.selectGrouped(request, lowestTimeMs)
+        : this.#groupedOfBlock(block, request);
+    return source === undefined ? undefined : this.#registered(source);
   }
 
   labelNames(request: LabelRequest): Promise<LabelResult> {
@@ -249,12 +257,33 @@ export class Database implements Queryable, Appendable {
     });
   }
 
+  /** What `source` gives, as a reader that a truncation of the head waits for. */
+  async *#registered<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+    const reading = Promise.withResolvers<void>();
+    this.#readers.add(reading.promise);
+    try {
+      yield* source;
+    } finally {
+      this.#readers.delete(reading.promise);
+      reading.resolve();
+    }
+  }
+
   /** The series of a block; when it turns out to be damaged, those before, a warning, and its end. */
   async *#readBlock(block: Block, request: SelectRequest): AsyncGenerator<SeriesBatch> {
     try {
       yield* block.select(request);
     } catch (error) {
       yield { series: [], warnings: [await this.#damaged(block, error)] };
+    }
+  }
+
+  /** As `#readBlock`. */
+  async *#groupedOfBlock(block: Block, request: GroupedRequest): AsyncGenerator<GroupedBatch> {
+    try {
+      yield* block.selectGrouped(request);
+    } catch (error) {
+      yield noSeries(await this.#damaged(block, error));
     }
   }
 
@@ -300,4 +329,19 @@ export class Database implements Queryable, Appendable {
     await Promise.race([Promise.all(before), tooLong]);
     waiting.abort();
   }
+}
+
+function noSeries(warning: string): GroupedBatch {
+  return {
+    count: 0,
+    groups: new Uint32Array(0),
+    values: new Float64Array(0),
+    chunks: new Map(),
+    hashes: new Uint32Array(0),
+    chunkCount: 0,
+    sampleCount: 0,
+    byteCount: 0,
+    warnings: [warning],
+    labelsOf: () => Labels.EMPTY,
+  };
 }

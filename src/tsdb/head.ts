@@ -3,6 +3,7 @@ import type { Labels } from "../model/labels.ts";
 import type { MetricMetadata } from "../model/metadata.ts";
 import type { ExemplarRequest, SeriesExemplars } from "../storage/exemplars.ts";
 import type { Appendable, AppendBatch, AppendResult } from "../storage/appender.ts";
+import type { GroupedBatch, GroupedRequest } from "../storage/grouped.ts";
 import type {
   LabelRequest,
   LabelResult,
@@ -131,6 +132,14 @@ export class Head implements Queryable, Appendable {
   /** `inOrderMinTimeMs`: of samples that came in order, leave out those before. */
   select(request: SelectRequest, inOrderMinTimeMs = -Infinity): AsyncIterable<SeriesBatch> {
     return this.#reader.select(request, inOrderMinTimeMs);
+  }
+
+  /** As `select`, in columns. */
+  selectGrouped(
+    request: GroupedRequest,
+    inOrderMinTimeMs = -Infinity,
+  ): AsyncIterable<GroupedBatch> | undefined {
+    return this.#reader.selectGrouped(request, inOrderMinTimeMs);
   }
 
   /** Whether samples that came out of order may lie in the range. */

@@ -4,6 +4,7 @@ import { compareText } from "../base/text.ts";
 import { intersect, subtract, uniteDisjoint } from "../index/postings-math.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { byteCondition, type Matcher, matchesEmpty } from "../model/matcher.ts";
+import type { GroupedBatch, GroupedRequest } from "../storage/grouped.ts";
 import type {
   Chunk,
   LabelRequest,
@@ -15,6 +16,7 @@ import type {
 import type { HeadStore } from "./head-store.ts";
 import { HeadLabels } from "./head-labels.ts";
 import { ChunkReader, type SelectView } from "./select-chunks.ts";
+import { canTakeNames, GroupedSeries } from "./select-grouped.ts";
 import { SeriesOrder } from "./series-order.ts";
 
 /** Series in one batch of a result. */
@@ -64,6 +66,21 @@ export class HeadReader {
     }
     const { warnings } = view;
     if (batch.length > 0 || warnings.length > 0) yield { series: batch, warnings, ...told };
+  }
+
+  /** As `select`, in columns. */
+  selectGrouped(
+    request: GroupedRequest,
+    inOrderMinTimeMs = -Infinity,
+  ): AsyncGenerator<GroupedBatch> | undefined {
+    const refs = this.matchingRefs(request.matchers);
+    const { foreignNames, signal } = request;
+    if (foreignNames.length > 0 && !canTakeNames(this.#store, refs, foreignNames)) return undefined;
+    const parts = { store: this.#store, chunks: this.#chunks, refs, request, inOrderMinTimeMs };
+    const series = new GroupedSeries(parts);
+    return series.isMostlyOther
+      ? undefined
+      : series.batches(this.#order.places(refs), (ref) => this.#labelsOf(ref), signal);
   }
 
   /** The refs of all series that match, ascending. */

@@ -9,6 +9,15 @@ const MAX_NEW_PART = 1 / 8;
 /** More of all series than this part are picked out of the order instead of sorted by their places in it. */
 const DENSE_PART = 1 / 16;
 const PAGE_MASK = PAGE_SERIES - 1;
+/** No head has as many series, and an order and a place together are one exact number. */
+const TWO_26 = 2 ** 26;
+
+/** Series whose order is known: where they come, and their places among the refs asked for. */
+interface Known {
+  readonly orders: Uint32Array;
+  readonly places: Int32Array;
+  count: number;
+}
 
 /**
  * The series of a head in the order of their labels, kept from select to select: labels never change, so only series that
@@ -29,65 +38,81 @@ export class SeriesOrder {
     this.#postings = postings;
   }
 
-  /** `refs`, of series that exist, in the order of their labels. */
-  sort(refs: Int32Array): Int32Array {
+  /** The places of `refs`, of series that exist and ascending, in the order of their labels. */
+  places(refs: Int32Array): Int32Array {
     const table = this.#table;
-    if (refs.length < FEW_SERIES) return this.#compared(refs.slice());
+    if (refs.length < FEW_SERIES)
+      return this.#compared(
+        refs,
+        Int32Array.from(refs, (_, i) => i),
+      );
     if (table.nextRef - this.#nextRef > table.count * MAX_NEW_PART) this.#make();
-    const known = new Uint32Array(refs.length);
-    let knownCount = 0;
+    const known: Known = {
+      orders: new Uint32Array(refs.length),
+      places: new Int32Array(refs.length),
+      count: 0,
+    };
     const others: number[] = [];
-    for (const ref of refs) {
-      const place = this.#places[ref >>> PAGE_SHIFT]?.[ref & PAGE_MASK] ?? 0;
-      if (place === 0) others.push(ref);
-      else known[knownCount++] = place - 1;
+    for (let i = 0; i < refs.length; i++) {
+      const ref = refs[i]!;
+      const order = this.#places[ref >>> PAGE_SHIFT]?.[ref & PAGE_MASK] ?? 0;
+      if (order === 0) others.push(i);
+      else {
+        known.orders[known.count] = order - 1;
+        known.places[known.count++] = i;
+      }
     }
-    const sorted = this.#picked(known.subarray(0, knownCount), refs.length);
+    this.#arrange(known);
     return others.length === 0
-      ? sorted
-      : this.#inserted(sorted, knownCount, this.#compared(Int32Array.from(others)));
+      ? known.places
+      : this.#inserted(refs, known, this.#compared(refs, Int32Array.from(others)));
   }
 
-  #compared(refs: Int32Array): Int32Array {
+  /** `refs`, of series that exist and ascending, in the order of their labels. */
+  sort(refs: Int32Array): Int32Array {
+    return this.places(refs).map((place) => refs[place]!);
+  }
+
+  #compared(refs: Int32Array, places: Int32Array): Int32Array {
     const table = this.#table;
-    return refs.sort((a, b) => table.compare(a, b));
+    return places.sort((a, b) => table.compare(refs[a]!, refs[b]!));
   }
 
-  /** The series at `places`, in order, in an array of `size`. */
-  #picked(places: Uint32Array, size: number): Int32Array {
-    const sorted = this.#sorted;
-    const refs = new Int32Array(size);
-    if (places.length <= sorted.length * DENSE_PART) {
-      places.sort();
-      for (let i = 0; i < places.length; i++) refs[i] = sorted[places[i]!]!;
-      return refs;
+  /** Puts the places of known series in order. */
+  #arrange({ orders, places, count }: Known): void {
+    const all = this.#sorted.length;
+    if (count <= all * DENSE_PART) {
+      const both = new Float64Array(count);
+      for (let i = 0; i < count; i++) both[i] = orders[i]! * TWO_26 + places[i]!;
+      both.sort();
+      for (let i = 0; i < count; i++) places[i] = both[i]! % TWO_26;
+      return;
     }
-    const isWanted = new Uint8Array(sorted.length);
-    for (let i = 0; i < places.length; i++) isWanted[places[i]!] = 1;
-    let count = 0;
-    for (let place = 0; place < sorted.length; place++)
-      if (isWanted[place] === 1) refs[count++] = sorted[place]!;
-    return refs;
+    const placeAt = new Int32Array(all);
+    for (let i = 0; i < count; i++) placeAt[orders[i]!] = places[i]! + 1;
+    let to = 0;
+    for (let order = 0; order < all; order++)
+      if (placeAt[order] !== 0) places[to++] = placeAt[order]! - 1;
   }
 
-  /** Puts `others` among the first `count` of `refs`, whose rest is free. Both are in order. */
-  #inserted(refs: Int32Array, count: number, others: Int32Array): Int32Array {
+  /** Puts `others` among the known ones. Both are in order. */
+  #inserted(refs: Int32Array, { places, count }: Known, others: Int32Array): Int32Array {
     const table = this.#table;
     let end = count;
     for (let i = others.length - 1; i >= 0; i--) {
-      const ref = others[i]!;
+      const place = others[i]!;
       let low = 0;
       let high = end;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if (table.compare(refs[middle]!, ref) < 0) low = middle + 1;
+        if (table.compare(refs[places[middle]!]!, refs[place]!) < 0) low = middle + 1;
         else high = middle;
       }
-      refs.copyWithin(low + i + 1, low, end);
-      refs[low + i] = ref;
+      places.copyWithin(low + i + 1, low, end);
+      places[low + i] = place;
       end = low;
     }
-    return refs;
+    return places;
   }
 
   #make(): void {

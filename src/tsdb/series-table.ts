@@ -58,6 +58,7 @@ export class SeriesTable {
   #slots = new Int32Array(4096);
   #count = 0;
   #nextRef = 1;
+  #removals = 0;
 
   constructor(postings: MemPostings) {
     this.#postings = postings;
@@ -70,6 +71,11 @@ export class SeriesTable {
 
   get nextRef(): number {
     return this.#nextRef;
+  }
+
+  /** How many times series have been removed. */
+  get removals(): number {
+    return this.#removals;
   }
 
   /** Refs up to and including `ref` will not be given out. */
@@ -136,6 +142,7 @@ export class SeriesTable {
 
   /** Forgets `refs` (ascending). */
   remove(refs: Int32Array): void {
+    this.#removals++;
     const pairs = new Set<number>();
     for (const ref of refs) {
       const page = this.#pages[ref >>> PAGE_SHIFT]!;

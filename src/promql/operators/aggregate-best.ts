@@ -1,7 +1,7 @@
 import type { AggregatePlan } from "../plan.ts";
 import { checkParameters } from "./aggregate-choice.ts";
 import { noteIgnoredHistogram } from "./aggregate-histograms.ts";
-import { Groups } from "./grouping.ts";
+import { streamGroups } from "./grouped-rows.ts";
 import {
   emptyRow,
   FLOAT,
@@ -31,8 +31,8 @@ export function aggregateBest(
       const limits = Int32Array.from(parameters, (value) =>
         Math.max(0, Math.min(Math.trunc(value) || 0, MAX_ROWS)),
       );
-      const groups = new Groups(plan);
-      const heaps: StepHeaps[] = [];
+      /** By group; none of one that has no floats. */
+      const heaps: (StepHeaps | undefined)[] = [];
       const heads = new Map<number, Pick<Row, "labels" | "dropName">>();
       let rowCount = 0;
       let held = 0;
@@ -41,18 +41,17 @@ export function aggregateBest(
         query.budget.hold(samples);
         held += samples;
       };
-      const heapOf = (row: Row): StepHeaps => {
-        const index = groups.indexOf(row, query);
+      const heapOf = (index: number): StepHeaps => {
         const known = heaps[index];
         if (known !== undefined) return known;
         const made = new StepHeaps(limits);
-        heaps.push(made);
+        heaps[index] = made;
         hold(made.room);
         return made;
       };
-      await operand.stream(query, (row) => {
+      await streamGroups(operand, plan, query, (row, index) => {
         const { present, values } = row;
-        const heap = present.includes(FLOAT) ? heapOf(row) : undefined;
+        const heap = present.includes(FLOAT) ? heapOf(index) : undefined;
         sawHistogram ||= row.histograms !== undefined && present.includes(HISTOGRAM);
         if (heap === undefined) return;
         const { room } = heap;
@@ -73,7 +72,7 @@ export function aggregateBest(
         for (let k = 0; k < frame.count; k++) {
           if (query.budget.isDue()) await query.budget.breathe();
           for (const heap of heaps)
-            for (const { value, row } of heap.best(k)) {
+            for (const { value, row } of heap?.best(k) ?? []) {
               let output = chosen.get(row);
               if (output === undefined) {
                 const { labels, dropName } = heads.get(row)!;

@@ -3,6 +3,7 @@ import { Labels } from "../../model/labels.ts";
 import type { AggregatePlan } from "../plan.ts";
 import { quantileOf } from "../functions/quantile.ts";
 import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
+import { streamGroups } from "./grouped-rows.ts";
 import { Groups } from "./grouping.ts";
 import { noteQuantile } from "./range-call.ts";
 import {
@@ -54,10 +55,8 @@ export function aggregateStreaming(
   return {
     kind: "vector",
     async stream(query, sink) {
-      const groups = new Groups(plan);
       const totals: Totals[] = [];
-      await operand.stream(query, (row) => {
-        const index = groups.indexOf(row, query);
+      const groups = await streamGroups(operand, plan, query, (row, index) => {
         let total = totals[index];
         if (total === undefined) {
           query.budget.hold(frame.count);

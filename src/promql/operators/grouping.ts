@@ -7,6 +7,8 @@ export class Groups {
   readonly #without: ReadonlySet<string>;
   readonly #readsMetadata: boolean;
   readonly #indexOfKey = new Map<string, number>();
+  /** Index + 1, or 0. */
+  #indexOfNumber = new Uint32Array(64);
   readonly labels: Labels[] = [];
 
   constructor(options: { grouping: readonly string[]; without: boolean }) {
@@ -25,11 +27,24 @@ export class Groups {
     if (index === undefined) {
       index = this.labels.length;
       this.#indexOfKey.set(key, index);
-      this.labels.push(
-        this.#by === undefined ? labels.without(this.#without) : labels.only(this.#by),
-      );
+      this.labels.push(this.#labelsOf(labels));
     }
     return index;
+  }
+
+  /** As `indexOf`, of a row whose group the storage has given a number. */
+  indexOfNumber(number: number, row: { readonly labels: Labels }): number {
+    while (number >= this.#indexOfNumber.length) this.#indexOfNumber = doubled(this.#indexOfNumber);
+    const known = this.#indexOfNumber[number]!;
+    if (known > 0) return known - 1;
+    const index = this.labels.length;
+    this.#indexOfNumber[number] = index + 1;
+    this.labels.push(this.#labelsOf(row.labels));
+    return index;
+  }
+
+  #labelsOf(labels: Labels): Labels {
+    return this.#by === undefined ? labels.without(this.#without) : labels.only(this.#by);
   }
 
   #key(labels: Labels): string {
@@ -43,4 +58,10 @@ export class Groups {
     }
     return key;
   }
+}
+
+function doubled(column: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(column.length * 2);
+  grown.set(column);
+  return grown;
 }

@@ -6,7 +6,6 @@ import {
   type Chunk,
   ENCODING_XOR,
   type Series,
-  type SeriesBatch,
   type SeriesCount,
 } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
@@ -148,47 +147,63 @@ export function instantSelector(
     kind: "vector",
     async stream(query, sink) {
       if (frame.count === 0) return;
-      const columns = new SampleColumns();
-      const reader = new HistogramReader();
-      const answers = new HistogramAnswers(frame.count, { isCompact: false });
-      const values = new Float64Array(frame.count);
-      const present = new Uint8Array(frame.count);
+      const rows = new InstantRows(selector, frame, options);
       await forEachSeries(selector, query, (series) => {
-        columns.load(series, selector, query);
-        if (holdsMoreThanFloats(series, query)) {
-          const histograms = loadHistograms(series, {
-            selector,
-            query,
-            reader,
-            dropsStale: false,
-            wantsStartTimes: false,
-          });
-          const row = emptyRow(series.labels, frame.count);
-          row.dropName = options.timestamps;
-          const reads = options.timestamps ? "time" : "value";
-          if (
-            pickNewestOfBoth(
-              { floats: columns, histograms },
-              { selector, frame, reads, answers },
-              row,
-            )
-          )
-            sink(row);
-          return;
-        }
-        if (columns.count === 0) return;
-        const row: Row = {
-          labels: series.labels,
-          // A time is not the metric any more.
-          dropName: options.timestamps,
-          values,
-          present,
-        };
-        if (pickNewest(columns, { selector, frame, timestamps: options.timestamps }, row))
-          sink(row);
+        const row = rows.of(series, query);
+        if (row !== undefined) sink(row);
       });
     },
   };
+}
+
+/** Makes rows of an instant selector. */
+export class InstantRows {
+  readonly #selector: SelectorPlan;
+  readonly #frame: Frame;
+  readonly #timestamps: boolean;
+  readonly #columns = new SampleColumns();
+  readonly #reader = new HistogramReader();
+  readonly #answers: HistogramAnswers;
+  readonly #values: Float64Array;
+  readonly #present: Uint8Array;
+
+  constructor(selector: SelectorPlan, frame: Frame, { timestamps }: { timestamps: boolean }) {
+    this.#selector = selector;
+    this.#frame = frame;
+    this.#timestamps = timestamps;
+    this.#answers = new HistogramAnswers(frame.count, { isCompact: false });
+    this.#values = new Float64Array(frame.count);
+    this.#present = new Uint8Array(frame.count);
+  }
+
+  /** The row of `series`, lent until the next one; undefined when it has no points. */
+  of(series: Series, query: QueryContext): Row | undefined {
+    const selector = this.#selector;
+    const frame = this.#frame;
+    const columns = this.#columns;
+    const { labels } = series;
+    // A time is not the metric any more.
+    const dropName = this.#timestamps;
+    columns.load(series, selector, query);
+    if (holdsMoreThanFloats(series, query)) {
+      const reads = this.#timestamps ? "time" : "value";
+      const histograms = loadHistograms(series, {
+        selector,
+        query,
+        reader: this.#reader,
+        dropsStale: false,
+        wantsStartTimes: false,
+      });
+      const row = { ...emptyRow(labels, frame.count), dropName };
+      const place = { selector, frame, reads, answers: this.#answers } as const;
+      return pickNewestOfBoth({ floats: columns, histograms }, place, row) ? row : undefined;
+    }
+    if (columns.count === 0) return undefined;
+    const row: Row = { labels, dropName, values: this.#values, present: this.#present };
+    return pickNewest(columns, { selector, frame, timestamps: this.#timestamps }, row)
+      ? row
+      : undefined;
+  }
 }
 
 function pickNewest(
@@ -328,27 +343,36 @@ export async function* batches(
     return;
   }
   const { signal } = query.budget;
-  const iterator = query.queryable
-    .select({
-      matchers: selector.matchers,
-      minTimeMs: selector.minTimeMs,
-      maxTimeMs: selector.maxTimeMs,
-      hints: selector.hints,
-      signal,
-    })
-    [Symbol.asyncIterator]();
+  const source = query.queryable.select({
+    matchers: selector.matchers,
+    minTimeMs: selector.minTimeMs,
+    maxTimeMs: selector.maxTimeMs,
+    hints: selector.hints,
+    signal,
+  });
+  for await (const { series, expected, warnings, infos } of abortable(source, signal)) {
+    if (expected !== undefined) {
+      query.budget.expect(expected.atLeast);
+      onExpected?.(expected);
+    }
+    query.budget.read(series);
+    for (const warning of warnings ?? []) query.storageWarnings.add(warning);
+    for (const info of infos ?? []) query.storageInfos.add(info);
+    yield series;
+  }
+}
+
+/** What `source` gives until `signal` aborts. */
+export async function* abortable<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
   try {
     for (;;) {
       const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
-      if (value.expected !== undefined) {
-        query.budget.expect(value.expected.atLeast);
-        onExpected?.(value.expected);
-      }
-      query.budget.read(value.series);
-      for (const warning of value.warnings ?? []) query.storageWarnings.add(warning);
-      for (const info of value.infos ?? []) query.storageInfos.add(info);
-      yield value.series;
+      yield value;
     }
   } finally {
     // A source that hangs must not keep the query: its end is not waited for.
@@ -357,10 +381,10 @@ export async function* batches(
 }
 
 /** A storage that does not listen to the signal still cannot hold a cancelled query. */
-async function unlessAborted(
-  next: Promise<IteratorResult<SeriesBatch, unknown>>,
+async function unlessAborted<T>(
+  next: Promise<IteratorResult<T, unknown>>,
   signal: AbortSignal,
-): Promise<IteratorResult<SeriesBatch, undefined>> {
+): Promise<IteratorResult<T, undefined>> {
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(AppError.from(signal.reason, "canceled"));

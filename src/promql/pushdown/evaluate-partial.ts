@@ -1,13 +1,16 @@
 import type { Clock } from "../../base/clock.ts";
 import { AppError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
+import type { Labels } from "../../model/labels.ts";
 import { SeriesHashes } from "../../model/series-hash.ts";
 import type { AggregateLimits, AggregateStats } from "../../storage/aggregate.ts";
+import { type GroupedBatch, NotInColumnsError } from "../../storage/grouped.ts";
 import type { Queryable, SelectRequest, SeriesBatch } from "../../storage/queryable.ts";
 import { Annotations } from "../annotations.ts";
 import { Budget } from "../budget.ts";
 import { buildVector } from "../operators/build.ts";
-import { Groups } from "../operators/grouping.ts";
+import { streamGroups } from "../operators/grouped-rows.ts";
+import type { Groups } from "../operators/grouping.ts";
 import type { QueryContext, Row, VectorOperator } from "../operators/row.ts";
 import { parseExpression, type ParserOptions } from "../parser.ts";
 import { planQuery, type AggregatePlan } from "../plan.ts";
@@ -34,6 +37,8 @@ export interface PartialRequest {
   readonly steps: number;
   readonly features: readonly string[];
   readonly limits: AggregateLimits;
+  /** Whether it is to be found out if others have some of the series, too. */
+  readonly wantsHashes: boolean;
 }
 
 /**
@@ -43,6 +48,24 @@ export interface PartialRequest {
 export async function evaluatePartial(
   queryable: Queryable,
   request: PartialRequest,
+  options: { clock: Clock; signal: AbortSignal },
+): Promise<PartialAggregate> {
+  try {
+    return await evaluate(queryable, request, options);
+  } catch (error) {
+    if (!(error instanceof NotInColumnsError)) throw error;
+    const inSeries: Queryable = {
+      select: (selection) => queryable.select(selection),
+      labelNames: (labels) => queryable.labelNames(labels),
+      labelValues: (name, labels) => queryable.labelValues(name, labels),
+    };
+    return evaluate(inSeries, request, options);
+  }
+}
+
+async function evaluate(
+  queryable: Queryable,
+  request: PartialRequest,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<PartialAggregate> {
   const known: readonly string[] = Object.values(FEATURES);
@@ -50,7 +73,8 @@ export async function evaluatePartial(
   if (stranger !== undefined) throw new AppError("bad-data", `cannot evaluate with ${stranger}`);
   const { plan, partial } = planPartial(request);
   const hashes = new SeriesHashes();
-  const context = createContext(hashed(queryable, hashes), request, { clock, signal });
+  const source = request.wantsHashes ? hashed(queryable, hashes) : queryable;
+  const context = createContext(source, request, { clock, signal });
   const found = await aggregate(plan, partial, context);
   if (!context.annotations.isEmpty || context.storageWarnings.size + context.storageInfos.size > 0)
     throw declined("it comes with notes");
@@ -109,6 +133,10 @@ function statsOf({ stats, budget }: QueryContext): AggregateStats {
 /** `queryable`, noting the hash of each series that it gives. */
 function hashed(queryable: Queryable, hashes: SeriesHashes): Queryable {
   return {
+    selectGrouped(request) {
+      const batches = queryable.selectGrouped?.({ ...request, wantsHashes: true });
+      return batches && noted(batches, hashes);
+    },
     async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
       for await (const batch of queryable.select(request)) {
         for (const { labels } of batch.series) hashes.add(labels);
@@ -118,6 +146,16 @@ function hashed(queryable: Queryable, hashes: SeriesHashes): Queryable {
     labelNames: (request) => queryable.labelNames(request),
     labelValues: (name, request) => queryable.labelValues(name, request),
   };
+}
+
+async function* noted(
+  batches: AsyncIterable<GroupedBatch>,
+  hashes: SeriesHashes,
+): AsyncGenerator<GroupedBatch> {
+  for await (const batch of batches) {
+    hashes.addAll(batch.hashes);
+    yield batch;
+  }
 }
 
 type Columns = Omit<PartialAggregate, "steps" | "seriesHashes" | "stats">;
@@ -135,36 +173,27 @@ async function aggregate(
 
 /** The groups of an aggregation as rows meet them. */
 class PartialGroups {
-  readonly #groups: Groups;
-  readonly #query: QueryContext;
   readonly #pointBytes: number;
-  readonly #list: {
-    labels: PartialGroup["labels"];
-    first: PartialGroup["first"];
-    dropName: boolean;
-  }[] = [];
+  readonly #list: { first: Labels; dropName: boolean }[] = [];
 
-  constructor(plan: AggregatePlan, partial: PartialPlan, query: QueryContext) {
-    this.#groups = new Groups(plan);
-    this.#query = query;
+  constructor(plan: AggregatePlan, partial: PartialPlan) {
     this.#pointBytes = POINT_BYTES[partial.operator] * plan.frame.count;
   }
 
-  /** The group of `row`; throws at one too many. */
-  indexOf(row: Row): number {
-    const index = this.#groups.indexOf(row, this.#query);
+  /** Notes a row of group `index`; throws at one group too many. */
+  meet(row: Row, index: number): void {
     const list = this.#list;
     if (index === list.length) {
       if (index >= MAX_PARTIAL_GROUPS || (index + 1) * this.#pointBytes > MAX_PARTIAL_BYTES)
         throw declined(`it has more than ${index} groups`);
-      list.push({ labels: this.#groups.labels[index]!, first: row.labels, dropName: false });
+      list.push({ first: row.labels, dropName: false });
     }
     if (row.dropName) list[index]!.dropName = true;
-    return index;
   }
 
-  get list(): readonly PartialGroup[] {
-    return this.#list;
+  /** With the labels that `groups` has for them. */
+  list(groups: Groups): readonly PartialGroup[] {
+    return this.#list.map((group, index) => ({ ...group, labels: groups.labels[index]! }));
   }
 }
 
@@ -180,11 +209,11 @@ async function total(
 ): Promise<Columns> {
   const { operator } = partial;
   const { count } = plan.frame;
-  const groups = new PartialGroups(plan, partial, query);
+  const met = new PartialGroups(plan, partial);
   const totals: PartialTotals[] = [];
-  await operand.stream(query, (row) => {
+  const groups = await streamGroups(operand, plan, query, (row, index) => {
     if (row.histograms !== undefined) throw declined("it has native histograms");
-    const index = groups.indexOf(row);
+    met.meet(row, index);
     let own = totals[index];
     if (own === undefined) {
       query.budget.hold(count);
@@ -204,7 +233,7 @@ async function total(
   const sumPoints = operator === "sum" || operator === "avg" ? points : 0;
   const mainPoints = operator === "count" || operator === "group" ? 0 : points;
   return {
-    groups: groups.list,
+    groups: met.list(groups),
     main: concat(new Float64Array(mainPoints), (one) => one.main),
     side: concat(new Float64Array(sumPoints), (one) => one.side),
     weight: concat(new Float64Array(sumPoints), (one) => one.weight),
@@ -220,15 +249,16 @@ async function choose(
   { plan, partial }: Aggregation,
   query: QueryContext,
 ): Promise<Columns> {
-  const groups = new PartialGroups(plan, partial, query);
+  const met = new PartialGroups(plan, partial);
   const choice = new PartialChoice(partial, plan.frame.count, query);
-  await operand.stream(query, (row) => {
+  const groups = await streamGroups(operand, plan, query, (row, index) => {
     if (row.histograms !== undefined) throw declined("it has native histograms");
-    choice.offer(row, groups);
+    met.meet(row, index);
+    choice.offer(row, index);
   });
   const chosen = choice.finish();
   return {
-    groups: groups.list,
+    groups: met.list(groups),
     ...chosen,
     side: new Float64Array(0),
     weight: new Float64Array(0),

@@ -41,6 +41,7 @@ async function merge(query: string, shards: readonly (readonly Series[])[]): Pro
           steps: 1,
           features: [],
           limits: { samples: 1e6, series: 1e6, bytes: 1e9, timeMs: 60_000 },
+          wantsHashes: true,
         },
         { clock: systemClock, signal: new AbortController().signal },
       ),

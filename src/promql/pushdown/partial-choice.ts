@@ -28,11 +28,9 @@ export class PartialChoice {
     this.#query = query;
   }
 
-  offer(row: Row, groups: { indexOf(row: Row): number }): void {
+  offer(row: Row, group: number): void {
     const { present, values } = row;
-    // A group begins with the first series that has a value.
-    if (!present.includes(FLOAT)) return;
-    const heap = this.#heapOf(groups.indexOf(row));
+    const heap = this.#heapOf(group);
     const { room } = heap;
     let isKept = false;
     for (let k = 0; k < present.length; k++)

@@ -22,7 +22,7 @@ export interface PartialAggregate {
   /** Places in `candidates`. */
   readonly rows: Uint32Array;
   readonly candidates: readonly PartialCandidate[];
-  /** Hashes of the labels of all selected series, high and low half in turn. */
+  /** Hashes of the labels of all selected series, high and low half in turn; empty when not wanted. */
   readonly seriesHashes: Uint32Array;
   readonly stats: AggregateStats;
 }
