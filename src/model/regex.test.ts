@@ -7,6 +7,7 @@ import { parseShape } from "./regex-shape.ts";
 import {
   compileAnchored,
   compileRelabelRegex,
+  CAPTURE_MAX_WORK,
   expandTemplate,
   type AnchoredRegex,
 } from "./regex.ts";
@@ -189,4 +190,30 @@ test("property: without the engine the verdict is the engine's", () => {
     { numRuns: 600 },
   );
   assert.ok(shaped > 300, "most of these patterns need no engine");
+});
+
+test("a query's long pattern does not look for groups in a long text for minutes", () => {
+  const text = "a".repeat(10_000);
+  const refused = {
+    code: "execution",
+    message:
+      /^cannot find the groups of a regular expression of 9996 characters in a text of 10000: multiplied they are above the limit of 10000000\. Use/,
+  };
+  const regex = compileAnchored("(a|aa)+".repeat(1428));
+  assert.throws(() => regex.groups(text), refused);
+  assert.throws(() => regex.expand(text, "$1"), refused);
+  assert.equal(regex.expand("aaa", "$1"), undefined);
+  // Literals and wildcards need no engine, but their groups do.
+  const shaped = compileAnchored(`a(.*)${"a".repeat(8000)}`);
+  assert.equal(shaped.matches(text), true);
+  assert.throws(() => shaped.groups(text), { code: "execution" });
+  assert.equal(shaped.groups("b".repeat(10_000)), undefined);
+});
+
+test("as much as the limit is looked for, and all that a relabelling rule asks", () => {
+  const pattern = "[ab]".repeat(1000);
+  const most = "c".repeat(CAPTURE_MAX_WORK / pattern.length);
+  assert.equal(compileAnchored(pattern).groups(most), undefined);
+  assert.throws(() => compileAnchored(pattern).groups(`${most}c`), { code: "execution" });
+  assert.equal(compileRelabelRegex(pattern).groups(`${most}c`), undefined);
 });

@@ -29,25 +29,40 @@ const VERDICT_TEXT_MAX_LENGTH = 1024;
 /** Longer patterns that need the engine are refused: compiling takes 10 µs a character, in which nothing else runs. */
 const ENGINE_MAX_LENGTH = 64 * 1024;
 
+/**
+ * Most characters of a query's pattern times characters of a text whose groups the engine is to find: with the worst
+ * patterns this many take a second, in which nothing else runs. Whether a text matches is told much sooner.
+ */
+export const CAPTURE_MAX_WORK = 10_000_000;
+
 /** Compiles a matcher's `source`, or throws `bad-data` with Prometheus's message, which quotes the source as written. */
 export function compileAnchored(source: string): AnchoredRegex {
   const shape = parseShape(source);
-  if (shape !== undefined) return new ShapedRegex(source, shape);
+  if (shape !== undefined) return new ShapedRegex(source, shape, CAPTURE_MAX_WORK);
   checkLength(source);
   // Alone first: `a)(b` would be balanced by the anchors.
   parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
-  return new EngineRegex(source);
+  return new EngineRegex(source, CAPTURE_MAX_WORK);
 }
 
 /**
  * Compiles a relabelling rule's `source`. It is the same language, but Prometheus checks it with its anchors on, which
- * shows in its messages: error parsing regexp: missing closing ): `^(?s:(a)$`.
+ * shows in its messages, and who writes rules may let them take their time: error parsing regexp: missing closing ): `^(?s:(a)$`.
  */
 export function compileRelabelRegex(source: string): AnchoredRegex {
   const shape = parseShape(source);
-  if (shape !== undefined) return new ShapedRegex(source, shape);
+  if (shape !== undefined) return new ShapedRegex(source, shape, Infinity);
   checkLength(source);
-  return new EngineRegex(source);
+  return new EngineRegex(source, Infinity);
+}
+
+/** Throws `execution` where finding groups might take seconds or minutes. */
+function checkWork(source: string, text: string, maxWork: number): void {
+  if (source.length * text.length > maxWork)
+    throw new AppError(
+      "execution",
+      `cannot find the groups of a regular expression of ${source.length} characters in a text of ${text.length}: multiplied they are above the limit of ${maxWork}. Use a shorter expression`,
+    );
 }
 
 function checkLength({ length }: string): void {
@@ -62,11 +77,13 @@ class EngineRegex implements AnchoredRegex {
   readonly source: string;
   readonly set = undefined;
   readonly #compiled: RE2JS;
+  readonly #maxWork: number;
   readonly #verdicts = new Map<string, boolean>();
   readonly #templates = new Templates();
 
-  constructor(source: string) {
+  constructor(source: string, maxWork: number) {
     this.source = source;
+    this.#maxWork = maxWork;
     this.#compiled = parse(`^(?s:${source})$`, 0, (message) => message);
   }
 
@@ -82,10 +99,12 @@ class EngineRegex implements AnchoredRegex {
   }
 
   groups(text: string): string[] | undefined {
+    checkWork(this.source, text, this.#maxWork);
     return captures(this.#compiled, text);
   }
 
   expand(text: string, template: string): string | undefined {
+    checkWork(this.source, text, this.#maxWork);
     const matcher = this.#compiled.matcher(text);
     if (!matcher.matches()) return undefined;
     let expanded = "";
@@ -99,11 +118,13 @@ class ShapedRegex implements AnchoredRegex {
   readonly source: string;
   readonly set: readonly string[] | undefined;
   readonly matches: (text: string) => boolean;
+  readonly #maxWork: number;
   #compiled: RE2JS | undefined;
   readonly #templates = new Templates();
 
-  constructor(source: string, shape: Shape) {
+  constructor(source: string, shape: Shape, maxWork: number) {
     this.source = source;
+    this.#maxWork = maxWork;
     this.set = literalSet(shape);
     this.matches = createTest(shape, this.set);
   }
@@ -114,6 +135,7 @@ class ShapedRegex implements AnchoredRegex {
     if (this.source === "(.*)" || this.source === "(.+)") return [text, text];
     // Where there is no group, the whole match is all there is to know.
     if (!this.source.includes("(")) return [text];
+    checkWork(this.source, text, this.#maxWork);
     return captures(this.#engine(), text);
   }
 

@@ -383,6 +383,19 @@ describe("limits", () => {
     );
   });
 
+  test("a long regular expression for the groups of a long value", async () => {
+    const value = `label_replace(vector(1), "x", "${"a".repeat(10_000)}", "", "")`;
+    const replace = (regex: string): Promise<string> => {
+      const query = `label_replace(${value}, "y", "$1", "x", "${regex}")`;
+      return failure(new Engine().instant(sourceOf(0, 0), { query, timeMs: 0 }));
+    };
+    assert.match(
+      await replace("(a|aa)+".repeat(1428)),
+      /^execution: cannot find the groups of a regular expression of 9996 characters in a text of 10000/,
+    );
+    assert.equal(await replace("(a|aa)+"), "no error");
+  });
+
   test("a long series does not fit either", async () => {
     const engine = new Engine({ maxSamples: 50 });
     const query = { query: "sum_over_time(x[2h])", timeMs: 6_000_000 };

@@ -62,6 +62,7 @@ function relabel(
       const valueOf = prepare();
       const { rows, samples } = await collect(operand, query);
       for (const row of rows) {
+        if (query.budget.isDue()) await query.budget.breathe();
         const value = valueOf(row.labels);
         if (value === undefined) continue;
         row.labels = row.labels.with(destination, value);
