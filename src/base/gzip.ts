@@ -37,7 +37,10 @@ function kernel(): NonNullable<typeof shared> {
   return (shared = { module, bytes: Buffer.from(module.memory.buffer) });
 }
 
-/** Compresses `pieces`, the best of which have half a megabyte, as one stream; what comes out is the caller's to keep. */
+/**
+ * Compresses `pieces`, the best of which have half a megabyte, as one stream; what comes out is the caller's to keep. A piece
+ * is not looked at any more once something has come out.
+ */
 export function* gzip(pieces: Iterable<Uint8Array>): Generator<Buffer> {
   let checksum = 0;
   let size = 0;
@@ -47,8 +50,10 @@ export function* gzip(pieces: Iterable<Uint8Array>): Generator<Buffer> {
     size += piece.length;
     const partCount = Math.ceil(piece.length / PIECE_MAX_BYTES);
     const partSize = Math.ceil(piece.length / partCount);
+    const parts: Buffer[] = [];
     for (let from = 0; from < piece.length; from += partSize)
-      yield compress(piece.subarray(from, from + partSize));
+      parts.push(compress(piece.subarray(from, from + partSize)));
+    if (parts.length > 0) yield parts.length === 1 ? parts[0]! : Buffer.concat(parts);
   }
   // The last block, without content.
   const tail = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

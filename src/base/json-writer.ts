@@ -60,14 +60,17 @@ export class JsonWriter {
     return this.#fullBytes + this.#at - OUT_AT;
   }
 
-  /** All that was written since the last call; the caller's to keep. */
+  /** All that was written since it was taken or forgotten; good until anything else is written. */
+  written(): Buffer {
+    const last = this.#bytes.subarray(OUT_AT, this.#at);
+    return this.#fullBytes === 0 ? last : Buffer.concat([...this.#full, last]);
+  }
+
+  /** The same, the caller's to keep; then it is forgotten. */
   take(): Buffer {
-    const last = Buffer.from(this.#bytes.subarray(OUT_AT, this.#at));
-    this.#at = OUT_AT;
-    if (this.#fullBytes === 0) return last;
-    const all = Buffer.concat([...this.#full, last]);
-    this.#full = [];
-    this.#fullBytes = 0;
+    const written = this.written();
+    const all = this.#fullBytes === 0 ? Buffer.from(written) : written;
+    this.clear();
     return all;
   }
 

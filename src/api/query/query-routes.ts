@@ -47,7 +47,7 @@ export function registerQueryRoutes(
       );
       const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
-      return sendPieces(request, reply, renderQueryResult(result, shown));
+      return sendPieces(request, reply, renderQueryResult(result, { ...shown, lends: true }));
     },
   });
 
@@ -87,7 +87,7 @@ export function registerQueryRoutes(
       );
       const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
-      return sendPieces(request, reply, renderQueryResult(result, shown));
+      return sendPieces(request, reply, renderQueryResult(result, { ...shown, lends: true }));
     },
   });
 

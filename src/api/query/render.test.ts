@@ -97,3 +97,31 @@ test("an answer is refused from the first byte above the limit on, and not befor
     });
   }
 });
+
+void test("answers that lend their pieces and take turns are whole", () => {
+  const values = Float64Array.from({ length: 5000 }, (_, i) => i / 7);
+  const times = values.map((_, i) => i * 15_000);
+  const series = Array.from({ length: 20 }, () => ({ labels, times, values }));
+  const results = ["a", "b"].map((note) => ({
+    ...resultOf({ kind: "matrix", series }),
+    warnings: [note],
+  }));
+  const whole = (result: QueryResult): string =>
+    Buffer.concat([...renderQueryResult(result, { limit: 0, stats: false })]).toString();
+  const texts = results.map(() => "");
+  const lenders = results.map((result) =>
+    renderQueryResult(result, { limit: 0, stats: false, lends: true }),
+  );
+  let turns = 0;
+  for (let open = true; open; turns++) {
+    open = false;
+    for (const [i, pieces] of lenders.entries()) {
+      const next = pieces.next();
+      if (next.done === true) continue;
+      texts[i] += next.value.toString();
+      open = true;
+    }
+  }
+  assert.ok(turns > 4, `${turns} turns`);
+  assert.deepEqual(texts, results.map(whole));
+});

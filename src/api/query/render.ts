@@ -27,9 +27,11 @@ export interface RenderOptions {
   readonly limit: number;
   /** What statistics go into the answer. */
   readonly stats: StatsOptions | false;
+  /** Whether pieces are good only until the next one is asked for or others have their turn. Default: they are the caller's. */
+  readonly lends?: boolean;
 }
 
-/** One for all answers: what an answer has written is taken before another has its turn. */
+/** One for all answers: what an answer has written is taken or used up before another has its turn. */
 let sharedWriter: JsonWriter | undefined;
 
 export function* renderQueryResult(result: QueryResult, options: RenderOptions): Generator<Buffer> {
@@ -41,7 +43,12 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
   // An answer that ended with an error may have left something.
   writer.clear();
   writer.text(`{"status":"success","data":{"resultType":"${value.kind}","result":`);
-  yield* renderValue(value, writer);
+  const piece = options.lends === true ? () => writer.written() : () => writer.take();
+  for (const _ of renderValue(value, writer)) {
+    yield piece();
+    // What was lent is used up, also that of others who had their turn since.
+    writer.clear();
+  }
   if (result.analysis !== undefined)
     writer.text(`,"analysis":${JSON.stringify(analysisData(result.analysis))}`);
   if (options.stats !== false)
@@ -49,7 +56,7 @@ export function* renderQueryResult(result: QueryResult, options: RenderOptions):
   writer.text(
     `}${renderNotes("warnings", "warning", warnings)}${renderNotes("infos", "info", result.infos)}}`,
   );
-  yield writer.take();
+  yield piece();
 }
 
 /** No point takes more bytes than this: a time of 18 digits and a value of 24 with what stands around them. */
@@ -68,7 +75,7 @@ export async function checkAnswerSize(
   const { maxBytes } = options;
   if (sizeBound(result.value) <= maxBytes) return;
   let bytes = 0;
-  for (const piece of renderQueryResult(result, options)) {
+  for (const piece of renderQueryResult(result, { ...options, lends: true })) {
     bytes += piece.length;
     if (bytes > maxBytes)
       throw new AppError(
@@ -116,7 +123,8 @@ function cut(value: QueryValue, limit: number): { value: QueryValue; truncated: 
   return { value, truncated: false };
 }
 
-function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> {
+/** Yields whenever there is enough for a piece. */
+function* renderValue(value: QueryValue, writer: JsonWriter): Generator<void> {
   switch (value.kind) {
     case "scalar":
       writer.text(`[${formatSeconds(value.timeMs)},"${formatFixed(value.value)}"]`);
@@ -137,7 +145,7 @@ function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> 
           writer.sampleValue(sample.value);
           writer.text('"]}');
         } else writer.text(`,"histogram":[${seconds},${renderHistogram(sample.histogram)}]}`);
-        if (writer.size > PIECE_BYTES) yield writer.take();
+        if (writer.size > PIECE_BYTES) yield;
       }
       writer.text("]");
       return;
@@ -154,21 +162,21 @@ function* renderValue(value: QueryValue, writer: JsonWriter): Generator<Buffer> 
         }
         if (series.histograms !== undefined) yield* renderHistograms(series, writer);
         writer.text("}");
-        if (writer.size > PIECE_BYTES) yield writer.take();
+        if (writer.size > PIECE_BYTES) yield;
       }
       writer.text("]");
       return;
   }
 }
 
-function* renderHistograms(series: MatrixSeries, writer: JsonWriter): Generator<Buffer> {
+function* renderHistograms(series: MatrixSeries, writer: JsonWriter): Generator<void> {
   const { histograms = [], histogramTimes } = series;
   if (histograms.length === 0) return;
   writer.text(',"histograms":[');
   for (const [i, histogram] of histograms.entries()) {
     const seconds = formatSeconds(histogramTimes![i]!);
     writer.text(`${i === 0 ? "" : ","}[${seconds},${renderHistogram(histogram)}]`);
-    if (writer.size > PIECE_BYTES) yield writer.take();
+    if (writer.size > PIECE_BYTES) yield;
   }
   writer.text("]");
 }

@@ -9,7 +9,7 @@ const GZIP_MIN_BYTES = 1024;
 /** An answer of more is sent as it is made. */
 const WHOLE_MAX_BYTES = 64 * 1024;
 
-/** Sends JSON pieces as they are rendered, with backpressure, gzipped when the client takes it. */
+/** Sends JSON pieces, which may be lent, as they are rendered, with backpressure, gzipped when the client takes it. */
 export function sendPieces(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -21,7 +21,7 @@ export function sendPieces(
   const isGzipped = first.length >= GZIP_MIN_BYTES && acceptsGzip(request);
   if (isGzipped) reply.header("Content-Encoding", "gzip").header("Vary", "Accept-Encoding");
   reply.type("application/json");
-  const body = isGzipped ? gzip(all) : all;
+  const body = isGzipped ? gzip(all) : copiesOf(all);
   let begun: Buffer = Buffer.alloc(0);
   while (begun.length <= WHOLE_MAX_BYTES) {
     const piece = nextOf(body);
@@ -36,6 +36,10 @@ export function sendPieces(
 function nextOf(pieces: Generator<Buffer>): Buffer {
   const next = pieces.next();
   return next.done === true ? Buffer.alloc(0) : next.value;
+}
+
+function* copiesOf(pieces: Generator<Buffer>): Generator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
 }
 
 function* startingWith(first: Buffer, rest: Generator<Buffer>): Generator<Buffer> {
