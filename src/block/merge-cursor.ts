@@ -1,3 +1,4 @@
+import { SeriesColumns } from "../index/series-columns.ts";
 import type { Chunk } from "../storage/queryable.ts";
 import { readable } from "../storage/started-chunk.ts";
 import type { Block } from "./block.ts";
@@ -9,6 +10,7 @@ import { coverage, type Interval } from "./tombstones.ts";
 const BATCH_SERIES = 2048;
 /** Their chunks are read in pieces of about this size, one series at least. */
 const PIECE_BYTES = 1024 * 1024;
+const ALL_TIMES = { minTimeMs: -Infinity, maxTimeMs: Infinity };
 
 /**
  * The series of a block in label order, read in batches into columns that the next batch overwrites: nothing is allocated
@@ -21,20 +23,14 @@ export class MergeCursor {
   #next = 0;
   #count = 0;
   #index = 0;
-  /** Where the symbols and the chunks of series `i` end. */
-  readonly #symbolEnds = new Uint32Array(BATCH_SERIES);
-  readonly #chunkEnds = new Uint32Array(BATCH_SERIES);
+  /** The series of the batch. */
+  readonly #columns = new SeriesColumns();
   readonly #intervals: (readonly Interval[] | undefined)[] = [];
-  readonly #chunks = {
-    refs: new Float64Array(BATCH_SERIES),
-    minTimes: new Float64Array(BATCH_SERIES),
-    maxTimes: new Float64Array(BATCH_SERIES),
-  };
   /** Which series' chunks are in `frames`: up to this one (exclusive), and from which chunk on. */
   #pieceEnd = 0;
   #pieceStart = 0;
   /** Names and values of all series of the batch, as places in the merged symbol table. */
-  symbols = new Uint32Array(BATCH_SERIES * 16);
+  symbols = new Uint32Array(0);
   /** The chunks of some series of the batch. */
   readonly frames = new ChunkFrames();
   /** The current series: `symbols[symbolStart, symbolEnd)`, frames `frameStart` (inclusive) to `frameEnd` (exclusive). */
@@ -95,78 +91,65 @@ export class MergeCursor {
   #show(): boolean {
     if (this.isDone) return false;
     const i = this.#index;
-    this.symbolStart = i === 0 ? 0 : this.#symbolEnds[i - 1]!;
-    this.symbolEnd = this.#symbolEnds[i]!;
-    this.frameStart = this.#firstChunk(i) - this.#pieceStart;
-    this.frameEnd = this.#chunkEnds[i]! - this.#pieceStart;
+    const columns = this.#columns;
+    this.symbolStart = columns.symbolsFrom(i);
+    this.symbolEnd = columns.symbolEnds[i]!;
+    this.frameStart = columns.chunksFrom(i) - this.#pieceStart;
+    this.frameEnd = columns.chunkEnds[i]! - this.#pieceStart;
     return true;
-  }
-
-  #firstChunk(series: number): number {
-    return series === 0 ? 0 : this.#chunkEnds[series - 1]!;
   }
 
   /** Reads the chunks of the series from the current one on. */
   async #readPiece(): Promise<void> {
-    const { refs } = this.#chunks;
-    const from = this.#firstChunk(this.#index);
+    const { chunkRefs: refs, minTimes, maxTimes, chunkEnds } = this.#columns;
+    const from = this.#columns.chunksFrom(this.#index);
     let end = this.#index + 1;
     // A piece ends where a segment does too: refs are far apart there.
-    while (
-      end < this.#count &&
-      Math.abs(refs[this.#chunkEnds[end]! - 1]! - refs[from]!) <= PIECE_BYTES
-    )
+    while (end < this.#count && Math.abs(refs[chunkEnds[end]! - 1]! - refs[from]!) <= PIECE_BYTES)
       end++;
     this.#pieceStart = from;
     this.#pieceEnd = end;
-    const to = this.#chunkEnds[end - 1]!;
-    await this.#block.chunks.readFrames(this.#chunks, { from, to }, this.frames);
+    const to = chunkEnds[end - 1]!;
+    const places = { refs, minTimes, maxTimes };
+    await this.#block.chunks.readFrames(places, { from, to }, this.frames);
   }
 
   async #readSeries(): Promise<void> {
-    const { index, tombstones } = this.#block;
     const from = this.#next;
     const to = Math.min(from + BATCH_SERIES, this.#refs.length);
     this.#next = to;
-    const chunks = this.#chunks;
-    let symbolCount = 0;
-    let chunkCount = 0;
-    await index.forEachSeries(this.#refs, { from, to }, (entry) => {
-      const intervals = tombstones.size === 0 ? undefined : tombstones.get(entry.ref);
-      this.#reserve(symbolCount + 2 * entry.labelCount, chunkCount + entry.chunkCount);
-      for (let i = 0; i < 2 * entry.labelCount; i++)
-        this.symbols[symbolCount++] = this.#places[entry.symbols[i]!]!;
-      for (let i = 0; i < entry.chunkCount; i++) {
-        const minTimeMs = entry.minTimes[i]!;
-        const maxTimeMs = entry.maxTimes[i]!;
-        if (intervals !== undefined && coverage(intervals, { minTimeMs, maxTimeMs }) === "all")
-          continue;
-        chunks.minTimes[chunkCount] = minTimeMs;
-        chunks.maxTimes[chunkCount] = maxTimeMs;
-        chunks.refs[chunkCount++] = entry.chunkRefs[i]!;
-      }
-      this.#symbolEnds[this.#count] = symbolCount;
-      this.#chunkEnds[this.#count] = chunkCount;
-      this.#intervals[this.#count++] = intervals;
-    });
+    const columns = this.#columns;
+    columns.clear();
+    await this.#block.index.readSeries(this.#refs, { from, to }, ALL_TIMES, columns);
+    this.#count = columns.count;
+    const { symbols } = columns;
+    const places = this.#places;
+    const symbolCount = columns.symbolsFrom(columns.count);
+    for (let i = 0; i < symbolCount; i++) symbols[i] = places[symbols[i]!]!;
+    this.symbols = symbols;
+    if (this.#block.tombstones.size > 0) this.#leaveOutDeleted();
   }
 
-  #reserve(symbolCount: number, chunkCount: number): void {
-    if (symbolCount > this.symbols.length) {
-      const symbols = new Uint32Array(symbolCount * 2);
-      symbols.set(this.symbols);
-      this.symbols = symbols;
+  /** Closes the gaps that chunks leave of which all is deleted. */
+  #leaveOutDeleted(): void {
+    const { tombstones } = this.#block;
+    const { count, refs, chunkRefs, minTimes, maxTimes, chunkEnds } = this.#columns;
+    let kept = 0;
+    let from = 0;
+    for (let i = 0; i < count; i++) {
+      const intervals = tombstones.get(refs[i]!);
+      this.#intervals[i] = intervals;
+      const end = chunkEnds[i]!;
+      for (let k = from; k < end; k++) {
+        const chunk = { minTimeMs: minTimes[k]!, maxTimeMs: maxTimes[k]! };
+        if (intervals !== undefined && coverage(intervals, chunk) === "all") continue;
+        minTimes[kept] = chunk.minTimeMs;
+        maxTimes[kept] = chunk.maxTimeMs;
+        chunkRefs[kept++] = chunkRefs[k]!;
+      }
+      from = end;
+      chunkEnds[i] = kept;
     }
-    const chunks = this.#chunks;
-    if (chunkCount <= chunks.refs.length) return;
-    const grown = (column: Float64Array): Float64Array<ArrayBuffer> => {
-      const larger = new Float64Array(chunkCount * 2);
-      larger.set(column);
-      return larger;
-    };
-    chunks.refs = grown(chunks.refs);
-    chunks.minTimes = grown(chunks.minTimes);
-    chunks.maxTimes = grown(chunks.maxTimes);
   }
 }
 
