@@ -4,7 +4,7 @@ import { createMemory, type WasmMemory } from "../base/web-assembly.ts";
  * The memory in which kernels decode chunks and compute with what they held. One for all of a thread: what is in it is lent
  * until the next chunk is decoded, and nothing is kept in it across an `await`.
  *
- *     │ 0  unused │ chunk │ turned round │ times, values (of a chunk) │ times, values (lent) │ totals │ row │
+ *     │ 0  unused │ chunk │ turned round │ times, values (of a chunk) │ times, values (lent) │ totals │ row, sums │
  */
 export interface SampleMemory {
   readonly memory: WasmMemory;
@@ -37,7 +37,13 @@ export const TOTALS_AT = VALUES_AT + COLUMN_BYTES;
 /** What comes of the columns at each step: `ROW_STEPS` floats, and room behind them for two. */
 export const ROW_AT = TOTALS_AT + COLUMN_BYTES;
 export const ROW_STEPS = 16 * 1024 - 2;
-const END = ROW_AT + (ROW_STEPS + 2) * 8;
+const ROW_BYTES = (ROW_STEPS + 2) * 8;
+/** What a row is added to: sums, what is missing in them, the sizes of what they are of, a byte for each. */
+export const MAIN_AT = ROW_AT + ROW_BYTES;
+export const SIDE_AT = MAIN_AT + ROW_BYTES;
+export const WEIGHT_AT = SIDE_AT + ROW_BYTES;
+export const FLAGS_AT = WEIGHT_AT + ROW_BYTES;
+const END = FLAGS_AT + PAGE_BYTES;
 const PAGES = END / PAGE_BYTES;
 
 let shared: SampleMemory | undefined;

@@ -1,4 +1,3 @@
-import { compileModule, instantiate } from "../../base/web-assembly.ts";
 import {
   CHUNK_TIMES_AT,
   CHUNK_VALUES_AT,
@@ -11,27 +10,7 @@ import {
   TOTALS_AT,
   VALUES_AT,
 } from "../../chunk/sample-memory.ts";
-import { RATE_KERNEL_WASM } from "./rate-kernel.gen.ts";
-
-interface Exports {
-  isRegular(times: number, count: number, intervalMs: number): number;
-  firstReset(values: number, count: number): number;
-  sumUpResets(values: number, count: number, totals: number): number;
-  windows(
-    low: number,
-    last: number,
-    stride: number,
-    distance: number,
-    steps: number,
-    isCounter: boolean,
-    sampled: number,
-    toStart: number,
-    toEnd: number,
-    usualFactor: number,
-    rangeSeconds: number,
-    out: number,
-  ): void;
-}
+import { type ColumnKernel, columnKernel } from "./column-kernel.ts";
 
 /** Steps [fromStep, toStep), whose windows hold the same number of samples at the same distances from their ends. */
 export interface Grid {
@@ -54,14 +33,14 @@ export interface WindowShape {
 }
 
 /**
- * The loops of rate over samples and steps (rate-kernel.as), about the series that was placed last. They take two samples or
+ * The loops of rate over samples and steps (column-kernel.as), about the series that was placed last. They take two samples or
  * steps at once, and a third of the time that JavaScript took.
  */
 class RateKernel {
   /** At each sample, the sum of the values that were lost in the resets up to it. */
   readonly totals: Float64Array;
   readonly #samples: SampleMemory;
-  readonly #exports: Exports;
+  readonly #kernel: ColumnKernel;
   readonly #row: Float64Array;
   #timesAt = 0;
   #valuesAt = 0;
@@ -70,7 +49,7 @@ class RateKernel {
   constructor() {
     this.#samples = sampleMemory();
     const { memory } = this.#samples;
-    this.#exports = instantiate(compileModule(RATE_KERNEL_WASM), memory) as Exports;
+    this.#kernel = columnKernel();
     this.totals = new Float64Array(memory.buffer, TOTALS_AT, COLUMN_SAMPLES);
     this.#row = new Float64Array(memory.buffer, ROW_AT, ROW_STEPS);
   }
@@ -94,12 +73,12 @@ class RateKernel {
 
   /** Whether the samples from `from` on, two at least, are `intervalMs` apart. */
   isRegular(from: number, intervalMs: number): boolean {
-    return this.#exports.isRegular(this.#timesAt + 8 * from, this.#count - from, intervalMs) !== 0;
+    return this.#kernel.isRegular(this.#timesAt + 8 * from, this.#count - from, intervalMs) !== 0;
   }
 
   /** Whether any of the samples from `from` on, two at least, is lower than the one before it. */
   hasResets(from: number): boolean {
-    return this.#exports.firstReset(this.#valuesAt + 8 * from, this.#count - from) !== 0;
+    return this.#kernel.firstReset(this.#valuesAt + 8 * from, this.#count - from) !== 0;
   }
 
   /**
@@ -109,7 +88,7 @@ class RateKernel {
   sumUpResets(from: number): boolean {
     const at = 8 * from;
     const count = this.#count - from;
-    return this.#exports.sumUpResets(this.#valuesAt + at, count, TOTALS_AT + at) !== 0;
+    return this.#kernel.sumUpResets(this.#valuesAt + at, count, TOTALS_AT + at) !== 0;
   }
 
   /** Fills the steps of `grid`, `ROW_STEPS` at most, of `out`. */
@@ -120,7 +99,7 @@ class RateKernel {
   ): void {
     const { sampled, toStart, toEnd, factor, rangeSeconds } = how.shape;
     const valuesAt = this.#valuesAt;
-    this.#exports.windows(
+    this.#kernel.windows(
       valuesAt + 8 * first,
       valuesAt + 8 * last,
       8 * stride,

@@ -2,6 +2,7 @@ import { assertNever } from "../../base/errors.ts";
 import { Labels } from "../../model/labels.ts";
 import type { AggregatePlan } from "../plan.ts";
 import { quantileOf } from "../functions/quantile.ts";
+import { sumKernel } from "../functions/sum-kernel.ts";
 import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { streamGroups } from "./grouped-rows.ts";
 import { Groups } from "./grouping.ts";
@@ -169,6 +170,8 @@ function addToSum(row: Row, total: Totals): void {
 }
 
 function addToStartedSum(values: Float64Array, { main, side }: Totals): void {
+  const kernel = sumKernel();
+  if (kernel.takes(values.length)) return kernel.add(values, { main, side });
   for (let k = 0; k < values.length; k++) {
     const value = values[k]!;
     const before = main[k]!;

@@ -1,6 +1,6 @@
 import { AppError } from "../../base/errors.ts";
 import { isStaleWords } from "../../base/float.ts";
-import { COLUMN_SAMPLES, sampleMemory } from "../../chunk/sample-memory.ts";
+import { COLUMN_SAMPLES, sampleMemory, VALUES_AT } from "../../chunk/sample-memory.ts";
 import { decodeXor, xorSampleCount } from "../../chunk/xor.ts";
 import {
   type Chunk,
@@ -8,6 +8,7 @@ import {
   type Series,
   type SeriesCount,
 } from "../../storage/queryable.ts";
+import { columnKernel } from "../functions/column-kernel.ts";
 import { firstAfter } from "../functions/rate.ts";
 import type { Frame, SelectorPlan } from "../plan.ts";
 import { holdsMoreThanFloats, loadHistograms } from "./histogram-columns.ts";
@@ -78,8 +79,10 @@ export class SampleColumns {
   /** Takes the stale markers out, as range vectors want it. */
   dropStale(): void {
     const { times, values, count } = this;
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
+    // Fast path: nothing before the first NaN is stale.
+    const first = values === sampleMemory().values ? columnKernel().firstNaN(VALUES_AT, count) : 0;
+    let kept = first;
+    for (let i = first; i < count; i++) {
       const value = values[i]!;
       if (value !== value && this.isStale(i)) continue;
       if (kept !== i) {

@@ -1,3 +1,4 @@
+import { sumKernel } from "../functions/sum-kernel.ts";
 import { addRow, newTotals, type Totals } from "../operators/aggregate.ts";
 import { ABSENT, type Row } from "../operators/row.ts";
 import { SAW_FRACTION, SAW_MINUS_INFINITY, SAW_NAN, SAW_PLUS_INFINITY } from "./partial.ts";
@@ -11,11 +12,13 @@ const NO_FLOATS = new Float64Array(0);
  */
 export class PartialTotals {
   readonly weight: Float64Array;
-  readonly counts: Uint32Array;
   readonly flags: Uint8Array;
   readonly #operator: PartialOperator;
   /** Undefined where counts are all there is. */
   readonly #totals: Totals | undefined;
+  readonly #counts: Uint32Array;
+  /** Rows with a value at every step, which are not in the counts yet. */
+  #fullRows = 0;
 
   constructor(operator: PartialOperator, steps: number) {
     const isSum = operator === "sum" || operator === "avg";
@@ -24,7 +27,7 @@ export class PartialTotals {
     this.#totals = isCount ? undefined : newTotals(steps);
     this.weight = new Float64Array(isSum ? steps : 0);
     this.flags = new Uint8Array(isSum ? steps : 0);
-    this.counts = new Uint32Array(steps);
+    this.#counts = new Uint32Array(steps);
   }
 
   get main(): Float64Array {
@@ -36,14 +39,23 @@ export class PartialTotals {
     return this.weight.length === 0 ? NO_FLOATS : this.#totals!.side;
   }
 
+  get counts(): Uint32Array {
+    const counts = this.#counts;
+    for (let k = 0; k < counts.length; k++) counts[k] = counts[k]! + this.#fullRows;
+    this.#fullRows = 0;
+    return counts;
+  }
+
   add(row: Row): void {
-    this.#count(row);
+    const isFull = !row.present.includes(ABSENT);
+    if (isFull) this.#fullRows++;
+    else this.#count(row);
     switch (this.#operator) {
       case "sum":
       case "avg":
         // An average is the sum as long as that does not overflow, and else not computed in parts.
         addRow("sum", row, this.#totals!);
-        return this.#weigh(row);
+        return this.#weigh(row, isFull);
       case "min":
       case "max":
         return addRow(this.#operator, row, this.#totals!);
@@ -57,12 +69,14 @@ export class PartialTotals {
   }
 
   #count({ present }: Row): void {
-    const { counts } = this;
+    const counts = this.#counts;
     for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) counts[k] = counts[k]! + 1;
   }
 
-  #weigh({ values, present }: Row): void {
+  #weigh({ values, present }: Row, isFull: boolean): void {
     const { weight, flags } = this;
+    const kernel = sumKernel();
+    if (isFull && kernel.takes(values.length) && kernel.weigh(values, this, SAW_FRACTION)) return;
     for (let k = 0; k < values.length; k++) {
       if (present[k] === ABSENT) continue;
       const value = values[k]!;

@@ -1,6 +1,7 @@
-// The loops of rate over samples and steps, in AssemblyScript: rate.ts says when, rate-kernel.test.ts compiles it.
+// Loops over the samples of a series and the steps of a row, in AssemblyScript: rate-kernel.ts and sum-kernel.ts say when,
+// column-kernel.test.ts compiles it.
 //
-// Two samples or two windows at a time, each with the additions, products and quotients that it would have alone.
+// Two samples or two steps at a time, each with the additions, products and quotients that it would have alone.
 
 const ALL_LANES: i32 = 3;
 const WHOLE_SUM_MAX: f64 = 9007199254740992;
@@ -138,4 +139,52 @@ export function windows(
     low += stride << 1;
     last += stride << 1;
   }
+}
+
+/** Adds `steps` values to compensated sums: `main` and what is missing in it, `side`; there is room for one step more. */
+export function addToSums(values: usize, main: usize, side: usize, steps: u32): void {
+  const infinity = f64x2.splat(Infinity);
+  const end = values + ((<usize>steps) << 3);
+  for (; values < end; values += 16, main += 16, side += 16) {
+    const value = v128.load(values);
+    const before = v128.load(main);
+    const after = f64x2.add(before, value);
+    const rest = v128.bitselect(
+      f64x2.add(f64x2.sub(before, after), value),
+      f64x2.add(f64x2.sub(value, after), before),
+      f64x2.ge(f64x2.abs(before), f64x2.abs(value)),
+    );
+    const missing = f64x2.add(v128.load(side), rest);
+    v128.store(main, after);
+    v128.store(side, v128.andnot(missing, f64x2.eq(f64x2.abs(after), infinity)));
+  }
+}
+
+/** Adds the sizes of `steps` values to `weights` and sets `flag` in `flags` where one is no whole number; false: none is finite. */
+export function weigh(values: usize, weights: usize, flags: usize, steps: u32, flag: u32): bool {
+  const infinity = f64x2.splat(Infinity);
+  const end = values + ((<usize>steps) << 3);
+  let isFinite = i64x2.splat(-1);
+  for (let at = values; at < end; at += 16)
+    isFinite = v128.and(isFinite, f64x2.lt(f64x2.abs(v128.load(at)), infinity));
+  if (!i64x2.all_true(isFinite)) return false;
+  for (; values < end; values += 16, weights += 16, flags += 2) {
+    const value = v128.load(values);
+    v128.store(weights, f64x2.add(v128.load(weights), f64x2.abs(value)));
+    const lanes = <u32>i64x2.bitmask(f64x2.ne(value, f64x2.floor(value)));
+    store<u16>(flags, load<u16>(flags) | (((lanes & 1) | ((lanes & 2) << 7)) * flag));
+  }
+  return true;
+}
+
+/** Of `count` values the index of the first that is no number; `count` if all are. */
+export function firstNaN(values: usize, count: u32): u32 {
+  const end = values + ((<usize>count) << 3);
+  let at = values;
+  for (; at + 16 <= end; at += 16) {
+    const value = v128.load(at);
+    const lanes = i64x2.bitmask(f64x2.ne(value, value));
+    if (lanes != 0) return <u32>((at - values) >> 3) + ctz(lanes);
+  }
+  return at < end && load<f64>(at) == load<f64>(at) ? count : <u32>((at - values) >> 3);
 }
