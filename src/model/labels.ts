@@ -1,5 +1,12 @@
 import { compareText, quote } from "../base/text.ts";
-import { comparePacked, type PackedLabels, unpackLabels, valueOf } from "./packed-labels.ts";
+import {
+  comparePacked,
+  comparePackedRests,
+  packedBeginsWith,
+  type PackedLabels,
+  unpackLabels,
+  valueOf,
+} from "./packed-labels.ts";
 
 export const METRIC_NAME = "__name__";
 
@@ -108,6 +115,13 @@ export class Labels {
     return this.get(name) !== "";
   }
 
+  /** Whether the first label is `name` and has this value. */
+  beginsWith(name: string, value: string): boolean {
+    const { packed } = this;
+    if (packed !== undefined) return packedBeginsWith(packed, name, value);
+    return this.count > 0 && this.nameAt(0) === name && this.valueAt(0) === value;
+  }
+
   *[Symbol.iterator](): Iterator<[string, string]> {
     const flat = this.#flat ?? this.#unpack();
     for (let i = 0; i < flat.length; i += 2) yield [flat[i]!, flat[i + 1]!];
@@ -181,8 +195,20 @@ export class Labels {
 /** Prometheus's order of label sets: pair by pair, name then value, in byte order; a prefix comes first. */
 export function compareLabels(a: Labels, b: Labels): number {
   if (a.packed !== undefined && b.packed !== undefined) return comparePacked(a.packed, b.packed);
+  return compareTexts(a, b, 0);
+}
+
+/** As `compareLabels`, without the first label of each, which both have. */
+export function compareLabelRests(a: Labels, b: Labels): number {
+  if (a === b) return 0;
+  if (a.packed !== undefined && b.packed !== undefined)
+    return comparePackedRests(a.packed, b.packed);
+  return compareTexts(a, b, 1);
+}
+
+function compareTexts(a: Labels, b: Labels, from: number): number {
   const count = Math.min(a.count, b.count);
-  for (let i = 0; i < count; i++) {
+  for (let i = from; i < count; i++) {
     const order = compareText(a.nameAt(i), b.nameAt(i)) || compareText(a.valueAt(i), b.valueAt(i));
     if (order !== 0) return order;
   }

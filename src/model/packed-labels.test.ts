@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { LabelPacker, type SymbolBytes } from "./label-packer.ts";
-import { compareLabels, Labels } from "./labels.ts";
+import { compareLabelRests, compareLabels, Labels } from "./labels.ts";
 
 /** Texts that are their own symbols. */
 class Texts implements SymbolBytes {
@@ -68,6 +68,32 @@ describe("packed labels", () => {
         assert.ok(pack(a).equals(a));
       }),
       { numRuns: 1000 },
+    );
+  });
+
+  it("compare without their first label, and know it", () => {
+    const first = fc.constantFrom("a", "ab", "x".repeat(200));
+    fc.assert(
+      fc.property(labelSet, labelSet, first, first, (a, b, nameOfA, nameOfB) => {
+        // The least of all names.
+        const x = Labels.fromPairs([...a.without(["\0"]), ["\0", nameOfA]]);
+        const y = Labels.fromPairs([...b.without(["\0"]), ["\0", nameOfB]]);
+        const order = Math.sign(compareLabels(x.without(["\0"]), y.without(["\0"])));
+        for (const [one, other] of [
+          [x, y],
+          [pack(x), y],
+          [x, pack(y)],
+          [pack(x), pack(y)],
+        ] as const)
+          assert.equal(Math.sign(compareLabelRests(one, other)), order);
+        assert.equal(compareLabelRests(x, x), 0);
+        for (const labels of [x, pack(x)]) {
+          assert.equal(labels.beginsWith("\0", nameOfA), true);
+          assert.equal(labels.beginsWith("\0", nameOfB), nameOfA === nameOfB);
+          assert.equal(labels.beginsWith("le", nameOfA), false);
+        }
+        assert.equal(Labels.EMPTY.beginsWith("le", ""), false);
+      }),
     );
   });
 

@@ -82,12 +82,47 @@ export function valueOf(labels: PackedLabels, name: string): string {
   return "";
 }
 
+/** Whether the first label has this name and this value. */
+export function packedBeginsWith(labels: PackedLabels, name: string, value: string): boolean {
+  const { bytes } = labels;
+  if (labels.from === labels.to) return false;
+  cursor = labels.from;
+  enterLabel(bytes);
+  return isTextAt(bytes, name) && isTextAt(bytes, value);
+}
+
+/** Whether the field at `cursor`, which then is behind it, is `text`. */
+function isTextAt(bytes: Uint8Array, text: string): boolean {
+  cursor++;
+  const size = readSize(bytes);
+  const at = cursor;
+  cursor += size;
+  if (size !== text.length) return false;
+  for (let i = 0; i < size; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
 /** The order of two label sets: label by label, name then value, in byte order; the shorter one of equals comes first. */
 export function comparePacked(a: PackedLabels, b: PackedLabels): number {
+  return compareFrom(a, a.from, b, b.from);
+}
+
+/** As `comparePacked`, without the first label of each, which both have. */
+export function comparePackedRests(a: PackedLabels, b: PackedLabels): number {
+  return compareFrom(a, behindFirst(a), b, behindFirst(b));
+}
+
+function behindFirst({ bytes, from }: PackedLabels): number {
+  cursor = from + 1;
+  const size = readSize(bytes);
+  return cursor + size;
+}
+
+function compareFrom(a: PackedLabels, fromA: number, b: PackedLabels, fromB: number): number {
   const x = a.bytes;
   const y = b.bytes;
-  let i = a.from;
-  let j = b.from;
+  let i = fromA;
+  let j = fromB;
   while (i < a.to && j < b.to) {
     cursor = i;
     enterLabel(x);

@@ -1,12 +1,12 @@
 import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
-import type { Labels } from "../../model/labels.ts";
+import { type Labels, METRIC_NAME } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
 import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
 import { combineElements, type Element, StepNotes } from "../functions/binary-elements.ts";
 import type { BinaryPlan } from "../plan.ts";
 import { arithmeticOf, elementAt, isTrim, putElement } from "./binary-scalar.ts";
-import { matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
+import { haveOneName, matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
 import { duplicateLabelsError, mergeEqualRows } from "./merge.ts";
 import {
   ABSENT,
@@ -17,6 +17,7 @@ import {
   type QueryContext,
   type Row,
   type VectorOperator,
+  visibleLabels,
 } from "./row.ts";
 
 /**
@@ -61,6 +62,8 @@ class Join {
   /** Steps at which a side has any element at all: without one, nothing is matched and nothing can clash. */
   readonly #anyMany: Uint8Array;
   readonly #anyOne: Uint8Array;
+  /** Rows take the labels of "many" with their names, which drop for whoever reads them. */
+  readonly #dropsNames: boolean;
   /** In order of appearance; equal ones are joined at the end. */
   readonly #rows: Row[] = [];
   /** Those of the rows that are filled step by step. */
@@ -80,10 +83,18 @@ class Join {
     this.#one = sides.one;
     this.#anyMany = unionOfSteps(sides.many, plan.frame.count);
     this.#anyOne = unionOfSteps(sides.one, plan.frame.count);
+    this.#dropsNames = !query.delayedNameRemoval && dropsNamesOnly(plan, sides.many);
   }
 
   /** Throws when two rows with equal labels have a point at the same step. */
   rows(): Iterable<Row> {
+    if (!this.#dropsNames) return mergeEqualRows(this.#rows);
+    // Each is of a group of its own, and groups differ in what is left of the labels.
+    if (this.#stepRows.size === 0) return this.#rows;
+    for (const row of this.#rows) {
+      row.labels = visibleLabels(row, this.#query);
+      row.dropName = false;
+    }
     return mergeEqualRows(this.#rows);
   }
 
@@ -144,8 +155,8 @@ class Join {
       calculateColumns(arithmeticOf(plan), { a: a.values, b: b.values }, values);
     }
     if (!present.includes(FLOAT)) return;
-    many.labels = this.#resultLabels(many.labels, one.labels);
-    many.dropName = returnBool;
+    if (!this.#dropsNames) many.labels = this.#resultLabels(many.labels, one.labels);
+    many.dropName = this.#dropsNames || returnBool;
     this.#query.budget.hold(count);
     this.#rows.push(many);
   }
@@ -283,6 +294,23 @@ class Join {
   }
 }
 
+/** Whether the labels of a result are those of "many" without the metric's name, and no two rows differ in that alone. */
+function dropsNamesOnly(
+  plan: BinaryPlan & { matching: VectorMatching },
+  many: readonly Row[],
+): boolean {
+  const { matching } = plan;
+  const isPlain =
+    !isComparison(plan.operator) &&
+    !isTrim(plan) &&
+    matching.cardinality === "one-to-one" &&
+    !matching.on &&
+    matching.labels.length === 0;
+  if (!isPlain || !haveOneName(many)) return false;
+  const others = [...METADATA_LABELS].filter((name) => name !== METRIC_NAME);
+  return many.every(({ labels }) => others.every((name) => !labels.has(name)));
+}
+
 function put(row: Row, point: { step: number; element: Element }): void {
   if (row.present[point.step] !== ABSENT) throw duplicateLabelsError();
   putElement(row, point.step, point.element);
@@ -290,7 +318,9 @@ function put(row: Row, point: { step: number; element: Element }): void {
 
 function unionOfSteps(rows: readonly Row[], count: number): Uint8Array {
   const union = new Uint8Array(count);
-  for (const { present } of rows)
+  for (const { present } of rows) {
     for (let k = 0; k < count; k++) union[k] = union[k]! | present[k]!;
+    if (!union.includes(ABSENT)) break;
+  }
   return union;
 }

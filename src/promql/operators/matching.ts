@@ -1,5 +1,5 @@
 import { compareText } from "../../base/text.ts";
-import { METRIC_NAME, type Labels } from "../../model/labels.ts";
+import { compareLabelRests, METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
 import type { Row } from "./row.ts";
 
@@ -42,7 +42,10 @@ function pairInOrder(
   right: readonly Row[],
   matching: VectorMatching,
 ): MatchGroup[] | undefined {
-  const compare = signatureOrder(matching);
+  const compare =
+    !matching.on && matching.labels.length === 0 && haveOneName(left) && haveOneName(right)
+      ? compareLabelRests
+      : signatureOrder(matching);
   for (const rows of [left, right])
     for (let i = 1; i < rows.length; i++)
       if (compare(rows[i - 1]!.labels, rows[i]!.labels) >= 0) return undefined;
@@ -57,6 +60,12 @@ function pairInOrder(
   }
   while (j < right.length) alone.push({ left: [], right: [right[j++]!] });
   return [...groups, ...alone];
+}
+
+/** Whether all rows have the same metric name, and that as their first label. */
+export function haveOneName(rows: readonly Row[]): boolean {
+  const name = rows[0]?.labels.get(METRIC_NAME) ?? "";
+  return rows.every(({ labels }) => labels.beginsWith(METRIC_NAME, name));
 }
 
 /** An order of the labels that count for matching; 0 where `signatureFunction` gives equal texts. */

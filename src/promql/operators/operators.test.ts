@@ -129,6 +129,46 @@ eval instant at 0 limitk(1, cpu)
 eval instant at 0 count(limit_ratio(0.3, cpu) or limit_ratio(-0.7, cpu))
   {} 4
 `,
+  "binary operators of whole label sets": `
+load 1m
+  used{host="a", disk="0"} 1 2
+  used{host="a", disk="1"} 3 _
+  used{host="b", disk="0"} 5 6
+  size{host="a", disk="0"} 10 10
+  size{host="a", disk="1"} 20 stale
+  size{host="c", disk="0"} 30 30
+  up{Host="a"} 1 1
+  up{host="a"} 2 2
+  typed{__type__="counter", host="a"} 1 stale
+  typed{__type__="gauge", host="a"} _ 2
+
+eval range from 0 to 1m step 1m size - used
+  {host="a", disk="0"} 9 8
+  {host="a", disk="1"} 17 _
+
+eval range from 0 to 1m step 1m sum by (host) (size - used) + sum by (host) (used - used)
+  {host="a"} 26 8
+
+eval instant at 0 sum by (__name__) (used + used)
+  {} 18
+
+eval instant at 0 label_replace(used - used, "was", "$1", "__name__", "(.*)")
+  {host="a", disk="0"} 0
+  {host="a", disk="1"} 0
+  {host="b", disk="0"} 0
+
+eval instant at 0 up + up
+  {Host="a"} 2
+  {host="a"} 4
+
+eval range from 0 to 1m step 1m typed - typed
+  {host="a"} 0 0
+
+eval instant at 0 used == used
+  used{host="a", disk="0"} 1
+  used{host="a", disk="1"} 3
+  used{host="b", disk="0"} 5
+`,
   "binary operators": `
 load 1m
   errors{job="a", code="500"} 1 2

@@ -227,10 +227,12 @@ export class RowCopies {
     if (size === 0) return undefined;
     query.budget.hold(size);
     this.samples += size;
+    const { values, present } = this.#columns.of(row);
     return {
       labels: visibleLabels(row, query),
       dropName: row.dropName && query.delayedNameRemoval,
-      ...this.#columns.of(row),
+      values,
+      present,
       histograms: row.histograms?.copy(),
     };
   }
