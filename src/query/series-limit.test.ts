@@ -80,6 +80,20 @@ describe("a query of more series than it may read", () => {
       assert.equal(await count(queryable, new Engine({ maxSeries: 2000 })), 2000);
     });
 
+  it("does not ask a store of others for anything that it need not know", async (context) => {
+    const { queryable } = unread(20);
+    const shard: Queryable = {
+      async *select(request) {
+        for await (const { series } of queryable.select(request)) yield { series };
+      },
+      labelNames: () => assert.fail("names are of no use"),
+      labelValues: () => assert.fail("no count, no question"),
+    };
+    const from = await stores(context, [{ queryable: shard, externalLabels: { region: "x" } }]);
+    assert.equal(await count(from, new Engine({ maxSeries: 20 })), 20);
+    await assert.rejects(count(from, new Engine({ maxSeries: 19 })), { message: /20 so far/ });
+  });
+
   it("is refused by all that it reads together", async () => {
     const { queryable, batches } = unread(2000);
     const message = /at least 4000 by the index, the limit is 3999/;

@@ -7,8 +7,8 @@ export interface SeriesRelabeling<S extends Series> {
   readonly change: (series: Series) => S;
   /** The labels that `change` may add, change or take away. */
   readonly names: Iterable<string>;
-  /** Whether series that differ still do so when they are changed. Default: nobody knows. */
-  readonly keepsApart?: boolean;
+  /** Whether series that differ still do so when they are changed; asked when it matters. Default: nobody knows. */
+  readonly keepsApart?: () => Promise<boolean>;
   /** Orders changed series by their labels. Takes over the array. Default: `sortSeries`, which joins equal ones. */
   readonly sort?: (series: S[]) => S[];
 }
@@ -22,12 +22,13 @@ export async function* relabelSeries<S extends Series = Series>(
   batches: AsyncIterable<SeriesBatch>,
   relabeling: SeriesRelabeling<S>,
 ): AsyncGenerator<SeriesBatch> {
-  const { change, keepsApart = false, sort = sortSeries } = relabeling;
+  const { change, keepsApart, sort = sortSeries } = relabeling;
   const byMetric = [...relabeling.names].every((name) => compareText(name, METRIC_NAME) > 0);
   let held: S[] = [];
   let metric: string | undefined;
   for await (const { expected: told, ...batch } of batches) {
-    const expected = told && !keepsApart ? { ...told, atLeast: 0 } : told;
+    const isApart = told !== undefined && told.atLeast > 0 && (await keepsApart?.()) === true;
+    const expected = isApart ? told : told && { ...told, atLeast: 0 };
     let out: Series[] = [];
     for (const one of batch.series) {
       const { labels } = one;

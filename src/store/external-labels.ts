@@ -55,14 +55,15 @@ export function changeLabels(labels: Labels, { external, without }: LabelChanges
   return Labels.fromSorted(flat);
 }
 
-/** Whether no series has one of the labels `names`, so that those that differ still do when they are changed. */
+/** Whether no series has one of the labels `names` then, so that those that differ still do when they are changed. */
 export async function areFree(
   names: readonly string[],
   queryable: Pick<Queryable, "labelValues">,
+  { minTimeMs, maxTimeMs }: { readonly minTimeMs: number; readonly maxTimeMs: number },
 ): Promise<boolean> {
-  const range = { matchers: [], minTimeMs: -Infinity, maxTimeMs: Infinity, limit: 1 };
+  const request = { matchers: [], minTimeMs, maxTimeMs, limit: 1 };
   for (const name of names)
-    if ((await queryable.labelValues(name, range)).values.length > 0) return false;
+    if ((await queryable.labelValues(name, request)).values.length > 0) return false;
   return true;
 }
 
@@ -71,10 +72,10 @@ export function changeSeriesLabels(
   batches: AsyncIterable<SeriesBatch>,
   changes: LabelChanges & Pick<SeriesRelabeling<Series>, "keepsApart">,
 ): AsyncIterable<SeriesBatch> {
-  const { keepsApart = false } = changes;
+  const { keepsApart } = changes;
   return relabelSeries(batches, {
     names: [...[...changes.external].map(([name]) => name), ...changes.without],
-    keepsApart,
+    ...(keepsApart && { keepsApart }),
     change: ({ labels, chunks }) => ({ labels: changeLabels(labels, changes), chunks }),
   });
 }

@@ -28,7 +28,7 @@ export function labelled(queryable: Queryable, change: LabelChanges): Queryable 
     else
       yield* relabelSeries(selected, {
         names,
-        keepsApart: await areFree(names, queryable),
+        keepsApart: () => areFree(names, queryable, request),
         change: ({ labels, chunks }) => ({ labels: changeLabels(labels, change), chunks }),
         sort: (series) => series.sort((a, b) => compareLabels(a.labels, b.labels)),
       });

@@ -145,7 +145,7 @@ async function* series(
     ? changeSeriesLabels(selected, {
         external,
         without,
-        keepsApart: wantsCount && (await areFree(names, options.queryable)),
+        ...(wantsCount && { keepsApart: () => areFree(names, options.queryable, request) }),
       })
     : selected;
   for await (const batch of batches) {
