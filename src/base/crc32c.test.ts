@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { crc32c } from "./crc32c.ts";
+import { crc32c, Crc32cWalk } from "./crc32c.ts";
 import { CRC32C_SOURCE_SHA256 } from "./crc32c.gen.ts";
 import { isCompiled } from "./testdata/compile-kernel.ts";
 import { CRC32C } from "./testdata/crc32c-kernel.ts";
@@ -43,6 +43,20 @@ test("any range, in one piece or continued, is as the definition has it", () => 
       const wanted = slowly(bytes.subarray(at, end));
       assert.equal(crc32c(bytes, at, end), wanted);
       assert.equal(crc32c(bytes, middle, end, crc32c(bytes, at, middle)), wanted);
+    }),
+  );
+});
+
+test("ranges of one walk, in any order and of any size, are as by themselves", () => {
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * i) >>> 5);
+  const size = fc.oneof(fc.nat(400), fc.integer({ min: 65_000, max: 70_000 }));
+  const at = fc.oneof(fc.nat(120_000), fc.nat(60_000));
+  const ranges = fc.array(fc.tuple(at, size), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(ranges, fc.nat(200_000), (list, limit) => {
+      const walk = new Crc32cWalk(bytes, limit);
+      for (const [at, n] of list)
+        assert.equal(walk.checksum(at, at + n), crc32c(bytes, at, at + n));
     }),
   );
 });

@@ -70,6 +70,39 @@ function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: numbe
   return crc >>> 0;
 }
 
+/**
+ * Checksums of many ranges that follow each other in `bytes`, up to `limit`: the bytes go into the kernel's memory in large
+ * pieces, not range by range. Good until `crc32c` is used.
+ */
+export class Crc32cWalk {
+  readonly #bytes: Uint8Array;
+  readonly #limit: number;
+  readonly #kernel: Kernel;
+  #start = 0;
+  #end = 0;
+
+  constructor(bytes: Uint8Array, limit: number) {
+    this.#bytes = bytes;
+    this.#limit = limit;
+    this.#kernel = kernel ??= startKernel();
+  }
+
+  /** The checksum of `bytes[start, end)`. */
+  checksum(start: number, end: number): number {
+    if (start < this.#start || end > this.#end) {
+      if (end - start > PIECE_BYTES || end > this.#limit) {
+        this.#start = this.#end = 0;
+        return crc32c(this.#bytes, start, end);
+      }
+      this.#start = start;
+      this.#end = Math.min(start + PIECE_BYTES, this.#limit);
+      kernelBytes.set(this.#bytes.subarray(start, this.#end), PIECE_AT);
+    }
+    const at = PIECE_AT - this.#start;
+    return this.#kernel.checksum(at + start, at + end, 0) >>> 0;
+  }
+}
+
 function startKernel(): Kernel {
   const started = instantiate(compileModule(CRC32C_WASM)) as Kernel;
   started.initialize();

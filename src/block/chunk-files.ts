@@ -1,5 +1,6 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Crc32cWalk } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { uint32At } from "../index/byte-cursor.ts";
 import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
@@ -127,6 +128,7 @@ export class ChunkFiles {
     frames.reset(chunks, { ...range, size });
     for (const { segment, window, start, end } of reads) {
       await segment.readInto(frames.bytes.subarray(start, end), window.start);
+      let checksums = new Crc32cWalk(frames.bytes, end);
       for (let i = window.from; i < window.to; i++) {
         const offset = offsets[i]!;
         const at = start + (offset - window.start);
@@ -137,8 +139,10 @@ export class ChunkFiles {
           const held = frames.append(frameSize);
           await segment.readInto(frames.bytes.subarray(held, held + frameSize), offset);
           frames.measure(i, held, held + frameSize);
+          checksums = new Crc32cWalk(frames.bytes, held + frameSize);
         }
-        if (!frames.isIntact(i)) throw corruptAt(segment, offset, "a chunk has a wrong checksum");
+        if (!frames.isIntact(i, checksums))
+          throw corruptAt(segment, offset, "a chunk has a wrong checksum");
       }
     }
   }

@@ -1,4 +1,4 @@
-import { crc32c } from "../base/crc32c.ts";
+import type { Crc32cWalk } from "../base/crc32c.ts";
 import { uint32At } from "../index/byte-cursor.ts";
 import type { ChunkColumns } from "../index/writer.ts";
 import { sampleCountFrom } from "../storage/chunk-encodings.ts";
@@ -72,10 +72,10 @@ export class ChunkFrames {
     return 0;
   }
 
-  /** Whether frame `i`, which is all there, has the right checksum. */
-  isIntact(i: number): boolean {
+  /** Whether frame `i`, which is all there, has the right checksum; `walk` is over these bytes. */
+  isIntact(i: number, walk: Crc32cWalk): boolean {
     const end = this.ends[i]! - 4;
-    return crc32c(this.bytes, this.#dataStarts[i]! - 1, end) === uint32At(this.bytes, end);
+    return walk.checksum(this.#dataStarts[i]! - 1, end) === uint32At(this.bytes, end);
   }
 
   dataSize(i: number): number {
