@@ -50,14 +50,12 @@ export function aggregateBest(
         return made;
       };
       await streamGroups(operand, plan, query, (row, index) => {
-        const { present, values } = row;
+        const { present } = row;
         const heap = present.includes(FLOAT) ? heapOf(index) : undefined;
         sawHistogram ||= row.histograms !== undefined && present.includes(HISTOGRAM);
         if (heap === undefined) return;
         const { room } = heap;
-        let isKept = false;
-        for (let k = 0; k < present.length; k++)
-          if (present[k] === FLOAT && heap.offer(k, sign * values[k]!, rowCount)) isKept = true;
+        const isKept = heap.offerRow(row, sign, rowCount);
         if (heap.room > room) hold(heap.room - room);
         if (isKept)
           heads.set(rowCount, {

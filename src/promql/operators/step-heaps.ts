@@ -1,3 +1,5 @@
+import { FLOAT, type Row } from "./row.ts";
+
 /**
  * The largest values of every step of a query, with the number of the row that each came from: one binary heap a step, side
  * by side in two columns, the smallest on top. Rows are offered one after the other, so none of them has to be kept. NaN
@@ -9,6 +11,8 @@ export class StepHeaps {
   #capacity = 1;
   #values: Float64Array;
   #rows: Int32Array;
+  /** A value not above that of its step is none of the best; NaN while that cannot be said so shortly. */
+  readonly #leasts: Float64Array;
 
   /** `limits`: how many are kept, by step; nothing where that is below 1. */
   constructor(limits: Int32Array) {
@@ -16,6 +20,7 @@ export class StepHeaps {
     this.#sizes = new Int32Array(limits.length);
     this.#values = new Float64Array(limits.length);
     this.#rows = new Int32Array(limits.length);
+    this.#leasts = new Float64Array(limits.length).fill(NaN);
   }
 
   /** How many values there is room for: the budget's measure. */
@@ -23,13 +28,27 @@ export class StepHeaps {
     return this.#values.length;
   }
 
+  /** Offers the floats of a row, times `sign`; whether any of them is among the best for now. */
+  offerRow({ values, present }: Row, sign: number, row: number): boolean {
+    const leasts = this.#leasts;
+    let isKept = false;
+    for (let k = 0; k < values.length; k++) {
+      const value = sign * values[k]!;
+      // Fast path: hardly a value is among the best.
+      if (value <= leasts[k]! || present[k] !== FLOAT) continue;
+      if (this.#offer(k, value, row)) isKept = true;
+    }
+    return isKept;
+  }
+
   /** Whether the value is among the best of `step` for now. */
-  offer(step: number, value: number, row: number): boolean {
+  #offer(step: number, value: number, row: number): boolean {
     const size = this.#sizes[step]!;
     if (size < this.#limits[step]!) {
       if (size === this.#capacity) this.#grow();
       this.#sizes[step] = size + 1;
       this.#siftUp(step * this.#capacity, size, value, row);
+      if (size + 1 === this.#limits[step]!) this.#noteLeast(step);
       return true;
     }
     if (size === 0) return false;
@@ -38,7 +57,12 @@ export class StepHeaps {
     const isBetter = least === least ? least < value : value === value;
     if (!isBetter) return false;
     this.#siftDown(base, size, value, row);
+    this.#noteLeast(step);
     return true;
+  }
+
+  #noteLeast(step: number): void {
+    this.#leasts[step] = this.#values[step * this.#capacity]!;
   }
 
   /** What is kept at `step`, the largest first. */

@@ -1,4 +1,4 @@
-import { FLOAT, visibleLabels, type QueryContext, type Row } from "../operators/row.ts";
+import { visibleLabels, type QueryContext, type Row } from "../operators/row.ts";
 import { StepHeaps } from "../operators/step-heaps.ts";
 import {
   CANDIDATE_BYTES,
@@ -29,13 +29,9 @@ export class PartialChoice {
   }
 
   offer(row: Row, group: number): void {
-    const { present, values } = row;
     const heap = this.#heapOf(group);
     const { room } = heap;
-    let isKept = false;
-    for (let k = 0; k < present.length; k++)
-      if (present[k] === FLOAT && heap.offer(k, this.#sign * values[k]!, this.#rowCount))
-        isKept = true;
+    const isKept = heap.offerRow(row, this.#sign, this.#rowCount);
     if (heap.room > room) this.#hold(heap.room - room);
     if (isKept)
       this.#heads.set(this.#rowCount, {
