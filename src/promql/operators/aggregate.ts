@@ -1,20 +1,18 @@
 import { assertNever } from "../../base/errors.ts";
 import { Labels } from "../../model/labels.ts";
 import type { AggregatePlan } from "../plan.ts";
-import { quantileOf } from "../functions/quantile.ts";
 import { sumKernel } from "../functions/sum-kernel.ts";
 import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { streamGroups } from "./grouped-rows.ts";
 import { Groups } from "./grouping.ts";
-import { noteQuantile } from "./range-call.ts";
 import {
   ABSENT,
   collect,
+  ColumnCopies,
   dropHistograms,
   FLOAT,
   type QueryContext,
   type Row,
-  type ScalarOperator,
   type VectorOperator,
 } from "./row.ts";
 
@@ -56,29 +54,65 @@ export function aggregateStreaming(
   return {
     kind: "vector",
     async stream(query, sink) {
-      const totals: Totals[] = [];
+      const copies = new ColumnCopies();
+      // A group's first row waits for a second one: many groups have one only, and columns of totals are dear.
+      const firsts: (First | undefined)[] = [];
+      const totals: (Totals | undefined)[] = [];
       const groups = await streamGroups(operand, plan, query, (row, index) => {
         let total = totals[index];
         if (total === undefined) {
-          query.budget.hold(frame.count);
+          const first = firsts[index];
+          if (first === undefined) query.budget.hold(frame.count);
+          if (first === undefined && row.histograms === undefined) {
+            firsts[index] = { ...copies.of(row), dropName: row.dropName };
+            return;
+          }
           total = newTotals(frame.count);
           totals[index] = total;
+          if (first !== undefined) addFirst(operator, first, total);
+          firsts[index] = undefined;
         }
         if (row.dropName) total.dropName = true;
         if (row.histograms !== undefined || total.histograms !== undefined)
           setHistogramsApart(row, total, { plan, query });
         addRow(operator, row, total);
       });
-      query.budget.release(totals.length * frame.count);
-      for (const [index, total] of totals.entries()) {
-        const row = finish(operator, total);
+      query.budget.release(groups.labels.length * frame.count);
+      const scratch = newTotals(frame.count);
+      const present = new Uint8Array(frame.count);
+      for (const [index, labels] of groups.labels.entries()) {
+        const first = firsts[index];
+        const total = totals[index] ?? scratch;
+        if (first !== undefined) {
+          clear(scratch);
+          addFirst(operator, first, scratch);
+        }
+        const row = finish(operator, total, present);
         total.histograms?.finish(row, total.counts);
-        row.labels = groups.labels[index]!;
+        row.labels = labels;
         row.dropName = total.dropName && query.delayedNameRemoval;
         sink(row);
       }
     },
   };
+}
+
+type Columns = Pick<Row, "values" | "present">;
+
+/** The only row of a group so far, of floats. */
+type First = Pick<Row, "values" | "present" | "dropName">;
+
+function addFirst(operator: StreamingAggregation, first: First, total: Totals): void {
+  total.dropName = first.dropName;
+  addRow(operator, first, total);
+}
+
+function clear(total: Totals): void {
+  total.main.fill(0);
+  total.side.fill(0);
+  total.counts.fill(0);
+  total.meanSteps = undefined;
+  total.isStarted = false;
 }
 
 export function newTotals(count: number): Totals {
@@ -123,7 +157,7 @@ function setHistogramsApart(
 }
 
 /** Adds the floats of `row` to the columns of its group. */
-export function addRow(operator: StreamingAggregation, row: Row, total: Totals): void {
+export function addRow(operator: StreamingAggregation, row: Columns, total: Totals): void {
   switch (operator) {
     case "sum":
       return addToSum(row, total);
@@ -144,7 +178,7 @@ export function addRow(operator: StreamingAggregation, row: Row, total: Totals):
   }
 }
 
-function addToSum(row: Row, total: Totals): void {
+function addToSum(row: Columns, total: Totals): void {
   const { values, present } = row;
   const { main, side, counts } = total;
   const isFull = isFloatThroughout(present);
@@ -189,7 +223,7 @@ function isFloatThroughout(present: Uint8Array): boolean {
   return others === 0;
 }
 
-function addToAverage(row: Row, total: Totals): void {
+function addToAverage(row: Columns, total: Totals): void {
   const { values, present } = row;
   const { main, side, counts } = total;
   for (let k = 0; k < values.length; k++) {
@@ -231,7 +265,7 @@ function addToAverage(row: Row, total: Totals): void {
   }
 }
 
-function addToMin(row: Row, total: Totals): void {
+function addToMin(row: Columns, total: Totals): void {
   const { values, present } = row;
   const { main, counts } = total;
   for (let k = 0; k < values.length; k++) {
@@ -242,7 +276,7 @@ function addToMin(row: Row, total: Totals): void {
   }
 }
 
-function addToMax(row: Row, total: Totals): void {
+function addToMax(row: Columns, total: Totals): void {
   const { values, present } = row;
   const { main, counts } = total;
   for (let k = 0; k < values.length; k++) {
@@ -253,13 +287,13 @@ function addToMax(row: Row, total: Totals): void {
   }
 }
 
-function addToCount(row: Row, total: Totals): void {
+function addToCount(row: Columns, total: Totals): void {
   const { present } = row;
   const { counts } = total;
   for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) counts[k] = counts[k]! + 1;
 }
 
-function addToVariance(row: Row, total: Totals): void {
+function addToVariance(row: Columns, total: Totals): void {
   const { values, present } = row;
   const { main, side, counts } = total;
   for (let k = 0; k < values.length; k++) {
@@ -278,109 +312,42 @@ function addToVariance(row: Row, total: Totals): void {
   }
 }
 
-/** The totals turned into a row; its columns are the totals' own. */
-function finish(operator: StreamingAggregation, total: Totals): Row {
+/** The totals turned into a row, which is lent: its columns are the totals' own and `present`. */
+function finish(operator: StreamingAggregation, total: Totals, present: Uint8Array): Row {
   const { main, side, counts, meanSteps } = total;
-  const present = new Uint8Array(main.length);
-  for (let k = 0; k < main.length; k++) {
-    const count = counts[k]!;
-    if (count === 0) continue;
-    present[k] = FLOAT;
-    switch (operator) {
-      case "sum":
-        main[k] = main[k]! + side[k]!;
-        break;
-      case "avg":
+  for (let k = 0; k < main.length; k++) present[k] = counts[k] === 0 ? ABSENT : FLOAT;
+  switch (operator) {
+    case "sum":
+      for (let k = 0; k < main.length; k++) main[k] = main[k]! + side[k]!;
+      break;
+    case "avg":
+      for (let k = 0; k < main.length; k++) {
+        const count = counts[k]!;
         main[k] =
           meanSteps !== undefined && meanSteps[k] === 1
             ? main[k]! + side[k]!
             : main[k]! / count + side[k]! / count;
-        break;
-      case "group":
-        main[k] = 1;
-        break;
-      case "count":
-        main[k] = count;
-        break;
-      case "stddev":
-        main[k] = Math.sqrt(main[k]! / count);
-        break;
-      case "stdvar":
-        main[k] = main[k]! / count;
-        break;
-      case "min":
-      case "max":
-        break;
-      default:
-        assertNever(operator);
-    }
+      }
+      break;
+    case "group":
+      main.fill(1);
+      break;
+    case "count":
+      main.set(counts);
+      break;
+    case "stddev":
+      for (let k = 0; k < main.length; k++) main[k] = Math.sqrt(main[k]! / counts[k]!);
+      break;
+    case "stdvar":
+      for (let k = 0; k < main.length; k++) main[k] = main[k]! / counts[k]!;
+      break;
+    case "min":
+    case "max":
+      break;
+    default:
+      assertNever(operator);
   }
   return { labels: Labels.EMPTY, dropName: false, values: main, present };
-}
-
-/** Steps that are taken from rows to columns at a time: of each row a few lines of the processor's cache. */
-const COLUMN_STEPS = 32;
-
-/** `quantile(φ, v)`: needs all values of a group at once. */
-export function aggregateQuantile(
-  operand: VectorOperator,
-  phi: ScalarOperator,
-  plan: AggregatePlan,
-): VectorOperator {
-  const { frame } = plan;
-  return {
-    kind: "vector",
-    async stream(query, sink) {
-      const phis = await phi.evaluate(query);
-      const { members, groups, rows: all, samples } = await collectGroups(operand, plan, query);
-      noteExtremes(phis, plan, query);
-      for (const row of all)
-        if (dropHistograms(row)) noteIgnoredHistogram("quantile", query, plan.operand.position);
-      const most = members.reduce((size, rows) => Math.max(size, rows.length), 0);
-      const columns = Array.from({ length: COLUMN_STEPS }, () => new Float64Array(most));
-      const counts = new Int32Array(COLUMN_STEPS);
-      for (const [index, rows] of members.entries()) {
-        if (query.budget.isDue()) await query.budget.breathe();
-        const values = new Float64Array(frame.count);
-        const present = new Uint8Array(frame.count);
-        for (let from = 0; from < frame.count; from += COLUMN_STEPS) {
-          const end = Math.min(from + COLUMN_STEPS, frame.count);
-          counts.fill(0);
-          for (const row of rows)
-            for (let k = from; k < end; k++)
-              if (row.present[k] !== ABSENT) {
-                const step = k - from;
-                columns[step]![counts[step]!++] = row.values[k]!;
-              }
-          for (let k = from; k < end; k++) {
-            const count = counts[k - from]!;
-            if (count === 0) continue;
-            values[k] = quantileOf(phis[k]!, columns[k - from]!, count);
-            present[k] = FLOAT;
-          }
-        }
-        const dropName = rows.some((row) => row.dropName);
-        sink({ labels: groups.labels[index]!, dropName, values, present });
-      }
-      query.budget.release(samples);
-    },
-  };
-}
-
-/** Warns once of the worst φ at each end, as Prometheus does. */
-function noteExtremes(phis: Float64Array, plan: AggregatePlan, query: QueryContext): void {
-  const position = plan.parameter?.position ?? plan.position;
-  let least = Infinity;
-  let most = -Infinity;
-  let isNaNSeen = false;
-  for (const phi of phis) {
-    if (phi !== phi) isNaNSeen = true;
-    if (phi < least) least = phi;
-    if (phi > most) most = phi;
-  }
-  if (isNaNSeen) noteQuantile(NaN, query, position);
-  if (most > 1) noteQuantile(most, query, position);
-  if (least < 0) noteQuantile(least, query, position);
 }
 
 /** All rows of `operand` by group, in order. The caller releases `samples`. */

@@ -18,7 +18,8 @@ import {
 } from "../plan.ts";
 import { aggregateBest } from "./aggregate-best.ts";
 import { aggregateChoice, aggregateCountValues } from "./aggregate-choice.ts";
-import { aggregateQuantile, aggregateStreaming } from "./aggregate.ts";
+import { aggregateQuantile } from "./aggregate-quantile.ts";
+import { aggregateStreaming } from "./aggregate.ts";
 import { scalarBinary, vectorScalarBinary } from "./binary-scalar.ts";
 import { vectorSet } from "./binary-set.ts";
 import { vectorBinary } from "./binary-vector.ts";

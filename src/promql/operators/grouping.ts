@@ -22,12 +22,14 @@ export class Groups {
   indexOf(row: { labels: Labels; dropName: boolean }, query: QueryContext): number {
     // Fast path: labels other than the metric's own do not change when its name is dropped.
     const labels = this.#readsMetadata ? visibleLabels(row, query) : row.labels;
-    const key = this.#key(labels);
+    const by = this.#by;
+    const rest = by === undefined ? labels.without(this.#without) : undefined;
+    const key = rest?.key() ?? this.#key(labels, by!);
     let index = this.#indexOfKey.get(key);
     if (index === undefined) {
       index = this.labels.length;
       this.#indexOfKey.set(key, index);
-      this.labels.push(this.#labelsOf(labels));
+      this.labels.push(rest ?? labels.only(by!));
     }
     return index;
   }
@@ -47,9 +49,7 @@ export class Groups {
     return this.#by === undefined ? labels.without(this.#without) : labels.only(this.#by);
   }
 
-  #key(labels: Labels): string {
-    const by = this.#by;
-    if (by === undefined) return labels.without(this.#without).key();
+  #key(labels: Labels, by: readonly string[]): string {
     if (by.length === 1) return labels.get(by[0]!);
     let key = "";
     for (const name of by) {

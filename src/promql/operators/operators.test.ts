@@ -67,6 +67,18 @@ eval instant at 0 avg without (core) (cpu)
 eval range from 0 to 2m step 1m count(cpu)
   {} 4 4 3
 
+eval range from 0 to 2m step 1m avg by (host, core) (cpu)
+  {host="a", core="0"} 1 2 3
+  {host="a", core="1"} 3 4 4
+  {host="b", core="0"} 10 NaN 30
+  {host="b", core="1"} 20 40 _
+
+eval range from 0 to 2m step 1m stddev by (host, core) (cpu)
+  {host="a", core="0"} 0 0 0
+  {host="a", core="1"} 0 0 0
+  {host="b", core="0"} 0 NaN 0
+  {host="b", core="1"} 0 0 _
+
 eval instant at 1m max by (host) (cpu)
   {host="a"} 4
   {host="b"} 40

@@ -244,12 +244,15 @@ const SLAB_POINTS = 16_384;
 const HEAP_POINTS = 8;
 
 /** Copies columns into slabs: making buffers of their own costs several times as much as copying them. */
-class ColumnCopies {
+export class ColumnCopies {
   #values = new Float64Array(0);
   #present = new Uint8Array(0);
   #used = 0;
 
-  of({ values, present }: Row): { values: Float64Array; present: Uint8Array } {
+  of({ values, present }: Pick<Row, "values" | "present">): {
+    values: Float64Array;
+    present: Uint8Array;
+  } {
     const count = present.length;
     if (count <= HEAP_POINTS || count > SLAB_POINTS / 4)
       return { values: values.slice(), present: present.slice() };
