@@ -265,14 +265,12 @@ export class Block implements Queryable {
     const size = Math.min(GROUPED_SERIES, refs.length);
     const entries = new GroupedEntries(this.index, request, size);
     const samples = new NewestSamples(size);
-    const frames = new ChunkFrames();
     for (let from = 0; from < refs.length; from += size) {
       if (request.signal?.aborted === true)
         throw new AppError("canceled", "cannot finish select: the query was canceled");
       const range = { from, to: Math.min(from + size, refs.length) };
       await entries.read(refs, range, (ref) => this.tombstones.get(ref) !== undefined);
-      await this.chunks.readFrames(entries, { from: 0, to: entries.count }, frames);
-      samples.read(entries, frames, request);
+      await samples.read(entries, this.chunks, request);
       const { count, groups, isOther } = entries;
       const others: number[] = [];
       for (let i = 0; i < count; i++) if (isOther[i] === 1) others.push(i);

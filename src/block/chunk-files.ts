@@ -6,6 +6,7 @@ import { uint32At } from "../index/byte-cursor.ts";
 import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
 import { FileWriter } from "../index/file-writer.ts";
 import { corruptAt } from "../index/section.ts";
+import { withRead } from "../index/spare-memory.ts";
 import type { Chunk } from "../storage/queryable.ts";
 import { ChunkFrames, type ChunkPlaces } from "./chunk-frames.ts";
 
@@ -99,31 +100,10 @@ export class ChunkFiles {
     const offsets = refs.map((ref) => ref % TWO_32);
     const reads: { segment: ByteSource; window: Window; start: number; end: number }[] = [];
     let size = 0;
-    for (let from = 0; from < refs.length;) {
-      const segmentNumber = Math.floor(refs[from]! / TWO_32);
-      let to = from + 1;
-      while (
-        to < refs.length &&
-        refs[to]! > refs[to - 1]! &&
-        Math.floor(refs[to]! / TWO_32) === segmentNumber
-      )
-        to++;
-      const segment = this.#segments[segmentNumber];
-      if (segment === undefined)
-        throw new AppError(
-          "corrupt",
-          `cannot read ${this.#segments[0]?.name ?? "chunks"}: the index names segment ${segmentNumber + 1}, and there are ${this.#segments.length}`,
-        );
-      for (let i = from; i < to; i++)
-        if (offsets[i]! < HEADER_BYTES || offsets[i]! + 6 > segment.size)
-          throw corruptAt(segment, offsets[i]!, "the index names a chunk outside the segment");
-      const options = { from, to, gap: GAP_BYTES, tail: TAIL_BYTES, limit: segment.size };
-      for (const window of planWindows(offsets, { ...options, maxBytes: READ_MAX_BYTES })) {
-        const start = size;
-        size += window.end - window.start;
-        reads.push({ segment, window, start, end: size });
-      }
-      from = to;
+    for (const { segment, window } of this.#windows(refs, offsets)) {
+      const start = size;
+      size += window.end - window.start;
+      reads.push({ segment, window, start, end: size });
     }
     frames.reset(chunks, { ...range, size });
     for (const { segment, window, start, end } of reads) {
@@ -146,6 +126,62 @@ export class ChunkFiles {
       }
     }
   }
+
+  /** Calls `use` with the bytes of chunks at `refs` as they are, piece by piece: nothing is checked. */
+  async forEachPiece(
+    refs: Float64Array,
+    use: (piece: ChunkPiece) => void | Promise<void>,
+  ): Promise<void> {
+    const offsets = refs.map((ref) => ref % TWO_32);
+    for (const { segment, window } of this.#windows(refs, offsets))
+      await withRead(segment, window, (bytes) =>
+        use({
+          bytes,
+          from: window.from,
+          starts: offsets.subarray(window.from, window.to).map((offset) => offset - window.start),
+        }),
+      );
+  }
+
+  /** What is to be read together of the chunks at `refs`, which lie at `offsets` in their segments. */
+  *#windows(
+    refs: Float64Array,
+    offsets: Float64Array,
+  ): Generator<{ segment: ByteSource; window: Window }> {
+    for (let from = 0; from < refs.length;) {
+      const segmentNumber = Math.floor(refs[from]! / TWO_32);
+      let to = from + 1;
+      while (
+        to < refs.length &&
+        refs[to]! > refs[to - 1]! &&
+        Math.floor(refs[to]! / TWO_32) === segmentNumber
+      )
+        to++;
+      const segment = this.#segments[segmentNumber];
+      if (segment === undefined)
+        throw new AppError(
+          "corrupt",
+          `cannot read ${this.#segments[0]?.name ?? "chunks"}: the index names segment ${segmentNumber + 1}, and there are ${this.#segments.length}`,
+        );
+      for (let i = from; i < to; i++)
+        if (offsets[i]! < HEADER_BYTES || offsets[i]! + 6 > segment.size)
+          throw corruptAt(segment, offsets[i]!, "the index names a chunk outside the segment");
+      const options = { from, to, gap: GAP_BYTES, tail: TAIL_BYTES, limit: segment.size };
+      for (const window of planWindows(offsets, { ...options, maxBytes: READ_MAX_BYTES }))
+        yield { segment, window };
+      from = to;
+    }
+  }
+}
+
+/** Chunks that were read together. */
+export interface ChunkPiece {
+  /** Lent. */
+  readonly bytes: Uint8Array;
+  /** The place of the first of them among those asked for. */
+  readonly from: number;
+  /** Where each starts in `bytes`; the last one may reach beyond their end. */
+  readonly starts: Float64Array;
 }
 
 /** The names of the segments in a block's folder, in order: `000001`, `000002`, … without a gap. */
