@@ -24,7 +24,7 @@ describe("messages of shoal.Aggregate", () => {
       maxSeries: MAX_INT64,
       maxBytes: 2 ** 40,
       maxTimeMs: 120_000,
-      wantsHashes: true,
+      isOnly: true,
     };
     assert.deepEqual(decodeAggregateRequest(encodeAggregateRequest(request)), request);
     assert.equal(

@@ -19,12 +19,13 @@ export interface AggregateRequestMessage {
   readonly maxSeries: number;
   readonly maxBytes: number;
   readonly maxTimeMs: number;
-  readonly wantsHashes: boolean;
+  /** No other store is asked, and no labels are stripped: series need no hashes, and a choice is made for good. */
+  readonly isOnly: boolean;
 }
 
 export function encodeAggregateRequest(request: AggregateRequestMessage): Uint8Array {
   const writer = new ProtoWriter();
-  writer.bool(13, request.wantsHashes);
+  writer.bool(13, request.isOnly);
   writer.int64(12, request.maxTimeMs);
   writer.int64(11, request.maxBytes);
   writer.int64(10, request.maxSeries);
@@ -54,7 +55,7 @@ export function decodeAggregateRequest(bytes: Uint8Array): AggregateRequestMessa
     maxSeries: 0,
     maxBytes: 0,
     maxTimeMs: 0,
-    wantsHashes: false,
+    isOnly: false,
   };
   const reader = new ProtoReader(bytes);
   while (reader.more) {
@@ -71,7 +72,7 @@ export function decodeAggregateRequest(bytes: Uint8Array): AggregateRequestMessa
     else if (key === 0x50) request.maxSeries = reader.int64();
     else if (key === 0x58) request.maxBytes = reader.int64();
     else if (key === 0x60) request.maxTimeMs = reader.int64();
-    else if (key === 0x68) request.wantsHashes = reader.bool();
+    else if (key === 0x68) request.isOnly = reader.bool();
     else reader.skip(key);
   }
   return request;

@@ -41,7 +41,7 @@ export async function askAggregates(
   const signal = AbortSignal.any([request.signal, failed.signal]);
   const { limits } = request;
   // A store gives each series once; those of two, and those that lose labels, may become the same.
-  const wantsHashes = options.endpoints.length > 1 || options.without.length > 0;
+  const isOnly = options.endpoints.length === 1 && options.without.length === 0;
   const message = encodeAggregateRequest({
     ...request,
     without: options.without,
@@ -49,7 +49,7 @@ export async function askAggregates(
     maxSeries: limits.series,
     maxBytes: limits.bytes,
     maxTimeMs: limits.timeMs,
-    wantsHashes,
+    isOnly,
   });
   let parts: PartialAggregate[];
   try {
@@ -58,7 +58,7 @@ export async function askAggregates(
         toPartial(await askOne(endpoint, message, { ...options, signal }), {
           ...request,
           operator,
-          wantsHashes,
+          isOnly,
         }),
       ),
     );
@@ -77,6 +77,7 @@ export async function askAggregates(
     limit: request.limit,
     steps: request.steps,
     delayedNameRemoval: request.features.includes(FEATURES.delayedNameRemoval),
+    isOnly,
   });
   return typeof rows === "string" ? rows : { rows, stats };
 }
@@ -104,16 +105,12 @@ async function askOne(
 
 function toPartial(
   answer: AggregateAnswerMessage,
-  {
-    steps,
-    operator,
-    wantsHashes,
-  }: { steps: number; operator: PartialOperator; wantsHashes: boolean },
+  { steps, operator, isOnly }: { steps: number; operator: PartialOperator; isOnly: boolean },
 ): PartialAggregate {
   const { candidates, stats, seriesHashes } = answer;
   if (
     stats.length !== STATS_COUNT ||
-    seriesHashes.length !== (wantsHashes ? 2 * stats[5]! : 0) ||
+    seriesHashes.length !== (isOnly ? 0 : 2 * stats[5]!) ||
     !fits(answer, { steps, operator })
   )
     throw new AppError("corrupt", "the answer's columns do not fit each other");

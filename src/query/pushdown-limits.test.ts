@@ -100,7 +100,8 @@ describe("a shard's part of an aggregation", () => {
         storage(each * steps, (i) => Math.floor(i / each) * STEP_MS),
         { query: "topk(1000, x)", steps, lookbackMs: 1 },
       );
-    const most = Math.floor(MAX_PARTIAL_GROUPS / each);
+    // The only shard chooses for good: no more than are asked for.
+    const most = Math.floor(MAX_PARTIAL_GROUPS / 1000);
     assert.deepEqual(await ask(most), { pushed: 1 });
     assert.deepEqual(await ask(most + 1), { declined: 1 });
   });

@@ -57,7 +57,7 @@ function evaluate(queryable: Queryable, query: string): Promise<PartialAggregate
     steps: 1,
     features: [],
     limits: { samples: 1e6, series: 1e6, bytes: 1e9, timeMs: 60_000 },
-    wantsHashes: true,
+    isOnly: false,
   };
   const { signal } = new AbortController();
   return evaluatePartial(queryable, request, { clock: systemClock, signal });

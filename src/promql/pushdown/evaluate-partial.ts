@@ -37,8 +37,8 @@ export interface PartialRequest {
   readonly steps: number;
   readonly features: readonly string[];
   readonly limits: AggregateLimits;
-  /** Whether it is to be found out if others have some of the series, too. */
-  readonly wantsHashes: boolean;
+  /** All series there are, are here: none can be on another shard, too. */
+  readonly isOnly: boolean;
 }
 
 /**
@@ -73,9 +73,9 @@ async function evaluate(
   if (stranger !== undefined) throw new AppError("bad-data", `cannot evaluate with ${stranger}`);
   const { plan, partial } = planPartial(request);
   const hashes = new SeriesHashes();
-  const source = request.wantsHashes ? hashed(queryable, hashes) : queryable;
+  const source = request.isOnly ? queryable : hashed(queryable, hashes);
   const context = createContext(source, request, { clock, signal });
-  const found = await aggregate(plan, partial, context);
+  const found = await aggregate({ plan, partial, isOnly: request.isOnly }, context);
   if (!context.annotations.isEmpty || context.storageWarnings.size + context.storageInfos.size > 0)
     throw declined("it comes with notes");
   return { ...found, steps: request.steps, seriesHashes: hashes.halves, stats: statsOf(context) };
@@ -160,15 +160,11 @@ async function* noted(
 
 type Columns = Omit<PartialAggregate, "steps" | "seriesHashes" | "stats">;
 
-async function aggregate(
-  plan: AggregatePlan,
-  partial: PartialPlan,
-  query: QueryContext,
-): Promise<Columns> {
-  const operand = buildVector(plan.operand);
-  return partial.limit > 0
-    ? choose(operand, { plan, partial }, query)
-    : total(operand, { plan, partial }, query);
+async function aggregate(aggregation: Aggregation, query: QueryContext): Promise<Columns> {
+  const operand = buildVector(aggregation.plan.operand);
+  return aggregation.partial.limit > 0
+    ? choose(operand, aggregation, query)
+    : total(operand, aggregation, query);
 }
 
 /** The groups of an aggregation as rows meet them. */
@@ -200,6 +196,7 @@ class PartialGroups {
 interface Aggregation {
   readonly plan: AggregatePlan;
   readonly partial: PartialPlan;
+  readonly isOnly: boolean;
 }
 
 async function total(
@@ -246,11 +243,11 @@ async function total(
 
 async function choose(
   operand: VectorOperator,
-  { plan, partial }: Aggregation,
+  { plan, partial, isOnly }: Aggregation,
   query: QueryContext,
 ): Promise<Columns> {
   const met = new PartialGroups(plan, partial);
-  const choice = new PartialChoice(partial, plan.frame.count, query);
+  const choice = new PartialChoice(partial, { steps: plan.frame.count, isOnly }, query);
   const groups = await streamGroups(operand, plan, query, (row, index) => {
     if (row.histograms !== undefined) throw declined("it has native histograms");
     met.meet(row, index);

@@ -17,7 +17,7 @@ export function mergeChoice(
   groups: readonly MergedGroup[],
   options: MergeOptions & { operator: "topk" | "bottomk" },
 ): readonly AggregatedRow[] | Undecided {
-  const { operator, limit, steps, delayedNameRemoval } = options;
+  const { operator, limit, steps, delayedNameRemoval, isOnly } = options;
   const sign = operator === "topk" ? 1 : -1;
   const starts = new Map<PartialAggregate, Float64Array>();
   for (const { members } of groups)
@@ -33,11 +33,13 @@ export function mergeChoice(
         for (let at = starts.get(part)![point]!; at < end; at++)
           ranked.push({ value: part.main[at]!, candidate: part.candidates[part.rows[at]!]! });
       }
-      ranked.sort((a, b) => compareRank(sign * a.value, sign * b.value));
+      // The only part has them in the engine's order, and no more than are chosen.
+      if (!isOnly) ranked.sort((a, b) => compareRank(sign * a.value, sign * b.value));
       for (let rank = 0; rank < Math.min(limit, ranked.length); rank++) {
         const { value, candidate } = ranked[rank]!;
         const next = ranked[rank + 1];
-        if (next !== undefined && compareRank(sign * value, sign * next.value) === 0) return "ties";
+        if (!isOnly && next !== undefined && compareRank(sign * value, sign * next.value) === 0)
+          return "ties";
         let row = chosen.get(candidate);
         if (row === undefined) {
           row = {

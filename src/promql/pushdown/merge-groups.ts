@@ -19,6 +19,8 @@ export interface MergeOptions {
   readonly limit: number;
   readonly steps: number;
   readonly delayedNameRemoval: boolean;
+  /** There is one part, and it was made as the only one. */
+  readonly isOnly: boolean;
 }
 
 /** In the order in which the engine meets them: that of their first series. */

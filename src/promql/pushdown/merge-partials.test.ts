@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { systemClock } from "../../base/clock.ts";
-import { type Random, randomInt, seededRandom } from "../../base/random.ts";
+import { pick, type Random, randomInt, seededRandom } from "../../base/random.ts";
 import { Labels } from "../../model/labels.ts";
 import { MemoryQueryable } from "../../storage/memory-queryable.ts";
+import type { AggregatedRow } from "../../storage/aggregate.ts";
 import type { Series } from "../../storage/queryable.ts";
 import { pushXorChunks } from "../../storage/xor-chunks.ts";
 import { Engine } from "../engine.ts";
@@ -24,8 +25,12 @@ function seriesOf(values: readonly number[]): Series[] {
   }));
 }
 
-/** What the shards' parts come to: values, or why nothing. */
-async function merge(query: string, shards: readonly (readonly Series[])[]): Promise<unknown> {
+/** What the shards' parts come to: rows, or why nothing. */
+async function mergedRows(
+  query: string,
+  shards: readonly (readonly Series[])[],
+  { isOnly }: { isOnly: boolean },
+): Promise<readonly AggregatedRow[] | string> {
   const [, word = "", count = "0"] = /^(\w+)(?: by \(\w+\) )?\((?:(\d+),)?/.exec(query)!;
   const operator = partialOperator(word)!;
   const parts = await Promise.all(
@@ -41,14 +46,19 @@ async function merge(query: string, shards: readonly (readonly Series[])[]): Pro
           steps: 1,
           features: [],
           limits: { samples: 1e6, series: 1e6, bytes: 1e9, timeMs: 60_000 },
-          wantsHashes: true,
+          isOnly,
         },
         { clock: systemClock, signal: new AbortController().signal },
       ),
     ),
   );
   const limit = Number(count);
-  const rows = mergePartials(parts, { operator, limit, steps: 1, delayedNameRemoval: false });
+  return mergePartials(parts, { operator, limit, steps: 1, delayedNameRemoval: false, isOnly });
+}
+
+/** As values. */
+async function merge(query: string, shards: readonly (readonly Series[])[]): Promise<unknown> {
+  const rows = await mergedRows(query, shards, { isOnly: false });
   return typeof rows === "string" ? rows : rows.map(({ values }) => values[0]);
 }
 
@@ -174,4 +184,27 @@ describe("sums that are decided", () => {
       // Those that cancel out are where the order does count.
       assert.ok(decided > (shape === "that cancel out" ? 10 : 100), `${decided} decided`);
     });
+
+  it("of the only shard are chosen as the engine chooses, equal ones too", async () => {
+    const random = seededRandom(9);
+    for (let run = 0; run < 200; run++) {
+      const values = Array.from({ length: randomInt(random, 30) }, () =>
+        pick(random, [0, -0, 1, 2, NaN, Infinity]),
+      );
+      const word = pick(random, ["topk", "bottomk"]);
+      const query = `${word}(${1 + randomInt(random, 6)},x)`;
+      const rows = await mergedRows(query, [seriesOf(values)], { isOnly: true });
+      assert.ok(typeof rows !== "string");
+      const { value } = await new Engine().instant(new MemoryQueryable(seriesOf(values)), {
+        query,
+        timeMs: AT_MS,
+      });
+      assert.ok(value.kind === "vector");
+      assert.deepEqual(
+        rows.map((row) => [row.labels.toString(), row.values[0]]),
+        value.samples.map((sample) => [sample.labels.toString(), sample.value]),
+        `${query} of ${values.join()}`,
+      );
+    }
+  });
 });

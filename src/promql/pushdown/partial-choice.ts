@@ -11,7 +11,7 @@ import type { PartialPlan } from "./series-local.ts";
 
 /**
  * The candidates for `topk` and `bottomk`: of each group and step one more than are chosen, so that the merge sees whether the
- * last one has an equal.
+ * last one has an equal; or, where all series are here, those that are chosen, in the engine's order.
  */
 export class PartialChoice {
   readonly #sign: number;
@@ -22,9 +22,13 @@ export class PartialChoice {
   #rowCount = 0;
   #held = 0;
 
-  constructor({ operator, limit }: PartialPlan, steps: number, query: QueryContext) {
+  constructor(
+    { operator, limit }: PartialPlan,
+    { steps, isOnly }: { steps: number; isOnly: boolean },
+    query: QueryContext,
+  ) {
     this.#sign = operator === "topk" ? 1 : -1;
-    this.#limits = new Int32Array(steps).fill(limit + 1);
+    this.#limits = new Int32Array(steps).fill(isOnly ? limit : limit + 1);
     this.#query = query;
   }
 
