@@ -11,12 +11,16 @@ import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import { randomInt, seededRandom } from "../base/random.ts";
 import { createGrpcServer } from "../grpc/server.ts";
-import type { FloatHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import { Engine, type QueryEngine } from "../promql/engine.ts";
-import { createFloatData, INTERVAL_MS, START_MS } from "../promql/testing/float-data.ts";
+import { INTERVAL_MS, START_MS } from "../promql/testing/float-data.ts";
 import { QueryGenerator } from "../promql/testing/float-queries.ts";
-import { createHistogramData } from "../promql/testing/histogram-data.ts";
+import {
+  appendAll,
+  createMixedData,
+  type MixedSeries,
+} from "../promql/testing/mixed-data.fixture.ts";
+import type { WrittenSample } from "../promql/testing/remote-write.fixture.ts";
 import { HistogramQueryGenerator } from "../promql/testing/histogram-queries.ts";
 import { WorkerEngine } from "../promql/worker-engine.ts";
 import { EndpointSet } from "../query/endpoint-set.ts";
@@ -36,25 +40,6 @@ const QUERIES = Number(process.env["SHOAL_SAME_QUERIES"] ?? 200);
 const SHARDS = 3;
 const HOUR_MS = 3_600_000;
 
-interface Sample {
-  readonly timeMs: number;
-  readonly value: number | FloatHistogram;
-}
-
-interface Data {
-  readonly labels: Labels;
-  readonly samples: readonly Sample[];
-}
-
-function createData(): Data[] {
-  const floats = createFloatData().map(({ labels, times, values }) => ({
-    labels,
-    samples: times.map((timeMs, i) => ({ timeMs, value: values[i]! })),
-  }));
-  const known = new Set(floats.map(({ labels }) => labels.key()));
-  return [...floats, ...createHistogramData().filter(({ labels }) => !known.has(labels.key()))];
-}
-
 class Systems {
   readonly #closing: (() => Promise<unknown>)[] = [];
 
@@ -64,9 +49,9 @@ class Systems {
 
   /** A database with the samples that `keeps` lets through. */
   async database(
-    data: readonly Data[],
+    data: readonly MixedSeries[],
     options: {
-      keeps?: (sample: Sample, labels: Labels) => boolean;
+      keeps?: (sample: WrittenSample, labels: Labels) => boolean;
       chunkRangeMs?: number;
     } = {},
   ): Promise<Database> {
@@ -86,7 +71,7 @@ class Systems {
       labels,
       samples: samples.filter((sample) => keeps(sample, labels)),
     }));
-    await append(database, kept);
+    await appendAll(database, kept);
     return database;
   }
 
@@ -137,37 +122,6 @@ class Systems {
 
 const ENGINE = { parser: { experimentalFunctions: true } } as const;
 
-/** Appends all samples, the oldest first, those of one time together. */
-async function append(database: Database, data: readonly Data[]): Promise<void> {
-  const byTime = new Map<number, { ref: number; value: Sample["value"] }[]>();
-  for (const { labels, samples } of data) {
-    const ref = samples.length === 0 ? -1 : database.resolve(labels);
-    for (const { timeMs, value } of samples) {
-      const list = byTime.get(timeMs);
-      if (list === undefined) byTime.set(timeMs, [{ ref, value }]);
-      else list.push({ ref, value });
-    }
-  }
-  for (const [timeMs, list] of [...byTime].sort(([a], [b]) => a - b)) {
-    const floats = list.filter(({ value }) => typeof value === "number");
-    const others = list.filter(({ value }) => typeof value !== "number");
-    const result = await database.append({
-      refs: Int32Array.from(floats, ({ ref }) => ref),
-      times: new Float64Array(floats.length).fill(timeMs),
-      values: Float64Array.from(floats, ({ value }) => value as number),
-      count: floats.length,
-      histograms: {
-        refs: Int32Array.from(others, ({ ref }) => ref),
-        times: new Float64Array(others.length).fill(timeMs),
-        histograms: others.map(({ value }) => value as FloatHistogram),
-        isFloat: new Uint8Array(others.length).fill(1),
-        count: others.length,
-      },
-    });
-    assert.equal(result.appended + result.appendedHistograms, list.length, JSON.stringify(result));
-  }
-}
-
 /** The HTTP API's answer without figures, or the error. */
 async function answer(engine: QueryEngine, source: Queryable, query: string): Promise<string[]> {
   const run = async (evaluate: () => ReturnType<QueryEngine["instant"]>): Promise<string> => {
@@ -193,7 +147,7 @@ describe("the same samples give the same answers", () => {
   const others = new Map<string, { engine: QueryEngine; source: Queryable }>();
 
   before(async () => {
-    const data = createData();
+    const data = createMixedData();
     whole = await systems.database(data);
     const shardOf = new Map(data.map(({ labels }, i) => [labels.key(), i % SHARDS]));
     const shards = await Promise.all(

@@ -15,6 +15,7 @@ import { formatFixed, formatSampleValue } from "../base/float.ts";
 import { seededRandom } from "../base/random.ts";
 import { Labels } from "../model/labels.ts";
 import { Engine } from "./engine.ts";
+import { comparable } from "../api/query/answers.fixture.ts";
 import { QUERIES, QueryGenerator } from "./testing/float-queries.ts";
 import type { QueryResult } from "./result.ts";
 import { createFloatData, INTERVAL_MS, START_MS, type TestSeries } from "./testing/float-data.ts";
@@ -56,16 +57,6 @@ type ApiSeries = {
   value?: [number, string];
   values?: [number, string][];
 };
-
-/** The API names the parameter in front; which of several duplicates is reported is a matter of order. */
-function comparable(message: string): string {
-  return message
-    .replace('invalid parameter "query": ', "")
-    .replace(
-      /(found duplicate series for the match group ).*( on the \w+ hand-side of the operation: ).*;/,
-      "$1…$2…;",
-    );
-}
 
 /** Prometheus 3.5 looks for several matches of one element only among those a comparison keeps; newer ones do not. */
 const NEWER_ERROR = "multiple matches for labels";

@@ -7,13 +7,10 @@ import {
   startPrometheus,
   temporaryFolder,
 } from "../../test/support/processes.ts";
-import { renderQueryResult } from "../api/query/render.ts";
-import { AppError } from "../base/errors.ts";
 import { seededRandom } from "../base/random.ts";
 import { isStaleHistogram } from "../model/histogram.ts";
-import { Labels } from "../model/labels.ts";
 import { Engine } from "./engine.ts";
-import type { QueryResult } from "./result.ts";
+import { answerOf, type ApiAnswer, differenceOf, normalize } from "../api/query/answers.fixture.ts";
 import {
   createHistogramData,
   INTERVAL_MS,
@@ -35,96 +32,6 @@ import { remoteWrite } from "./testing/remote-write.fixture.ts";
  * allowed for.
  */
 const MIDDLE_MS = START_MS + 120 * INTERVAL_MS;
-
-/** Compensated sums differ from plain ones in their last digits. */
-const TOLERANCE = 1e-9;
-
-/** What only newer versions say. */
-const NEWER_NOTES = /conflicting counter resets|mismatched custom buckets|sort is ineffective/;
-
-/** Whether messages name the metric, and where they point, has changed since. */
-function withoutPlace(note: string): string {
-  return note.replace(/(?: for metric name "[^"]*")? \(\d+:\d+\)$/, "");
-}
-
-interface Answer {
-  status: string;
-  errorType?: string;
-  error?: string;
-  data?: { resultType: string; result: unknown };
-  warnings?: string[];
-  infos?: string[];
-}
-
-/** Series in order of their labels; notes in order, without those that only newer versions know. */
-function normalize(answer: Answer): unknown[] {
-  const told = [...(answer.warnings ?? []), ...(answer.infos ?? [])]
-    .filter((note) => !NEWER_NOTES.test(note))
-    .map(withoutPlace);
-  const notes = [...new Set(told)].sort();
-  if (answer.status !== "success")
-    return [answer.errorType, answer.error?.replace('invalid parameter "query": ', "")];
-  const { resultType, result } = answer.data!;
-  if (resultType !== "vector" && resultType !== "matrix") return [resultType, result, notes];
-  const series = (result as { metric: Record<string, string> }[]).map((one) => ({
-    key: Labels.fromObject(one.metric).toString(),
-    ...one,
-  }));
-  series.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  return [resultType, series, notes];
-}
-
-/** The first place where two answers differ by more than rounding; undefined when there is none. */
-function differenceOf(ours: unknown, theirs: unknown, path = ""): string | undefined {
-  if (Array.isArray(ours) && Array.isArray(theirs) && ours.length === theirs.length) {
-    for (const [i, one] of ours.entries()) {
-      const found = differenceOf(one, theirs[i], `${path}/${i}`);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  if (isObject(ours) && isObject(theirs)) {
-    for (const key of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
-      const [one, other] = [ours[key], theirs[key]].map(key === "buckets" ? withoutEmpty : same);
-      const found = differenceOf(one, other, `${path}/${key}`);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  if (ours === theirs || isNear(ours, theirs)) return undefined;
-  const show = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 500);
-  return `${path}\n    Shoal:      ${show(ours)}\n    Prometheus: ${show(theirs)}`;
-}
-
-const same = (value: unknown): unknown => value;
-
-/** A bucket that should be empty may hold what rounding left in it. */
-function withoutEmpty(buckets: unknown): unknown {
-  if (!Array.isArray(buckets)) return buckets;
-  return buckets.filter((bucket: unknown[]) => !isNear(bucket[3], "0"));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isNear(ours: unknown, theirs: unknown): boolean {
-  if (typeof ours !== "string" || typeof theirs !== "string") return false;
-  const a = Number(ours);
-  const b = Number(theirs);
-  return Math.abs(a - b) <= TOLERANCE * Math.max(Math.abs(a), Math.abs(b), 1e-3);
-}
-
-async function answerOf(evaluate: () => Promise<QueryResult>): Promise<Answer> {
-  try {
-    const pieces = renderQueryResult(await evaluate(), { limit: 0, stats: false });
-    return JSON.parse(Buffer.concat([...pieces]).toString()) as Answer;
-  } catch (thrown) {
-    const { code, message } = AppError.from(thrown);
-    const errorType = code === "bad-data" ? "bad_data" : code;
-    return { status: "error", errorType, error: message };
-  }
-}
 
 describe("native histograms against a real Prometheus", { skip: skipWithoutParts() }, () => {
   const storage = new MemoryStorage();
@@ -162,15 +69,15 @@ describe("native histograms against a real Prometheus", { skip: skipWithoutParts
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function ask(path: string, parameters: Record<string, string>): Promise<Answer> {
+  async function ask(path: string, parameters: Record<string, string>): Promise<ApiAnswer> {
     const body = new URLSearchParams(parameters);
     const response = await fetch(`${prometheus!.url}/api/v1/${path}`, { method: "POST", body });
-    return (await response.json()) as Answer;
+    return (await response.json()) as ApiAnswer;
   }
 
   async function differences(query: string): Promise<string[]> {
     const wrong: string[] = [];
-    const check = (what: string, ours: Answer, theirs: Answer): void => {
+    const check = (what: string, ours: ApiAnswer, theirs: ApiAnswer): void => {
       const found = differenceOf(normalize(ours), normalize(theirs));
       if (found !== undefined) wrong.push(`${what} ${query} ${found}`);
     };
