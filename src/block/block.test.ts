@@ -9,7 +9,7 @@ import { formatSampleValue } from "../base/float.ts";
 import { randomInt, seededRandom } from "../base/random.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { openBlock } from "./block.ts";
+import { type Block, openBlock } from "./block.ts";
 import { formatMeta, parseMeta, readMeta } from "./meta.ts";
 import { readSeries, type Sample, samplesOf, writeTestBlock } from "./testing/block-fixture.ts";
 import { addInterval, parseTombstones, readTombstones, writeTombstones } from "./tombstones.ts";
@@ -79,6 +79,42 @@ describe("blocks that Prometheus wrote", { skip }, () => {
     assert.deepEqual([report.problems, report.sampleCount], [[], 102]);
   });
 });
+
+type Wanted = ReadonlyMap<string, readonly Sample[]>;
+
+async function checkSeries(block: Block, want: Wanted): Promise<void> {
+  const { series } = await readSeries(block, any);
+  for (const one of series) {
+    const { times, values } = samplesOf(one);
+    assert.deepEqual(
+      times.map((t, i) => [t, values[i]]),
+      want.get(one.labels.toString()),
+    );
+  }
+}
+
+/** As `checkSeries`, of the newest samples in columns. */
+async function checkNewest(block: Block, want: Wanted): Promise<void> {
+  const batches = block.selectGrouped({
+    matchers: any,
+    minTimeMs: -Infinity,
+    maxTimeMs: Infinity,
+    grouping: [],
+    without: false,
+    wantsHashes: false,
+    foreignNames: [],
+  });
+  let count = 0;
+  for await (const batch of batches)
+    for (let place = 0; place < batch.count; place++, count++) {
+      const labels = batch.labelsOf(place);
+      const chunks = batch.chunks.get(place);
+      const newest =
+        chunks === undefined ? batch.values[place] : samplesOf({ labels, chunks }).values.at(-1);
+      assert.equal(newest, want.get(labels.toString())?.at(-1)?.[1]);
+    }
+  assert.equal(count, want.size);
+}
 
 describe("a block we write", () => {
   test("gives a wide select in order and in pieces, up to its limit", async () => {
@@ -238,14 +274,8 @@ describe("a block we write", () => {
       try {
         const block = await openBlock(copy);
         try {
-          const { series } = await readSeries(block, any);
-          for (const one of series) {
-            const { times, values } = samplesOf(one);
-            assert.deepEqual(
-              times.map((t, i) => [t, values[i]]),
-              want.get(one.labels.toString()),
-            );
-          }
+          if (k % 2 === 0) await checkSeries(block, want);
+          else await checkNewest(block, want);
         } finally {
           await block.close();
         }
