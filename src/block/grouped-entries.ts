@@ -1,8 +1,7 @@
 import type { IndexReader } from "../index/reader.ts";
-import { LabelHashes } from "../index/label-hashes.ts";
+import { LabelGroups } from "../index/label-groups.ts";
 import { SeriesColumns } from "../index/series-columns.ts";
-import { TupleNumbers } from "../index/tuple-numbers.ts";
-import { METRIC_NAME, type Labels } from "../model/labels.ts";
+import type { Labels } from "../model/labels.ts";
 import { type GroupedRequest, NotInColumnsError } from "../storage/grouped.ts";
 
 /** Series of a block as a grouped select wants them: for each its group, and the chunk that has its newest sample. */
@@ -23,27 +22,16 @@ export class GroupedEntries {
   readonly #places: Uint32Array;
   readonly #index: IndexReader;
   readonly #request: GroupedRequest;
-  readonly #named: ReadonlySet<number>;
-  /** The only one of them. */
-  readonly #onlyName: number | undefined;
-  readonly #numbers = new TupleNumbers();
-  readonly #labelHashes: LabelHashes | undefined;
+  readonly #labels: LabelGroups;
   /** The label names of the first series, where all must have the same. */
   #names: Uint32Array | undefined;
 
   constructor(index: IndexReader, request: GroupedRequest, capacity: number) {
-    const { symbols } = index;
-    const { grouping, without, wantsHashes } = request;
     this.#index = index;
     this.#request = request;
-    const names = without ? [...grouping, METRIC_NAME] : grouping;
-    this.#named = new Set(names.map((name) => symbols.find(name)));
-    this.#onlyName = names.length === 1 ? symbols.find(names[0]!) : undefined;
-    this.#labelHashes = wantsHashes
-      ? new LabelHashes((symbol) => symbols.bytesOf(symbol))
-      : undefined;
+    this.#labels = new LabelGroups(request, index.symbols);
     this.groups = new Uint32Array(capacity);
-    this.hashes = new Uint32Array(wantsHashes ? 2 * capacity : 0);
+    this.hashes = new Uint32Array(request.wantsHashes ? 2 * capacity : 0);
     this.seriesRefs = new Int32Array(capacity);
     this.refs = new Float64Array(capacity);
     this.minTimes = new Float64Array(capacity);
@@ -78,8 +66,7 @@ export class GroupedEntries {
       this.isOther[i] = Number(
         isOther(ref) || (chunk > from && columns.maxTimes[chunk - 1]! >= columns.minTimes[chunk]!),
       );
-      this.groups[i] = this.#numberOf(place);
-      if (this.#labelHashes !== undefined) this.#hash(i, place, this.#labelHashes);
+      if (!this.#labels.isTrivial) this.#readLabels(i, place);
     }
   }
 
@@ -90,35 +77,16 @@ export class GroupedEntries {
     return this.#index.labelsOf(columns.symbols, from, columns.symbolEnds[place]!);
   }
 
-  #numberOf(place: number): number {
-    const { grouping, without } = this.#request;
-    if (!without && grouping.length === 0) return 0;
+  #readLabels(i: number, place: number): void {
     const { symbols, symbolEnds } = this.#columns;
-    const numbers = this.#numbers;
-    const only = this.#onlyName;
+    const labels = this.#labels;
     const end = symbolEnds[place]!;
-    for (let k = this.#columns.symbolsFrom(place); k < end; k += 2) {
-      const name = symbols[k]!;
-      const isNamed = only === undefined ? this.#named.has(name) : name === only;
-      if (isNamed === without) continue;
-      numbers.add(name);
-      numbers.add(symbols[k + 1]!);
-    }
-    return numbers.take();
-  }
-
-  #hash(i: number, place: number, hashes: LabelHashes): void {
-    const { symbols, symbolEnds } = this.#columns;
-    const end = symbolEnds[place]!;
-    let high = 0;
-    let low = 0;
-    for (let k = this.#columns.symbolsFrom(place); k < end; k += 2) {
-      const slot = hashes.slotOf(symbols[k]!, symbols[k + 1]!);
-      high = (high + hashes.highs[slot]!) | 0;
-      low = (low + hashes.lows[slot]!) | 0;
-    }
-    this.hashes[2 * i] = high;
-    this.hashes[2 * i + 1] = low;
+    for (let k = this.#columns.symbolsFrom(place); k < end; k += 2)
+      labels.add(symbols[k]!, symbols[k + 1]!);
+    this.groups[i] = labels.take();
+    if (!this.#request.wantsHashes) return;
+    this.hashes[2 * i] = labels.high;
+    this.hashes[2 * i + 1] = labels.low;
   }
 
   #checkNames(place: number): void {

@@ -1,4 +1,5 @@
 import { compileModule, instantiate } from "../base/web-assembly.ts";
+import { type PieceRoom, placePiece } from "../index/kernel-piece.ts";
 import { NEWEST_WALK_WASM } from "./newest-walk.gen.ts";
 
 /** The kernel's memory: chunks, where they start, what it writes, and room for it to decode one. */
@@ -14,8 +15,13 @@ const TIMES_AT = TURNED_AT + 16;
 const SAMPLES_MAX = 2048;
 const COLUMN_BYTES = 24 * 1024;
 const VALUES_AT = TIMES_AT + COLUMN_BYTES;
-/** Read behind where the last chunk starts; a longer one is left to the caller. */
-const TAIL_BYTES = 2048;
+const ROOM: PieceRoom = {
+  bytesAt: PIECE_AT,
+  size: PIECE_BYTES,
+  startsAt: STARTS_AT,
+  countMax: CHUNKS_MAX,
+  tail: 2048,
+};
 /** In place of how many samples: the chunk has another encoding. */
 export const OTHER_ENCODING = 0xffffffff;
 
@@ -60,32 +66,21 @@ export interface NewestFound {
 }
 
 /**
- * Reads the newest samples in a range of time of the chunks that start at `starts` (ascending) in `bytes`, from the `from`th on, each
+ * Reads the newest samples in a range of time of chunks from the `from`th on, which start at `starts` (ascending) in `bytes`, each
  * checked against its checksum, in WebAssembly (newest-walk.as). It stops before a chunk that is damaged or not whole in a piece
  * of 64 KiB; the caller reads that one, and goes on.
  */
 export function walkNewest(
-  { bytes, starts }: { bytes: Uint8Array; starts: Float64Array },
-  { from, to }: { from: number; to: number },
+  chunks: { readonly bytes: Uint8Array; readonly starts: Float64Array },
+  range: { readonly from: number; readonly to: number },
   { minTimeMs, maxTimeMs }: { minTimeMs: number; maxTimeMs: number },
 ): NewestFound {
-  const { kernel, words, bytes: memory } = (shared ??= startKernel());
-  const pieceStart = starts[from]!;
-  let count = 0;
-  while (
-    from + count < to &&
-    count < CHUNKS_MAX &&
-    starts[from + count]! - pieceStart < PIECE_BYTES
-  ) {
-    words[STARTS_AT / 4 + count] = starts[from + count]! - pieceStart;
-    count++;
-  }
-  const lastStart = starts[from + count - 1]!;
-  const pieceEnd = Math.min(bytes.length, pieceStart + PIECE_BYTES, lastStart + TAIL_BYTES);
-  memory.set(bytes.subarray(pieceStart, pieceEnd), PIECE_AT);
+  const memory = (shared ??= startKernel());
+  const { kernel, words } = memory;
+  const { count, end } = placePiece(memory, chunks, range, ROOM);
   const passed = kernel.walk(
     PIECE_AT,
-    PIECE_AT + pieceEnd - pieceStart,
+    end,
     STARTS_AT,
     count,
     minTimeMs,

@@ -1,4 +1,5 @@
 import { compileModule, instantiate } from "../base/web-assembly.ts";
+import { type PieceRoom, placePiece } from "./kernel-piece.ts";
 import type { SeriesColumns } from "./series-columns.ts";
 import { SERIES_WALK_WASM } from "./series-walk.gen.ts";
 
@@ -17,8 +18,13 @@ const MIN_TIMES_AT = CHUNK_ENDS_AT + 4 * ENTRIES_MAX;
 const CHUNKS_MAX = Math.ceil(PIECE_BYTES / 3 / 8) * 8;
 const MAX_TIMES_AT = MIN_TIMES_AT + 8 * CHUNKS_MAX;
 const REFS_AT = MAX_TIMES_AT + 8 * CHUNKS_MAX;
-/** Read behind where the last entry starts; a longer one is left to the caller. */
-const TAIL_BYTES = 1024;
+const ROOM: PieceRoom = {
+  bytesAt: PIECE_AT,
+  size: PIECE_BYTES,
+  startsAt: STARTS_AT,
+  countMax: ENTRIES_MAX,
+  tail: 1024,
+};
 
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer };
@@ -66,28 +72,17 @@ export interface EntriesAt {
  * a symbol from `symbolCount` on, or is not whole in a piece of 64 KiB; the caller reads that one, and goes on.
  */
 export function walkSeries(
-  { bytes, starts, refs }: EntriesAt,
-  { from, to }: { from: number; to: number },
+  entries: EntriesAt,
+  range: { readonly from: number; readonly to: number },
   options: { symbolCount: number; minTimeMs: number; maxTimeMs: number },
   columns: SeriesColumns,
 ): number {
-  const { kernel, words, floats, bytes: memory } = (shared ??= startKernel());
-  const pieceStart = starts[from]!;
-  let count = 0;
-  while (
-    from + count < to &&
-    count < ENTRIES_MAX &&
-    starts[from + count]! - pieceStart < PIECE_BYTES
-  ) {
-    words[STARTS_AT / 4 + count] = starts[from + count]! - pieceStart;
-    count++;
-  }
-  const lastStart = starts[from + count - 1]!;
-  const pieceEnd = Math.min(bytes.length, pieceStart + PIECE_BYTES, lastStart + TAIL_BYTES);
-  memory.set(bytes.subarray(pieceStart, pieceEnd), PIECE_AT);
+  const memory = (shared ??= startKernel());
+  const { kernel, words, floats } = memory;
+  const { count, end } = placePiece(memory, entries, range, ROOM);
   const passed = kernel.walk(
     PIECE_AT,
-    PIECE_AT + pieceEnd - pieceStart,
+    end,
     STARTS_AT,
     count,
     options.symbolCount,
@@ -114,7 +109,7 @@ export function walkSeries(
   ] as const)
     column.set(floats.subarray(place / 8, place / 8 + chunks), chunksFrom);
   for (let i = 0; i < passed; i++) {
-    columns.refs[at + i] = refs[from + i]!;
+    columns.refs[at + i] = entries.refs[range.from + i]!;
     columns.symbolEnds[at + i] = words[SYMBOL_ENDS_AT / 4 + i]! + symbolsFrom;
     columns.chunkEnds[at + i] = words[CHUNK_ENDS_AT / 4 + i]! + chunksFrom;
   }

@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../base/errors.ts";
-import { LabelHashes } from "../index/label-hashes.ts";
-import { TupleNumbers } from "../index/tuple-numbers.ts";
-import { METRIC_NAME, type Labels } from "../model/labels.ts";
+import { LabelGroups } from "../index/label-groups.ts";
+import type { Labels } from "../model/labels.ts";
 import type { GroupedBatch, GroupedRequest } from "../storage/grouped.ts";
 import type { Chunk } from "../storage/queryable.ts";
 import type { HeadStore } from "./head-store.ts";
@@ -65,8 +64,7 @@ export class GroupedSeries {
     this.#removals = store.series.removals;
     const minTimeMs = Math.max(request.minTimeMs, inOrderMinTimeMs);
     this.#readSamples({ minTimeMs, maxTimeMs: request.maxTimeMs }, request);
-    this.#readGroups(request);
-    if (request.wantsHashes) this.#readHashes();
+    this.#readLabels(request);
     const others = Int32Array.from(this.#others.keys(), (place) => refs[place]!);
     const { matchers, minTimeMs: from, maxTimeMs } = request;
     const hints = { stepMs: 0, func: "", rangeMs: 0, grouping: [], by: false, newestOnly: true };
@@ -108,13 +106,14 @@ export class GroupedSeries {
     }
   }
 
-  #readGroups({ grouping, without }: GroupedRequest): void {
-    if (grouping.length === 0 && !without) return;
+  #readLabels(request: GroupedRequest): void {
     const { series, postings } = this.#store;
-    const names = new Set(grouping.map((name) => postings.symbols.find(name)));
-    if (without) names.add(postings.symbols.find(METRIC_NAME));
-    const numbers = new TupleNumbers();
-    const only = names.size === 1 ? [...names][0]! : undefined;
+    const { symbols } = postings;
+    const labels = new LabelGroups(request, {
+      find: (text) => symbols.find(text),
+      bytesOf: (symbol) => symbols.bytes(symbol),
+    });
+    if (labels.isTrivial) return;
     const refs = this.#refs;
     for (let i = 0; i < refs.length; i++) {
       const ref = refs[i]!;
@@ -123,33 +122,12 @@ export class GroupedSeries {
       const end = start + pairs[start]!;
       for (let at = start + 1; at <= end; at++) {
         const pair = pairs[at]!;
-        const name = postings.nameOf(pair);
-        const isNamed = only === undefined ? names.has(name) : name === only;
-        if (isNamed !== without) numbers.add(pair);
+        labels.add(postings.nameOf(pair), postings.valueOf(pair));
       }
-      this.#groups[i] = numbers.take();
-    }
-  }
-
-  #readHashes(): void {
-    const { series, postings } = this.#store;
-    const hashes = new LabelHashes((symbol) => postings.symbols.bytes(symbol));
-    const refs = this.#refs;
-    for (let i = 0; i < refs.length; i++) {
-      const ref = refs[i]!;
-      const { pairs, labelStarts } = series.pageOf(ref)!;
-      const start = labelStarts[ref & PAGE_MASK]!;
-      const end = start + pairs[start]!;
-      let high = 0;
-      let low = 0;
-      for (let at = start + 1; at <= end; at++) {
-        const pair = pairs[at]!;
-        const slot = hashes.slotOf(postings.nameOf(pair), postings.valueOf(pair));
-        high = (high + hashes.highs[slot]!) | 0;
-        low = (low + hashes.lows[slot]!) | 0;
-      }
-      this.#hashes[2 * i] = high;
-      this.#hashes[2 * i + 1] = low;
+      this.#groups[i] = labels.take();
+      if (!request.wantsHashes) continue;
+      this.#hashes[2 * i] = labels.high;
+      this.#hashes[2 * i + 1] = labels.low;
     }
   }
 
