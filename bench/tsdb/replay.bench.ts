@@ -64,7 +64,7 @@ function waitWith(head: Head): void {
 async function run(
   ...args: readonly string[]
 ): Promise<Done & { cpuSeconds: number; rssBytes: number }> {
-  const flags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
+  const flags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"];
   const child: ChildProcess = spawn(
     process.execPath,
     [...flags, fileURLToPath(import.meta.url), ...args],

@@ -14,8 +14,8 @@ import { PROMETHEUS_FLAGS } from "./sidecar-flags.ts";
 
 /** How `shoal up` starts its shards. */
 
-/** Samples live outside the heap, so a small nursery costs a shard no time and saves it some 20 MB. */
-const SHARD_NODE_FLAGS = ["--max-semi-space-size=2"];
+/** Nobody asks a sidecar queries: a small nursery costs it no time and saves some 20 MB. */
+const SIDECAR_NODE_FLAGS = ["--max-semi-space-size=2"];
 
 /**
  * For glibc's malloc; others ignore it. A shard's memory is large arrays: each in a mapping of its own goes back to the
@@ -102,7 +102,7 @@ function sidecarCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
       ...scrape.args,
       ...flagArguments(LOG_FLAGS, flags),
     ],
-    SHARD_NODE_FLAGS,
+    SIDECAR_NODE_FLAGS,
   );
   return { ...command, environment: { ...command.environment, ...scrape.environment } };
 }
@@ -110,27 +110,23 @@ function sidecarCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
 function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
   const { retentionTime, retentionSize } = flags;
   const scrape = scrapeParts(flags);
-  const command = childCommand(
-    shard.id,
-    [
-      "shard",
-      ...identityArguments(shard),
-      `--storage.tsdb.path=${shard.folder}`,
-      `--storage.tsdb.retention.time=${retentionTime}ms`,
-      `--storage.tsdb.retention.size=${retentionSize}B`,
-      ...flagArguments(DATABASE_FLAGS, flags),
-      ...flagArguments(SHARD_ADMIN_FLAGS, flags),
-      ...flagArguments(FEATURE_FLAGS, flags),
-      ...flagArguments(EVALUATION_FLAGS, flags),
-      ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
-      `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
-      "--web.listen-address=127.0.0.1:0",
-      "--grpc.address=127.0.0.1:0",
-      ...scrape.args,
-      ...flagArguments(LOG_FLAGS, flags),
-    ],
-    SHARD_NODE_FLAGS,
-  );
+  const command = childCommand(shard.id, [
+    "shard",
+    ...identityArguments(shard),
+    `--storage.tsdb.path=${shard.folder}`,
+    `--storage.tsdb.retention.time=${retentionTime}ms`,
+    `--storage.tsdb.retention.size=${retentionSize}B`,
+    ...flagArguments(DATABASE_FLAGS, flags),
+    ...flagArguments(SHARD_ADMIN_FLAGS, flags),
+    ...flagArguments(FEATURE_FLAGS, flags),
+    ...flagArguments(EVALUATION_FLAGS, flags),
+    ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
+    `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,
+    "--web.listen-address=127.0.0.1:0",
+    "--grpc.address=127.0.0.1:0",
+    ...scrape.args,
+    ...flagArguments(LOG_FLAGS, flags),
+  ]);
   return {
     ...command,
     environment: { ...SHARD_ENVIRONMENT, ...command.environment, ...scrape.environment },

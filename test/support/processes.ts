@@ -17,7 +17,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** What runs as `shoal`: the bundle that users run when the task runner has made it, else the sources. */
 export const SHOAL_COMMAND: readonly string[] = process.env["SHOAL_APP"]
-  ? ["--max-semi-space-size=2", process.env["SHOAL_APP"]]
+  ? ["--max-semi-space-size=16", process.env["SHOAL_APP"]]
   : ["--disable-warning=ExperimentalWarning", join(root, "src/cli/main.ts")];
 
 /** How long a program may take until it answers that it is ready. */
