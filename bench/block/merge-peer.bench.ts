@@ -1,7 +1,7 @@
 /**
  * Adjacent blocks of two hours merged into one, by us and by Prometheus's own engine, each in a process of its own: CPU time
  * of all its threads and memory at most. Ours has merged before, as one that runs for days has. The same with twice the
- * series tells what that grows with.
+ * series, and with four times the samples, tells what that grows with.
  * Run: node bench/block/merge-peer.bench.ts [series, default 100000]
  */
 import { execFileSync } from "node:child_process";
@@ -21,6 +21,7 @@ import { runTsdbPeer } from "../support/tsdb-peer.ts";
 
 const HOUR = 3_600_000;
 const STEP_MS = 60_000;
+const SHORT_STEP_MS = STEP_MS / 4;
 const BLOCKS = 4;
 const START = 1_700_006_400_000 - (1_700_006_400_000 % (8 * HOUR));
 
@@ -31,27 +32,39 @@ interface Merged {
 }
 
 async function main(series: number): Promise<void> {
-  const small = await measure(series, [3, BLOCKS]);
-  const large = await measure(series * 2, [BLOCKS]);
-  report({
-    name: `memory at most of a merge of ${BLOCKS} blocks, twice the series beside once`,
-    unit: "×",
-    ours: large.ours.peakRssBytes / small.ours.peakRssBytes,
-    ...(small.peer === undefined || large.peer === undefined
-      ? {}
-      : { peer: large.peer.peakRssBytes / small.peer.peakRssBytes }),
-    better: "less",
-  });
+  const base = await measure({ series, stepMs: STEP_MS }, [3, BLOCKS]);
+  const others = [
+    ["four times the samples", { series, stepMs: SHORT_STEP_MS }],
+    ["twice the series", { series: series * 2, stepMs: STEP_MS }],
+  ] as const;
+  for (const [what, shape] of others) {
+    const { ours, peer } = await measure(shape, [BLOCKS]);
+    report({
+      name: `memory at most of a merge of ${BLOCKS} blocks, ${what} beside once`,
+      unit: "×",
+      ours: ours.peakRssBytes / base.ours.peakRssBytes,
+      ...(base.peer === undefined || peer === undefined
+        ? {}
+        : { peer: peer.peakRssBytes / base.peer.peakRssBytes }),
+      better: "less",
+    });
+  }
+}
+
+interface Shape {
+  readonly series: number;
+  /** Between samples. */
+  readonly stepMs: number;
 }
 
 /** Merges the first so many of the blocks for each of `counts`; the figures of the last. */
 async function measure(
-  series: number,
+  { series, stepMs }: Shape,
   counts: readonly number[],
 ): Promise<{ ours: Merged; peer: Merged | undefined }> {
   const folder = mkdtempSync(join(tmpdir(), "shoal-bench-merge-"));
   try {
-    await makeBlocks(join(folder, "data"), series);
+    await makeBlocks(join(folder, "data"), { series, stepMs });
     const blocks = readdirSync(join(folder, "data")).filter(isUlid).sort();
     const paths = blocks.slice(0, BLOCKS).map((name) => join(folder, "data", name));
     let figures: { ours: Merged; peer: Merged | undefined } | undefined;
@@ -74,7 +87,7 @@ async function measure(
       const peer = runTsdbPeer<Merged>("merge", peerOut, ...inputs);
       figures = { ours, peer };
       report({
-        name: `merge of ${count} blocks of ${series} series, per core`,
+        name: `merge of ${count} blocks of ${series} series every ${stepMs / 1000} s, per core`,
         unit: "M samples/s",
         ours: samples / ours.cpuSeconds / 1e6,
         ...(peer === undefined ? {} : { peer: samples / peer.cpuSeconds / 1e6 }),
@@ -82,7 +95,7 @@ async function measure(
         gate: "≥ 2×",
       });
       report({
-        name: `memory at most of a merge of ${count} blocks of ${series} series`,
+        name: `memory at most of a merge of ${count} blocks of ${series} series every ${stepMs / 1000} s`,
         unit: "MB",
         ours: ours.peakRssBytes / 2 ** 20,
         ...(peer === undefined ? {} : { peer: peer.peakRssBytes / 2 ** 20 }),
@@ -126,8 +139,8 @@ async function merge(parent: string, folders: readonly string[]): Promise<void> 
   console.log(JSON.stringify(merged));
 }
 
-/** Blocks of two hours, a sample a minute. */
-async function makeBlocks(path: string, series: number): Promise<void> {
+/** Blocks of two hours. */
+async function makeBlocks(path: string, { series, stepMs }: Shape): Promise<void> {
   const random = seededRandom(1);
   let nowMs = START;
   const db = await openTimedDatabase(path, () => nowMs);
@@ -149,7 +162,7 @@ async function makeBlocks(path: string, series: number): Promise<void> {
     times.fill(nowMs);
     for (let i = 0; i < series; i++) values[i] = values[i]! + (i % 3 === 0 ? 0 : i % 100);
     await db.append({ refs, times, values, count: series });
-    nowMs += STEP_MS;
+    nowMs += stepMs;
     if (nowMs % HOUR === 0) await db.maintain();
   }
   await db.close();
