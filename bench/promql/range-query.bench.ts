@@ -1,9 +1,8 @@
-import { Labels } from "../../src/model/labels.ts";
 import { Engine } from "../../src/promql/engine.ts";
 import type { QueryResult } from "../../src/promql/result.ts";
 import { WorkerEngine } from "../../src/promql/worker-engine.ts";
 import { median, report } from "../support/report.ts";
-import { MemorySource } from "./memory-source.ts";
+import { requestsSource, SOURCE_STEP_MS as STEP_MS } from "./requests-source.ts";
 
 /**
  * Range queries over 10,000 series × 480 samples (15 s apart), 240 steps of 15 s, evaluated in this process on one
@@ -12,7 +11,6 @@ import { MemorySource } from "./memory-source.ts";
  */
 const SERIES = 10_000;
 const SAMPLES = 480;
-const STEP_MS = 15_000;
 const STEPS = 240;
 const ROUNDS = 9;
 
@@ -29,33 +27,6 @@ const QUERIES: readonly (readonly [name: string, query: string])[] = [
   ["quantile", "quantile by (job)(0.9, requests_total)"],
   ["subquery", "sum(max_over_time(rate(requests_total[5m])[10m:1m]))"],
 ];
-
-function fill(size: { seriesCount: number; sampleCount: number }): MemorySource {
-  const { seriesCount, sampleCount } = size;
-  const filled = new MemorySource();
-  const times = new Float64Array(sampleCount);
-  const values = new Float64Array(sampleCount);
-  let state = 1;
-  const random = (): number => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
-  for (let i = 0; i < seriesCount; i++) {
-    let total = Math.floor(random() * 1e6);
-    // Each target is scraped at a place of its own within the interval, a few ms off.
-    const offset = Math.floor(random() * STEP_MS);
-    for (let k = 0; k < sampleCount; k++) {
-      times[k] = k * STEP_MS + offset + Math.floor(random() * 5);
-      total = random() < 0.001 ? 0 : total + Math.floor(random() * 100);
-      values[k] = total;
-    }
-    const labels = Labels.fromPairs([
-      ["__name__", "requests_total"],
-      ["job", `job-${i % 20}`],
-      ["instance", `10.0.${i >> 8}.${i & 255}:9100`],
-      ["code", String(200 + (i % 3))],
-    ]);
-    filled.add(labels, times, values);
-  }
-  return filled;
-}
 
 const INSTANT_SERIES = 100_000;
 const INSTANT_QUERIES: readonly (readonly [name: string, query: string])[] = [
@@ -74,7 +45,7 @@ const range = {
   endMs: endMs - STEP_MS,
   stepMs: STEP_MS,
 };
-const source = fill({ seriesCount: SERIES, sampleCount: SAMPLES });
+const source = requestsSource({ seriesCount: SERIES, sampleCount: SAMPLES });
 for (const [name, query] of QUERIES)
   if (name.includes(wanted))
     await measure(`${name}, 10k series × ${STEPS} steps`, () =>
@@ -88,7 +59,7 @@ if ("in a thread".includes(wanted)) {
   );
   await threads[Symbol.asyncDispose]();
 }
-const many = fill({ seriesCount: INSTANT_SERIES, sampleCount: 20 });
+const many = requestsSource({ seriesCount: INSTANT_SERIES, sampleCount: 20 });
 for (const [name, query] of INSTANT_QUERIES)
   if (name.includes(wanted))
     await measure(`${name}, 100k series`, () =>
