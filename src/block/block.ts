@@ -17,7 +17,6 @@ import {
   type SeriesCount,
 } from "../storage/queryable.ts";
 import { ChunkFiles } from "./chunk-files.ts";
-import { ChunkFrames } from "./chunk-frames.ts";
 import { FoundSeries } from "./found-series.ts";
 import { GroupedEntries } from "./grouped-entries.ts";
 import { NewestSamples } from "./newest-samples.ts";
@@ -313,16 +312,14 @@ export class Block implements Queryable {
 
   /** The series `from` (inclusive) to `to` (exclusive) of `found` with their chunks. */
   async #readChunks(found: FoundSeries, from: number, to: number): Promise<SeriesBatch> {
-    const frames = new ChunkFrames();
     const start = found.chunksFrom(from);
-    await this.chunks.readFrames(found, { from: start, to: found.chunksFrom(to) }, frames);
+    const read = await this.chunks.readChunks(found, { from: start, to: found.chunksFrom(to) });
     const warnings: string[] = [];
     const series: Series[] = [];
     for (let i = from; i < to; i++) {
       let chunks: Chunk[] = [];
       const end = found.chunksFrom(i + 1);
-      for (let at = found.chunksFrom(i); at < end; at++)
-        chunks.push(readable(frames.chunk(at - start)));
+      for (let at = found.chunksFrom(i); at < end; at++) chunks.push(readable(read[at - start]!));
       const intervals = found.intervals.get(i);
       if (intervals !== undefined) chunks = this.#applied(chunks, intervals, warnings);
       if (chunks.length > 0) series.push({ labels: found.labels[i]!, chunks });

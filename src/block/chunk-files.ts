@@ -6,7 +6,7 @@ import { uint32At } from "../index/byte-cursor.ts";
 import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
 import { FileWriter } from "../index/file-writer.ts";
 import { corruptAt } from "../index/section.ts";
-import { withRead } from "../index/spare-memory.ts";
+import { withRead, withRoom } from "../index/spare-memory.ts";
 import type { Chunk } from "../storage/queryable.ts";
 import { ChunkFrames, type ChunkPlaces } from "./chunk-frames.ts";
 
@@ -77,20 +77,48 @@ export class ChunkFiles {
 
   /**
    * The chunks at `places` in that order, each checked against its checksum. Places in ascending order, as a block's
-   * series have them, are read in few pieces; `data` of all of them shares a buffer.
+   * series have them, are read in few pieces; `data` of those of one piece shares a buffer that holds little else.
    */
-  async read(places: readonly ChunkPlace[]): Promise<Chunk[]> {
+  read(places: readonly ChunkPlace[]): Promise<Chunk[]> {
     const chunks = {
       refs: Float64Array.from(places, ({ ref }) => ref),
       minTimes: Float64Array.from(places, ({ minTimeMs }) => minTimeMs),
       maxTimes: Float64Array.from(places, ({ maxTimeMs }) => maxTimeMs),
     };
-    const frames = new ChunkFrames();
-    await this.readFrames(chunks, { from: 0, to: places.length }, frames);
-    return places.map((_, i) => frames.chunk(i));
+    return this.readChunks(chunks, { from: 0, to: places.length });
   }
 
-  /** As `read` for the chunks `from` (inclusive) to `to` (exclusive) of `chunks`, into `frames` from 0 on. */
+  /** As `read` for the chunks `from` (inclusive) to `to` (exclusive) of `places`. */
+  async readChunks(
+    places: ChunkPlaces,
+    { from, to }: { from: number; to: number },
+  ): Promise<Chunk[]> {
+    const refs = places.refs.subarray(from, to);
+    const offsets = refs.map((ref) => ref % TWO_32);
+    const frames = new ChunkFrames();
+    const chunks: Chunk[] = [];
+    for (const { segment, window } of this.#windows(refs, offsets)) {
+      const count = window.to - window.from;
+      const size = window.end - window.start;
+      const readTo = async (room: Uint8Array<ArrayBuffer>): Promise<void> => {
+        frames.bytes = room;
+        frames.reset(places, { from: from + window.from, to: from + window.to, size });
+        await readWindow(segment, { window, offsets, start: 0, first: 0 }, frames);
+      };
+      // Far apart: what lies between them is not kept.
+      if (size > count * TAIL_BYTES)
+        await withRoom(size, async (room) => {
+          await readTo(room);
+          frames.pack(count);
+        });
+      else await readTo(new Uint8Array(size));
+      checkFrames(segment, { window, offsets, first: 0 }, frames);
+      for (let i = 0; i < count; i++) chunks.push(frames.chunk(i));
+    }
+    return chunks;
+  }
+
+  /** The chunks `from` (inclusive) to `to` (exclusive) of `chunks`, checked as by `read`, into `frames` from 0 on. */
   async readFrames(
     chunks: ChunkPlaces,
     range: { from: number; to: number },
@@ -98,32 +126,17 @@ export class ChunkFiles {
   ): Promise<void> {
     const refs = chunks.refs.subarray(range.from, range.to);
     const offsets = refs.map((ref) => ref % TWO_32);
-    const reads: { segment: ByteSource; window: Window; start: number; end: number }[] = [];
+    const reads: { segment: ByteSource; window: Window; start: number }[] = [];
     let size = 0;
     for (const { segment, window } of this.#windows(refs, offsets)) {
-      const start = size;
+      reads.push({ segment, window, start: size });
       size += window.end - window.start;
-      reads.push({ segment, window, start, end: size });
     }
     frames.reset(chunks, { ...range, size });
-    for (const { segment, window, start, end } of reads) {
-      await segment.readInto(frames.bytes.subarray(start, end), window.start);
-      let checksums = new Crc32cWalk(frames.bytes, end);
-      for (let i = window.from; i < window.to; i++) {
-        const offset = offsets[i]!;
-        const at = start + (offset - window.start);
-        const frameSize = frames.measure(i, at, end);
-        if (frameSize === 0 || frameSize > CHUNK_MAX_BYTES || offset + frameSize > segment.size)
-          throw corruptAt(segment, offset, "a chunk has an impossible length");
-        if (at + frameSize > end) {
-          const held = frames.append(frameSize);
-          await segment.readInto(frames.bytes.subarray(held, held + frameSize), offset);
-          frames.measure(i, held, held + frameSize);
-          checksums = new Crc32cWalk(frames.bytes, held + frameSize);
-        }
-        if (!frames.isIntact(i, checksums))
-          throw corruptAt(segment, offset, "a chunk has a wrong checksum");
-      }
+    for (const { segment, window, start } of reads) {
+      const place = { window, offsets, start, first: window.from };
+      await readWindow(segment, place, frames);
+      checkFrames(segment, place, frames);
     }
   }
 
@@ -172,6 +185,48 @@ export class ChunkFiles {
       from = to;
     }
   }
+}
+
+/** Chunks of a segment that are read together. */
+interface WindowPlace {
+  readonly window: Window;
+  readonly offsets: Float64Array;
+  /** Where the window starts in the bytes of the frames. */
+  readonly start: number;
+  /** Which frame its first chunk becomes. */
+  readonly first: number;
+}
+
+async function readWindow(
+  segment: ByteSource,
+  { window, offsets, start, first }: WindowPlace,
+  frames: ChunkFrames,
+): Promise<void> {
+  const end = start + (window.end - window.start);
+  await segment.readInto(frames.bytes.subarray(start, end), window.start);
+  for (let i = window.from; i < window.to; i++) {
+    const offset = offsets[i]!;
+    const frame = first + i - window.from;
+    const at = start + (offset - window.start);
+    const frameSize = frames.measure(frame, at, end);
+    if (frameSize === 0 || frameSize > CHUNK_MAX_BYTES || offset + frameSize > segment.size)
+      throw corruptAt(segment, offset, "a chunk has an impossible length");
+    if (at + frameSize <= end) continue;
+    const held = frames.append(frameSize);
+    await segment.readInto(frames.bytes.subarray(held, held + frameSize), offset);
+    frames.measure(frame, held, held + frameSize);
+  }
+}
+
+function checkFrames(
+  segment: ByteSource,
+  { window, offsets, first }: Omit<WindowPlace, "start">,
+  frames: ChunkFrames,
+): void {
+  const checksums = new Crc32cWalk(frames.bytes, frames.size);
+  for (let i = window.from; i < window.to; i++)
+    if (!frames.isIntact(first + i - window.from, checksums))
+      throw corruptAt(segment, offsets[i]!, "a chunk has a wrong checksum");
 }
 
 /** Chunks that were read together. */

@@ -42,6 +42,36 @@ export class ChunkFrames {
     this.#used = size;
   }
 
+  /** The bytes in use, among them those between the frames. */
+  get size(): number {
+    return this.#used;
+  }
+
+  /** Takes the first `count` frames, which lie in ascending order, into a buffer of their own, one behind the other. */
+  pack(count: number): void {
+    const { bytes, starts, ends } = this;
+    let size = 0;
+    for (let i = 0; i < count; i++) size += ends[i]! - starts[i]!;
+    const packed = new Uint8Array(size);
+    let at = 0;
+    for (let i = 0; i < count;) {
+      const start = starts[i]!;
+      const moved = start - at;
+      let end = start;
+      // Those of one series lie together.
+      for (; i < count && starts[i] === end; i++) {
+        end = ends[i]!;
+        starts[i]! -= moved;
+        ends[i]! -= moved;
+        this.#dataStarts[i]! -= moved;
+      }
+      packed.set(bytes.subarray(start, end), at);
+      at += end - start;
+    }
+    this.bytes = packed;
+    this.#used = size;
+  }
+
   /** Makes room for `size` more bytes; where they start. */
   append(size: number): number {
     const start = this.#used;

@@ -6,28 +6,38 @@ const SPARE_MAX_BYTES = 4 * 1024 * 1024;
 const ROOM_STEP_BYTES = 256 * 1024;
 
 /** What nobody reads into at the moment, the oldest first. */
-const spare: Uint8Array[] = [];
+const spare: Uint8Array<ArrayBuffer>[] = [];
 let spareBytes = 0;
 
 /**
  * Bytes of a file that are looked at and forgotten: nothing of them may be held when `use` is done. They are read into memory
  * that the process has, which is three times as fast as into fresh pages and gives the garbage collector nothing to do.
  */
-export async function withRead<T>(
+export function withRead<T>(
   source: ByteSource,
   range: { readonly start: number; readonly end: number },
   use: (bytes: Uint8Array) => T | Promise<T>,
 ): Promise<T> {
   const size = range.end - range.start;
+  return withRoom(size, async (room) => {
+    const bytes = room.subarray(0, size);
+    await source.readInto(bytes, range.start);
+    return use(bytes);
+  });
+}
+
+/** Such memory of at least `size` bytes, with whatever is in it, for as long as `use` takes. */
+export async function withRoom<T>(
+  size: number,
+  use: (room: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+): Promise<T> {
   const room = take(size);
-  const bytes = room.subarray(0, size);
-  await source.readInto(bytes, range.start);
-  const result = await use(bytes);
+  const result = await use(room);
   give(room);
   return result;
 }
 
-function take(size: number): Uint8Array {
+function take(size: number): Uint8Array<ArrayBuffer> {
   const place = spare.findIndex(({ length }) => length >= size);
   if (place < 0) return new Uint8Array(Math.ceil(size / ROOM_STEP_BYTES) * ROOM_STEP_BYTES);
   const [room] = spare.splice(place, 1);
@@ -35,7 +45,7 @@ function take(size: number): Uint8Array {
   return room!;
 }
 
-function give(room: Uint8Array): void {
+function give(room: Uint8Array<ArrayBuffer>): void {
   if (room.length > SPARE_MAX_BYTES) return;
   spare.push(room);
   spareBytes += room.length;
