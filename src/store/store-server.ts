@@ -101,6 +101,11 @@ export function createStoreServices(options: StoreServiceOptions): GrpcService[]
   ];
 }
 
+/** Idle ones kept: each has memory of about two of its largest frames. */
+const MAX_SPARE_ENCODERS = 4;
+/** Encoders whose streams have ended well, with their memory: the next streams need not find and grow their own. */
+const spareEncoders: SeriesEncoder[] = [];
+
 async function* series(
   options: StoreServiceOptions,
   request: SeriesRequestMessage,
@@ -131,7 +136,7 @@ async function* series(
   const abort =
     request.partialResponseDisabled || request.partialResponseStrategy === STRATEGY_ABORT;
   const framer = new SeriesFramer(request.responseBatchSize);
-  const encoder = new SeriesEncoder();
+  const encoder = spareEncoders.pop() ?? new SeriesEncoder();
   const batched = request.responseBatchSize > 1;
   const encode = (part: FramePart): Uint8Array => {
     if (typeof part === "string") return encoder.warning(part);
@@ -164,6 +169,7 @@ async function* series(
   }
   framer.flush();
   for (const part of framer.take()) yield encode(part);
+  if (spareEncoders.length < MAX_SPARE_ENCODERS) spareEncoders.push(encoder);
 }
 
 function hintsOf({ queryHints }: SeriesRequestMessage): Pick<SelectRequest, "hints"> {
