@@ -141,22 +141,67 @@ export function windows(
   }
 }
 
+/** What is missing in compensated sums, so far `missing`, after `value` was added to `before`. */
+// @ts-ignore: decorator
+@inline
+function missingAfter(before: v128, value: v128, missing: v128): v128 {
+  const after = f64x2.add(before, value);
+  const rest = v128.bitselect(
+    f64x2.add(f64x2.sub(before, after), value),
+    f64x2.add(f64x2.sub(value, after), before),
+    f64x2.ge(f64x2.abs(before), f64x2.abs(value)),
+  );
+  return v128.andnot(f64x2.add(missing, rest), f64x2.eq(f64x2.abs(after), f64x2.splat(Infinity)));
+}
+
+/**
+ * The slope of the line of least squares through `count` samples, two at least, x in seconds from `originMs` on; where it is at
+ * x = 0 goes to `intercept`. Sums are compensated, two at a time.
+ */
+export function regress(times: usize, values: usize, count: u32, originMs: f64, intercept: usize): f64 {
+  const first = load<f64>(values);
+  let differs = false;
+  let points = f64x2.splat(0);
+  let pointsMissing = points;
+  let squares = points;
+  let squaresMissing = points;
+  const end = values + ((<usize>count) << 3);
+  for (; values < end; values += 8, times += 8) {
+    const y = load<f64>(values);
+    differs = differs || y != first;
+    const x = (load<f64>(times) - originMs) / 1000;
+    const point = f64x2.replace_lane(f64x2.splat(x), 1, y);
+    pointsMissing = missingAfter(points, point, pointsMissing);
+    points = f64x2.add(points, point);
+    const square = f64x2.mul(f64x2.splat(x), f64x2.replace_lane(point, 0, x));
+    squaresMissing = missingAfter(squares, square, squaresMissing);
+    squares = f64x2.add(squares, square);
+  }
+  if (!differs) {
+    const isInfinite = abs(first) == Infinity;
+    store<f64>(intercept, isInfinite ? NaN : first);
+    return isInfinite ? NaN : 0;
+  }
+  points = f64x2.add(points, pointsMissing);
+  squares = f64x2.add(squares, squaresMissing);
+  const x = f64x2.extract_lane(points, 0);
+  const y = f64x2.extract_lane(points, 1);
+  const n = <f64>count;
+  const covariance = f64x2.extract_lane(squares, 1) - (x * y) / n;
+  const variance = f64x2.extract_lane(squares, 0) - (x * x) / n;
+  const slope = covariance / variance;
+  store<f64>(intercept, y / n - (slope * x) / n);
+  return slope;
+}
+
 /** Adds `steps` values to compensated sums: `main` and what is missing in it, `side`; there is room for one step more. */
 export function addToSums(values: usize, main: usize, side: usize, steps: u32): void {
-  const infinity = f64x2.splat(Infinity);
   const end = values + ((<usize>steps) << 3);
   for (; values < end; values += 16, main += 16, side += 16) {
     const value = v128.load(values);
     const before = v128.load(main);
-    const after = f64x2.add(before, value);
-    const rest = v128.bitselect(
-      f64x2.add(f64x2.sub(before, after), value),
-      f64x2.add(f64x2.sub(value, after), before),
-      f64x2.ge(f64x2.abs(before), f64x2.abs(value)),
-    );
-    const missing = f64x2.add(v128.load(side), rest);
-    v128.store(main, after);
-    v128.store(side, v128.andnot(missing, f64x2.eq(f64x2.abs(after), infinity)));
+    v128.store(side, missingAfter(before, value, v128.load(side)));
+    v128.store(main, f64x2.add(before, value));
   }
 }
 

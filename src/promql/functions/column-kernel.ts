@@ -21,6 +21,13 @@ export interface ColumnKernel {
     rangeSeconds: number,
     out: number,
   ): void;
+  regress(
+    times: number,
+    values: number,
+    count: number,
+    originMs: number,
+    intercept: number,
+  ): number;
   addToSums(values: number, main: number, side: number, steps: number): void;
   weigh(values: number, weights: number, flags: number, steps: number, flag: number): number;
   firstNaN(values: number, count: number): number;

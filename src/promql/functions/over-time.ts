@@ -7,7 +7,9 @@ import {
   type WindowSeries,
 } from "../operators/row.ts";
 import { firstAfter } from "./rate.ts";
+import { KahanSum } from "./kahan-sum.ts";
 import { quantileOf } from "./quantile.ts";
+import { regress } from "./regression.ts";
 
 /**
  * Functions over the samples of one window. A `WindowFunction` sees samples [low, high) of the columns in `call` and
@@ -90,25 +92,6 @@ export function computeWindows(
     isAny = true;
   }
   return isAny;
-}
-
-/** A compensated sum: the value is `sum + rest` unless the sum has overflowed. */
-class KahanSum {
-  sum = 0;
-  rest = 0;
-
-  add(value: number): void {
-    const total = this.sum + value;
-    if (total === Infinity || total === -Infinity) this.rest = 0;
-    else if (Math.abs(this.sum) >= Math.abs(value)) this.rest += this.sum - total + value;
-    else this.rest += value - total + this.sum;
-    this.sum = total;
-  }
-
-  set(sum: number, rest: number): void {
-    this.sum = sum;
-    this.rest = rest;
-  }
 }
 
 function sumOverTime(call: WindowCall): boolean {
@@ -287,52 +270,16 @@ function resetsIn(isAnchored: boolean): WindowFunction {
   };
 }
 
-const regression = { slope: 0, intercept: 0 };
-
-/** Least squares over the window, x in seconds relative to `originMs`, into `regression`. */
-function regress(call: WindowCall, originMs: number): void {
-  const { times, values, low, high } = call;
-  const sumX = new KahanSum();
-  const sumY = new KahanSum();
-  const sumXY = new KahanSum();
-  const sumX2 = new KahanSum();
-  const first = values[low]!;
-  let isConstant = true;
-  for (let i = low; i < high; i++) {
-    const y = values[i]!;
-    if (isConstant && i > low && y !== first) isConstant = false;
-    const x = (times[i]! - originMs) / 1000;
-    sumX.add(x);
-    sumY.add(y);
-    sumXY.add(x * y);
-    sumX2.add(x * x);
-  }
-  if (isConstant) {
-    const isInfinite = first === Infinity || first === -Infinity;
-    regression.slope = isInfinite ? NaN : 0;
-    regression.intercept = isInfinite ? NaN : first;
-    return;
-  }
-  const n = high - low;
-  const x = sumX.sum + sumX.rest;
-  const y = sumY.sum + sumY.rest;
-  const covariance = sumXY.sum + sumXY.rest - (x * y) / n;
-  const variance = sumX2.sum + sumX2.rest - (x * x) / n;
-  regression.slope = covariance / variance;
-  regression.intercept = y / n - (regression.slope * x) / n;
-}
-
 function derivative(call: WindowCall): boolean {
   if (call.high - call.low < 2) return false;
-  regress(call, call.times[call.low]!);
-  call.result = regression.slope;
+  call.result = regress(call, call.times[call.low]!).slope;
   return true;
 }
 
 function predictLinear(call: WindowCall): boolean {
   if (call.high - call.low < 2) return false;
-  regress(call, call.evaluationMs);
-  call.result = regression.slope * call.args[0]![call.step]! + regression.intercept;
+  const { slope, intercept } = regress(call, call.evaluationMs);
+  call.result = slope * call.args[0]![call.step]! + intercept;
   return true;
 }
 
