@@ -1,7 +1,7 @@
 import { endsInSet, literalPrefix, parseByteRegex, type ByteNode } from "./regex-bytes.ts";
 
-/** Larger patterns are left to the engine. */
-const NODES_MAX = 2000;
+/** Larger patterns are left to the machine: a new state costs a look at all of them, and each byte may need one. */
+const NODES_MAX = 1000;
 /** States kept at a time, 1 KiB each; when there are more, all are forgotten and found again. */
 const STATES_MAX = 512;
 
@@ -106,13 +106,20 @@ export class ByteAutomaton {
   table = new Uint16Array(0);
   /** Of each state, whether a text that ends there matches: 1 or 0. */
   readonly matchFlags = new Uint8Array(STATES_MAX);
-  #places: Int32Array[] = [];
+  #places: Uint16Array[] = [];
+  /** Places that are to be looked at, and whether each has been. */
+  readonly #open: Uint16Array;
+  readonly #seen: Uint8Array;
   readonly #known = new Map<string, number>();
 
   constructor(program: Program, options: { start: number; prefix: Uint8Array }) {
     this.#program = program;
     this.#start = options.start;
     this.prefix = options.prefix;
+    const { length } = program.steps;
+    // Each place that is looked at adds two at most.
+    this.#open = new Uint16Array(3 * length);
+    this.#seen = new Uint8Array(length);
     this.#restart();
   }
 
@@ -148,16 +155,19 @@ export class ByteAutomaton {
   /** Finds the state after `state` and `byte`, and notes it in the table. All other states may be gone then. */
   find(state: number, byte: number): number {
     const { steps } = this.#program;
-    const reached: number[] = [];
+    const reached = this.#open;
+    let count = 0;
     for (const place of this.#places[state]!) {
       const step = steps[place]!;
-      if (step.kind === "byte" && step.set[byte] === 1) reached.push(step.next);
+      if (step.kind === "byte" && step.set[byte] === 1) reached[count++] = step.next;
     }
     if (this.#places.length === STATES_MAX) {
+      const places = reached.slice(0, count);
       this.#restart();
-      return this.#state(reached);
+      reached.set(places);
+      return this.#state(count);
     }
-    const next = this.#state(reached);
+    const next = this.#state(count);
     this.table[(state << 8) | byte] = next;
     return next;
   }
@@ -167,27 +177,35 @@ export class ByteAutomaton {
     this.table = new Uint16Array(0);
     this.#known.clear();
     this.#places = [];
-    this.#state([]);
-    this.#places.push(new Int32Array(0));
-    this.#state([this.#start]);
+    this.#state(0);
+    this.#places.push(new Uint16Array(0));
+    this.#open[0] = this.#start;
+    this.#state(1);
   }
 
-  /** The state of all places that can be reached from these without a byte. */
-  #state(from: readonly number[]): number {
+  /** The state of all places that can be reached from the first `count` of `#open` without a byte. */
+  #state(count: number): number {
     const { steps } = this.#program;
-    const seen = new Set<number>();
-    const open = [...from];
-    while (open.length > 0) {
-      const place = open.pop()!;
-      if (seen.has(place)) continue;
-      seen.add(place);
+    const open = this.#open;
+    const seen = this.#seen;
+    for (let left = count; left > 0;) {
+      const place = open[--left]!;
+      if (seen[place] === 1) continue;
+      seen[place] = 1;
       const step = steps[place]!;
-      if (step.kind === "split") open.push(step.a, step.b);
+      if (step.kind === "split") {
+        open[left++] = step.a;
+        open[left++] = step.b;
+      }
     }
-    const places = Int32Array.from(seen)
-      .filter((place) => steps[place]!.kind !== "split")
-      .sort();
-    const key = places.join();
+    let size = 0;
+    for (let place = 0; place < seen.length; place++)
+      if (seen[place] === 1) {
+        seen[place] = 0;
+        if (steps[place]!.kind !== "split") open[size++] = place;
+      }
+    const places = open.slice(0, size);
+    const key = keyOf(places);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const state = this.#places.push(places) - 1;
@@ -200,4 +218,9 @@ export class ByteAutomaton {
     }
     return state;
   }
+}
+
+/** The places as a text, by which their state is found. */
+function keyOf(places: Uint16Array): string {
+  return Buffer.from(places.buffer, places.byteOffset, places.byteLength).toString("latin1");
 }

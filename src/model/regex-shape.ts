@@ -17,6 +17,8 @@ const MAX_PRODUCT = 1024;
 /** Alternatives put together with what follows them, in all: a list of hosts may be long, `(a|b|…):9100`. */
 const MAX_JOINS = 1_000_000;
 const MAX_WILD_ALTERNATIVES = 32;
+/** Each wildcard copies those before it; beyond this many the automaton is the better tool. */
+const MAX_GAPS = 64;
 const MAX_DEPTH = 20;
 
 const EMPTY: Alternative = { literals: [""], gaps: [] };
@@ -169,6 +171,7 @@ class ShapeParser {
 
 /** `left` followed by `right`; undefined when two `.+` meet (at least two characters: a gap knows only 0 and 1). */
 function concatenate(left: Alternative, right: Alternative): Alternative | undefined {
+  if (left.gaps.length + right.gaps.length > MAX_GAPS) return undefined;
   const seam = left.literals.at(-1)! + right.literals[0]!;
   const literals = [...left.literals.slice(0, -1), seam, ...right.literals.slice(1)];
   const gaps = [...left.gaps, ...right.gaps];

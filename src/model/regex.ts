@@ -1,13 +1,15 @@
 import { RE2JS, RE2JSException } from "re2js";
 import { AppError, messageOf } from "../base/errors.ts";
+import { RegexTest } from "./regex-test.ts";
 import { matchesShape, parseShape, type Shape } from "./regex-shape.ts";
 
 /**
  * Users' regular expressions: RE2 syntax and semantics in linear time, anchored at both ends with `.` matching
  * newlines (`^(?s:…)$`), as Prometheus compiles them. JavaScript's RegExp never sees a user's pattern.
  *
- * Most patterns are alternatives of literals and wildcards and never reach the engine (`regex-shape.ts`); for the rest
- * verdicts are remembered, because label values repeat.
+ * Most patterns are alternatives of literals and wildcards and need no more than that (`regex-shape.ts`); for the rest a
+ * machine tells whether a text matches (`regex-test.ts`), and verdicts are remembered, because label values repeat. The
+ * engine, RE2JS, says what is wrong with a pattern, finds groups, and takes the few patterns that the machine does not.
  */
 export interface AnchoredRegex {
   readonly source: string;
@@ -40,9 +42,10 @@ export function compileAnchored(source: string): AnchoredRegex {
   const shape = parseShape(source);
   if (shape !== undefined) return new ShapedRegex(source, shape, CAPTURE_MAX_WORK);
   checkLength(source);
+  const test = RegexTest.of(source);
   // Alone first: `a)(b` would be balanced by the anchors.
-  parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
-  return new EngineRegex(source, CAPTURE_MAX_WORK);
+  if (test === undefined) parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
+  return new EngineRegex(source, { test, maxWork: CAPTURE_MAX_WORK });
 }
 
 /**
@@ -53,7 +56,7 @@ export function compileRelabelRegex(source: string): AnchoredRegex {
   const shape = parseShape(source);
   if (shape !== undefined) return new ShapedRegex(source, shape, Infinity);
   checkLength(source);
-  return new EngineRegex(source, Infinity);
+  return new EngineRegex(source, { test: RegexTest.of(source), maxWork: Infinity });
 }
 
 /** Throws `execution` where finding groups might take seconds or minutes. */
@@ -76,21 +79,24 @@ function checkLength({ length }: string): void {
 class EngineRegex implements AnchoredRegex {
   readonly source: string;
   readonly set = undefined;
-  readonly #compiled: RE2JS;
+  readonly #test: RegexTest | undefined;
   readonly #maxWork: number;
+  #compiled: RE2JS | undefined;
   readonly #verdicts = new Map<string, boolean>();
   readonly #templates = new Templates();
 
-  constructor(source: string, maxWork: number) {
+  constructor(source: string, options: { test: RegexTest | undefined; maxWork: number }) {
     this.source = source;
-    this.#maxWork = maxWork;
-    this.#compiled = parse(`^(?s:${source})$`, 0, (message) => message);
+    this.#maxWork = options.maxWork;
+    this.#test = options.test;
+    // Says what is wrong.
+    if (options.test === undefined) this.#engine();
   }
 
   matches(text: string): boolean {
     const known = this.#verdicts.get(text);
     if (known !== undefined) return known;
-    const verdict = this.#compiled.testExact(text);
+    const verdict = this.#matches(text);
     if (text.length <= VERDICT_TEXT_MAX_LENGTH) {
       if (this.#verdicts.size >= VERDICT_MEMO_MAX) this.#verdicts.clear();
       this.#verdicts.set(text, verdict);
@@ -98,17 +104,29 @@ class EngineRegex implements AnchoredRegex {
     return verdict;
   }
 
+  #matches(text: string): boolean {
+    // Label values are well-formed; what else is asked is the engine's.
+    if (this.#test !== undefined && text.isWellFormed()) return this.#test.matches(text);
+    checkWork(this.source, text, this.#maxWork);
+    return this.#engine().testExact(text);
+  }
+
+  #engine(): RE2JS {
+    return (this.#compiled ??= parse(`^(?s:${this.source})$`, 0, (message) => message));
+  }
+
   groups(text: string): string[] | undefined {
     checkWork(this.source, text, this.#maxWork);
-    return captures(this.#compiled, text);
+    return captures(this.#engine(), text);
   }
 
   expand(text: string, template: string): string | undefined {
     checkWork(this.source, text, this.#maxWork);
-    const matcher = this.#compiled.matcher(text);
+    const engine = this.#engine();
+    const matcher = engine.matcher(text);
     if (!matcher.matches()) return undefined;
     let expanded = "";
-    for (const part of this.#templates.parts(template, () => this.#compiled))
+    for (const part of this.#templates.parts(template, () => engine))
       expanded += typeof part === "string" ? part : (matcher.group(part) ?? "");
     return expanded;
   }
