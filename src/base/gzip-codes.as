@@ -27,6 +27,8 @@ const WIDTH_COUNTS = memory.data(WIDTHS * 4, 8);
 const SYMBOL_CODES = memory.data(SYMBOLS * 4, 8);
 const DISTANCE_CODES = memory.data(DISTANCES * 4, 8);
 const WIDTH_CODES = memory.data(WIDTHS * 4, 8);
+/** For the length of a match less 3, its symbol's code and the bits behind it, above five bits that say how many these are. */
+const LENGTH_CODES = memory.data(256 * 4, 8);
 /** While codes are made: symbols that occur, the rarest first; how often, then how long their codes are; codes of a length. */
 const SORTED = memory.data(SYMBOLS * 4, 8);
 const WEIGHTS = memory.data(SYMBOLS * 4, 8);
@@ -145,17 +147,66 @@ export function isFull(): bool {
 export function putBlock(literals: usize, end: usize): void {
   countLiterals(literals, end);
   putCodes();
+  joinLengthCodes();
+  // Fast path: `out`, `bits` and `bitCount` in locals, which are registers, until the block is written.
+  let to = out;
+  let held = bits;
+  let count = bitCount;
   let at = blockFrom;
-  for (let match = matches; match < matchesEnd; match += MATCH_BYTES) {
-    const literalsEnd = at + <usize>load<u32>(match);
-    putLiterals(at, literalsEnd);
-    at = literalsEnd + MIN_MATCH + <usize>load<u16>(match, 4);
-    putMatch(load<u16>(match, 4), load<u16>(match, 6));
+  for (let match = matches; ; match += MATCH_BYTES) {
+    const literalsEnd = match < matchesEnd ? at + <usize>load<u32>(match) : end;
+    for (; at < literalsEnd; at++) {
+      const code = item(SYMBOL_CODES, load<u8>(at));
+      held |= <u64>(code >> 4) << count;
+      count += code & 15;
+      if (count > 48) {
+        store<u64>(to, held);
+        to += <usize>(count >> 3);
+        held >>= count & 56;
+        count &= 7;
+      }
+    }
+    if (match == matchesEnd) break;
+    store<u64>(to, held);
+    to += <usize>(count >> 3);
+    held >>= count & 56;
+    count &= 7;
+    // With those that wait 55 bits at most.
+    const length = <usize>load<u16>(match, 4);
+    const distance = <u32>load<u16>(match, 6);
+    at += length + MIN_MATCH;
+    const lengthCode = item(LENGTH_CODES, length);
+    held |= <u64>(lengthCode >> 5) << count;
+    count += lengthCode & 31;
+    const symbol = distanceSymbol(distance);
+    const code = item(DISTANCE_CODES, symbol);
+    held |= <u64>(code >> 4) << count;
+    count += code & 15;
+    const more = distanceBits(symbol);
+    held |= <u64>(distance & ((1 << more) - 1)) << count;
+    count += more;
+    store<u64>(to, held);
+    to += <usize>(count >> 3);
+    held >>= count & 56;
+    count &= 7;
   }
-  putLiterals(at, end);
+  out = to;
+  bits = held;
+  bitCount = count;
   putSymbol(SYMBOL_CODES, END_OF_BLOCK);
   flush();
   beginBlock(end);
+}
+
+/** Makes `LENGTH_CODES` of the codes of the block: one look-up for each match then. */
+function joinLengthCodes(): void {
+  for (let length: u32 = 0; length < 256; length++) {
+    const symbol = <u32>load<u8>(LENGTH_SYMBOLS + length);
+    const code = item(SYMBOL_CODES, FIRST_LENGTH + symbol);
+    const more = lengthBits(symbol);
+    const joined = (code >> 4) | ((length & ((1 << more) - 1)) << (code & 15));
+    setItem(LENGTH_CODES, length, (joined << 5) | ((code & 15) + more));
+  }
 }
 
 /** Writes an empty block whose end is the end of a byte; where that is. */
@@ -188,31 +239,6 @@ function flush(): void {
 function putSymbol(codes: usize, symbol: usize): void {
   const code = item(codes, symbol);
   put(code >> 4, code & 15);
-}
-
-// @ts-ignore: decorator
-@inline
-function putLiterals(at: usize, end: usize): void {
-  for (; at < end; at++) {
-    if (bitCount > 48) flush();
-    putSymbol(SYMBOL_CODES, load<u8>(at));
-  }
-  flush();
-}
-
-// @ts-ignore: decorator
-@inline
-function putMatch(length: u32, distance: u32): void {
-  // With those that wait 55 bits at most.
-  const lengthSymbol = <u32>load<u8>(LENGTH_SYMBOLS + length);
-  putSymbol(SYMBOL_CODES, FIRST_LENGTH + lengthSymbol);
-  const lengthMore = lengthBits(lengthSymbol);
-  put(length & ((1 << lengthMore) - 1), lengthMore);
-  const symbol = distanceSymbol(distance);
-  putSymbol(DISTANCE_CODES, symbol);
-  const distanceMore = distanceBits(symbol);
-  put(distance & ((1 << distanceMore) - 1), distanceMore);
-  flush();
 }
 
 /** Makes codes of what was counted, and writes how long they are. */
