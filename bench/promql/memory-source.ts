@@ -8,7 +8,9 @@ import {
   type SelectRequest,
   type Series,
   type SeriesBatch,
+  type SeriesCount,
 } from "../../src/storage/queryable.ts";
+import { sampled, samplePositions, wantsSample } from "../../src/storage/series-sample.ts";
 import { pushXorChunks } from "../../src/storage/xor-chunks.ts";
 
 /** Series held as XOR chunks in memory: the storage of benches and of the engine's own tests. */
@@ -16,12 +18,15 @@ export class MemorySource implements Queryable {
   readonly #series: Series[] = [];
   #isSorted = true;
   readonly #batchSize: number;
+  readonly #samples: boolean;
   /** How often `select` was called. */
   selectCount = 0;
   /** How many batches it has given. */
   batchCount = 0;
 
-  constructor(options: { batchSize?: number } = {}) {
+  /** `samples`: whether the first batch has a sample for who asks. Default: no. */
+  constructor(options: { batchSize?: number; samples?: boolean } = {}) {
+    this.#samples = options.samples ?? false;
     this.#batchSize = options.batchSize ?? 1000;
   }
 
@@ -40,7 +45,11 @@ export class MemorySource implements Queryable {
     const { minTimeMs, maxTimeMs } = request;
     const matching = [...this.#matching(request)];
     let told: Pick<SeriesBatch, "expected"> = {
-      expected: { atLeast: 0, atMost: matching.length },
+      expected: {
+        atLeast: 0,
+        atMost: matching.length,
+        ...(this.#samples && sampleOf(matching, request)),
+      },
     };
     let batch: Series[] = [];
     for (const { labels, chunks } of matching) {
@@ -80,4 +89,11 @@ export class MemorySource implements Queryable {
       if (matchers.every((matcher) => matcher.matches(series.labels.get(matcher.name))))
         yield series;
   }
+}
+
+function sampleOf(series: readonly Series[], request: SelectRequest): Pick<SeriesCount, "samples"> {
+  const of = series.length;
+  if (!wantsSample(request, of)) return {};
+  const chunkLists = Array.from(samplePositions(of), (i) => sampled(series[i]!.chunks));
+  return { samples: [{ chunkLists, size: chunkLists.length, of }] };
 }

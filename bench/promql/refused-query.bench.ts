@@ -30,7 +30,7 @@ for (const { stepMs, what } of [
 /** Counters of `count` samples, a few bytes each. */
 function sourceOf(count: number): MemorySource {
   const random = seededRandom(count);
-  const source = new MemorySource({ batchSize: 512 });
+  const source = new MemorySource({ batchSize: 512, samples: true });
   const lists = Array.from({ length: DIFFERENT }, () => {
     const values = new Float64Array(count);
     for (let k = 0, value = random.next() * 1e6; k < count; k++)

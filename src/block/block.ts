@@ -6,6 +6,7 @@ import { IndexReader } from "../index/reader.ts";
 import { SeriesColumns } from "../index/series-columns.ts";
 import { type GroupedBatch, type GroupedRequest, NotInColumnsError } from "../storage/grouped.ts";
 import { sortSeries } from "../storage/merge.ts";
+import { sampled, samplePositions, wantsSample } from "../storage/series-sample.ts";
 import {
   type Chunk,
   type LabelRequest,
@@ -15,6 +16,7 @@ import {
   type Series,
   type SeriesBatch,
   type SeriesCount,
+  type SeriesSample,
 } from "../storage/queryable.ts";
 import { ChunkFiles } from "./chunk-files.ts";
 import { FoundSeries } from "./found-series.ts";
@@ -209,7 +211,13 @@ export class Block implements Queryable {
   async *#select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     const refs = await this.index.matching(request.matchers);
     let left = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
-    let told = left < Infinity ? {} : { expected: this.#expected(refs.length, request) };
+    let told: { expected?: SeriesCount } =
+      left < Infinity ? {} : { expected: this.#expected(refs.length, request) };
+    if (told.expected !== undefined && wantsSample(request, refs.length)) {
+      const { sample, warnings } = await this.#sample(refs, request);
+      yield { series: [], warnings, expected: { ...told.expected, samples: [sample] } };
+      told = {};
+    }
     for (let from = 0; from < refs.length && left > 0;) {
       const to = Math.min(refs.length, from + Math.max(BATCH_SERIES, Math.min(left, READ_SERIES)));
       const found = await this.#find(refs, { from, to }, request);
@@ -240,6 +248,24 @@ export class Block implements Queryable {
     const isWhole =
       minTimeMs <= meta.minTime && maxTimeMs >= meta.maxTime - 1 && tombstones.size === 0;
     return { atLeast: isWhole ? atMost : 0, atMost };
+  }
+
+  async #sample(
+    refs: Int32Array,
+    request: SelectRequest,
+  ): Promise<{ sample: SeriesSample; warnings: readonly string[] }> {
+    const chosen = samplePositions(refs.length).map((i) => refs[i]!);
+    const found = await this.#find(chosen, { from: 0, to: chosen.length }, request);
+    const chunkLists: (readonly Chunk[])[] = [];
+    const warnings: string[] = [];
+    for (let at = 0; at < found.count;) {
+      const end = found.pieceEnd(at, found.count);
+      const batch = await this.#readChunks(found, at, end);
+      for (const { chunks } of batch.series) chunkLists.push(sampled(chunks));
+      warnings.push(...(batch.warnings ?? []));
+      at = end;
+    }
+    return { sample: { chunkLists, size: chosen.length, of: refs.length }, warnings };
   }
 
   /** The series `refs[from]` to `refs[to - 1]` that have chunks for the request. */
@@ -334,7 +360,7 @@ export class Block implements Queryable {
   ): AsyncGenerator<SeriesBatch> {
     const all: Series[] = [];
     const warnings: string[] = [];
-    const { limit, ...unlimited } = request;
+    const { limit, sampleAbove: _, ...unlimited } = request;
     for await (const batch of this.#select(unlimited)) {
       warnings.push(...(batch.warnings ?? []));
       for (const { labels, chunks } of batch.series)

@@ -133,6 +133,15 @@ export class Budget {
       });
   }
 
+  /** Throws as `hold`: a sample of the series leaves no doubt that they would be too many. */
+  refuseSamples(found: string): never {
+    throw tooMuch("load too many samples into memory", {
+      found,
+      limit: this.#maxSamples,
+      flag: "--query.max-samples",
+    });
+  }
+
   release(samples: number): void {
     this.#held -= samples;
   }

@@ -55,6 +55,7 @@ export interface WireSelect {
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
   readonly hints: SelectHints | undefined;
+  readonly sampleAbove: number | undefined;
 }
 
 export interface WireBatch {
@@ -74,11 +75,12 @@ export function packSelect(request: SelectRequest): WireSelect {
     minTimeMs: request.minTimeMs,
     maxTimeMs: request.maxTimeMs,
     hints: request.hints,
+    sampleAbove: request.sampleAbove,
   };
 }
 
 export function unpackSelect(wire: WireSelect, signal: AbortSignal): SelectRequest {
-  const { minTimeMs, maxTimeMs, hints } = wire;
+  const { minTimeMs, maxTimeMs, hints, sampleAbove } = wire;
   return {
     matchers: wire.matchers.map(({ name, operator, value }) =>
       createMatcher(name, operator, value),
@@ -86,6 +88,7 @@ export function unpackSelect(wire: WireSelect, signal: AbortSignal): SelectReque
     minTimeMs,
     maxTimeMs,
     ...(hints === undefined ? {} : { hints }),
+    ...(sampleAbove === undefined ? {} : { sampleAbove }),
     signal,
   };
 }
@@ -117,8 +120,21 @@ export function packBatch(batch: SeriesBatch): WireBatch {
     }
   }
   const labels = packLabels(series);
-  const { expected, warnings, infos } = batch;
+  const { warnings, infos } = batch;
+  const expected = batch.expected && ownCount(batch.expected);
   return { labels, chunkCounts, chunks: fields, data, expected, warnings, infos };
+}
+
+/** `count` with its chunks apart from the buffers they lie in, all of which a message would copy. */
+function ownCount({ samples, ...count }: SeriesCount): SeriesCount {
+  if (samples === undefined) return count;
+  const own = samples.map((sample) => ({
+    ...sample,
+    chunkLists: sample.chunkLists.map((chunks) =>
+      chunks.map((chunk) => ({ ...chunk, data: new Uint8Array(chunk.data) })),
+    ),
+  }));
+  return { ...count, samples: own };
 }
 
 export function unpackBatch(wire: WireBatch): SeriesBatch {

@@ -28,6 +28,8 @@ export interface QueryHintsMessage {
   readonly newestOnly: boolean;
   /** Ours alone: whether the answer begins with how many series it has. */
   readonly wantsCount: boolean;
+  /** A sample is wanted of more series than this; 0: none. */
+  readonly sampleAbove: number;
 }
 
 export interface ShardInfoMessage {
@@ -197,9 +199,11 @@ export function writeStrings(writer: ProtoWriter, field: number, texts: readonly
 /** Far from the numbers that StoreAPI may come to use; peers that do not know it pass over it. */
 const NEWEST_ONLY_FIELD = 1000;
 const WANTS_COUNT_FIELD = 1001;
+const SAMPLE_ABOVE_FIELD = 1002;
 
 function writeQueryHints(writer: ProtoWriter, hints: QueryHintsMessage): void {
   const before = writer.size;
+  writer.int64(SAMPLE_ABOVE_FIELD, hints.sampleAbove);
   writer.bool(WANTS_COUNT_FIELD, hints.wantsCount);
   writer.bool(NEWEST_ONLY_FIELD, hints.newestOnly);
   if (hints.rangeMs !== 0) {
@@ -229,6 +233,7 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
   let rangeMs = 0;
   let newestOnly = false;
   let wantsCount = false;
+  let sampleAbove = 0;
   while (reader.more) {
     const key = reader.key();
     if (key === 0x08) stepMs = reader.int64();
@@ -257,9 +262,10 @@ function readQueryHints(reader: ProtoReader): QueryHintsMessage {
       }
     } else if (key === NEWEST_ONLY_FIELD * 8) newestOnly = reader.bool();
     else if (key === WANTS_COUNT_FIELD * 8) wantsCount = reader.bool();
+    else if (key === SAMPLE_ABOVE_FIELD * 8) sampleAbove = reader.int64();
     else reader.skip(key);
   }
-  return { stepMs, func, grouping, rangeMs, newestOnly, wantsCount };
+  return { stepMs, func, grouping, rangeMs, newestOnly, wantsCount, sampleAbove };
 }
 
 function writeShardInfo(writer: ProtoWriter, shard: ShardInfoMessage): void {

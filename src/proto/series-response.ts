@@ -42,6 +42,14 @@ export interface SeriesCountMessage {
   readonly atLeast: number;
   /** Infinity: not known. */
   readonly atMost: number;
+  readonly samples?: readonly SeriesSampleMessage[];
+}
+
+/** `size` series chosen `of` as many by chance: the chunks of those that have any. */
+export interface SeriesSampleMessage<Encoding extends number = number> {
+  readonly chunkLists: readonly (readonly ChunkMessage<Encoding>[])[];
+  readonly size: number;
+  readonly of: number;
 }
 
 /** Prometheus's chunk encodings are 1 to 3, StoreAPI's chunk types 0 to 2. */
@@ -52,6 +60,13 @@ const MAX_CHUNK_TYPE = 2;
 const LABEL_KEY = 0x0a;
 const NAME_KEY = 0x0a;
 const VALUE_KEY = 0x12;
+
+const NO_LABELS: LabelsMessage = {
+  packed: undefined,
+  count: 0,
+  nameAt: () => "",
+  valueAt: () => "",
+};
 
 const SERIES_FIELD = 1;
 const WARNING_FIELD = 2;
@@ -83,13 +98,24 @@ export class SeriesEncoder {
   }
 
   /** A frame that says how many series there are. */
-  count({ atLeast, atMost }: SeriesCountMessage): Uint8Array {
+  count({ atLeast, atMost, samples = [] }: SeriesCountMessage): Uint8Array {
     const writer = this.#writer;
     const before = writer.size;
+    for (let i = samples.length - 1; i >= 0; i--) this.#sample(samples[i]!);
     if (atMost !== Infinity) writer.int64(2, atMost);
     writer.int64(1, atLeast);
     writer.message(COUNT_FIELD, before);
     return writer.finish();
+  }
+
+  #sample({ chunkLists, size, of }: SeriesSampleMessage): void {
+    const writer = this.#writer;
+    const before = writer.size;
+    for (let i = chunkLists.length - 1; i >= 0; i--)
+      this.#series(3, { labels: NO_LABELS, chunks: chunkLists[i]! });
+    writer.int64(2, of);
+    writer.int64(1, size);
+    writer.message(3, before);
   }
 
   #series(field: number, { labels, chunks }: SeriesMessage): void {
@@ -122,6 +148,11 @@ export class SeriesEncoder {
   }
 }
 
+/** As it was read. */
+export interface ReadCount<Encoding extends number> extends SeriesCountMessage {
+  readonly samples?: readonly SeriesSampleMessage<Encoding>[];
+}
+
 /** Where a decoder puts what a frame holds. */
 export interface SeriesSink<Encoding extends number> {
   /**
@@ -130,7 +161,7 @@ export interface SeriesSink<Encoding extends number> {
    */
   series(labels: EncodedLabels | string[], chunks: ChunkMessage<Encoding>[]): void;
   warning(text: string): void;
-  count(count: SeriesCountMessage): void;
+  count(count: ReadCount<Encoding>): void;
 }
 
 /** Reads the frames of one stream. Labels and chunk data are views of the frame. */
@@ -157,19 +188,40 @@ export class SeriesDecoder {
   }
 }
 
-function readCount(reader: ProtoReader): SeriesCountMessage {
+function readCount(reader: ProtoReader): ReadCount<1 | 2 | 3> {
   let atLeast = 0;
   let atMost = Infinity;
+  const samples: SeriesSampleMessage<1 | 2 | 3>[] = [];
   while (reader.more) {
     const key = reader.key();
     if (key === 0x08) atLeast = reader.int64();
     else if (key === 0x10) atMost = reader.int64();
+    else if (key === 0x1a) samples.push(readSample(reader.nested()));
     else reader.skip(key);
   }
-  return { atLeast, atMost };
+  return { atLeast, atMost, ...(samples.length > 0 && { samples }) };
 }
 
-function readSeries(reader: ProtoReader, sink: SeriesSink<1 | 2 | 3>): void {
+function readSample(reader: ProtoReader): SeriesSampleMessage<1 | 2 | 3> {
+  let size = 0;
+  let of = 0;
+  const chunkLists: ChunkMessage<1 | 2 | 3>[][] = [];
+  const sink = {
+    series: (_: unknown, chunks: ChunkMessage<1 | 2 | 3>[]) => void chunkLists.push(chunks),
+  };
+  while (reader.more) {
+    const key = reader.key();
+    if (key === 0x08) size = reader.int64();
+    else if (key === 0x10) of = reader.int64();
+    else if (key === 0x1a) readSeries(reader, sink);
+    else reader.skip(key);
+  }
+  if (!(size >= chunkLists.length && of >= size))
+    throw corrupt(`a sample of ${size} series of ${of} has ${chunkLists.length}`);
+  return { chunkLists, size, of };
+}
+
+function readSeries(reader: ProtoReader, sink: Pick<SeriesSink<1 | 2 | 3>, "series">): void {
   const outer = reader.enter();
   const from = reader.at;
   let isUsual = passLabels(reader);

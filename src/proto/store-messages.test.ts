@@ -123,6 +123,7 @@ const seriesRequest: fc.Arbitrary<SeriesRequestMessage> = fc.record({
       rangeMs: timeMs,
       newestOnly: flag,
       wantsCount: flag,
+      sampleAbove: count,
     }),
     { nil: undefined },
   ),
@@ -160,6 +161,7 @@ function judgedSeriesRequest(request: SeriesRequestMessage): Record<string, unkn
         range: hints.rangeMs === 0 ? undefined : { millis: long(hints.rangeMs) },
         newest_only: hints.newestOnly,
         wants_count: hints.wantsCount,
+        sample_above: long(hints.sampleAbove),
       }),
     shard_info:
       shard &&

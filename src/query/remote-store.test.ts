@@ -83,6 +83,7 @@ describe("RemoteStore", () => {
     await collect(store, {
       skipChunks: true,
       limit: 7,
+      sampleAbove: 5000,
       withoutReplicaLabels: ["r"],
       hints: {
         stepMs: 15,
@@ -110,6 +111,7 @@ describe("RemoteStore", () => {
         grouping: { by: true, labels: ["job"] },
         newestOnly: true,
         wantsCount: true,
+        sampleAbove: 5000,
       },
       withoutReplicaLabels: ["r"],
       limit: 7,

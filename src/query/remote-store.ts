@@ -123,7 +123,7 @@ export class RemoteStore implements Queryable {
         partialResponseDisabled: this.#strategy === STRATEGY_ABORT,
         partialResponseStrategy: this.#strategy,
         skipChunks: request.skipChunks ?? false,
-        queryHints: request.hints === undefined ? undefined : hintsMessage(request.hints),
+        queryHints: request.hints === undefined ? undefined : hintsMessage(request.hints, request),
         withoutReplicaLabels: request.withoutReplicaLabels ?? [],
         limit: request.limit ?? 0,
         responseBatchSize: RESPONSE_BATCH_SIZE,
@@ -227,13 +227,14 @@ function toMessage({ operator, name, value }: Matcher): LabelMatcherMessage {
   return { type: TYPES[operator], name, value };
 }
 
-function hintsMessage(hints: SelectHints): QueryHintsMessage {
+function hintsMessage(hints: SelectHints, { sampleAbove = 0 }: SelectRequest): QueryHintsMessage {
   return {
     stepMs: hints.stepMs,
     func: hints.func,
     rangeMs: hints.rangeMs,
     newestOnly: hints.newestOnly ?? false,
     wantsCount: true,
+    sampleAbove,
     grouping:
       hints.grouping.length === 0 && !hints.by
         ? undefined

@@ -103,6 +103,50 @@ describe("a query of more series than it may read", () => {
   });
 });
 
+describe("a query of more points than it may hold", () => {
+  const steps = 100;
+  const times = Float64Array.from({ length: steps }, (_, k) => k * 15_000);
+  const chunks = pushXorChunks([], { times, values: times });
+  const shard = (count: number, name: string): Queryable =>
+    new MemoryQueryable(
+      Array.from({ length: count }, (_, i) => ({
+        labels: Labels.fromObject({ __name__: "x", id: String(i), name }),
+        chunks,
+      })),
+    );
+  const range = { query: "x", startMs: 0, endMs: (steps - 1) * 15_000, stepMs: 15_000 };
+  const message =
+    /too many samples into memory in query execution: about 198000 by 128 of 2000 series, the limit is 40000 /;
+
+  for (const externalLabels of [{}, { region: "x" }, { region: "x", replica: "a" }])
+    it(`is refused by the sample of a store with ${JSON.stringify(externalLabels)}`, async (context) => {
+      const dedup = { replicaLabels: ["replica"], func: "gapless" } as const;
+      const queryable = await stores(
+        context,
+        [
+          { queryable: shard(2000, "a"), externalLabels },
+          { queryable: shard(5, "b"), externalLabels },
+        ],
+        "replica" in externalLabels ? { dedup } : {},
+      );
+      const threads = new WorkerEngine({ workerCount: 1, maxSamples: 40_000 });
+      context.after(() => threads[Symbol.asyncDispose]());
+      for (const engine of [new Engine({ maxSamples: 40_000 }), threads])
+        await assert.rejects(engine.range(queryable, range), { code: "execution", message });
+      const enough = new Engine({ maxSamples: 2005 * steps });
+      const { stats } = await enough.range(queryable, range);
+      assert.equal(stats.peakSamples, 2005 * steps);
+    });
+
+  it("is not refused by series that external labels make one", async (context) => {
+    const queryable = await stores(context, [
+      { queryable: shard(2000, "a"), externalLabels: { id: "1" } },
+    ]);
+    const { stats } = await new Engine({ maxSamples: 1000 }).range(queryable, range);
+    assert.equal(stats.peakSamples, steps);
+  });
+});
+
 describe("a query of no more series than it may read is answered", () => {
   const engine = new Engine({ maxSeries: 2 });
 

@@ -8,7 +8,9 @@ import type {
   SelectRequest,
   Series,
   SeriesBatch,
+  SeriesCount,
 } from "./queryable.ts";
+import { sampled, samplePositions, wantsSample } from "./series-sample.ts";
 
 /** Fixed series as a Queryable: the plainest source there is, for tests, benches and small derived data. */
 export class MemoryQueryable implements Queryable {
@@ -31,7 +33,7 @@ export class MemoryQueryable implements Queryable {
             found.map(({ labels, chunks }) => ({ labels: labels.without(without), chunks })),
           );
     const end = Math.min(sorted.length, request.limit || Infinity);
-    const expected = { atLeast: end, atMost: end };
+    const expected = { atLeast: end, atMost: end, ...sampleOf(sorted, request) };
     for (let i = 0; i < end; i += this.#batchSize) {
       request.signal?.throwIfAborted();
       const series = sorted.slice(i, Math.min(i + this.#batchSize, end));
@@ -65,6 +67,13 @@ export class MemoryQueryable implements Queryable {
       (series) => series.chunks.some((chunk) => overlaps(chunk, request)) && matches(series),
     );
   }
+}
+
+function sampleOf(series: readonly Series[], request: SelectRequest): Pick<SeriesCount, "samples"> {
+  const of = series.length;
+  if (!wantsSample(request, of)) return {};
+  const chunkLists = Array.from(samplePositions(of), (i) => sampled(series[i]!.chunks));
+  return { samples: [{ chunkLists, size: chunkLists.length, of }] };
 }
 
 function overlaps(

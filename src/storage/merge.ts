@@ -167,9 +167,11 @@ async function* merge(
 function sumOf(cursors: readonly Cursor[]): SeriesCount | undefined {
   const counts = cursors.filter(({ hasEnded }) => !hasEnded).map(({ expected }) => expected);
   if (counts.every((count) => count === undefined)) return undefined;
+  const samples = counts.flatMap((count) => count?.samples ?? []);
   return {
     atLeast: counts.reduce((most, count) => Math.max(most, count?.atLeast ?? 0), 0),
     atMost: counts.reduce((sum, count) => sum + (count?.atMost ?? Infinity), 0),
+    ...(samples.length > 0 && { samples }),
   };
 }
 

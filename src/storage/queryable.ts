@@ -41,6 +41,18 @@ export interface SeriesCount {
   readonly atLeast: number;
   /** Infinity where nothing is known. */
   readonly atMost: number;
+  /** Of each part that the series come from, if it was asked for and has enough of them. */
+  readonly samples?: readonly SeriesSample[];
+}
+
+/** Some of the series that one part of a storage has for a select, chosen by chance. */
+export interface SeriesSample {
+  /** The first chunks of each one chosen that has any. */
+  readonly chunkLists: readonly (readonly Chunk[])[];
+  /** How many were chosen, any of them with the same chance. */
+  readonly size: number;
+  /** How many different series they were chosen of. */
+  readonly of: number;
 }
 
 /** Some series in label order, or what went wrong on the way to them. */
@@ -85,6 +97,8 @@ export interface SelectRequest {
   readonly withoutReplicaLabels?: readonly string[];
   /** At most this many series; 0 or absent means all. */
   readonly limit?: number;
+  /** With more series than this, the first batch may tell of a sample of them. Default: no sample. */
+  readonly sampleAbove?: number;
   readonly signal?: AbortSignal;
 }
 

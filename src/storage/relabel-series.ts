@@ -27,8 +27,11 @@ export async function* relabelSeries<S extends Series = Series>(
   let held: S[] = [];
   let metric: string | undefined;
   for await (const { expected: told, ...batch } of batches) {
-    const isApart = told !== undefined && told.atLeast > 0 && (await keepsApart?.()) === true;
-    const expected = isApart ? told : told && { ...told, atLeast: 0 };
+    const isApart =
+      told !== undefined &&
+      (told.atLeast > 0 || told.samples !== undefined) &&
+      (await keepsApart?.()) === true;
+    const expected = isApart ? told : told && { atLeast: 0, atMost: told.atMost };
     let out: Series[] = [];
     for (const one of batch.series) {
       const { labels } = one;

@@ -122,6 +122,9 @@ async function* series(
     request.shardInfo === undefined || request.shardInfo.totalShards === 0
       ? undefined
       : createShardFilter(request.shardInfo);
+  const wantsCount =
+    request.queryHints?.wantsCount === true && keep === undefined && !(request.limit > 0);
+  const sampleAbove = (wantsCount && request.queryHints?.sampleAbove) || 0;
   const selected = options.queryable.select({
     matchers,
     minTimeMs: request.minTimeMs,
@@ -130,6 +133,7 @@ async function* series(
     // Series may still fall together or away below: only then does the limit have to wait.
     limit: changes || keep !== undefined ? 0 : request.limit,
     signal: call.signal,
+    ...(sampleAbove > 0 && { sampleAbove }),
     ...(without.size === 0 ? {} : { withoutReplicaLabels: request.withoutReplicaLabels }),
     ...hintsOf(request),
   });
@@ -143,8 +147,6 @@ async function* series(
     return batched ? encoder.batch(part) : encoder.series(part[0]!);
   };
   let left = request.limit > 0 ? request.limit : Infinity;
-  const wantsCount =
-    request.queryHints?.wantsCount === true && keep === undefined && left === Infinity;
   const names = [...external].map(([name]) => name);
   const batches: AsyncIterable<SeriesBatch> = changes
     ? changeSeriesLabels(selected, {

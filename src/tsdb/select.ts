@@ -12,7 +12,10 @@ import type {
   SelectRequest,
   Series,
   SeriesBatch,
+  SeriesCount,
+  SeriesSample,
 } from "../storage/queryable.ts";
+import { SAMPLE_SERIES, sampled, samplePositions, wantsSample } from "../storage/series-sample.ts";
 import type { HeadStore } from "./head-store.ts";
 import { HeadLabels } from "./head-labels.ts";
 import { ChunkReader, type SelectView } from "./select-chunks.ts";
@@ -47,7 +50,13 @@ export class HeadReader {
     const strip = request.withoutReplicaLabels ?? [];
     const limit = request.limit ?? 0;
     const strips = strip.some((name) => this.#store.postings.symbols.find(name) >= 0);
-    let told = limit > 0 ? {} : { expected: this.#chunks.expected(sorted, view, strips) };
+    let told: { expected?: SeriesCount } =
+      limit > 0 ? {} : { expected: this.#chunks.expected(sorted, view, strips) };
+    if (told.expected !== undefined && !strips && wantsSample(request, sorted.length)) {
+      const samples = [this.#sample(sorted, view)];
+      yield { series: [], expected: { ...told.expected, samples } };
+      told = {};
+    }
     let batch: Series[] = [];
     let count = 0;
     let batches = 0;
@@ -81,6 +90,15 @@ export class HeadReader {
     return series.isMostlyOther
       ? undefined
       : series.batches(this.#order.places(refs), (ref) => this.#labelsOf(ref), signal);
+  }
+
+  #sample(refs: Int32Array, view: SelectView): SeriesSample {
+    const chunkLists: (readonly Chunk[])[] = [];
+    for (const i of samplePositions(refs.length)) {
+      const chunks = this.#chunks.read(refs[i]!, i, view);
+      if (chunks !== undefined) chunkLists.push(sampled(chunks));
+    }
+    return { chunkLists, size: SAMPLE_SERIES, of: refs.length };
   }
 
   /** The refs of all series that match, ascending. */

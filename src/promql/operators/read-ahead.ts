@@ -1,10 +1,9 @@
 import type { Series, SeriesCount } from "../../storage/queryable.ts";
-import { Annotations } from "../annotations.ts";
-import type { Frame, Plan, SelectorPlan } from "../plan.ts";
-import { elementFunction } from "./elementwise.ts";
-import { holdsMoreThanFloats } from "./histogram-columns.ts";
+import type { Plan, SelectorPlan } from "../plan.ts";
+import { countCovered, mappedOperand, neededSamples, withoutTraces } from "./covered-points.ts";
 import { sampleSize, selectorKey, type QueryContext, type VectorOperator } from "./row.ts";
-import { batches, SampleColumns, visitAll } from "./select.ts";
+import { samplesOf } from "./sampled-points.ts";
+import { batches } from "./select.ts";
 
 /**
  * A result that is larger than the budget is refused before it is built. Some of the series are read ahead, and when the
@@ -32,7 +31,11 @@ export async function refuseEarly(
   const { budget } = query;
   const before = budget.given;
   let expected: SeriesCount | undefined;
-  const stream = batches(selector, query, (count) => (expected = count));
+  const samples = samplesOf({ plan, selector }, query);
+  const stream = batches(selector, query, {
+    onExpected: (count) => (expected = count),
+    ...(samples !== undefined && { sampleAbove: samples.above }),
+  });
   const counter = new PointCounter({ plan, operator, selector }, query);
   /** Undefined when it has become too much to keep. */
   let ahead: (readonly Series[])[] | undefined = [];
@@ -43,6 +46,10 @@ export async function refuseEarly(
       if (done === true) break;
       ahead?.push(value);
       counter.add(value);
+      if (expected?.samples !== undefined) {
+        await samples?.refuse(expected.samples);
+        expected = { ...expected, samples: [] };
+      }
       for (const { chunks } of value) for (const { data } of chunks) bytes += data.length;
       const atMost = expected?.atMost ?? Infinity;
       if (budget.fits(atMost * plan.frame.count)) break;
@@ -136,40 +143,6 @@ function rowwiseSelector(plan: Plan): SelectorPlan | undefined {
   return window?.kind === "window" && others.length === 0 ? window.selector : undefined;
 }
 
-const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*", "/", "%", "^", "atan2"]);
-
-/** What `plan` makes one float of each float of, and has no others. */
-function mappedOperand(plan: Plan): Plan | undefined {
-  if (plan.kind === "negate") return plan.operand;
-  if (plan.kind === "call")
-    return elementFunction(plan.func) === undefined ? undefined : plan.args[0];
-  if (plan.kind !== "binary" || !ARITHMETIC.has(plan.operator)) return undefined;
-  if (plan.left.kind === "number") return plan.right;
-  return plan.right.kind === "number" ? plan.left : undefined;
-}
-
-/** Functions that give a value wherever so many samples are in the window, whatever they are. */
-const NEEDED_SAMPLES: ReadonlyMap<string, number> = new Map([
-  ["avg_over_time", 1],
-  ["count_over_time", 1],
-  ["delta", 2],
-  ["increase", 2],
-  ["last_over_time", 1],
-  ["max_over_time", 1],
-  ["min_over_time", 1],
-  ["rate", 2],
-  ["sum_over_time", 1],
-]);
-
-/** How many samples the plan needs for a point; undefined when that does not say it. */
-function neededSamples(plan: Plan, selector: SelectorPlan): number | undefined {
-  if (plan.kind === "select") return 1;
-  const operand = mappedOperand(plan);
-  if (operand !== undefined) return neededSamples(operand, selector);
-  const isPlain = !selector.anchored && !selector.smoothed;
-  return plan.kind === "call" && isPlain ? NEEDED_SAMPLES.get(plan.func) : undefined;
-}
-
 /** The steps within the times of the chunks: about as many as have a point, when the steps are finer than the samples. */
 function estimatePoints(series: Series, selector: SelectorPlan, { frame }: Plan): number {
   let spanMs = 0;
@@ -179,61 +152,6 @@ function estimatePoints(series: Series, selector: SelectorPlan, { frame }: Plan)
       Math.min(maxTimeMs, selector.maxTimeMs) - Math.max(minTimeMs, selector.minTimeMs),
     );
   return Math.min(frame.count, Math.floor(spanMs / frame.stepMs) + 1);
-}
-
-/**
- * The steps that see at least `needed` floats of `series`, within the lookback or the range. As many samples as that see
- * the same steps until the next one comes or the first is too old: two divisions instead of a look at every step, and for
- * all of a series without gaps.
- */
-async function countCovered(
-  series: readonly Series[],
-  { selector, frame, needed }: { selector: SelectorPlan; frame: Frame; needed: number },
-  query: QueryContext,
-): Promise<number> {
-  const isWindow = selector.rangeMs > 0;
-  const reachMs = isWindow ? selector.rangeMs : selector.lookbackMs;
-  const { stepMs, count } = frame;
-  const firstMs = frame.startMs - selector.reference.offsetMs;
-  /** How many steps look at a time before `timeMs`. */
-  const stepsBefore = (timeMs: number): number =>
-    Math.min(count, Math.max(0, Math.ceil((timeMs - firstMs) / stepMs)));
-  const apart = withoutTraces(query);
-  const columns = new SampleColumns();
-  let points = 0;
-  await visitAll(series, query, (one) => {
-    // Beside a histogram a float may count for nothing.
-    if (holdsMoreThanFloats(one, query)) return;
-    columns.load(one, selector, apart);
-    if (isWindow) columns.dropStale();
-    const { times, values } = columns;
-    const end = columns.count;
-    if (end < needed) return;
-    if (isUnbroken(columns, needed, reachMs)) {
-      const endMs = times[end - needed]! + reachMs;
-      points += Math.max(0, stepsBefore(endMs) - stepsBefore(times[needed - 1]!));
-      return;
-    }
-    for (let last = needed - 1; last < end; last++) {
-      const value = values[last]!;
-      if (value !== value && columns.isStale(last)) continue;
-      const nextMs = last + 1 < end ? times[last + 1]! : Infinity;
-      const endMs = Math.min(nextMs, times[last + 1 - needed]! + reachMs);
-      points += Math.max(0, stepsBefore(endMs) - stepsBefore(times[last]!));
-    }
-  });
-  return points;
-}
-
-/** Whether from the first `needed` samples on each time sees as many, none of them a marker. */
-function isUnbroken(columns: SampleColumns, needed: number, reachMs: number): boolean {
-  const { times, values, count } = columns;
-  for (let i = 0; i < count; i++) {
-    const value = values[i]!;
-    if (value !== value && columns.isStale(i)) return false;
-    if (i >= needed && times[i]! - times[i - needed]! > reachMs) return false;
-  }
-  return true;
 }
 
 /** The points that `operator` makes of `series`, nothing else of which is told or kept. */
@@ -252,16 +170,6 @@ async function countPoints(
     points += sampleSize(row);
   });
   return points;
-}
-
-/** `query` for what leaves nothing behind. */
-function withoutTraces(query: QueryContext): QueryContext {
-  return {
-    ...query,
-    annotations: new Annotations(),
-    samples: undefined,
-    stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
-  };
 }
 
 async function* continued(

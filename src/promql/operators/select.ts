@@ -334,8 +334,11 @@ async function readAll(selector: SelectorPlan, query: QueryContext): Promise<rea
 export async function* batches(
   selector: SelectorPlan,
   query: QueryContext,
-  /** Told how many series there are, if the storage says so. */
-  onExpected?: (expected: SeriesCount) => void,
+  options: {
+    /** Told how many series there are, if the storage says so. */
+    onExpected?: (expected: SeriesCount) => void;
+    sampleAbove?: number;
+  } = {},
 ): AsyncGenerator<readonly Series[]> {
   query.budget.check();
   const key = selectorKey(selector);
@@ -351,12 +354,13 @@ export async function* batches(
     minTimeMs: selector.minTimeMs,
     maxTimeMs: selector.maxTimeMs,
     hints: selector.hints,
+    ...(options.sampleAbove !== undefined && { sampleAbove: options.sampleAbove }),
     signal,
   });
   for await (const { series, expected, warnings, infos } of abortable(source, signal)) {
     if (expected !== undefined) {
       query.budget.expect(expected.atLeast);
-      onExpected?.(expected);
+      options.onExpected?.(expected);
     }
     query.budget.read(series);
     for (const warning of warnings ?? []) query.storageWarnings.add(warning);
