@@ -8,8 +8,8 @@ import type { Assertion, RegexNode } from "./regex-tree.ts";
 const STATES_MAX = 512;
 const STATE_WORDS_MAX = 1 << 20;
 
-/** Most steps of counters that count; this many take 50 ms. */
-export const COUNT_MAX = 1_500_000;
+/** Most steps of counters that count; this many take 40 ms. */
+export const COUNT_MAX = 1_000_000;
 
 /** What is in a table where nobody has asked yet, the state that no text leads out of, and that of no text. */
 const UNKNOWN_STATE = 0;
