@@ -1,3 +1,4 @@
+import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock } from "../base/clock.ts";
@@ -7,6 +8,8 @@ import type { Service } from "../base/service.ts";
 export const LOOK_INTERVAL_MS = 5_000;
 /** A heap that changes by more between two looks is at work, and collects itself. */
 export const CALM_BYTES = 8 << 20;
+/** So is one that V8 collects more often: what fills the nursery again and again may happen to be as much as the last time. */
+export const CALM_COLLECTIONS = 1;
 /** Garbage worth collecting: so much, and so great a part of what the last collection left. */
 export const GARBAGE_MIN_BYTES = 12 << 20;
 const GARBAGE_MIN_PART = 0.5;
@@ -20,6 +23,8 @@ export interface HeapTrimOptions {
   readonly busyEveryMs?: number;
   /** Bytes of the heap in use. Default: this process's. */
   readonly usedBytes?: () => number;
+  /** How often V8 has collected garbage of any age. Default: of this process. */
+  readonly collectionCount?: () => number;
   /** Collects everything that is collectable. Default: this process's heap. */
   readonly collect?: () => void;
 }
@@ -35,7 +40,11 @@ export class HeapTrim implements Service {
   readonly #clock: Clock;
   readonly #busyEveryMs: number;
   readonly #usedBytes: () => number;
+  readonly #collectionCount: () => number;
   readonly #collect: () => void;
+  readonly #observer: PerformanceObserver;
+  #observed = 0;
+  #lastCollections = 0;
   #cancel: () => void = () => {};
   #lastBytes = Infinity;
   #keptBytes = 0;
@@ -45,15 +54,21 @@ export class HeapTrim implements Service {
     this.#clock = options.clock;
     this.#busyEveryMs = options.busyEveryMs ?? Infinity;
     this.#collectedMs = options.clock.monotonic();
+    this.#observer = new PerformanceObserver((list) => {
+      this.#observed += list.getEntries().length;
+    });
+    this.#collectionCount = options.collectionCount ?? (() => this.#observed);
     this.#usedBytes = options.usedBytes ?? (() => getHeapStatistics().used_heap_size);
     this.#collect = options.collect ?? collectHeap;
   }
 
   async start(): Promise<void> {
+    this.#observer.observe({ entryTypes: ["gc"] });
     this.#arm();
   }
 
   async stop(): Promise<void> {
+    this.#observer.disconnect();
     this.#cancel();
   }
 
@@ -67,10 +82,13 @@ export class HeapTrim implements Service {
   #look(): void {
     const used = this.#usedBytes();
     const nowMs = this.#clock.monotonic();
+    const collections = this.#collectionCount();
     const isCalm =
-      Math.abs(used - this.#lastBytes) < CALM_BYTES ||
+      (Math.abs(used - this.#lastBytes) < CALM_BYTES &&
+        collections - this.#lastCollections <= CALM_COLLECTIONS) ||
       nowMs - this.#collectedMs >= this.#busyEveryMs;
     this.#lastBytes = used;
+    this.#lastCollections = collections;
     const garbage = used - this.#keptBytes;
     if (!isCalm || garbage < Math.max(GARBAGE_MIN_BYTES, this.#keptBytes * GARBAGE_MIN_PART))
       return;
