@@ -46,7 +46,8 @@ export class NewestSamples {
             this.sampleCount += counts[i]!;
           }
         from += count;
-        if (from < to) await this.#readOne(entries, piece.from + from++, { chunks, range });
+        // Where it stopped may be no more than the end of what it looks at in one go.
+        if (count === 0) await this.#readOne(entries, piece.from + from++, { chunks, range });
       }
     });
   }
