@@ -272,6 +272,36 @@ describe("an index we write", () => {
     await reader.close();
   });
 
+  test("with many values keeps what a matcher found among them", async () => {
+    const values = Array.from({ length: 3000 }, (_, i) => `v${i}`);
+    const rows = values.map((many, i): Row => {
+      return { labels: Labels.fromObject({ few: `v${i % 1000}`, many }), chunks: [] };
+    });
+    const source = new CountingSource(await readFile(await write(rows)));
+    const reader = await IndexReader.open(source);
+    const other = await IndexReader.open(await openFileSource(await write(rows.slice(0, 2000))));
+    const bytesFor = async (matcher: Matcher): Promise<number> => {
+      const before = source.byteCount;
+      const refs = await reader.matching([matcher]);
+      const byteCount = source.byteCount - before;
+      const wanted = values.filter((_, i) => matcher.matches(rows[i]!.labels.get(matcher.name)));
+      const found = (await readAll(reader, refs)).map(({ labels }) => labels.get("many"));
+      assert.deepEqual(found.sort(), wanted.sort());
+      return byteCount;
+    };
+    const few = createMatcher("few", "=~", "v.*7.");
+    assert.equal(await bytesFor(few), await bytesFor(few));
+    for (const operator of ["=~", "!~"] as const) {
+      const many = createMatcher("many", operator, operator === "=~" ? "v.*7." : "v.*7.|");
+      assert.ok((await bytesFor(many)) > 0);
+      assert.equal(await bytesFor(many), 0, operator);
+      const ofOther = (await readAll(other, await other.matching([many]))).length;
+      assert.equal(ofOther, values.slice(0, 2000).filter((value) => many.matches(value)).length);
+    }
+    await reader.close();
+    await other.close();
+  });
+
   test("with many values finds those that a regular expression wants", async () => {
     const values = Array.from({ length: 3000 }, (_, i) => `v${i}`);
     const rows = values

@@ -2,7 +2,7 @@ import { crc32c } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { LabelPacker } from "../model/label-packer.ts";
 import type { Labels } from "../model/labels.ts";
-import { byteChoice, type Matcher, matchesEmpty } from "../model/matcher.ts";
+import { byteChoice, formatMatcher, type Matcher, matchesEmpty } from "../model/matcher.ts";
 import { BlockSymbols } from "./block-symbols.ts";
 import { ByteCursor, uint32At } from "./byte-cursor.ts";
 import { type ByteSource, planWindows } from "./byte-source.ts";
@@ -13,6 +13,7 @@ import {
   SERIES_ALIGN,
   TOC_BYTES,
 } from "./format.ts";
+import { KeptRefs } from "./kept-refs.ts";
 import { intersect, subtract, uniteDisjoint } from "./postings-math.ts";
 import { PostingsTable } from "./postings-table.ts";
 import { PostingsTableV1 } from "./postings-table-v1.ts";
@@ -32,11 +33,15 @@ const READ_MAX_BYTES = 1024 * 1024;
 /** Read behind the last entry of a piece; a longer entry costs a read of its own. */
 const SERIES_TAIL_BYTES = 1024;
 const LIST_TAIL_BYTES = 8 * 1024;
+/** What a matcher finds among fewer values than this is found again as quickly. */
+const KEPT_MIN_VALUES = 1024;
+
+const keptRefs = new KeptRefs();
 
 /**
  * Reads a block's index, versions 1 to 3. Opening reads the table of contents, the symbols and the postings offset
  * table, and checks their checksums; lists and series are read by ranges when they are asked for, and each is checked
- * then. Format: docs/format/index.md.
+ * then. What a matcher found among very many values is kept for the next query. Format: docs/format/index.md.
  */
 export class IndexReader {
   readonly source: ByteSource;
@@ -47,6 +52,7 @@ export class IndexReader {
   readonly #table: PostingsTable | PostingsTableV1;
   /** What a reference in postings is multiplied by to give an offset. */
   readonly #unit: number;
+  readonly #keptOwner = keptRefs.newOwner();
 
   private constructor(parts: {
     source: ByteSource;
@@ -106,6 +112,7 @@ export class IndexReader {
   }
 
   close(): Promise<void> {
+    keptRefs.drop(this.#keptOwner);
     return this.source.close();
   }
 
@@ -285,8 +292,14 @@ export class IndexReader {
     }
     // Fast path: `!=` leaves out one value, which needs no look at the others.
     if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
+    // What is wanted follows from the matcher, so that it need not be in the key.
+    const key = formatMatcher(matcher);
+    const kept = keptRefs.get(this.#keptOwner, key);
+    if (kept !== undefined) return kept;
     const offsets = await this.#listsOf(matcher, wanted);
-    return this.#lists(Float64Array.from(offsets).sort());
+    const refs = await this.#lists(Float64Array.from(offsets).sort());
+    if (this.valueCount(name) >= KEPT_MIN_VALUES) keptRefs.add(this.#keptOwner, key, refs);
+    return refs;
   }
 
   /** The lists of the values for which `matcher` answers `wanted`. */
