@@ -33,16 +33,19 @@ export class RegexTest {
     return root && new RegexTest(source, root);
   }
 
-  /** Throws `execution` where the pattern and the text are too large to be held against each other. */
-  matches(text: string): boolean {
+  /** Undefined where the pattern and the text are too large to be held against each other. */
+  matches(text: string): boolean | undefined {
     const { minLength, maxLength } = this.#root;
     // A character is up to two units long.
     if (text.length < minLength || text.length > maxLength * 2) return false;
-    if (this.#places <= this.#placesMax && this.#places * text.length <= MATCH_MAX_WORK) {
-      const verdict = (this.#machine ??= new RegexMachine(this.#root)).matches(text);
-      if (verdict !== undefined) return verdict;
-    }
-    throw new AppError(
+    if (this.#places > this.#placesMax || this.#places * text.length > MATCH_MAX_WORK)
+      return undefined;
+    return (this.#machine ??= new RegexMachine(this.#root)).matches(text);
+  }
+
+  /** What to say where `matches` is undefined. */
+  refusal(text: string): AppError {
+    return new AppError(
       "execution",
       `cannot hold a regular expression of ${this.#source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${this.#places}; the limits are ${this.#placesMax}, ${MATCH_MAX_WORK} for both multiplied, and ${COUNT_MAX} characters counted). Use fewer repetitions`,
     );

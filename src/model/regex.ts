@@ -9,7 +9,8 @@ import { matchesShape, parseShape, type Shape } from "./regex-shape.ts";
  *
  * Most patterns are alternatives of literals and wildcards and need no more than that (`regex-shape.ts`); for the rest a
  * machine tells whether a text matches (`regex-test.ts`), and verdicts are remembered, because label values repeat. The
- * engine, RE2JS, says what is wrong with a pattern, finds groups, and takes the few patterns that the machine does not.
+ * engine, RE2JS, says what is wrong with a pattern, finds groups, and takes the few patterns that the machine does not, and
+ * those of rules that are too large for it.
  */
 export interface AnchoredRegex {
   readonly source: string;
@@ -106,7 +107,11 @@ class EngineRegex implements AnchoredRegex {
 
   #matches(text: string): boolean {
     // Label values are well-formed; what else is asked is the engine's.
-    if (this.#test !== undefined && text.isWellFormed()) return this.#test.matches(text);
+    if (this.#test !== undefined && text.isWellFormed()) {
+      const verdict = this.#test.matches(text);
+      if (verdict !== undefined) return verdict;
+      if (this.#maxWork !== Infinity) throw this.#test.refusal(text);
+    }
     checkWork(this.source, text, this.#maxWork);
     return this.#engine().testExact(text);
   }
