@@ -78,6 +78,11 @@ const COUNT_FIELD = 1000;
 export class SeriesEncoder {
   readonly #writer = new ProtoWriter();
 
+  /** Bytes of memory that it holds, about two of its largest frames. */
+  get capacity(): number {
+    return this.#writer.capacity;
+  }
+
   /** One frame with one series. */
   series(series: SeriesMessage): Uint8Array {
     this.#series(SERIES_FIELD, series);

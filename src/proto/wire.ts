@@ -36,6 +36,11 @@ export class ProtoWriter {
     return this.#end - this.#start;
   }
 
+  /** Bytes of memory that it holds. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   /** The message, valid until this writer is used again. */
   finish(): Uint8Array {
     const message = this.#bytes.subarray(this.#start, this.#end);

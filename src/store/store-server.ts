@@ -16,7 +16,6 @@ import {
   type LabelMatcherMessage,
   type SeriesRequestMessage,
 } from "../proto/series-request.ts";
-import { SeriesEncoder } from "../proto/series-response.ts";
 import { MAX_INT64, MIN_INT64 } from "../proto/wire.ts";
 import { mergeTexts } from "../storage/merge.ts";
 import type {
@@ -29,6 +28,7 @@ import type {
 import { areFree, changeSeriesLabels, matchExternalLabels } from "./external-labels.ts";
 import { SeriesFramer, type FramePart } from "./series-frames.ts";
 import { createShardFilter } from "./series-shard.ts";
+import { giveEncoder, takeEncoder } from "./spare-encoders.ts";
 
 export interface StoreServiceOptions {
   readonly queryable: Queryable;
@@ -101,11 +101,6 @@ export function createStoreServices(options: StoreServiceOptions): GrpcService[]
   ];
 }
 
-/** Idle ones kept: each has memory of about two of its largest frames. */
-const MAX_SPARE_ENCODERS = 4;
-/** Encoders whose streams have ended well, with their memory: the next streams need not find and grow their own. */
-const spareEncoders: SeriesEncoder[] = [];
-
 async function* series(
   options: StoreServiceOptions,
   request: SeriesRequestMessage,
@@ -140,7 +135,7 @@ async function* series(
   const abort =
     request.partialResponseDisabled || request.partialResponseStrategy === STRATEGY_ABORT;
   const framer = new SeriesFramer(request.responseBatchSize);
-  const encoder = spareEncoders.pop() ?? new SeriesEncoder();
+  const encoder = takeEncoder();
   const batched = request.responseBatchSize > 1;
   const encode = (part: FramePart): Uint8Array => {
     if (typeof part === "string") return encoder.warning(part);
@@ -171,7 +166,7 @@ async function* series(
   }
   framer.flush();
   for (const part of framer.take()) yield encode(part);
-  if (spareEncoders.length < MAX_SPARE_ENCODERS) spareEncoders.push(encoder);
+  giveEncoder(encoder);
 }
 
 function hintsOf({ queryHints }: SeriesRequestMessage): Pick<SelectRequest, "hints"> {
