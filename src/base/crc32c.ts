@@ -21,6 +21,8 @@ interface Kernel {
 
 let kernel: Kernel | undefined;
 let kernelBytes = new Uint8Array(0);
+/** How often its memory was filled: tells a walk whether what it put there still lies there. */
+let fills = 0;
 
 function buildTables(): Int32Array {
   const tables = new Int32Array(8 * 256);
@@ -61,6 +63,7 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
 
 function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: number): number {
   kernel ??= startKernel();
+  fills++;
   let crc = seed;
   for (let from = start; from < end; from += PIECE_BYTES) {
     const to = Math.min(from + PIECE_BYTES, end);
@@ -72,12 +75,13 @@ function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: numbe
 
 /**
  * Checksums of many ranges that follow each other in `bytes`, up to `limit`: the bytes go into the kernel's memory in large
- * pieces, not range by range. Good until `crc32c` is used.
+ * pieces, not range by range. They must not change meanwhile.
  */
 export class Crc32cWalk {
   readonly #bytes: Uint8Array;
   readonly #limit: number;
   readonly #kernel: Kernel;
+  #fill = 0;
   #start = 0;
   #end = 0;
 
@@ -89,11 +93,9 @@ export class Crc32cWalk {
 
   /** The checksum of `bytes[start, end)`. */
   checksum(start: number, end: number): number {
-    if (start < this.#start || end > this.#end) {
-      if (end - start > PIECE_BYTES || end > this.#limit) {
-        this.#start = this.#end = 0;
-        return crc32c(this.#bytes, start, end);
-      }
+    if (fills !== this.#fill || start < this.#start || end > this.#end) {
+      if (end - start > PIECE_BYTES || end > this.#limit) return crc32c(this.#bytes, start, end);
+      this.#fill = ++fills;
       this.#start = start;
       this.#end = Math.min(start + PIECE_BYTES, this.#limit);
       kernelBytes.set(this.#bytes.subarray(start, this.#end), PIECE_AT);
