@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { crc32c, Crc32cWalk } from "./crc32c.ts";
+import { crc32c, firstWrong } from "./crc32c.ts";
 import { CRC32C_SOURCE_SHA256 } from "./crc32c.gen.ts";
 import { isCompiled } from "./testdata/compile-kernel.ts";
 import { CRC32C } from "./testdata/crc32c-kernel.ts";
@@ -47,24 +47,43 @@ test("any range, in one piece or continued, is as the definition has it", () => 
   );
 });
 
-test("ranges of walks, in any order and of any size, are as by themselves, whatever is summed between", () => {
-  const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * i) >>> 5);
-  const size = fc.oneof(fc.nat(400), fc.integer({ min: 65_000, max: 70_000 }));
-  const at = fc.oneof(fc.nat(120_000), fc.nat(60_000));
-  const ranges = fc.array(fc.tuple(at, size), { minLength: 1, maxLength: 20 });
-  const inOnePiece: [number, number][] = [
-    [0, 1],
-    [1, 160],
-    [0, 65_000],
-  ];
-  const overwritten = inOnePiece.flatMap((range) => [range, range]);
+test("the first wrong record is found, whatever their sizes, distances and order are", () => {
+  const bodySize = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 1, max: 40 }) },
+    { weight: 8, arbitrary: fc.integer({ min: 41, max: 1100 }) },
+    fc.integer({ min: 60_000, max: 70_000 }),
+  );
+  const gap = fc.oneof({ weight: 9, arbitrary: fc.nat(20) }, fc.nat(2000));
+  const record = fc.record({ bodySize, gap, wrongBit: fc.option(fc.nat(), { freq: 6 }) });
+  const list = fc.array(record, { minLength: 1, maxLength: 60, size: "max" });
   fc.assert(
-    fc.property(ranges, fc.nat(200_000), (list, limit) => {
-      const walks = [new Crc32cWalk(bytes, limit), new Crc32cWalk(bytes, 200_000)];
-      list.forEach(([at, n], i) =>
-        assert.equal(walks[i % 2]!.checksum(at, at + n), crc32c(bytes, at, at + n)),
+    fc.property(list, fc.boolean(), fc.nat(), (records, isReversed, seed) => {
+      const size = records.reduce((sum, { bodySize, gap }) => sum + gap + bodySize + 4, 0);
+      const bytes = Uint8Array.from({ length: size }, (_, i) => Math.imul(i + seed, i) >>> 5);
+      const places: { start: number; end: number; isWrong: boolean }[] = [];
+      let at = 0;
+      for (const { bodySize, gap, wrongBit } of records) {
+        const start = at + gap;
+        const end = start + bodySize + 4;
+        new DataView(bytes.buffer).setUint32(end - 4, slowly(bytes.subarray(start, end - 4)));
+        const bit = wrongBit === null ? undefined : wrongBit % ((bodySize + 4) * 8);
+        if (bit !== undefined) bytes[start + (bit >>> 3)]! ^= 1 << (bit & 7);
+        places.push({ start, end, isWrong: bit !== undefined });
+        at = end;
+      }
+      if (isReversed) places.reverse();
+      const starts = Uint32Array.from(places, ({ start }) => start);
+      const ends = Uint32Array.from(places, ({ end }) => end);
+      const wrong: number[] = [];
+      for (let from = 0; from < places.length;) {
+        const found = firstWrong({ bytes, starts, ends }, { from, to: places.length });
+        if (found < places.length) wrong.push(found);
+        from = found + 1;
+      }
+      assert.deepEqual(
+        wrong,
+        places.flatMap(({ isWrong }, i) => (isWrong ? [i] : [])),
       );
     }),
-    { examples: [[overwritten, 65_000]] },
   );
 });

@@ -12,17 +12,22 @@ const KERNEL_MIN_BYTES = 160;
 /** Where the kernel's memory has room for bytes, and how much. */
 const PIECE_AT = 64 * 1024;
 const PIECE_BYTES = 64 * 1024;
+/** Where it has room for the places of records, two words each, and for how many. */
+const PLACES_AT = 32 * 1024;
+const RECORDS_MAX = 2048;
+/** Records with more than this between them are not copied together. */
+const GAP_MAX_BYTES = 512;
 
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer };
   initialize(): void;
   checksum(start: number, end: number, seed: number): number;
+  firstWrong(places: number, count: number): number;
 }
 
 let kernel: Kernel | undefined;
 let kernelBytes = new Uint8Array(0);
-/** How often its memory was filled: tells a walk whether what it put there still lies there. */
-let fills = 0;
+let kernelPlaces = new Uint32Array(0);
 
 function buildTables(): Int32Array {
   const tables = new Int32Array(8 * 256);
@@ -63,7 +68,6 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
 
 function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: number): number {
   kernel ??= startKernel();
-  fills++;
   let crc = seed;
   for (let from = start; from < end; from += PIECE_BYTES) {
     const to = Math.min(from + PIECE_BYTES, end);
@@ -73,41 +77,50 @@ function crc32cOfMany(bytes: Uint8Array, start: number, end: number, seed: numbe
   return crc >>> 0;
 }
 
-/**
- * Checksums of many ranges that follow each other in `bytes`, up to `limit`: the bytes go into the kernel's memory in large
- * pieces, not range by range. They must not change meanwhile.
- */
-export class Crc32cWalk {
-  readonly #bytes: Uint8Array;
-  readonly #limit: number;
-  readonly #kernel: Kernel;
-  #fill = 0;
-  #start = 0;
-  #end = 0;
+/** Records in a buffer: `i` is `bytes[starts[i], ends[i])`, of which the last four bytes are the checksum of the others. */
+export interface Records {
+  readonly bytes: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+}
 
-  constructor(bytes: Uint8Array, limit: number) {
-    this.#bytes = bytes;
-    this.#limit = limit;
-    this.#kernel = kernel ??= startKernel();
-  }
-
-  /** The checksum of `bytes[start, end)`. */
-  checksum(start: number, end: number): number {
-    if (fills !== this.#fill || start < this.#start || end > this.#end) {
-      if (end - start > PIECE_BYTES || end > this.#limit) return crc32c(this.#bytes, start, end);
-      this.#fill = ++fills;
-      this.#start = start;
-      this.#end = Math.min(start + PIECE_BYTES, this.#limit);
-      kernelBytes.set(this.#bytes.subarray(start, this.#end), PIECE_AT);
+/** The first of the records `from` (inclusive) to `to` (exclusive) whose checksum, in network order, is wrong; `to` if none. */
+export function firstWrong(records: Records, { from, to }: { from: number; to: number }): number {
+  kernel ??= startKernel();
+  const { bytes, starts, ends } = records;
+  for (let first = from; first < to;) {
+    const start = starts[first]!;
+    // Records that lie together go into the kernel's memory together.
+    let count = 0;
+    let end = start;
+    for (; count < RECORDS_MAX && first + count < to; count++) {
+      const place = first + count;
+      if (starts[place]! < end || starts[place]! > end + GAP_MAX_BYTES) break;
+      if (ends[place]! - start > PIECE_BYTES) break;
+      end = ends[place]!;
+      kernelPlaces[2 * count] = PIECE_AT + starts[place]! - start;
+      kernelPlaces[2 * count + 1] = PIECE_AT + end - start;
     }
-    const at = PIECE_AT - this.#start;
-    return this.#kernel.checksum(at + start, at + end, 0) >>> 0;
+    if (count === 0) {
+      const at = ends[first]! - 4;
+      const word =
+        (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+      if (crc32c(bytes, start, at) !== word >>> 0) return first;
+      first++;
+      continue;
+    }
+    kernelBytes.set(bytes.subarray(start, end), PIECE_AT);
+    const wrong = kernel.firstWrong(PLACES_AT, count);
+    if (wrong < count) return first + wrong;
+    first += count;
   }
+  return to;
 }
 
 function startKernel(): Kernel {
   const started = instantiate(compileModule(CRC32C_WASM)) as Kernel;
   started.initialize();
   kernelBytes = new Uint8Array(started.memory.buffer);
+  kernelPlaces = new Uint32Array(started.memory.buffer, PLACES_AT, 2 * RECORDS_MAX);
   return started;
 }

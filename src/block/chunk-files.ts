@@ -1,6 +1,5 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Crc32cWalk } from "../base/crc32c.ts";
 import { AppError } from "../base/errors.ts";
 import { uint32At } from "../index/byte-cursor.ts";
 import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
@@ -94,7 +93,7 @@ export class ChunkFiles {
     { from, to }: { from: number; to: number },
   ): Promise<Chunk[]> {
     const refs = places.refs.subarray(from, to);
-    const offsets = refs.map((ref) => ref % TWO_32);
+    const offsets = offsetsOf(refs);
     const frames = new ChunkFrames();
     const chunks: Chunk[] = [];
     for (const { segment, window } of this.#windows(refs, offsets)) {
@@ -125,7 +124,7 @@ export class ChunkFiles {
     frames: ChunkFrames,
   ): Promise<void> {
     const refs = chunks.refs.subarray(range.from, range.to);
-    const offsets = refs.map((ref) => ref % TWO_32);
+    const offsets = offsetsOf(refs);
     const reads: { segment: ByteSource; window: Window; start: number }[] = [];
     let size = 0;
     for (const { segment, window } of this.#windows(refs, offsets)) {
@@ -145,7 +144,7 @@ export class ChunkFiles {
     refs: Float64Array,
     use: (piece: ChunkPiece) => void | Promise<void>,
   ): Promise<void> {
-    const offsets = refs.map((ref) => ref % TWO_32);
+    const offsets = offsetsOf(refs);
     for (const { segment, window } of this.#windows(refs, offsets))
       await withRead(segment, window, (bytes) =>
         use({
@@ -187,6 +186,15 @@ export class ChunkFiles {
   }
 }
 
+/** Where the chunks at `refs` are in their segments. */
+function offsetsOf(refs: Float64Array): Float64Array<ArrayBuffer> {
+  const offsets = new Float64Array(refs.length);
+  // Division and rounding are instructions, the remainder of large numbers is a call.
+  for (let i = 0; i < refs.length; i++)
+    offsets[i] = refs[i]! - Math.floor(refs[i]! / TWO_32) * TWO_32;
+  return offsets;
+}
+
 /** Chunks of a segment that are read together. */
 interface WindowPlace {
   readonly window: Window;
@@ -223,10 +231,10 @@ function checkFrames(
   { window, offsets, first }: Omit<WindowPlace, "start">,
   frames: ChunkFrames,
 ): void {
-  const checksums = new Crc32cWalk(frames.bytes, frames.size);
-  for (let i = window.from; i < window.to; i++)
-    if (!frames.isIntact(first + i - window.from, checksums))
-      throw corruptAt(segment, offsets[i]!, "a chunk has a wrong checksum");
+  const to = first + window.to - window.from;
+  const wrong = frames.firstWrong({ from: first, to });
+  if (wrong < to)
+    throw corruptAt(segment, offsets[window.from + wrong - first]!, "a chunk has a wrong checksum");
 }
 
 /** Chunks that were read together. */
@@ -298,14 +306,21 @@ export class ChunkFilesWriter {
     return (this.#segment - 1) * TWO_32 + offset;
   }
 
-  /** As `add` for frame `i` of `frames`, which has been checked: its bytes and their checksum are taken as they are. */
-  addFrame(frames: ChunkFrames, i: number): number | undefined {
+  /**
+   * Writes the frames `from` (inclusive) to `to` (exclusive), which lie one behind the other and have been checked: their bytes
+   * and checksums are taken as they are. Gives the ref of the first, unless `makeRoom` is needed first: then undefined.
+   */
+  addFrames(
+    { bytes, starts, ends }: ChunkFrames,
+    { from, to }: { from: number; to: number },
+  ): number | undefined {
     const out = this.#out!;
     const offset = out.position;
-    if (offset > HEADER_BYTES && offset + frames.dataSize(i) + 16 > this.#maxBytes)
-      return undefined;
-    out.putRange(frames.bytes, frames.starts[i]!, frames.ends[i]!);
-    this.chunkCount++;
+    const start = starts[from]!;
+    const end = ends[to - 1]!;
+    if (offset > HEADER_BYTES && offset + end - start > this.#maxBytes) return undefined;
+    out.putRange(bytes, start, end);
+    this.chunkCount += to - from;
     return (this.#segment - 1) * TWO_32 + offset;
   }
 

@@ -1,5 +1,4 @@
-import type { Crc32cWalk } from "../base/crc32c.ts";
-import { uint32At } from "../index/byte-cursor.ts";
+import { firstWrong } from "../base/crc32c.ts";
 import type { ChunkColumns } from "../index/writer.ts";
 import { sampleCountFrom } from "../storage/chunk-encodings.ts";
 import type { Chunk, ChunkEncoding } from "../storage/queryable.ts";
@@ -22,7 +21,8 @@ export class ChunkFrames {
   minTimes = new Float64Array(0);
   /** ms, inclusive. */
   maxTimes = new Float64Array(0);
-  #dataStarts = new Uint32Array(0);
+  /** Where the encoding is. */
+  #bodyStarts = new Uint32Array(0);
   #used = 0;
 
   /** Becomes the chunks `from` (inclusive) to `to` (exclusive) of `chunks`, for now `size` bytes that are to be filled. */
@@ -34,17 +34,12 @@ export class ChunkFrames {
       this.ends = new Uint32Array(count);
       this.minTimes = new Float64Array(count);
       this.maxTimes = new Float64Array(count);
-      this.#dataStarts = new Uint32Array(count);
+      this.#bodyStarts = new Uint32Array(count);
     }
     this.minTimes.set(chunks.minTimes.subarray(from, to));
     this.maxTimes.set(chunks.maxTimes.subarray(from, to));
     if (size > this.bytes.length) this.bytes = new Uint8Array(size);
     this.#used = size;
-  }
-
-  /** The bytes in use, among them those between the frames. */
-  get size(): number {
-    return this.#used;
   }
 
   /** Takes the first `count` frames, which lie in ascending order, into a buffer of their own, one behind the other. */
@@ -63,7 +58,7 @@ export class ChunkFrames {
         end = ends[i]!;
         starts[i]! -= moved;
         ends[i]! -= moved;
-        this.#dataStarts[i]! -= moved;
+        this.#bodyStarts[i]! -= moved;
       }
       packed.set(bytes.subarray(start, end), at);
       at += end - start;
@@ -95,29 +90,29 @@ export class ChunkFrames {
       scale *= 128;
       if (byte >= 128) continue;
       this.starts[i] = start;
-      this.#dataStarts[i] = at + 2;
+      this.#bodyStarts[i] = at + 1;
       this.ends[i] = at + 2 + dataSize + 4;
       return at + 2 + dataSize + 4 - start;
     }
     return 0;
   }
 
-  /** Whether frame `i`, which is all there, has the right checksum; `walk` is over these bytes. */
-  isIntact(i: number, walk: Crc32cWalk): boolean {
-    const end = this.ends[i]! - 4;
-    return walk.checksum(this.#dataStarts[i]! - 1, end) === uint32At(this.bytes, end);
+  /** The first of the frames `from` (inclusive) to `to` (exclusive), which are all there, with a wrong checksum; `to` if none. */
+  firstWrong(range: { from: number; to: number }): number {
+    const { bytes, ends } = this;
+    return firstWrong({ bytes, starts: this.#bodyStarts, ends }, range);
   }
 
   dataSize(i: number): number {
-    return this.ends[i]! - 4 - this.#dataStarts[i]!;
+    return this.ends[i]! - 5 - this.#bodyStarts[i]!;
   }
 
   encoding(i: number): number {
-    return this.bytes[this.#dataStarts[i]! - 1]!;
+    return this.bytes[this.#bodyStarts[i]!]!;
   }
 
   sampleCount(i: number): number {
-    const at = this.#dataStarts[i]!;
+    const at = this.#bodyStarts[i]! + 1;
     if (this.dataSize(i) < 2) return 0;
     return sampleCountFrom(this.encoding(i), (this.bytes[at]! << 8) | this.bytes[at + 1]!);
   }
@@ -129,7 +124,7 @@ export class ChunkFrames {
       encoding: this.encoding(i) as ChunkEncoding,
       minTimeMs: this.minTimes[i]!,
       maxTimeMs: this.maxTimes[i]!,
-      data: this.bytes.subarray(this.#dataStarts[i]!, this.ends[i]! - 4),
+      data: this.bytes.subarray(this.#bodyStarts[i]! + 1, this.ends[i]! - 4),
     };
   }
 }

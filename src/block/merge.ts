@@ -43,11 +43,9 @@ export async function mergeBlocks(
       if (areInOrder(same, count))
         for (let k = 0; k < count; k++) {
           const { frames, frameStart, frameEnd } = same[k]!;
-          for (let i = frameStart; i < frameEnd; i++) {
-            const wait = writer.addFrame(frames, i);
-            if (wait !== undefined) await wait;
-            hasChunks = true;
-          }
+          const wait = writer.addFrames(frames, { from: frameStart, to: frameEnd });
+          if (wait !== undefined) await wait;
+          hasChunks ||= frameEnd > frameStart;
         }
       else
         for (const chunk of mergeChunkLists(same.slice(0, count).map((one) => one.chunks()))) {

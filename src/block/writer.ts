@@ -18,6 +18,9 @@ import {
 export const CREATION_SUFFIX = ".tmp-for-creation";
 export const DELETION_SUFFIX = ".tmp-for-deletion";
 
+/** Frames up to so many bytes are copied together: little beside a segment, which they must fit in. */
+const RUN_MAX_BYTES = 64 * 1024;
+
 /** The steps of writing a block, in order, at which a test stops the process. */
 export const FAILPOINTS = [
   "folder-made",
@@ -123,16 +126,30 @@ export class BlockWriter {
     return undefined;
   }
 
-  /** As `addChunk` for frame `i` of `frames`, bytes and checksum as they are. */
-  addFrame(frames: ChunkFrames, i: number): Promise<void> | undefined {
-    const ref = this.#chunks.addFrame(frames, i);
-    if (ref === undefined) return this.#chunks.makeRoom().then(() => this.addFrame(frames, i));
-    if (this.#count === this.#refs.length) this.#grow();
-    const place = this.#count++;
-    this.#minTimes[place] = frames.minTimes[i]!;
-    this.#maxTimes[place] = frames.maxTimes[i]!;
-    this.#refs[place] = ref;
-    this.#counted(frames.encoding(i), frames.sampleCount(i));
+  /** As `addChunk` for the frames `from` (inclusive) to `to` (exclusive) of `frames`, bytes and checksums as they are. */
+  addFrames(
+    frames: ChunkFrames,
+    { from, to }: { from: number; to: number },
+  ): Promise<void> | undefined {
+    for (let first = from; first < to;) {
+      let end = first + 1;
+      const limit = frames.starts[first]! + RUN_MAX_BYTES;
+      while (end < to && frames.starts[end] === frames.ends[end - 1] && frames.ends[end]! <= limit)
+        end++;
+      const ref = this.#chunks.addFrames(frames, { from: first, to: end });
+      if (ref === undefined)
+        return this.#chunks.makeRoom().then(() => this.addFrames(frames, { from: first, to }));
+      const moved = ref - frames.starts[first]!;
+      while (this.#count + end - first > this.#refs.length) this.#grow();
+      for (let i = first; i < end; i++) {
+        const place = this.#count++;
+        this.#minTimes[place] = frames.minTimes[i]!;
+        this.#maxTimes[place] = frames.maxTimes[i]!;
+        this.#refs[place] = frames.starts[i]! + moved;
+        this.#counted(frames.encoding(i), frames.sampleCount(i));
+      }
+      first = end;
+    }
     return undefined;
   }
 
