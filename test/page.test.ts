@@ -150,6 +150,12 @@ for (const colorScheme of ["light", "dark"] as const) {
     assert.equal(await page.getByTestId("result-table").locator("tbody tr").count(), 3);
     assert.match(page.url(), /g0\.expr=sum\+by/);
     await picture(page, `query-table-${colorScheme}`);
+    const time = page.getByRole("textbox", { name: "Evaluation time (RFC 3339)" });
+    await time.fill("2001-01-01T00:00:00Z");
+    await page.getByText("Empty result: no series matches at this time.").waitFor();
+    assert.match(page.url(), /g0\.end_input=2001/);
+    await time.fill("");
+    await page.getByTestId("result-table").waitFor();
     await page.getByText("Graph", { exact: true }).click();
     await page.locator(".graph canvas").waitFor();
     assert.equal(await page.locator(".legend-row").count(), 3);

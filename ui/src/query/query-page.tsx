@@ -39,6 +39,8 @@ export function QueryPage() {
   const [tabParameter, setTab] = useUrlParameter("g0.tab", "table");
   const [range, setRange] = useUrlParameter("g0.range_input", "1h");
   const [endInput, setEnd] = useUrlParameter("g0.end_input", "");
+  // Prometheus 2 had a time of its own for the table.
+  const [momentInput, setMoment] = useUrlParameter("g0.moment_input", "");
   const [stepInput, setStep] = useUrlParameter("g0.step_input", "");
   const [draft, setDraft] = useState(expression);
   const [runs, setRuns] = useState(0);
@@ -50,6 +52,12 @@ export function QueryPage() {
       : tabParameter === "explain"
         ? "explain"
         : "table";
+
+  const end = endInput === "" ? momentInput : endInput;
+  const setTime = (text: string): void => {
+    setMoment("");
+    setEnd(text);
+  };
 
   useEffect(() => setDraft(expression), [expression]);
   useEffect(() => setProblem(""), [draft]);
@@ -101,32 +109,32 @@ export function QueryPage() {
             { value: "explain", label: "Explain" },
           ]}
         />
-        {tab !== "table" && (
-          <RangeControls
-            range={range}
-            setRange={setRange}
-            end={endInput}
-            setEnd={setEnd}
-            step={stepInput}
-            setStep={setStep}
+        <Group gap={6}>
+          {tab !== "table" && <RangeSelect range={range} setRange={setRange} />}
+          <TimeControls
+            label={tab === "table" ? "Evaluation time" : "End time"}
+            time={end}
+            setTime={setTime}
+            stepMs={(parseDuration(range) ?? 3600) * 500}
           />
-        )}
+          {tab !== "table" && <ResolutionInput step={stepInput} setStep={setStep} />}
+        </Group>
       </Group>
       {expression.trim() === "" ? (
         <Welcome onPick={(text) => setExpression(text, { push: true })} />
       ) : tab === "table" ? (
-        <TablePanel expression={expression} runs={runs} />
+        <TablePanel expression={expression} runs={runs} timeText={end} />
       ) : (
         <GraphPanel
           isExplained={tab === "explain"}
           expression={expression}
           runs={runs}
           rangeSeconds={parseDuration(range) ?? 3600}
-          endText={endInput}
+          endText={end}
           stepText={stepInput}
           onZoom={(start, end) => {
             setRange(formatDuration(Math.max(10, Math.round(end - start))));
-            setEnd(new Date(end * 1000).toISOString());
+            setTime(new Date(end * 1000).toISOString());
           }}
         />
       )}
@@ -134,63 +142,88 @@ export function QueryPage() {
   );
 }
 
-interface RangeControlsProps {
+interface RangeSelectProps {
   range: string;
   setRange: (value: string) => void;
-  end: string;
-  setEnd: (value: string) => void;
-  step: string;
-  setStep: (value: string) => void;
 }
 
-function RangeControls({ range, setRange, end, setEnd, step, setStep }: RangeControlsProps) {
-  const rangeSeconds = parseDuration(range) ?? 3600;
+function RangeSelect({ range, setRange }: RangeSelectProps) {
+  return (
+    <Select
+      aria-label="Range"
+      w={90}
+      value={RANGES.includes(range) ? range : null}
+      placeholder={range}
+      data={RANGES}
+      allowDeselect={false}
+      onChange={(value) => value !== null && setRange(value)}
+    />
+  );
+}
+
+interface TimeControlsProps {
+  label: string;
+  /** Empty: now. */
+  time: string;
+  setTime: (value: string) => void;
+  /** How far the arrows go. */
+  stepMs: number;
+}
+
+function TimeControls({ label, time, setTime, stepMs }: TimeControlsProps) {
   const shift = (direction: number): void => {
-    const from = end === "" ? Date.now() : Date.parse(end);
-    const to = from + direction * rangeSeconds * 500;
-    setEnd(to >= Date.now() ? "" : new Date(to).toISOString());
+    const from = secondsOf(time) ?? Date.now() / 1000;
+    const to = from * 1000 + direction * stepMs;
+    setTime(to >= Date.now() ? "" : new Date(to).toISOString());
   };
   return (
-    <Group gap={6}>
-      <Select
-        aria-label="Range"
-        w={90}
-        value={RANGES.includes(range) ? range : null}
-        placeholder={range}
-        data={RANGES}
-        allowDeselect={false}
-        onChange={(value) => value !== null && setRange(value)}
-      />
+    <>
       <ActionIcon variant="default" size={36} aria-label="Earlier" onClick={() => shift(-1)}>
         <IconArrowLeft size={17} />
       </ActionIcon>
       <TextInput
-        aria-label="End time (RFC 3339)"
+        aria-label={`${label} (RFC 3339)`}
         w={210}
-        placeholder="End: now"
-        value={end}
-        error={end !== "" && Number.isNaN(Date.parse(end))}
-        onChange={(event) => setEnd(event.currentTarget.value)}
+        placeholder={`${label}: now`}
+        value={time}
+        error={time !== "" && secondsOf(time) === undefined}
+        onChange={(event) => setTime(event.currentTarget.value)}
       />
       <ActionIcon
         variant="default"
         size={36}
         aria-label="Later"
-        disabled={end === ""}
+        disabled={time === ""}
         onClick={() => shift(1)}
       >
         <IconArrowRight size={17} />
       </ActionIcon>
-      <TextInput
-        aria-label="Resolution"
-        w={110}
-        placeholder="Step: auto"
-        value={step}
-        error={step !== "" && parseDuration(step) === undefined}
-        onChange={(event) => setStep(event.currentTarget.value)}
-      />
-    </Group>
+    </>
   );
+}
+
+interface ResolutionInputProps {
+  step: string;
+  setStep: (value: string) => void;
+}
+
+function ResolutionInput({ step, setStep }: ResolutionInputProps) {
+  return (
+    <TextInput
+      aria-label="Resolution"
+      w={110}
+      placeholder="Step: auto"
+      value={step}
+      error={step !== "" && parseDuration(step) === undefined}
+      onChange={(event) => setStep(event.currentTarget.value)}
+    />
+  );
+}
+
+/** A time that was typed in, in Unix seconds; undefined when there is none or it is none. */
+function secondsOf(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms / 1000;
 }
 
 const EXAMPLES = [
@@ -226,14 +259,22 @@ function Welcome({ onPick }: { onPick: (expression: string) => void }) {
   );
 }
 
-function TablePanel({ expression, runs }: { expression: string; runs: number }) {
+interface TablePanelProps {
+  expression: string;
+  runs: number;
+  timeText: string;
+}
+
+function TablePanel({ expression, runs, timeText }: TablePanelProps) {
+  const seconds = secondsOf(timeText);
+  const time: Record<string, string> = seconds === undefined ? {} : { time: String(seconds) };
   const query = useQuery({
-    queryKey: ["query", expression, runs],
+    queryKey: ["query", expression, runs, seconds],
     queryFn: async ({ signal }) =>
       timed(() =>
         api<QueryData>(
           "/api/v1/query",
-          { query: expression, stats: "true" },
+          { query: expression, ...time, stats: "true" },
           { signal, post: true },
         ),
       ),
@@ -243,12 +284,12 @@ function TablePanel({ expression, runs }: { expression: string; runs: number }) 
   if (query.error !== null)
     return <Problem title="Cannot answer the query" message={query.error.message} />;
   if (query.data === undefined) return <Loading />;
-  const { answer, seconds } = query.data;
+  const { answer, seconds: took } = query.data;
   return (
     <Card withBorder>
       <Stack gap="xs">
         <Notes {...answer} />
-        <Summary seconds={seconds} data={answer.data} busy={query.isFetching} />
+        <Summary seconds={took} data={answer.data} busy={query.isFetching} />
         <ResultTable data={answer.data} />
       </Stack>
     </Card>
@@ -281,10 +322,7 @@ function GraphPanel({
     queryKey: ["query_range", isExplained, expression, rangeSeconds, endText, step, runs],
     queryFn: async ({ signal }) => {
       // Ends on a whole step, so that the same range asked twice gives the same points.
-      const at =
-        endText === "" || Number.isNaN(Date.parse(endText))
-          ? Date.now() / 1000
-          : Date.parse(endText) / 1000;
+      const at = secondsOf(endText) ?? Date.now() / 1000;
       const end = Math.floor(at / step) * step;
       const start = end - Math.floor(rangeSeconds / step) * step;
       const result = await timed(() =>
