@@ -2,6 +2,7 @@
 interface WebAssemblyApi {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports?: object) => { readonly exports: unknown };
+  readonly RuntimeError: new () => Error;
   readonly Memory: new (pages: { initial: number; maximum: number }) => WasmMemory;
 }
 
@@ -25,4 +26,9 @@ export function instantiate(module: object, memory?: WasmMemory): unknown {
 /** `pages` of 64 KiB that several instances share. The system gives what of it is touched. */
 export function createMemory(pages: number): WasmMemory {
   return new api.Memory({ initial: pages, maximum: pages });
+}
+
+/** Whether a call ended in a trap, or had no room on the stack. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof api.RuntimeError || error instanceof RangeError;
 }

@@ -1,5 +1,6 @@
 import { RE2JS } from "re2js";
-import { MAX_CODE_POINT } from "./regex-tree.ts";
+
+const MAX_CODE_POINT = 0x10ffff;
 
 /** The members of classes of ASCII, as pairs of first and last: those of a backslash, and those of `[:name:]`. */
 export const CLASSES: Readonly<Record<string, readonly number[]>> = {

@@ -1,94 +1,215 @@
-import { compileModule, instantiate } from "../base/web-assembly.ts";
-import { REGEX_STEP_WASM } from "./regex-step.gen.ts";
+import { compileModule, instantiate, isTrap } from "../base/web-assembly.ts";
+import { CLASSES, unicodeClass } from "./regex-classes.ts";
+import { REGEX_MACHINE_WASM } from "./regex-machine.gen.ts";
 
-/** The kernel's memory: words that go in and out, and behind them the tables of the patterns that ran last. */
-const WORDS_AT = 64 * 1024;
-const SLOT_BYTES = 32 * 1024;
-const BITS_AT = WORDS_AT + SLOT_BYTES;
-const ENTERED_AT = BITS_AT + SLOT_BYTES;
-const TABLES_AT = ENTERED_AT + SLOT_BYTES;
+/** Where patterns, texts and classes go in the kernel's memory (regex-memory.as), and how many units of them at a time. */
+const INPUT_AT = 64 * 1024;
+export const INPUT_MAX_LENGTH = 64 * 1024;
+/** Longer texts are copied by the system. */
+const LOOP_MAX_LENGTH = 48;
 
-/** Most clusters of a pattern: the words of this many fit where they go. */
-export const CLUSTERS_MAX = SLOT_BYTES / 4;
+/** Kinds of names of classes (regex-syntax.as). */
+const PERL_CLASS = 0;
+const POSIX_CLASS = 1;
+const UNICODE_CLASS = 2;
+/** `\pL` and `\p{Greek}`; whatever else is behind a backslash is passed over with it. */
+const CLASS_NAME = /\\(?:[pP](?:\{\^?(\w+)\}|([A-Z]))|.)/gs;
+/** A pattern with more names that no class has is wrong. */
+const UNKNOWN_MAX = 8;
+
+const NO = 0;
+const YES = 1;
+const MORE = 2;
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
-  step(
-    size: number,
-    isStart: number,
-    words: number,
-    bits: number,
-    entered: number,
-    tables: number,
-  ): number;
-  ends(size: number, words: number, tables: number): number;
-  hashed(): number;
+  forget(): void;
+  learnClass(kind: number, length: number, count: number): void;
+  compile(length: number): number;
+  treeOf(length: number, isFirst: number): number;
+  readonly feed: (program: number, length: number, isFirst: number, isLast: number) => number;
 }
 
-/** The kernel that moves clusters on (regex-step.as): one memory for all patterns, since a call is over before another begins. */
+/** What is known of a pattern before it is held against a text. */
+export interface RegexFacts {
+  /** How many places it has with its repetitions written out, and whether there are assertions. */
+  readonly places: number;
+  readonly hasAssertion: boolean;
+  /** Characters of the shortest and of the longest text. */
+  readonly minLength: number;
+  readonly maxLength: number;
+}
+
+const TOO_LARGE: RegexFacts = {
+  places: Infinity,
+  hasAssertion: false,
+  minLength: 0,
+  maxLength: Infinity,
+};
+
+/** A pattern in the kernel's memory; when that is full, all are forgotten, and read again when they are needed. */
+export class RegexProgram {
+  readonly source: string;
+  readonly facts: RegexFacts;
+  place: number;
+  generation: number;
+
+  constructor(source: string, of: { facts: RegexFacts; place: number; generation: number }) {
+    this.source = source;
+    this.facts = of.facts;
+    this.place = of.place;
+    this.generation = of.generation;
+  }
+}
+
+/** Where regular expressions are read and run (regex-machine.as): one memory for all of them. */
 export class RegexKernel {
   static #shared: RegexKernel | undefined;
-  readonly #exports = instantiate(compileModule(REGEX_STEP_WASM)) as Exports;
-  /** The whole memory. */
-  readonly words = new Int32Array(this.#exports.memory.buffer);
-  /** Where tables are; when the memory is full, all are forgotten. */
-  #places = new WeakMap<Int32Array, number>();
-  #free = TABLES_AT;
+  readonly #exports = instantiate(compileModule(REGEX_MACHINE_WASM)) as Exports;
+  readonly #feed = this.#exports.feed;
+  readonly #units = new Uint16Array(this.#exports.memory.buffer, INPUT_AT, INPUT_MAX_LENGTH);
+  readonly #bytes = Buffer.from(this.#exports.memory.buffer, INPUT_AT, INPUT_MAX_LENGTH * 2);
+  readonly #classes = new Set<string>();
+  /** How often all were forgotten, and whether there is anything to be forgotten. */
+  #generation = 0;
+  #isFresh = false;
+
+  private constructor() {
+    this.#forget();
+  }
 
   static shared(): RegexKernel {
     return (this.#shared ??= new RegexKernel());
   }
 
-  /** Moves `words[from]` and those behind it on by a letter with `bits`; whether there is any place left. */
-  step(
-    tables: Int32Array,
-    {
-      words,
-      from,
-      bits,
-      isStart,
-    }: { words: Int32Array; from: number; bits: Int32Array; isStart: boolean },
-  ): boolean {
-    const place = this.#place(tables);
-    const at = WORDS_AT >> 2;
-    for (let i = 0; i < bits.length; i++) this.words[at + i] = words[from + i]!;
-    this.words.set(bits, BITS_AT >> 2);
-    const size = bits.length * 4;
-    return this.#exports.step(size, Number(isStart), WORDS_AT, BITS_AT, ENTERED_AT, place) !== 0;
+  /** Reads `source`; undefined when it is wrong or in an odd corner. */
+  compile(source: string): RegexProgram | undefined {
+    const place = this.#withRoom(() => this.#read(source));
+    if (place === 0) return undefined;
+    const generation = this.#generation;
+    const facts = place === undefined ? TOO_LARGE : this.#factsAt(place);
+    return new RegexProgram(source, { facts, place: place ?? 0, generation });
   }
 
-  /** Whether a text may end at `words[from]` and the `count` - 1 behind it. */
-  ends(
-    tables: Int32Array,
-    { words, from, count }: { words: Int32Array; from: number; count: number },
-  ): boolean {
-    const place = this.#place(tables);
-    const at = WORDS_AT >> 2;
-    for (let i = 0; i < count; i++) this.words[at + i] = words[from + i]!;
-    return this.#exports.ends(count * 4, WORDS_AT, place) !== 0;
-  }
-
-  /** A number that the words which the last step found have; others seldom have it. */
-  hashed(): number {
-    return this.#exports.hashed();
-  }
-
-  #place(tables: Int32Array): number {
-    let place = this.#places.get(tables);
-    if (place === undefined) {
-      if (this.#free + tables.byteLength > this.words.byteLength) {
-        this.#places = new WeakMap();
-        this.#free = TABLES_AT;
+  /** Whether the whole of `text`, which is well-formed, matches; undefined when that is too much to tell. */
+  matches(program: RegexProgram, text: string): boolean | undefined {
+    // Fast path: where the program is in memory and the text short, all that may be missing is room.
+    if (program.generation === this.#generation && text.length <= LOOP_MAX_LENGTH)
+      try {
+        return answerOf(this.#feed(program.place, this.#write(text), 1, 1));
+      } catch (error) {
+        if (!isTrap(error)) throw error;
+        this.#forget();
       }
-      place = this.#free;
-      this.words.set(tables, place >> 2);
-      this.#places.set(tables, place);
-      this.#free += tables.byteLength;
+    const verdict = this.#withRoom(() => this.#feedAll(this.#placeOf(program), text));
+    return answerOf(verdict);
+  }
+
+  /** Numbers by which trees are known: patterns with the same one are held to be the same. For tests. */
+  trees(...sources: readonly string[]): number[] {
+    for (const source of sources) this.#learn(source);
+    return sources.map((source, i) => this.#exports.treeOf(this.#write(source), i === 0 ? 1 : 0));
+  }
+
+  #placeOf(program: RegexProgram): number {
+    if (program.generation !== this.#generation) {
+      program.place = this.#read(program.source);
+      program.generation = this.#generation;
     }
-    return place;
+    return program.place;
+  }
+
+  #feedAll(place: number, text: string): number {
+    let from = 0;
+    for (;;) {
+      let to = Math.min(text.length, from + INPUT_MAX_LENGTH);
+      const isLast = to === text.length;
+      // A character of two units is not cut in two.
+      if (!isLast && (text.charCodeAt(to) & 0xfc00) === 0xdc00) to--;
+      const length = this.#write(from === 0 && isLast ? text : text.slice(from, to));
+      const verdict = this.#feed(place, length, from === 0 ? 1 : 0, isLast ? 1 : 0);
+      if (verdict !== MORE) return verdict;
+      from = to;
+    }
+  }
+
+  #read(source: string): number {
+    this.#learn(source);
+    return this.#exports.compile(this.#write(source));
+  }
+
+  #write(text: string): number {
+    const { length } = text;
+    if (length > LOOP_MAX_LENGTH) this.#bytes.write(text, "utf16le");
+    else {
+      const units = this.#units;
+      for (let i = 0; i < length; i++) units[i] = text.charCodeAt(i);
+    }
+    return length;
+  }
+
+  #factsAt(place: number): RegexFacts {
+    const { buffer } = this.#exports.memory;
+    const [places, minLength, maxLength] = new Float64Array(buffer, place, 3);
+    const [assertions] = new Uint32Array(buffer, place + 24, 1);
+    return {
+      places: places!,
+      hasAssertion: assertions !== 0,
+      minLength: minLength!,
+      maxLength: maxLength!,
+    };
+  }
+
+  /** What `work` says, if need be with all others forgotten; undefined when there is no room for it even so. */
+  #withRoom<T>(work: () => T): T | undefined {
+    for (;;) {
+      const isFresh = this.#isFresh;
+      this.#isFresh = false;
+      try {
+        return work();
+      } catch (error) {
+        if (!isTrap(error)) throw error;
+        this.#forget();
+        if (isFresh) return undefined;
+      }
+    }
+  }
+
+  #forget(): void {
+    this.#exports.forget();
+    this.#generation++;
+    this.#isFresh = true;
+    this.#classes.clear();
+    for (const [name, members] of Object.entries(CLASSES))
+      this.#learnClass(name.length === 1 ? PERL_CLASS : POSIX_CLASS, name, members);
+  }
+
+  /** Tells the kernel the members of the classes of Unicode that are in `source`. */
+  #learn(source: string): void {
+    if (!/\\p/i.test(source)) return;
+    let unknown = 0;
+    for (const { 1: long, 2: letter } of source.matchAll(CLASS_NAME)) {
+      const name = long ?? letter;
+      if (name === undefined || this.#classes.has(name)) continue;
+      const members = unicodeClass(name);
+      if (members !== undefined) {
+        this.#classes.add(name);
+        this.#learnClass(UNICODE_CLASS, name, members);
+      } else if (++unknown === UNKNOWN_MAX) return;
+    }
+  }
+
+  #learnClass(kind: number, name: string, members: readonly number[]): void {
+    for (let i = 0; i < name.length; i++) this.#units[i] = name.charCodeAt(i);
+    new Int32Array(
+      this.#exports.memory.buffer,
+      INPUT_AT + ((name.length + 1) & ~1) * 2,
+      members.length,
+    ).set(members);
+    this.#exports.learnClass(kind, name.length, members.length);
   }
 }
 
-/** Where in the kernel's memory the words are that a step found, and those of where it began. */
-export const FOUND_AT = WORDS_AT >> 2;
-export const ENTERED_WORDS_AT = ENTERED_AT >> 2;
+function answerOf(verdict: number | undefined): boolean | undefined {
+  return verdict === YES ? true : verdict === NO ? false : undefined;
+}

@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { RE2JS } from "re2js";
-import { foldRanges } from "./regex-folds.ts";
+import { RegexKernel } from "./regex-kernel.ts";
 import { compileAnchored, compileRelabelRegex } from "./regex.ts";
-import { parseRegex } from "./regex-syntax.ts";
 import { RegexTest, MATCH_MAX_WORK, PLACES_MAX } from "./regex-test.ts";
-import { RegexTree, type RegexNode } from "./regex-tree.ts";
 import { regexBombs } from "./testdata/regex-bombs.ts";
 
 const ATOMS = [
@@ -57,6 +55,9 @@ function engineOf(source: string): RE2JS | undefined {
   }
 }
 
+/** Go takes several groups of one name, which the engine does not. */
+const NAMED_TWICE = /<(.)>.*<\1>/s;
+
 /** Holds patterns against texts; how many answers there were, and how many of them yes. */
 function compare(
   sources: fc.Arbitrary<string>,
@@ -68,6 +69,7 @@ function compare(
       const ours = RegexTest.of(source);
       if (ours === undefined) return;
       const engine = engineOf(source);
+      if (engine === undefined && NAMED_TWICE.test(source)) return;
       assert.ok(engine !== undefined, `the engine refuses ${source}`);
       for (const one of texts) {
         const want = engine.testExact(one);
@@ -149,9 +151,13 @@ describe("the machine of clusters", () => {
 });
 
 describe("syntax trees", () => {
-  const tree = new RegexTree();
+  const isSame = (a: string, b: string): boolean => {
+    const [one, other] = RegexKernel.shared().trees(a, b);
+    assert.notEqual(one, 0, a);
+    return one === other;
+  };
   const f = (source: string, want: string): void =>
-    assert.equal(parseRegex(source, tree), parseRegex(want, tree), `${source} is not ${want}`);
+    assert.ok(isSame(source, want), `${source} is not ${want}`);
 
   it("are made as plain as their language is", () => {
     f("(a|aa)+", "a+");
@@ -173,7 +179,6 @@ describe("syntax trees", () => {
   });
 
   it("stay apart where their languages are", () => {
-    const isSame = (a: string, b: string): boolean => parseRegex(a, tree) === parseRegex(b, tree);
     assert.ok(!isSame("(a{2}){0,3}", "a{0,6}"));
     assert.ok(!isSame("(a{3}){1,2}", "a{3,6}"));
     assert.ok(!isSame("(ab)*", "a*b*"));
@@ -181,13 +186,12 @@ describe("syntax trees", () => {
   });
 
   it("know how long texts are", () => {
-    const sizes = ({ minLength, maxLength, setCount }: RegexNode): number[] => [
-      minLength,
-      maxLength,
-      setCount,
-    ];
-    assert.deepEqual(sizes(parseRegex("a(b|cd)?e{2,4}")!), [3, 7, 8]);
-    assert.deepEqual(sizes(parseRegex("a+\\b")!), [1, Infinity, 1]);
+    const sizes = (source: string): unknown => {
+      const { minLength, maxLength, places } = RegexKernel.shared().compile(source)!.facts;
+      return [minLength, maxLength, places];
+    };
+    assert.deepEqual(sizes("a(b|cd)?e{2,4}"), [3, 7, 8]);
+    assert.deepEqual(sizes("a+\\b"), [1, Infinity, 1]);
   });
 });
 
@@ -203,16 +207,25 @@ it("characters that differ in case only are those of the engine", () => {
     const one = String.fromCodePoint(code);
     return one.toLowerCase() !== one || one.toUpperCase() !== one || code % 997 === 0;
   });
-  for (const code of newer) assert.deepEqual(foldRanges([code, code]), [code, code]);
+  const others = (code: number): number[] => {
+    const one = String.fromCodePoint(code);
+    const cases = [one.toLowerCase(), one.toUpperCase()].map((text) => text.codePointAt(0)!);
+    return [...cases, code + 1, code - 1, code + 32, code - 32].filter(
+      (other) => other >= 0 && other <= 0x10ffff && (other < 0xd800 || other >= 0xe000),
+    );
+  };
+  const ask = (code: number): RegexTest => RegexTest.of(`(?i)[\\x{${code.toString(16)}}]`)!;
+  for (const code of newer)
+    for (const other of others(code))
+      assert.equal(ask(code).matches(String.fromCodePoint(other)), other === code);
   assert.ok(codes.length > 2500);
   for (const code of codes) {
-    const others = foldRanges([code, code]).filter((_, i) => i % 2 === 0);
     const engine = RE2JS.compile(`(?i)[\\x{${code.toString(16)}}]`);
-    const candidates = new Set([...others, code + 1, code - 1, code + 32, code - 32]);
-    for (const other of candidates) {
-      if (other < 0 || (other >= 0xd800 && other < 0xe000)) continue;
-      const want = engine.testExact(String.fromCodePoint(other));
-      assert.equal(others.includes(other), want, `${code.toString(16)} and ${other.toString(16)}`);
+    const ours = ask(code);
+    for (const other of others(code)) {
+      if (newer.includes(other)) continue;
+      const text = String.fromCodePoint(other);
+      assert.equal(ours.matches(text), engine.testExact(text), `${code.toString(16)} and ${text}`);
     }
   }
 });
@@ -225,10 +238,10 @@ describe("bombs", () => {
     "counted groups": /^error parsing regexp: expression too large/,
     "counted groups at least": /^error parsing regexp: expression too large/,
     "counted groups that overlap": /^cannot hold .* too large \(198468; the limits are 65536, /,
-    "any characters, counted": /1000000 characters counted/,
-    "any characters, counted, half of it": /1000000 characters counted/,
   };
   const matching = new Set([
+    "any characters, counted",
+    "any characters, counted, half of it",
     "(a|aa)+ many times",
     "(a|aa)+ many times, of noise",
     "a? and as many a",

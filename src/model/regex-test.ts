@@ -1,8 +1,5 @@
 import { AppError } from "../base/errors.ts";
-import { Clusters } from "./regex-clusters.ts";
-import { COUNT_MAX, RegexMachine } from "./regex-machine.ts";
-import { parseRegex } from "./regex-syntax.ts";
-import type { RegexNode } from "./regex-tree.ts";
+import { RegexKernel, type RegexProgram } from "./regex-kernel.ts";
 
 /** Places where a character may stand in a pattern, with its repetitions written out; at most 4 KiB for 20 of them. */
 export const PLACES_MAX = 65_536;
@@ -12,51 +9,40 @@ export const MATCH_MAX_WORK = 200_000_000;
 /** Where there are assertions, there are tables for each way in which they hold; these are mostly not more than that. */
 const ASSERTION_TABLES = 4;
 
-/** Tells whether whole texts match a pattern; the machine for it is made when the first text is long enough to need one. */
-export class RegexTest {
-  readonly #source: string;
-  readonly #root: RegexNode;
-  readonly #places: number;
-  readonly #placesMax: number;
-  #machine: RegexMachine | undefined;
+/** Most changes of counters in a text (regex-counters.as). */
+const COUNT_MAX = 1_000_000;
 
-  private constructor(source: string, root: RegexNode) {
-    this.#source = source;
-    this.#root = root;
-    this.#places = Clusters.size(root);
-    this.#placesMax = PLACES_MAX / (hasAssertion(root, new Set()) ? ASSERTION_TABLES : 1);
+/** Tells whether whole texts match a pattern; what is needed for that is made when the first text is long enough. */
+export class RegexTest {
+  readonly #program: RegexProgram;
+  readonly #placesMax: number;
+
+  private constructor(program: RegexProgram) {
+    this.#program = program;
+    this.#placesMax = PLACES_MAX / (program.facts.hasAssertion ? ASSERTION_TABLES : 1);
   }
 
   /** The test for `source` under `^(?s:…)$`, or undefined when it is wrong or in an odd corner. */
   static of(source: string): RegexTest | undefined {
-    const root = parseRegex(source);
-    return root && new RegexTest(source, root);
+    const program = source.isWellFormed() ? RegexKernel.shared().compile(source) : undefined;
+    return program && new RegexTest(program);
   }
 
   /** Undefined where the pattern and the text are too large to be held against each other. */
   matches(text: string): boolean | undefined {
-    const { minLength, maxLength } = this.#root;
+    const { minLength, maxLength, places } = this.#program.facts;
     // A character is up to two units long.
     if (text.length < minLength || text.length > maxLength * 2) return false;
-    if (this.#places > this.#placesMax || this.#places * text.length > MATCH_MAX_WORK)
-      return undefined;
-    return (this.#machine ??= new RegexMachine(this.#root)).matches(text);
+    if (places > this.#placesMax || places * text.length > MATCH_MAX_WORK) return undefined;
+    return RegexKernel.shared().matches(this.#program, text);
   }
 
   /** What to say where `matches` is undefined. */
   refusal(text: string): AppError {
+    const { source, facts } = this.#program;
     return new AppError(
       "execution",
-      `cannot hold a regular expression of ${this.#source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${this.#places}; the limits are ${this.#placesMax}, ${MATCH_MAX_WORK} for both multiplied, and ${COUNT_MAX} characters counted). Use fewer repetitions`,
+      `cannot hold a regular expression of ${source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${facts.places}; the limits are ${this.#placesMax}, ${MATCH_MAX_WORK} for both multiplied, and ${COUNT_MAX} times that counters begin or end). Use fewer repetitions`,
     );
   }
-}
-
-function hasAssertion(node: RegexNode, seen: Set<RegexNode>): boolean {
-  if (node.kind === "assertion") return true;
-  if (seen.has(node)) return false;
-  seen.add(node);
-  if (node.kind === "repeat") return hasAssertion(node.part, seen);
-  if (node.kind !== "sequence" && node.kind !== "choice") return false;
-  return node.parts.some((part) => hasAssertion(part, seen));
 }

@@ -45,6 +45,7 @@ test("a pattern matches the whole text, and a dot matches a newline", () => {
   f("x{2}", "xx", true);
   f("a.c", "a\u{1f600}c", true);
   f("^foo$", "foo", true);
+  f("(?P<n>a)(?P<n>b)", "ab", true);
 });
 
 test("a finite pattern has a set, any other has none", () => {
