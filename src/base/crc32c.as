@@ -44,76 +44,56 @@ export function checksum(at: usize, end: usize, seed: u32): u32 {
 /** What the bytes from `at` to `end` leave after bytes that left `seed`. */
 function remainder(at: usize, end: usize, seed: u32): u32 {
   let crc = seed;
-  for (; at + 16 <= end; at += 16)
-    crc =
-      four(load<u32>(at) ^ crc, 12) ^
-      four(load<u32>(at, 4), 8) ^
-      four(load<u32>(at, 8), 4) ^
-      four(load<u32>(at, 12), 0);
+  for (; at + 16 <= end; at += 16) crc = sixteen(at, crc);
+  if (at + 8 <= end) {
+    crc = four(load<u32>(at) ^ crc, 4) ^ four(load<u32>(at, 4), 0);
+    at += 8;
+  }
+  if (at + 4 <= end) {
+    crc = four(load<u32>(at) ^ crc, 0);
+    at += 4;
+  }
   for (; at < end; at++) crc = (crc >> 8) ^ table(0, (crc ^ load<u8>(at)) & 255);
   return crc;
 }
 
-/** Records that are checked together, and the bytes of the largest that is. */
-const GROUP: u32 = 16;
-const SUMMED_MAX_BYTES: u32 = 1024;
-/** Their sum: zeros between groups. */
-const SUM = memory.data(1024 + 16 * 16 + 16, 16);
-/** Masks that keep the first n of sixteen bytes, at 16 - n. */
-const KEPT = memory.data<u8>([255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0], 16);
+// @ts-ignore: decorator
+@inline
+function sixteen(at: usize, crc: u32): u32 {
+  return (
+    four(load<u32>(at) ^ crc, 12) ^
+    four(load<u32>(at, 4), 8) ^
+    four(load<u32>(at, 8), 4) ^
+    four(load<u32>(at, 12), 0)
+  );
+}
 
 /**
  * The place of the first of `count` records with a wrong checksum, or `count`. Record i is the bytes from word 2i to word 2i + 1
  * at `places`; the last four are the checksum of those before, in network order.
  *
- * A record with its first four bytes and its checksum inverted, the latter in the other order, is a multiple of the polynomial,
- * wherever it starts. So is the sum (xor) of such records; that of a group, in which each starts sixteen bytes after the one
- * before, is one division for all. A wrong record alone leaves of the sum what it leaves by itself, times a power of x: it is
- * found as surely as by itself; several at once stay hidden once in 2^32 times.
+ * Two at a time: the look-ups of one are made while those of the other, each of which waits for the one before, are on their way.
  */
 export function firstWrong(places: usize, count: u32): u32 {
-  let first: u32 = 0;
-  while (first < count) {
-    let n: u32 = 0;
-    let used: usize = 0;
-    for (; n < GROUP && first + n < count; n++) {
-      const record = places + ((<usize>(first + n)) << 3);
-      const at = load<u32>(record);
-      const end = load<u32>(record, 4);
-      if (end - at > SUMMED_MAX_BYTES) break;
-      used = max(used, addTo(at, end, SUM + ((<usize>n) << 4)));
+  let i: u32 = 0;
+  for (; i + 1 < count; i += 2) {
+    const place = places + ((<usize>i) << 3);
+    let a = <usize>load<u32>(place);
+    let b = <usize>load<u32>(place, 8);
+    const endA = <usize>load<u32>(place, 4) - 4;
+    const endB = <usize>load<u32>(place, 12) - 4;
+    const both = a + (min(endA - a, endB - b) & ~15);
+    let crcA: u32 = ~0;
+    let crcB: u32 = ~0;
+    for (; a < both; a += 16, b += 16) {
+      crcA = sixteen(a, crcA);
+      crcB = sixteen(b, crcB);
     }
-    if (n > 0) {
-      const isRight = remainder(SUM, used, 0) == 0;
-      memory.fill(SUM, 0, used - SUM);
-      if (!isRight) for (let i: u32 = 0; i < n; i++) if (!isIntact(places, first + i)) return first + i;
-      first += n;
-    } else {
-      if (!isIntact(places, first)) return first;
-      first++;
-    }
+    if (~remainder(a, endA, crcA) != bswap(load<u32>(endA))) return i;
+    if (~remainder(b, endB, crcB) != bswap(load<u32>(endB))) return i + 1;
   }
-  return count;
-}
-
-function isIntact(places: usize, i: u32): bool {
-  const record = places + ((<usize>i) << 3);
-  const end = load<u32>(record, 4) - 4;
-  return checksum(load<u32>(record), end, 0) == bswap(load<u32>(end));
-}
-
-/** Adds the record from `at` to `end` to what lies at `into`; where that ends, a multiple of sixteen. */
-function addTo(at: usize, end: usize, into: usize): usize {
-  const last = end - 4;
-  let sum = into;
-  // The first four bytes are inverted.
-  store<u32>(sum, ~load<u32>(sum));
-  for (; at + 16 <= last; at += 16, sum += 16)
-    v128.store(sum, v128.xor(v128.load(sum), v128.load(at)));
-  const left = last - at;
-  const kept = v128.and(v128.load(at), v128.load(KEPT + 16 - left));
-  v128.store(sum, v128.xor(v128.load(sum), kept));
-  const crc = sum + left;
-  store<u32>(crc, load<u32>(crc) ^ ~bswap(load<u32>(last)));
-  return (crc + 4 + 15) & ~15;
+  if (i == count) return count;
+  const place = places + ((<usize>i) << 3);
+  const end = <usize>load<u32>(place, 4) - 4;
+  return checksum(load<u32>(place), end, 0) == bswap(load<u32>(end)) ? count : i;
 }
