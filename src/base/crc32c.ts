@@ -8,7 +8,7 @@ import { compileModule, instantiate } from "./web-assembly.ts";
 const POLYNOMIAL = 0x82f63b78;
 const TABLES = buildTables();
 /** From this size on copying costs less than it gains. */
-const KERNEL_MIN_BYTES = 160;
+const KERNEL_MIN_BYTES = 120;
 /** Where the kernel's memory has room for bytes, and how much. */
 const PIECE_AT = 64 * 1024;
 const PIECE_BYTES = 64 * 1024;

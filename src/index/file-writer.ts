@@ -79,7 +79,25 @@ export class FileWriter {
   }
 
   putVarint(value: number): void {
-    this.putUvarint(value >= 0 ? value * 2 : -value * 2 - 1);
+    this.putUvarint(zigzag(value));
+  }
+
+  /** The first `count` of `values`, each as by `putUvarint`. */
+  putUvarints(values: Float64Array, count: number): void {
+    this.#reserve(count * 10);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < count; i++) {
+      let rest = values[i]!;
+      while (rest > 0x7fffffff) {
+        bytes[at++] = (rest % 128) | 128;
+        rest = Math.floor(rest / 128);
+      }
+      let small = rest | 0;
+      for (; small >= 128; small >>>= 7) bytes[at++] = (small & 127) | 128;
+      bytes[at++] = small;
+    }
+    this.#length = at;
   }
 
   putBytes(bytes: Uint8Array): void {
@@ -186,6 +204,11 @@ export class FileWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+/** What `putUvarint` has to put for a signed number: 0, -1, 1, -2, … are 0, 1, 2, 3, …. */
+export function zigzag(value: number): number {
+  return value >= 0 ? value * 2 : -value * 2 - 1;
 }
 
 /** How many bytes `putUvarint` takes. */

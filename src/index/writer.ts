@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError, assert } from "../base/errors.ts";
-import { FileWriter, uvarintSize } from "./file-writer.ts";
+import { FileWriter, uvarintSize, zigzag } from "./file-writer.ts";
 import { INDEX_MAGIC, INDEX_VERSION, type IndexToc, SERIES_ALIGN } from "./format.ts";
 import { PairPages } from "./pair-pages.ts";
 import { SymbolEntries } from "./symbol-entries.ts";
@@ -39,6 +39,8 @@ export class IndexWriter {
   /** Per label name (its symbol): pairs of series ref and value symbol, in the order of the series. */
   readonly #names = new Map<number, PairPages>();
   readonly #all = new PairPages();
+  /** Of the series that is written. */
+  #numbers = new Float64Array(256);
   #previous = new Uint32Array(64);
   #previousCount = 0;
   #seriesCount = 0;
@@ -112,9 +114,13 @@ export class IndexWriter {
         `cannot write ${out.path}: an index may have up to 32 GiB`,
       );
     let from = out.position;
-    out.putUvarint(labelCount);
-    for (let i = 0; i < 2 * labelCount; i++) out.putUvarint(symbols[i]!);
-    out.putUvarint(chunks.count);
+    const size = 2 + 2 * labelCount + 3 * chunks.count;
+    if (this.#numbers.length < size) this.#numbers = new Float64Array(size * 2);
+    const numbers = this.#numbers;
+    let count = 0;
+    numbers[count++] = labelCount;
+    for (let i = 0; i < 2 * labelCount; i++) numbers[count++] = symbols[i]!;
+    numbers[count++] = chunks.count;
     let time = 0;
     let chunkRef = 0;
     for (let i = 0; i < chunks.count; i++) {
@@ -125,15 +131,14 @@ export class IndexWriter {
         maxTime >= minTime && (i === 0 || minTime > time) && next > this.#lastChunkRef,
         "chunks of a series must be in order",
       );
-      if (i === 0) out.putVarint(minTime);
-      else out.putUvarint(minTime - time);
-      out.putUvarint(maxTime - minTime);
-      if (i === 0) out.putUvarint(next);
-      else out.putVarint(next - chunkRef);
+      numbers[count++] = i === 0 ? zigzag(minTime) : minTime - time;
+      numbers[count++] = maxTime - minTime;
+      numbers[count++] = i === 0 ? next : zigzag(next - chunkRef);
       time = maxTime;
       chunkRef = next;
       this.#lastChunkRef = next;
     }
+    out.putUvarints(numbers, count);
     from += out.insertLength(from);
     out.putU32(out.checksumFrom(from));
     this.#seriesCount++;
