@@ -1,4 +1,4 @@
-// Which characters are the same but for case in Unicode 15, which is Go's (unicode.SimpleFold): runs of first and last
+// Which characters are the same but for case in Unicode 15, which is Go's (testdata/unicode-tables.go): runs of first and last
 // character, from one to the next, and how far away the other one is. They ascend by their first character.
 
 /** No run goes further. */

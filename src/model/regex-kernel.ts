@@ -13,7 +13,7 @@ const PERL_CLASS = 0;
 const POSIX_CLASS = 1;
 const UNICODE_CLASS = 2;
 /** `\pL` and `\p{Greek}`; whatever else is behind a backslash is passed over with it. */
-const CLASS_NAME = /\\(?:[pP](?:\{\^?(\w+)\}|([A-Z]))|.)/gs;
+const CLASS_NAME = /\\(?:[pP](?:\{\^?([^}]+)\}|([^{]))|.)/gsu;
 /** A pattern with more names that no class has is wrong. */
 const UNKNOWN_MAX = 8;
 

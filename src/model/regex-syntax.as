@@ -503,10 +503,10 @@ function escapedClass(): NamedClass {
       from++;
     }
     to = from;
-    while (isWord(unitAt(to))) to++;
-    if (to == from || unitAt(to) != 0x7d) return nothing;
+    while (to < end && unitAt(to) != 0x7d) to++;
+    if (to == from || to == end) return nothing;
     next = to + 1;
-  } else if (unitAt(from) < 0x41 || unitAt(from) > 0x5a) return nothing;
+  } else if (from == end) return nothing;
   const named = classNamed(UNICODE_CLASS, unitAt(from), from, to - from);
   if (changetype<usize>(named) != 0) at = next;
   isClassNegated = isNegated;

@@ -46,6 +46,10 @@ test("a pattern matches the whole text, and a dot matches a newline", () => {
   f("a.c", "a\u{1f600}c", true);
   f("^foo$", "foo", true);
   f("(?P<n>a)(?P<n>b)", "ab", true);
+  // Unicode is Go's: 15.0, and what came later is no letter.
+  f("\\p{Lu}", "\u1c88", false);
+  f("\\p{Lu}", "\u1c89", false);
+  f("\\p{uppercase-letter}\\p{Old_Italic}\\PL", "A\u{10300}\u1c89", true);
 });
 
 test("a finite pattern has a set, any other has none", () => {
