@@ -17,15 +17,35 @@ const CLASS_NAME = /\\(?:[pP](?:\{\^?([^}]+)\}|([^{]))|.)/gsu;
 /** A pattern with more names that no class has is wrong. */
 const UNKNOWN_MAX = 8;
 
+/** How Go words what is wrong, by its kind; where there is no wording, only where it starts is known. */
+const FAILURES = [
+  undefined,
+  "unexpected )",
+  "missing closing )",
+  "expression too large",
+  "expression nests too deeply",
+  "invalid nested repetition operator",
+  "missing argument to repetition operator",
+  "invalid repeat count",
+  "missing closing ]",
+  "invalid character class range",
+];
+
 const NO = 0;
 const YES = 1;
 const MORE = 2;
+
+/** Why a pattern cannot be read: a message as Go has it, or from where on the engine has to look for one. */
+export type RegexFailure = { readonly message: string } | { readonly from: number };
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
   forget(): void;
   learnClass(kind: number, length: number, count: number): void;
   compile(length: number): number;
+  failureKind(): number;
+  failureFrom(): number;
+  failureTo(): number;
   treeOf(length: number, isFirst: number): number;
   readonly feed: (program: number, length: number, isFirst: number, isLast: number) => number;
 }
@@ -89,6 +109,16 @@ export class RegexKernel {
     const generation = this.#generation;
     const facts = place === undefined ? TOO_LARGE : this.#factsAt(place);
     return new RegexProgram(source, { facts, place: place ?? 0, generation });
+  }
+
+  /** What is wrong with a pattern for which `compile` finds nothing. */
+  failureOf(source: string): RegexFailure {
+    this.#withRoom(() => this.#read(source));
+    const from = this.#exports.failureFrom();
+    const wording = FAILURES[this.#exports.failureKind()];
+    if (wording === undefined) return { from };
+    const text = source.slice(from, this.#exports.failureTo());
+    return { message: `error parsing regexp: ${wording}: \`${text}\`` };
   }
 
   /** Whether the whole of `text`, which is well-formed, matches; undefined when that is too much to tell. */

@@ -237,11 +237,16 @@ describe("bombs", () => {
       /^cannot hold a regular expression of 9994 characters against a text of 10000/,
     "counted groups": /^error parsing regexp: expression too large/,
     "counted groups at least": /^error parsing regexp: expression too large/,
+    "wrong at its end": /^error parsing regexp: unexpected \): /,
+    "wrong where it starts": /^error parsing regexp: missing closing \): /,
     "counted groups that overlap": /^cannot hold .* too large \(198468; the limits are 65536, /,
   };
   const matching = new Set([
     "any characters, counted",
     "any characters, counted, half of it",
+    "as many places as there may be",
+    "counters that come and go",
+    "ranges, and as many characters",
     "(a|aa)+ many times",
     "(a|aa)+ many times, of noise",
     "a? and as many a",

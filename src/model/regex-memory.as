@@ -16,7 +16,7 @@ export const ENTERED_AT: usize = WORDS_AT + WORDS_BYTES;
 export const CLUSTERS_MAX: u32 = <u32>(WORDS_BYTES >> 2);
 /** The items of the parser. */
 export const ITEMS_AT: usize = ENTERED_AT + WORDS_BYTES;
-const ITEMS_BYTES: usize = 3 << 20;
+const ITEMS_BYTES: usize = 4 << 20;
 /** A bit for each character, and before them one for each 64 of these; all zero between calls. */
 export const CODES_AT: usize = ITEMS_AT + ITEMS_BYTES;
 export const CODES_SUMMARY_BYTES: usize = 4 << 10;

@@ -19,6 +19,7 @@ import {
   Node,
   repeatNode,
   sequenceNode,
+  SET,
   setNode,
 } from "./regex-tree";
 
@@ -29,7 +30,9 @@ export const LINE_END: u32 = 3;
 export const WORD_BOUNDARY: u32 = 4;
 export const NO_WORD_BOUNDARY: u32 = 5;
 
-/** Where Go's limits are near (it counts in a way of its own), the engine has to say what it takes. */
+/** Go's limits. It counts in a way of its own: where they are near, the engine has to say what it takes. */
+const GO_SIZE_MAX: f64 = 3_355_443;
+const GO_HEIGHT_MAX: u32 = 1000;
 const SIZE_MAX: f64 = 3_200_000;
 const HEIGHT_MAX: u32 = 900;
 /** Nested repetitions, multiplied. */
@@ -46,13 +49,34 @@ const PERL_CLASS: u32 = 0;
 const POSIX_CLASS: u32 = 1;
 const UNICODE_CLASS: u32 = 2;
 
-/** A node with what Go's limits are about: how large and how high it is as written, and its nested repetitions. */
+/** What is wrong with a pattern, as regex-kernel.ts words it. */
+const UNKNOWN: u32 = 0;
+const UNEXPECTED_PARENTHESIS: u32 = 1;
+const MISSING_PARENTHESIS: u32 = 2;
+const TOO_LARGE: u32 = 3;
+const TOO_DEEP: u32 = 4;
+const NESTED_REPETITION: u32 = 5;
+const MISSING_ARGUMENT: u32 = 6;
+const WRONG_COUNT: u32 = 7;
+const MISSING_BRACKET: u32 = 8;
+const WRONG_RANGE: u32 = 9;
+
+/**
+ * A node with what Go's limits are about: how large and how high it is as written, and its nested repetitions. It is not
+ * larger or higher than that in Go, and not smaller or lower than the least.
+ */
 @unmanaged
 class Item {
   node: Node;
   height: u32;
   size: f64;
   repeats: f64;
+  leastSize: f64;
+  leastHeight: u32;
+  /** Whether it is a repetition that is not counted. One of another is no higher in Go. */
+  isRepetition: bool;
+  /** What it starts with as written, or 0 where that is not one thing. */
+  first: u32;
 }
 
 /** In the place of an item: the group around the one whose items come next. */
@@ -94,10 +118,37 @@ let depth: u32 = 0;
 /** How many patterns and brackets there were. */
 let patterns: u32 = 0;
 let brackets: u32 = 0;
+/** What is wrong, and the text it is about; where nothing certain can be said, it is what starts there. */
+let failure: u32 = UNKNOWN;
+let failedFrom: u32 = 0;
+let failedTo: u32 = 0;
+/** Where the repetition right before starts, or `NOWHERE`. */
+let repetitionAt: u32 = 0;
+const NOWHERE: u32 = 0xffffffff;
 /** Whether what stands before can be repeated. */
 let isRepeatable: bool = false;
 
-const itemSize: usize = 24;
+const itemSize: usize = 48;
+
+/** What is wrong with the pattern that was read last, and where that starts and ends. */
+export function failureKind(): u32 {
+  return failure;
+}
+
+export function failureFrom(): u32 {
+  return failedFrom;
+}
+
+export function failureTo(): u32 {
+  return failedTo;
+}
+
+function fail(kind: u32, from: u32, to: u32): bool {
+  failure = kind;
+  failedFrom = from;
+  failedTo = to;
+  return false;
+}
 
 /** Forgets all classes. */
 export function forgetClasses(): void {
@@ -174,12 +225,29 @@ export function parse(length: u32, isFirst: bool): Node {
   depth = 0;
   patterns++;
   isRepeatable = false;
+  repetitionAt = NOWHERE;
+  failure = UNKNOWN;
   const nothing = changetype<Node>(0);
-  while (at < end) if (!step()) return nothing;
-  if (depth > 0) return nothing;
+  while (at < end) {
+    failedFrom = at;
+    if (!step()) return nothing;
+  }
+  failedFrom = 0;
   closeChoice();
+  if (!isWithinLimits()) return nothing;
+  if (depth > 0) {
+    fail(MISSING_PARENTHESIS, 0, end);
+    return nothing;
+  }
+  return itemAt(top - itemSize).node;
+}
+
+/** Whether the last item is small and low enough. */
+function isWithinLimits(): bool {
   const item = itemAt(top - itemSize);
-  return item.size > SIZE_MAX || item.height > HEIGHT_MAX ? nothing : item.node;
+  if (item.leastSize > GO_SIZE_MAX) return fail(TOO_LARGE, 0, end);
+  if (item.leastHeight > GO_HEIGHT_MAX) return fail(TOO_DEEP, 0, end);
+  return item.size <= SIZE_MAX && item.height <= HEIGHT_MAX;
 }
 
 function itemAt(place: usize): Item {
@@ -188,28 +256,27 @@ function itemAt(place: usize): Item {
 
 /** Takes one thing; whether it is known. */
 function step(): bool {
+  const before = repetitionAt;
+  repetitionAt = NOWHERE;
   switch (unitAt(at)) {
     case 0x28: // (
       return open();
     case 0x7c: // |
       at++;
-      isRepeatable = false;
       closeSequence();
       sequenceItems = top;
+      isRepeatable = false;
       return true;
     case 0x29: // )
       return close();
     case 0x2a: // *
-      at++;
-      return repeat(0, Infinity, false);
+      return repeat(at, at + 1, before, 0, Infinity, false);
     case 0x2b: // +
-      at++;
-      return repeat(1, Infinity, false);
+      return repeat(at, at + 1, before, 1, Infinity, false);
     case 0x3f: // ?
-      at++;
-      return repeat(0, 1, false);
+      return repeat(at, at + 1, before, 0, 1, false);
     case 0x7b: // {
-      return counted();
+      return counted(before);
     case 0x5b: // [
       return bracketed();
     case 0x5c: // \
@@ -242,18 +309,29 @@ function pushLiteral(code: u32): bool {
 }
 
 function pushNode(node: Node): bool {
-  return pushItem(node, 1, 1, 1);
+  pushItem(node, 1, 1, 1, 1, 1);
+  return true;
 }
 
-function pushItem(node: Node, size: f64, height: u32, repeats: f64): bool {
+function pushItem(
+  node: Node,
+  size: f64,
+  height: u32,
+  repeats: f64,
+  leastSize: f64,
+  leastHeight: u32,
+): void {
   const item = itemAt(top);
   top += itemSize;
   item.node = node;
   item.size = size;
   item.height = height;
   item.repeats = repeats;
+  item.leastSize = leastSize;
+  item.leastHeight = leastHeight;
+  item.isRepetition = false;
+  item.first = <u32>changetype<usize>(node);
   isRepeatable = true;
-  return height <= HEIGHT_MAX;
 }
 
 /** What changes flags or quotes nothing: a repetition after it is one of what stands before it. */
@@ -324,65 +402,112 @@ function takeName(start: u32): bool {
 }
 
 function close(): bool {
-  if (depth == 0) return false;
+  closeChoice();
+  if (depth == 0) return isWithinLimits() && fail(UNEXPECTED_PARENTHESIS, 0, end);
   at++;
   depth--;
-  closeChoice();
-  const item = itemAt(top - itemSize);
-  const node = item.node;
-  const size = item.size;
-  const height = item.height;
-  const repeats = item.repeats;
   // The item takes the place of the group.
-  top = groupItems - itemSize;
-  const group = changetype<Group>(top);
-  const isCapture: u32 = (group.flags & IS_CAPTURE) != 0 ? 1 : 0;
+  const item = itemAt(top - itemSize);
+  const group = changetype<Group>(groupItems - itemSize);
+  const isCapture = (group.flags & IS_CAPTURE) != 0;
   flags = group.flags & ~IS_CAPTURE;
+  top = groupItems;
   groupItems = group.items;
   sequenceItems = group.sequence;
-  return pushItem(node, size + 2 * isCapture, height + isCapture, repeats);
+  memory.copy(top - itemSize, changetype<usize>(item), itemSize);
+  if (isCapture) {
+    const capture = itemAt(top - itemSize);
+    capture.size += 2;
+    capture.height++;
+    capture.leastSize += 2;
+    capture.leastHeight++;
+    capture.isRepetition = false;
+    capture.first = 0;
+  }
+  isRepeatable = true;
+  return isWithinLimits();
 }
 
 /** Makes one item of those of the sequence that was read last. */
 function closeSequence(): void {
   if (top - sequenceItems == itemSize) return;
   let size: f64 = 0;
+  let leastSize: f64 = 0;
   let height: u32 = 0;
+  let leastHeight: u32 = 1;
   let repeats: f64 = 1;
   const base = stackTop;
   for (let place = sequenceItems; place < top; place += itemSize) {
     const item = itemAt(place);
     size += item.size;
+    leastSize += item.leastSize;
     height = max(height, item.height);
+    leastHeight = max(leastHeight, item.leastHeight);
     repeats = max(repeats, item.repeats);
     append(base, item.node);
   }
+  const isEmpty = top == sequenceItems;
+  const first = itemAt(sequenceItems).first;
   top = sequenceItems;
-  pushItem(sequenceNode(base), max(1, size), height + 1, repeats);
+  const node = sequenceNode(base);
+  pushItem(node, max(1, size), height + 1, repeats, max(1, leastSize), leastHeight);
+  itemAt(top - itemSize).first = isEmpty ? 0 : first;
 }
 
 /** Makes one item of all alternatives of the group. */
 function closeChoice(): void {
   closeSequence();
-  const count = <f64>((top - groupItems) / itemSize);
-  if (count == 1) return;
-  let size = count - 1;
+  if (top - groupItems == itemSize) return;
+  let size: f64 = -1;
+  let isAfterSingle = false;
+  const leastSize = leastOfChoice();
   let height: u32 = 0;
+  let leastHeight: u32 = 1;
   let repeats: f64 = 1;
   const base = stackTop;
   for (let place = groupItems; place < top; place += itemSize) {
     const item = itemAt(place);
-    size += item.size;
+    // Characters side by side are one class in Go.
+    const isSingle = item.node.kind == SET && item.size == 1 && item.height == 1;
+    if (!isSingle || !isAfterSingle) size += item.size + 1;
+    isAfterSingle = isSingle;
     height = max(height, item.height);
+    leastHeight = max(leastHeight, item.leastHeight);
     repeats = max(repeats, item.repeats);
     push(<u32>changetype<usize>(item.node));
   }
   top = groupItems;
-  pushItem(choiceNode(base), size, height + 1, repeats);
+  pushItem(choiceNode(base), size, height + 1, repeats, leastSize, leastHeight);
+  itemAt(top - itemSize).first = 0;
+}
+
+/** How large all alternatives of the group are at least. */
+function leastOfChoice(): f64 {
+  let largest: f64 = 1;
+  let sum: f64 = 0;
+  let count: f64 = 0;
+  let hasSingle = false;
+  let before: u32 = 0;
+  let isApart = true;
+  for (let place = groupItems; place < top; place += itemSize) {
+    const item = itemAt(place);
+    largest = max(largest, item.leastSize);
+    if (item.first == 0 || item.first == before) isApart = false;
+    before = item.first;
+    // Go makes one class of those that are one character.
+    if (item.leastSize == 1) hasSingle = true;
+    else {
+      sum += item.leastSize;
+      count++;
+    }
+  }
+  // It takes what neighbours start with in common out of them.
+  if (!isApart) return largest;
+  return sum + count - 1 + (hasSingle ? 2 : 0);
 }
 
 /** A repetition in braces, or a brace that is a character; false where it is a repetition that is wrong. */
-function counted(): bool {
+function counted(before: u32): bool {
   let i = at + 1;
   const first = i;
   while (isDigit(unitAt(i))) i++;
@@ -401,10 +526,9 @@ function counted(): bool {
     }
   }
   if (isText || unitAt(i) != 0x7d) return pushLiteral(takeCode());
-  if (isTooLarge || least > REPEAT_MAX || least > most) return false;
-  if (most > REPEAT_MAX && most != Infinity) return false;
-  at = i + 1;
-  return repeat(least, most, true);
+  if (isTooLarge || least > REPEAT_MAX || least > most || (most > REPEAT_MAX && most != Infinity))
+    return fail(WRONG_COUNT, at, i + 1);
+  return repeat(at, i + 1, before, least, most, true);
 }
 
 /** Whether there are digits from `from` to `to`, without a zero in front of others: with one, it is text. */
@@ -418,25 +542,41 @@ function numberOf(from: u32, to: u32): f64 {
   return value;
 }
 
-function repeat(least: f64, most: f64, isCounted: bool): bool {
-  if (!isRepeatable) return false;
+/** Repeats the last item by what is written from `from` to `to`; the repetition before that, if any, starts at `before`. */
+function repeat(
+  from: u32,
+  to: u32,
+  before: u32,
+  least: f64,
+  most: f64,
+  isCounted: bool,
+): bool {
   // Whether as few or as many as possible are taken says nothing about the text as a whole.
-  if (unitAt(at) == 0x3f) at++;
+  at = unitAt(to) == 0x3f ? to + 1 : to;
+  if (before != NOWHERE) return fail(NESTED_REPETITION, before, at);
+  if (!isRepeatable) return fail(MISSING_ARGUMENT, from, at);
   top -= itemSize;
   const item = itemAt(top);
+  const isAgain = item.isRepetition && !isCounted;
+  const leastHeight = isAgain ? item.leastHeight : item.leastHeight + 1;
+  let leastSize = item.leastSize;
   let size = item.size;
   let repeats = item.repeats;
   if (!isCounted) size += least == 0 && most == Infinity ? 2 : 1;
   else {
+    const times = most == Infinity ? max(1, least) : most;
     if (most == Infinity) size = least == 0 ? size + 2 : 1 + least * size;
     else size = max(1, most * size + most - least);
-    const times = most == Infinity ? max(1, least) : most;
+    leastSize = max(1, times * leastSize);
     repeats = most == 0 ? 1 : times * repeats;
-    if (repeats > REPEAT_MAX && (least >= 2 || most >= 2)) return false;
   }
-  const isLow = pushItem(repeatNode(item.node, least, most), size, item.height + 1, repeats);
+  const node = repeatNode(item.node, least, most);
+  pushItem(node, size, item.height + 1, repeats, leastSize, leastHeight);
+  itemAt(top - itemSize).isRepetition = !isCounted;
   isRepeatable = false;
-  return isLow && size <= SIZE_MAX;
+  repetitionAt = from;
+  if (!isWithinLimits()) return false;
+  return !isCounted || repeats <= REPEAT_MAX || (least < 2 && most < 2);
 }
 
 function escape(): bool {
@@ -465,15 +605,12 @@ function escape(): bool {
 
 function quoted(): bool {
   at += 2;
-  let isEmpty = true;
-  while (at < end) {
-    if (unitAt(at) == 0x5c && unitAt(at + 1) == 0x45) {
-      at += 2;
-      break;
-    }
-    isEmpty = false;
-    if (!pushLiteral(takeCode())) return false;
-  }
+  const from = at;
+  while (at < end && (unitAt(at) != 0x5c || unitAt(at + 1) != 0x45)) pushLiteral(takeCode());
+  // What is quoted to the end quotes the anchors too.
+  if (at == end) return false;
+  const isEmpty = at == from;
+  at += 2;
   return isEmpty ? pushNothing() : true;
 }
 
@@ -616,13 +753,14 @@ function pushBracketed(base: usize): bool {
   const isNegated = unitAt(at) == 0x5e;
   if (isNegated) at++;
   for (let isFirst = true; ; isFirst = false) {
-    if (at == end) return false;
+    if (at >= end) return fail(MISSING_BRACKET, failedFrom, end);
     if (unitAt(at) == 0x5d && !isFirst) break;
     const named = classWithin();
     if (changetype<usize>(named) != 0) {
       pushClassOnce(named);
       continue;
     }
+    const range = at;
     const from = member();
     if (from == NO_CODE) return false;
     let to = from;
@@ -630,10 +768,11 @@ function pushBracketed(base: usize): bool {
       at++;
       to = member();
     }
-    if (to == NO_CODE || to < from) return false;
-    const range = stackTop;
+    if (to == NO_CODE) return at >= end && fail(MISSING_BRACKET, failedFrom, end);
+    if (to < from) return fail(WRONG_RANGE, range, at);
+    const pair = stackTop;
     pushRange(from, to);
-    if ((flags & FOLD) != 0) fold(range);
+    if ((flags & FOLD) != 0) fold(pair);
   }
   at++;
   if (isNegated) complement(base);

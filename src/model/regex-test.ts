@@ -1,5 +1,5 @@
 import { AppError } from "../base/errors.ts";
-import { RegexKernel, type RegexProgram } from "./regex-kernel.ts";
+import { type RegexFailure, RegexKernel, type RegexProgram } from "./regex-kernel.ts";
 
 /** Places where a character may stand in a pattern, with its repetitions written out; at most 4 KiB for 20 of them. */
 export const PLACES_MAX = 65_536;
@@ -26,6 +26,11 @@ export class RegexTest {
   static of(source: string): RegexTest | undefined {
     const program = source.isWellFormed() ? RegexKernel.shared().compile(source) : undefined;
     return program && new RegexTest(program);
+  }
+
+  /** What is wrong with a pattern for which there is no test. */
+  static failureOf(source: string): RegexFailure {
+    return source.isWellFormed() ? RegexKernel.shared().failureOf(source) : { from: 0 };
   }
 
   /** Undefined where the pattern and the text are too large to be held against each other. */

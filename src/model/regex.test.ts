@@ -82,6 +82,18 @@ test("wrong syntax is refused in Prometheus's words", () => {
   f("\\8", "error parsing regexp: invalid escape sequence: `\\8`");
   f("\\", "error parsing regexp: trailing backslash at end of expression: ``");
   f("(?=a)", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
+  f("a|*", "error parsing regexp: missing argument to repetition operator: `*`");
+  f("(?i)+?", "error parsing regexp: missing argument to repetition operator: `+?`");
+  f("a{2}{3}?", "error parsing regexp: invalid nested repetition operator: `{2}{3}?`");
+  f("a*{2,1}", "error parsing regexp: invalid repeat count: `{2,1}`");
+  f("ab[^]", "error parsing regexp: missing closing ]: `[^]`");
+  f("(b[a-", "error parsing regexp: missing closing ]: `[a-`");
+  f("a[[:foo:]]", "error parsing regexp: invalid character class range: `[:foo:]`");
+  f("a\\Q(b", "error parsing regexp: missing closing ): `^(?s:a\\Q(b)$`");
+  const large = "(ab|c){1000}".repeat(700);
+  f(large, `error parsing regexp: expression too large: \`${large}\``);
+  const deep = `${"(".repeat(1001)}a${")".repeat(1001)}`;
+  f(deep, `error parsing regexp: expression nests too deeply: \`${deep}\``);
 });
 
 test("a pattern that is too long for the engine is refused", () => {

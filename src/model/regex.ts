@@ -44,10 +44,29 @@ export function compileAnchored(source: string): AnchoredRegex {
   if (shape !== undefined) return new ShapedRegex(source, shape, CAPTURE_MAX_WORK);
   checkLength(source);
   const test = RegexTest.of(source);
-  // Alone first: `a)(b` would be balanced by the anchors.
-  if (test === undefined) parse(source, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
+  if (test === undefined) checkSyntax(source);
   return new EngineRegex(source, { test, maxWork: CAPTURE_MAX_WORK });
 }
+
+/** Throws what is wrong with a matcher's `source`, for which there is no test, if it is wrong. */
+function checkSyntax(source: string): void {
+  const failure = RegexTest.failureOf(source);
+  if ("message" in failure) throw new AppError("bad-data", failure.message);
+  const check = (text: string): RE2JS =>
+    // Alone: `a)(b` would be balanced by the anchors.
+    parse(text, RE2JS.DOTALL, (message) => message.replace("`(?s)", "`"));
+  try {
+    // What is before it was read: the engine, which is slow at first, finds what is wrong sooner without.
+    if (failure.from > 0) check(source.slice(failure.from));
+  } catch (error) {
+    if (!(error instanceof AppError) || !WHOLE_WRONG.test(error.message)) throw error;
+  }
+  check(source);
+}
+
+/** What can be said of a whole pattern only. */
+const WHOLE_WRONG =
+  /regexp: (?:missing closing \)|unexpected \)|expression |missing argument|duplicate)/;
 
 /**
  * Compiles a relabelling rule's `source`. It is the same language, but Prometheus checks it with its anchors on, which
@@ -241,10 +260,10 @@ function parse(source: string, flags: number, reword: (message: string) => strin
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error;
     const message = messageOf(error);
-    // Go quotes the offending text even where there is none.
-    const text = message.endsWith("trailing backslash at end of expression")
-      ? `${message}: \`\``
-      : message;
+    // Go quotes the offending text even where there is none, or it is all.
+    let text = message;
+    if (message.endsWith("trailing backslash at end of expression")) text += ": ``";
+    else if (!message.includes("`")) text += `: \`${source}\``;
     throw new AppError("bad-data", reword(text), { cause: error });
   }
 }

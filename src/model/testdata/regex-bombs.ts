@@ -116,6 +116,23 @@ export function regexBombs(): Bomb[] {
     bomb("quoted", times("(\\Qa+b\\E)*a?"), noise("a+b")),
     bomb("literals", ab, ab),
     bomb("any one of two", times("[ab]"), ab.slice(0, 2500)),
+    bomb("as many places as there may be", times("(.?[ab]c?){0,99}", 1072), ab),
+    bomb("counters that come and go", times("(a[ab]{64,900}|b[ab]{70,800})*"), ab),
+    bomb(
+      "large classes, each another",
+      Array.from(
+        { length: 440 },
+        (_, i) => `[\\pL\\pM\\pN\\pP\\pS\\pZ${wide(0x4e00 + i, 1)}]?a`,
+      ).join(""),
+      ab,
+    ),
+    bomb(
+      "ranges, and as many characters",
+      `(${Array.from({ length: 830 }, (_, i) => `[${wide(0x4e00 + i, 1)}-${wide(0x5e00 + 2 * i, 1)}x]?a?`).join("")})*`,
+      wide(0x4e00, 3300),
+    ),
+    bomb("wrong at its end", `${times("(a|aa)+")})`, same),
+    bomb("wrong where it starts", `(${times("(a|aa)+")}`, same),
     bomb(
       "noise of everything",
       Array.from({ length: 2500 }, () => `${pick("abc.")}${pick("?*+")}`).join(""),
