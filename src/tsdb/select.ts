@@ -27,6 +27,16 @@ const BATCH_SERIES = 256;
 /** After so many batches the event loop gets a turn. */
 const BATCHES_PER_TURN = 4;
 
+/** The series of a select. */
+interface Found {
+  /** Ascending. */
+  readonly refs: Int32Array;
+  /** Places in `refs`, in the order of labels. */
+  readonly places: Int32Array;
+  /** By place. */
+  readonly view: SelectView;
+}
+
 /** Reads a head. What a query sees is fixed when it starts: later samples are left out, even of series not yet read. */
 export class HeadReader {
   readonly #store: HeadStore;
@@ -44,24 +54,33 @@ export class HeadReader {
   /** `inOrderMinTimeMs`: of samples that came in order, older ones are in blocks. */
   async *select(request: SelectRequest, inOrderMinTimeMs = -Infinity): AsyncGenerator<SeriesBatch> {
     // No await stands between these lines, and an append is one synchronous step: the query has all of it or nothing.
-    const refs = this.matchingRefs(request.matchers);
-    const sorted = this.#order.sort(refs);
-    const view = this.#chunks.view(sorted, { request, inOrderMinTimeMs });
+    let refs = this.matchingRefs(request.matchers);
+    let view = this.#chunks.view(refs, { request, inOrderMinTimeMs });
     const strip = request.withoutReplicaLabels ?? [];
     const limit = request.limit ?? 0;
     const strips = strip.some((name) => this.#store.postings.symbols.find(name) >= 0);
     let told: { expected?: SeriesCount } =
-      limit > 0 ? {} : { expected: this.#chunks.expected(sorted, view, strips) };
-    if (told.expected !== undefined && !strips && wantsSample(request, sorted.length)) {
-      const samples = [this.#sample(sorted, view)];
+      limit > 0 ? {} : { expected: this.#chunks.expected(refs, view, strips) };
+    if (told.expected !== undefined && !strips && wantsSample(request, refs.length)) {
+      const { removals } = this.#store.series;
+      const samples = [this.#sample(refs, view)];
       yield { series: [], expected: { ...told.expected, samples } };
       told = {};
+      // Series that went meanwhile have no labels to be sorted by.
+      if (this.#store.series.removals !== removals) {
+        refs = this.matchingRefs(request.matchers);
+        view = this.#chunks.view(refs, { request, inOrderMinTimeMs });
+      }
     }
+    // Not before: most of what a first refusal by a sample would take.
+    const places = this.#order.places(refs);
     let batch: Series[] = [];
     let count = 0;
     let batches = 0;
     const source =
-      strip.length > 0 ? this.#stripped(sorted, view, strip) : this.#plain(sorted, view);
+      strip.length > 0
+        ? this.#stripped({ refs, places, view }, strip)
+        : this.#plain({ refs, places, view });
     for (const series of source) {
       batch.push(series);
       if (++count === limit) break;
@@ -207,10 +226,11 @@ export class HeadReader {
     return refs;
   }
 
-  *#plain(refs: Int32Array, view: SelectView): Generator<Series> {
-    for (let i = 0; i < refs.length; i++) {
-      const chunks = this.#chunks.read(refs[i]!, i, view);
-      if (chunks !== undefined) yield { labels: this.#labelsOf(refs[i]!), chunks };
+  *#plain({ refs, places, view }: Found): Generator<Series> {
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i]!;
+      const chunks = this.#chunks.read(refs[place]!, place, view);
+      if (chunks !== undefined) yield { labels: this.#labelsOf(refs[place]!), chunks };
     }
   }
 
@@ -234,10 +254,10 @@ export class HeadReader {
   }
 
   /** Stripping labels changes the order and can make series equal; those become one series. */
-  *#stripped(refs: Int32Array, view: SelectView, strip: readonly string[]): Generator<Series> {
-    const entries = Array.from(refs, (ref, i) => ({
+  *#stripped({ refs, places, view }: Found, strip: readonly string[]): Generator<Series> {
+    const entries = Array.from(places, (i) => ({
       i,
-      labels: this.#labelsOf(ref).without(strip),
+      labels: this.#labelsOf(refs[i]!).without(strip),
     }));
     entries.sort((a, b) => compareLabels(a.labels, b.labels));
     for (let from = 0; from < entries.length;) {

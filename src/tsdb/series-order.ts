@@ -68,11 +68,6 @@ export class SeriesOrder {
       : this.#inserted(refs, known, this.#compared(refs, Int32Array.from(others)));
   }
 
-  /** `refs`, of series that exist and ascending, in the order of their labels. */
-  sort(refs: Int32Array): Int32Array {
-    return this.places(refs).map((place) => refs[place]!);
-  }
-
   #compared(refs: Int32Array, places: Int32Array): Int32Array {
     const table = this.#table;
     return places.sort((a, b) => table.compare(refs[a]!, refs[b]!));

@@ -41,6 +41,36 @@ function samplesPerSeries({ chunkLists }: SeriesSample): number[] {
   );
 }
 
+test("series of a head may go while a sample of them is looked at", async () => {
+  const clock = stoppedClock(START);
+  const db = await openDatabase({
+    folder: join(root, "gone"),
+    logger: silentLogger,
+    clock,
+    registry: new Registry(),
+    retentionMs: 1000 * HOUR,
+  });
+  // Whole pages of them: half are not scraped any more.
+  const refs = Array.from({ length: 8 * SERIES }, (_, i) =>
+    db.resolve(labels({ __name__: "m", i: String(i) })),
+  );
+  await db.append(columns(refs.map((ref) => [ref, START, 1])));
+  const left = refs.slice(refs.length / 2);
+  clock.nowMs = START + 2 * HOUR;
+  await db.append(columns(left.map((ref) => [ref, clock.nowMs, 2])));
+  const request = { matchers, minTimeMs: START, maxTimeMs: clock.nowMs, sampleAbove: 100 };
+  const batches = db.head.select(request)[Symbol.asyncIterator]();
+  const first = await batches.next();
+  assert.equal(first.done === true ? 0 : first.value.expected?.samples?.length, 1);
+  await db.head.truncateBefore(START + HOUR);
+  const found: string[] = [];
+  for (let next = await batches.next(); next.done !== true; next = await batches.next())
+    for (const series of next.value.series) found.push(series.labels.get("i"));
+  const wanted = left.map((_, i) => String(left.length + i)).sort();
+  assert.deepEqual(found, wanted);
+  await db.close();
+});
+
 test("head and blocks tell of samples, which refuse what is far above the budget", async () => {
   const clock = stoppedClock(START);
   const db = await openDatabase({
