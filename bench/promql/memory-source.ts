@@ -94,6 +94,10 @@ export class MemorySource implements Queryable {
 function sampleOf(series: readonly Series[], request: SelectRequest): Pick<SeriesCount, "samples"> {
   const of = series.length;
   if (!wantsSample(request, of)) return {};
-  const chunkLists = Array.from(samplePositions(of), (i) => sampled(series[i]!.chunks));
-  return { samples: [{ chunkLists, size: chunkLists.length, of }] };
+  const chunkLists = Array.from(samplePositions(of, request), (i) => sampled(series[i]!.chunks));
+  return {
+    samples: [
+      { chunkLists, size: chunkLists.length, of, minTimeMs: -Infinity, maxTimeMs: Infinity },
+    ],
+  };
 }

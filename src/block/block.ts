@@ -254,7 +254,7 @@ export class Block implements Queryable {
     refs: Int32Array,
     request: SelectRequest,
   ): Promise<{ sample: SeriesSample; warnings: readonly string[] }> {
-    const chosen = samplePositions(refs.length).map((i) => refs[i]!);
+    const chosen = samplePositions(refs.length, request).map((i) => refs[i]!);
     const found = await this.#find(chosen, { from: 0, to: chosen.length }, request);
     const chunkLists: (readonly Chunk[])[] = [];
     const warnings: string[] = [];
@@ -265,7 +265,9 @@ export class Block implements Queryable {
       warnings.push(...(batch.warnings ?? []));
       at = end;
     }
-    return { sample: { chunkLists, size: chosen.length, of: refs.length }, warnings };
+    const { minTime: minTimeMs, maxTime } = this.meta;
+    const part = { of: refs.length, minTimeMs, maxTimeMs: maxTime - 1 };
+    return { sample: { chunkLists, size: chosen.length, ...part }, warnings };
   }
 
   /** The series `refs[from]` to `refs[to - 1]` that have chunks for the request. */

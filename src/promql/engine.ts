@@ -9,11 +9,10 @@ import { Budget } from "./budget.ts";
 import { Deadline } from "./deadline.ts";
 import { bareWindows } from "./operators/bare-windows.ts";
 import { buildScalar, buildVector, buildWindows } from "./operators/build.ts";
+import { collect } from "./operators/collect.ts";
 import { duplicateLabelsError, mergeEqualRows } from "./operators/merge.ts";
-import { refuseEarly } from "./operators/read-ahead.ts";
 import {
   ABSENT,
-  collect,
   countPoints,
   FLOAT,
   HISTOGRAM,
@@ -242,7 +241,7 @@ export class Engine implements QueryEngine {
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.
         for (const node of planNodes(plan)) budget.probe(node.frame.count);
-        const value = await evaluatePlan(plan, context, { isInstant: evaluation.stepMs === 0 });
+        const value = await valueOf(plan, context, { isInstant: evaluation.stepMs === 0 });
         const text = typeof query === "string" ? query : "";
         const { warnings, infos } = context.annotations.render(text);
         return {
@@ -304,6 +303,19 @@ export class Engine implements QueryEngine {
   }
 }
 
+async function valueOf(
+  plan: Plan,
+  query: QueryContext,
+  options: { isInstant: boolean },
+): Promise<QueryValue> {
+  try {
+    return await evaluatePlan(plan, query, options);
+  } finally {
+    // Of parts that an error left out.
+    for (const { rest } of query.readAhead?.values() ?? []) await rest.return(undefined);
+  }
+}
+
 /** Of whole ms: the protocol of stores has no others, and rounding would show. */
 function isWholeMs(...times: readonly number[]): boolean {
   return times.every((time) => Number.isSafeInteger(time));
@@ -330,7 +342,6 @@ async function evaluatePlan(
     };
   }
   const operator = buildVector(plan);
-  await refuseEarly(plan, operator, query);
   const { rows } = await collect(operator, query);
   const named = finalRows(rows, query, options);
   const times = stepTimes(frame);

@@ -1,5 +1,5 @@
 import { compareText } from "../base/text.ts";
-import { ProtoReader, ProtoWriter, corrupt } from "./wire.ts";
+import { MAX_INT64, MIN_INT64, ProtoReader, ProtoWriter, corrupt } from "./wire.ts";
 
 /**
  * `thanos.SeriesResponse` (docs/format/storeapi.md), the message queries spend their bytes on. Written by hand: chunk
@@ -50,6 +50,9 @@ export interface SeriesSampleMessage<Encoding extends number = number> {
   readonly chunkLists: readonly (readonly ChunkMessage<Encoding>[])[];
   readonly size: number;
   readonly of: number;
+  /** Infinite: not known. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
 }
 
 /** Prometheus's chunk encodings are 1 to 3, StoreAPI's chunk types 0 to 2. */
@@ -113,9 +116,11 @@ export class SeriesEncoder {
     return writer.finish();
   }
 
-  #sample({ chunkLists, size, of }: SeriesSampleMessage): void {
+  #sample({ chunkLists, size, of, minTimeMs, maxTimeMs }: SeriesSampleMessage): void {
     const writer = this.#writer;
     const before = writer.size;
+    writer.int64(5, Math.min(maxTimeMs, MAX_INT64));
+    writer.int64(4, Math.max(minTimeMs, MIN_INT64));
     for (let i = chunkLists.length - 1; i >= 0; i--)
       this.#series(3, { labels: NO_LABELS, chunks: chunkLists[i]! });
     writer.int64(2, of);
@@ -210,6 +215,8 @@ function readCount(reader: ProtoReader): ReadCount<1 | 2 | 3> {
 function readSample(reader: ProtoReader): SeriesSampleMessage<1 | 2 | 3> {
   let size = 0;
   let of = 0;
+  let minTimeMs = 0;
+  let maxTimeMs = 0;
   const chunkLists: ChunkMessage<1 | 2 | 3>[][] = [];
   const sink = {
     series: (_: unknown, chunks: ChunkMessage<1 | 2 | 3>[]) => void chunkLists.push(chunks),
@@ -219,11 +226,17 @@ function readSample(reader: ProtoReader): SeriesSampleMessage<1 | 2 | 3> {
     if (key === 0x08) size = reader.int64();
     else if (key === 0x10) of = reader.int64();
     else if (key === 0x1a) readSeries(reader, sink);
+    else if (key === 0x20) minTimeMs = reader.int64();
+    else if (key === 0x28) maxTimeMs = reader.int64();
     else reader.skip(key);
   }
+  // Those of another version may not say it.
+  if (minTimeMs === 0 && maxTimeMs === 0) [minTimeMs, maxTimeMs] = [-Infinity, Infinity];
+  if (minTimeMs === MIN_INT64) minTimeMs = -Infinity;
+  if (maxTimeMs === MAX_INT64) maxTimeMs = Infinity;
   if (!(size >= chunkLists.length && of >= size))
     throw corrupt(`a sample of ${size} series of ${of} has ${chunkLists.length}`);
-  return { chunkLists, size, of };
+  return { chunkLists, size, of, minTimeMs, maxTimeMs };
 }
 
 function readSeries(reader: ProtoReader, sink: Pick<SeriesSink<1 | 2 | 3>, "series">): void {

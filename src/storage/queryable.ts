@@ -53,6 +53,9 @@ export interface SeriesSample {
   readonly size: number;
   /** How many different series they were chosen of. */
   readonly of: number;
+  /** The part's samples are of these times, both inclusive: of parts that have no time in common none has a sample of the others. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
 }
 
 /** Some series in label order, or what went wrong on the way to them. */
@@ -99,6 +102,8 @@ export interface SelectRequest {
   readonly limit?: number;
   /** With more series than this, the first batch may tell of a sample of them. Default: no sample. */
   readonly sampleAbove?: number;
+  /** How many series are to be in it. Default 128. */
+  readonly sampleSize?: number;
   readonly signal?: AbortSignal;
 }
 

@@ -2,7 +2,9 @@ import { type Random, randomInt, systemRandom } from "../base/random.ts";
 import type { Chunk, SelectRequest } from "./queryable.ts";
 
 /** So many series are in a sample: enough to be sure of four times as much as is allowed, and quick to count. */
-export const SAMPLE_SERIES = 128;
+const SAMPLE_SERIES = 128;
+/** In those of several parts together there are twice as many, but of each part at least so many. */
+const MIN_SAMPLE_SERIES = 16;
 /** No sample is taken of fewer series: it would be a good part of them. */
 const MIN_SERIES = 8 * SAMPLE_SERIES;
 
@@ -15,10 +17,23 @@ export function wantsSample(request: SelectRequest, count: number): boolean {
   return count > sampleAbove && count >= MIN_SERIES && skipChunks !== true && limit === 0;
 }
 
-/** `SAMPLE_SERIES` different positions below `count`, ascending, any with the same chance. */
-export function samplePositions(count: number, random: Random = systemRandom): Int32Array {
+/** How many series are to be in the sample of each of `parts` of a storage. */
+export function sampleSize(parts: number): number {
+  return Math.min(
+    SAMPLE_SERIES,
+    Math.max(MIN_SAMPLE_SERIES, Math.ceil((2 * SAMPLE_SERIES) / parts)),
+  );
+}
+
+/** Different positions below `count`, as many as `request` wants in a sample: ascending, any with the same chance. */
+export function samplePositions(
+  count: number,
+  request: Pick<SelectRequest, "sampleSize">,
+  random: Random = systemRandom,
+): Int32Array {
+  const size = request.sampleSize ?? SAMPLE_SERIES;
   const chosen = new Set<number>();
-  while (chosen.size < SAMPLE_SERIES) chosen.add(randomInt(random, count));
+  while (chosen.size < size) chosen.add(randomInt(random, count));
   return Int32Array.from(chosen).sort();
 }
 

@@ -13,6 +13,7 @@ import type {
   SelectRequest,
   SeriesBatch,
 } from "../storage/queryable.ts";
+import { sampleSize } from "../storage/series-sample.ts";
 import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type AdminParts, cleanTombstones, deleteSeries } from "./database-admin.ts";
 import { Maintenance, type MaintenanceOptions } from "./database-maintenance.ts";
@@ -160,11 +161,11 @@ export class Database implements Queryable, Appendable {
   async *select(request: SelectRequest): AsyncGenerator<SeriesBatch> {
     // No await stands between these lines: the sources agree on which of them has a sample.
     const { lowestTimeMs } = this.head;
-    const sources: AsyncIterable<SeriesBatch>[] = this.#blocks.blocks
-      .filter((block) => block.overlaps(request))
-      .map((block) => this.#readBlock(block, request));
-    if (request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request))
-      sources.push(this.head.select(request, lowestTimeMs));
+    const blocks = this.#blocks.blocks.filter((block) => block.overlaps(request));
+    const isInHead = request.maxTimeMs >= lowestTimeMs || this.head.hasOutOfOrder(request);
+    const part = { ...request, sampleSize: sampleSize(blocks.length + Number(isInHead)) };
+    const sources = blocks.map((block): AsyncIterable<SeriesBatch> => this.#readBlock(block, part));
+    if (isInHead) sources.push(this.head.select(part, lowestTimeMs));
     yield* this.#registered(mergeSelect(sources, { limit: request.limit ?? 0 }));
   }
 

@@ -15,7 +15,7 @@ import type {
   SeriesCount,
   SeriesSample,
 } from "../storage/queryable.ts";
-import { SAMPLE_SERIES, sampled, samplePositions, wantsSample } from "../storage/series-sample.ts";
+import { sampled, samplePositions, wantsSample } from "../storage/series-sample.ts";
 import type { HeadStore } from "./head-store.ts";
 import { HeadLabels } from "./head-labels.ts";
 import { ChunkReader, type SelectView } from "./select-chunks.ts";
@@ -63,7 +63,7 @@ export class HeadReader {
       limit > 0 ? {} : { expected: this.#chunks.expected(refs, view, strips) };
     if (told.expected !== undefined && !strips && wantsSample(request, refs.length)) {
       const { removals } = this.#store.series;
-      const samples = [this.#sample(refs, view)];
+      const samples = [this.#sample(refs, view, inOrderMinTimeMs)];
       yield { series: [], expected: { ...told.expected, samples } };
       told = {};
       // Series that went meanwhile have no labels to be sorted by.
@@ -111,13 +111,17 @@ export class HeadReader {
       : series.batches(this.#order.places(refs), (ref) => this.#labelsOf(ref), signal);
   }
 
-  #sample(refs: Int32Array, view: SelectView): SeriesSample {
+  #sample(refs: Int32Array, view: SelectView, inOrderMinTimeMs: number): SeriesSample {
     const chunkLists: (readonly Chunk[])[] = [];
-    for (const i of samplePositions(refs.length)) {
+    const positions = samplePositions(refs.length, view.request);
+    for (const i of positions) {
       const chunks = this.#chunks.read(refs[i]!, i, view);
       if (chunks !== undefined) chunkLists.push(sampled(chunks));
     }
-    return { chunkLists, size: SAMPLE_SERIES, of: refs.length };
+    // What came out of order may be as old as samples in blocks.
+    const minTimeMs = Math.min(inOrderMinTimeMs, this.#store.outOfOrder.minTimeMs);
+    const part = { of: refs.length, minTimeMs, maxTimeMs: Infinity };
+    return { chunkLists, size: positions.length, ...part };
   }
 
   /** The refs of all series that match, ascending. */

@@ -114,16 +114,22 @@ test("head and blocks tell of samples, which refuse what is far above the budget
 
   // 2 h of the block, the rest of the head, and both.
   const query = { query: "m", stepMs: MINUTE };
-  for (const range of [
-    { startMs: START, endMs: START + HOUR },
-    { startMs: endMs - HOUR, endMs: endMs - MINUTE },
-    { startMs: START, endMs: endMs - MINUTE },
+  const one = "by 128 of 1100 series";
+  const two = "by 256 series in 2 parts of the storage";
+  for (const { part, by, ...range } of [
+    { startMs: START, endMs: START + HOUR, part: 0.03, by: one },
+    { startMs: endMs - HOUR, endMs: endMs - MINUTE, part: 0.03, by: one },
+    { startMs: START, endMs: endMs - MINUTE, part: 0.03, by: two },
+    // None of both would be too much.
+    { startMs: START, endMs: endMs - MINUTE, part: 0.27, by: two },
   ]) {
     const points = SERIES * (Math.floor((range.endMs - range.startMs) / MINUTE) + 1);
-    const few = new Engine({ maxSamples: Math.floor(points / 32) });
+    const few = new Engine({ maxSamples: Math.floor(points * part) });
     await assert.rejects(few.range(db, { ...query, ...range }), {
       code: "execution",
-      message: /too many samples into memory .*: about \d+ by 128 of 1100 series, the limit is/,
+      message: new RegExp(
+        `too many samples into memory .*: about \\d+ ${by}, the limit is ${Math.floor(points * part)} `,
+      ),
     });
     const all = await new Engine({ maxSamples: points }).range(db, { ...query, ...range });
     assert.ok(all.stats.peakSamples <= points && all.stats.peakSamples > 0.9 * points);

@@ -2,12 +2,12 @@ import { assertNever } from "../../base/errors.ts";
 import { Labels } from "../../model/labels.ts";
 import type { AggregatePlan } from "../plan.ts";
 import { sumKernel } from "../functions/sum-kernel.ts";
+import { collect } from "./collect.ts";
 import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { streamGroups } from "./grouped-rows.ts";
 import { Groups } from "./grouping.ts";
 import {
   ABSENT,
-  collect,
   ColumnCopies,
   dropHistograms,
   FLOAT,

@@ -1,9 +1,10 @@
 import type { Labels } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
 import type { BinaryPlan } from "../plan.ts";
+import { collectBoth } from "./collect.ts";
 import { signatureFunction } from "./matching.ts";
 import { mergeEqualRows } from "./merge.ts";
-import { ABSENT, collect, type Row, type VectorOperator } from "./row.ts";
+import { ABSENT, type Row, type VectorOperator } from "./row.ts";
 
 /** `and`, `or` and `unless`: which elements stay depends only on which label signatures the other side has. */
 export function vectorSet(
@@ -15,8 +16,7 @@ export function vectorSet(
   return {
     kind: "vector",
     async stream(query, sink) {
-      const a = await collect(left, query);
-      const b = await collect(right, query);
+      const { left: a, right: b } = await collectBoth({ left, right }, query);
       query.budget.release(a.samples + b.samples);
       const signature = signatureFunction(matching);
       if (operator === "or") {

@@ -5,12 +5,12 @@ import type { VectorMatching } from "../ast.ts";
 import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
 import { combineElements, type Element, StepNotes } from "../functions/binary-elements.ts";
 import type { BinaryPlan } from "../plan.ts";
+import { collectBoth } from "./collect.ts";
 import { arithmeticOf, elementAt, isTrim, putElement } from "./binary-scalar.ts";
 import { haveOneName, matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
 import { duplicateLabelsError, mergeEqualRows } from "./merge.ts";
 import {
   ABSENT,
-  collect,
   emptyRow,
   FLOAT,
   METADATA_LABELS,
@@ -32,8 +32,8 @@ export function vectorBinary(
   return {
     kind: "vector",
     async stream(query, sink) {
-      const leftInput = await collect(left, query);
-      const rightInput = await collect(right, query);
+      const both = await collectBoth({ left, right }, query);
+      const { left: leftInput, right: rightInput } = both;
       const isOneToMany = plan.matching.cardinality === "one-to-many";
       // "Many" is the side whose series are kept apart; it stands left from here on.
       const many = isOneToMany ? rightInput.rows : leftInput.rows;

@@ -67,7 +67,7 @@ import { tracedScalar, tracedVector, tracedWindows } from "./traced.ts";
 /** Plans become operators here: which implementation runs is decided once, before any sample is read. */
 
 export function buildVector(plan: Plan): VectorOperator {
-  return tracedVector(plan, countedVector(plan, vectorOperator(plan)));
+  return { ...tracedVector(plan, countedVector(plan, vectorOperator(plan))), plan };
 }
 
 export function buildScalar(plan: Plan): ScalarOperator {

@@ -54,7 +54,7 @@ async function openColumns(
   if (selector.smoothed || !Number.isSafeInteger(minTimeMs)) return undefined;
   if (trace !== undefined || samples !== undefined) return undefined;
   const key = selectorKey(selector);
-  if (query.repeatedSelectors.has(key) || query.readAhead.has(key)) return undefined;
+  if (query.repeatedSelectors.has(key) || query.readAhead?.has(key) === true) return undefined;
   budget.check();
   const { signal } = budget;
   const source = queryable.selectGrouped({

@@ -19,6 +19,7 @@ import {
 } from "./native-histograms.ts";
 import { noteQuantile } from "./range-call.ts";
 import type { HistogramColumn } from "./histogram-column.ts";
+import { refuseEarly } from "./read-ahead.ts";
 import {
   dropHistograms,
   FLOAT,
@@ -63,6 +64,7 @@ async function collectHistograms(
   };
   const copies = new RowCopies(query);
   let held = 0;
+  await refuseEarly(operand, query);
   await operand.stream(query, (row) => {
     const { present } = row;
     const labels = visibleLabels(row, query);

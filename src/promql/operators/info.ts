@@ -2,10 +2,10 @@ import { AppError } from "../../base/errors.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { createMatcher, type Matcher } from "../../model/matcher.ts";
 import type { CallPlan, Frame, Plan, Reference, SelectorPlan } from "../plan.ts";
+import { collect } from "./collect.ts";
 import { mergeEqualRows } from "./merge.ts";
 import {
   ABSENT,
-  collect,
   copyPoint,
   emptyRow,
   type QueryContext,

@@ -1,8 +1,8 @@
 import { AppError } from "../../base/errors.ts";
 import { compareLabels, type Labels } from "../../model/labels.ts";
+import { collect } from "./collect.ts";
 import {
   ABSENT,
-  collect,
   copyPoint,
   hasPoints,
   visibleLabels,

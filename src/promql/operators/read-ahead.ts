@@ -1,6 +1,12 @@
 import type { Series, SeriesCount } from "../../storage/queryable.ts";
 import type { Plan, SelectorPlan } from "../plan.ts";
-import { countCovered, mappedOperand, neededSamples, withoutTraces } from "./covered-points.ts";
+import {
+  type Coverage,
+  countCovered,
+  coverageOf,
+  mappedOperand,
+  withoutTraces,
+} from "./covered-points.ts";
 import { sampleSize, selectorKey, type QueryContext, type VectorOperator } from "./row.ts";
 import { samplesOf } from "./sampled-points.ts";
 import { batches } from "./select.ts";
@@ -18,25 +24,26 @@ const READ_AHEAD_BYTES = 32 * 1024 * 1024;
 const POINT_BYTES = 9;
 const WORTH_READING_AHEAD = 8;
 
-/** Throws `execution` when the rows that `operator`, built of `plan`, gives cannot fit. What was read stays for it. */
-export async function refuseEarly(
-  plan: Plan,
-  operator: VectorOperator,
-  query: QueryContext,
-): Promise<void> {
-  const selector = rowwiseSelector(plan);
+/** Throws `execution` when the rows of `operator` cannot fit. What was read stays for it. */
+export async function refuseEarly(operator: VectorOperator, query: QueryContext): Promise<void> {
+  const { plan } = operator;
+  const selector = plan && rowwiseSelector(plan);
   // A trace would not tell what was read here.
-  if (selector === undefined || plan.frame.count < 2 || query.trace !== undefined) return;
+  if (plan === undefined || selector === undefined || query.trace !== undefined) return;
+  const { budget, readAhead } = query;
   const key = selectorKey(selector);
-  const { budget } = query;
+  if (readAhead === undefined || plan.frame.count < 2) return;
+  // Others have begun to read these series, and counted them.
+  if (readAhead.has(key) || query.sharedSeries.has(key)) return;
   const before = budget.given;
   let expected: SeriesCount | undefined;
-  const samples = samplesOf({ plan, selector }, query);
+  const coverage = coverageOf(plan);
+  const samples = coverage && samplesOf(coverage, query);
   const stream = batches(selector, query, {
     onExpected: (count) => (expected = count),
     ...(samples !== undefined && { sampleAbove: samples.above }),
   });
-  const counter = new PointCounter({ plan, operator, selector }, query);
+  const counter = new PointCounter({ plan, operator, selector, coverage }, query);
   /** Undefined when it has become too much to keep. */
   let ahead: (readonly Series[])[] | undefined = [];
   let bytes = 0;
@@ -66,7 +73,7 @@ export async function refuseEarly(
     await stream.return(undefined);
     throw error;
   }
-  if (ahead !== undefined) query.readAhead.set(key, continued(ahead, stream));
+  if (ahead !== undefined) readAhead.set(key, { first: ahead, rest: stream });
   else budget.forget(before);
 }
 
@@ -76,7 +83,7 @@ class PointCounter {
   readonly #operator: VectorOperator;
   readonly #selector: SelectorPlan;
   readonly #query: QueryContext;
-  readonly #needed: number | undefined;
+  readonly #coverage: Coverage | undefined;
   #uncounted: Series[] = [];
   #counted = 0;
   #unsure = 0;
@@ -85,14 +92,19 @@ class PointCounter {
   points = 0;
 
   constructor(
-    of: { plan: Plan; operator: VectorOperator; selector: SelectorPlan },
+    of: {
+      plan: Plan;
+      operator: VectorOperator;
+      selector: SelectorPlan;
+      coverage: Coverage | undefined;
+    },
     query: QueryContext,
   ) {
     this.#plan = of.plan;
     this.#operator = of.operator;
     this.#selector = of.selector;
     this.#query = query;
-    this.#needed = neededSamples(of.plan, of.selector);
+    this.#coverage = of.coverage;
   }
 
   add(batch: readonly Series[]): void {
@@ -118,17 +130,12 @@ class PointCounter {
   /** Exactly the points of all series so far, or fewer where only an evaluation could tell. */
   async count(): Promise<number> {
     const [series, query] = [this.#uncounted, this.#query];
-    const { frame } = this.#plan;
     this.#uncounted = [];
     this.#unsure = 0;
     this.#counted +=
-      this.#needed === undefined
+      this.#coverage === undefined
         ? await countPoints(this.#operator, query, { key: selectorKey(this.#selector), series })
-        : await countCovered(
-            series,
-            { selector: this.#selector, frame, needed: this.#needed },
-            query,
-          );
+        : await countCovered(series, this.#coverage, query);
     return this.#counted;
   }
 }
@@ -136,15 +143,19 @@ class PointCounter {
 /** The selector of a plan each of whose rows comes of one series alone; undefined for any other. */
 function rowwiseSelector(plan: Plan): SelectorPlan | undefined {
   if (plan.kind === "select") return plan.selector.smoothed ? undefined : plan.selector;
-  const operand = mappedOperand(plan);
+  const operand = plan.kind === "invariant" ? plan.operand : mappedOperand(plan);
   if (operand !== undefined) return rowwiseSelector(operand);
   if (plan.kind !== "call" || plan.func === "absent_over_time") return undefined;
-  const [window, ...others] = plan.args.filter(({ kind }) => kind !== "number");
-  return window?.kind === "window" && others.length === 0 ? window.selector : undefined;
+  const [range, ...others] = plan.args.filter(({ kind }) => kind !== "number");
+  if (others.length > 0) return undefined;
+  if (range?.kind === "subquery") return rowwiseSelector(range.operand);
+  return range?.kind === "window" ? range.selector : undefined;
 }
 
 /** The steps within the times of the chunks: about as many as have a point, when the steps are finer than the samples. */
-function estimatePoints(series: Series, selector: SelectorPlan, { frame }: Plan): number {
+function estimatePoints(series: Series, selector: SelectorPlan, plan: Plan): number {
+  const { frame } = plan;
+  if (plan.kind === "invariant") return frame.count;
   let spanMs = 0;
   for (const { minTimeMs, maxTimeMs } of series.chunks)
     spanMs += Math.max(
@@ -170,16 +181,4 @@ async function countPoints(
     points += sampleSize(row);
   });
   return points;
-}
-
-async function* continued(
-  ahead: readonly (readonly Series[])[],
-  rest: AsyncGenerator<readonly Series[]>,
-): AsyncGenerator<readonly Series[]> {
-  try {
-    yield* ahead;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
 }

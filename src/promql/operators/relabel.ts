@@ -1,8 +1,9 @@
 import { AppError } from "../../base/errors.ts";
 import { isValidLabelName, METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { compileAnchored, type AnchoredRegex } from "../../model/regex.ts";
+import { collect } from "./collect.ts";
 import { mergeEqualRows } from "./merge.ts";
-import { collect, type VectorOperator } from "./row.ts";
+import { type VectorOperator } from "./row.ts";
 
 /** `label_replace(v, dst, replacement, src, regex)`. */
 export function labelReplace(

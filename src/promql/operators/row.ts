@@ -7,7 +7,7 @@ import type { Queryable, Series } from "../../storage/queryable.ts";
 import type { Trace } from "../analysis.ts";
 import type { Annotations } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
-import type { Frame, SelectorPlan } from "../plan.ts";
+import type { Frame, Plan, SelectorPlan } from "../plan.ts";
 import type { SampleCounts } from "../sample-counts.ts";
 import { HistogramColumn } from "./histogram-column.ts";
 
@@ -47,8 +47,8 @@ export interface QueryContext {
   readonly sharedSeries: Map<string, Promise<readonly Series[]>>;
   /** Keys of the selectors that occur more than once. */
   readonly repeatedSelectors: ReadonlySet<string>;
-  /** By selector key, what has begun to be read before the evaluation. */
-  readonly readAhead: Map<string, AsyncGenerator<readonly Series[]>>;
+  /** By selector key, what has begun to be read before the evaluation; undefined when nothing is to be read ahead. */
+  readonly readAhead: Map<string, ReadAhead> | undefined;
   /** The query as the storage has to know it to aggregate by itself; undefined when it is not to be asked. */
   readonly pushdown: PushdownContext | undefined;
   /** Where to note what each part takes; undefined when nobody asked. */
@@ -65,6 +65,13 @@ export interface QueryContext {
   };
 }
 
+/** The series of a selector, in batches. */
+export interface ReadAhead {
+  readonly first: readonly (readonly Series[])[];
+  /** To be returned by whoever takes it. */
+  readonly rest: AsyncGenerator<readonly Series[]>;
+}
+
 export interface PushdownContext {
   readonly frame: Frame;
   readonly startMs: number;
@@ -79,6 +86,8 @@ export interface PushdownContext {
 /** An instant vector over the steps of its frame. Rows come in label order from selectors; operators keep the order of their input. */
 export interface VectorOperator {
   readonly kind: "vector";
+  /** What it was built of, if it is all of that. */
+  readonly plan?: Plan;
   stream(query: QueryContext, sink: RowSink): Promise<void>;
 }
 
@@ -191,23 +200,6 @@ export function countPoints(row: Row): number {
   let points = 0;
   for (let k = 0; k < present.length; k++) if (present[k] !== ABSENT) points++;
   return points;
-}
-
-/**
- * All rows of `operator` that have points, copied, with visible labels. The caller owns them, and owes the budget
- * `samples` when it lets go of them.
- */
-export async function collect(
-  operator: VectorOperator,
-  query: QueryContext,
-): Promise<{ rows: Row[]; samples: number }> {
-  const rows: Row[] = [];
-  const copies = new RowCopies(query);
-  await operator.stream(query, (row) => {
-    const copy = copies.of(row);
-    if (copy !== undefined) rows.push(copy);
-  });
-  return { rows, samples: copies.samples };
 }
 
 /** Copies of rows, with visible labels. The caller owns them, and owes the budget `samples` when it lets go of them. */

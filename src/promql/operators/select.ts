@@ -342,10 +342,15 @@ export async function* batches(
 ): AsyncGenerator<readonly Series[]> {
   query.budget.check();
   const key = selectorKey(selector);
-  const ahead = query.readAhead.get(key);
+  const ahead = query.readAhead?.get(key);
   if (ahead !== undefined) {
-    query.readAhead.delete(key);
-    yield* ahead;
+    query.readAhead?.delete(key);
+    try {
+      for (const series of ahead.first) yield series;
+      yield* ahead.rest;
+    } finally {
+      await ahead.rest.return(undefined);
+    }
     return;
   }
   const { signal } = query.budget;

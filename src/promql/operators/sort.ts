@@ -2,7 +2,8 @@ import { compareText } from "../../base/text.ts";
 import { compareLabels } from "../../model/labels.ts";
 import type { Position } from "../ast.ts";
 import type { Frame } from "../plan.ts";
-import { collect, dropHistograms, type Row, type VectorOperator } from "./row.ts";
+import { collect } from "./collect.ts";
+import { dropHistograms, type Row, type VectorOperator } from "./row.ts";
 
 export interface SortOptions {
   readonly func: "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc";

@@ -117,7 +117,8 @@ function createContext(
     startTimes: features.includes(FEATURES.startTimes),
     sharedSeries: new Map(),
     repeatedSelectors: new Set(),
-    readAhead: new Map(),
+    // Each series is hashed as often as it is read.
+    readAhead: undefined,
     pushdown: undefined,
     storageWarnings: new Set(),
     storageInfos: new Set(),
