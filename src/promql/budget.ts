@@ -112,12 +112,16 @@ export class Budget {
         flag: "--query.max-series",
       });
     this.#bytes += bytes;
-    if (this.#bytes > this.#maxBytes)
-      throw tooMuch("read too many bytes of chunks", {
-        found: `${this.#bytes} so far`,
-        limit: this.#maxBytes,
-        flag: "--query.max-chunk-bytes",
-      });
+    if (this.#bytes > this.#maxBytes) this.refuseBytes(`${this.#bytes} so far`);
+  }
+
+  /** Throws as `read` does for too many bytes. */
+  refuseBytes(found: string): never {
+    throw tooMuch("read too many bytes of chunks", {
+      found,
+      limit: this.#maxBytes,
+      flag: "--query.max-chunk-bytes",
+    });
   }
 
   /** Counts `samples` as held in memory; throws `execution` above the limit. */

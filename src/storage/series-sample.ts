@@ -9,7 +9,7 @@ const MIN_SAMPLE_SERIES = 16;
 const MIN_SERIES = 8 * SAMPLE_SERIES;
 
 /** So many bytes of a series' chunks are looked at: a sample stays small, and without the rest it tells of fewer points. */
-const MAX_BYTES = 64 * 1024;
+export const SAMPLED_BYTES = 64 * 1024;
 
 /** Whether a source that has `count` series for `request`, all of them different, takes a sample of them. */
 export function wantsSample(request: SelectRequest, count: number): boolean {
@@ -40,6 +40,6 @@ export function samplePositions(
 /** The first chunks of a series, as many as a sample has of one. */
 export function sampled(chunks: readonly Chunk[]): readonly Chunk[] {
   let bytes = 0;
-  const end = chunks.findIndex(({ data }) => (bytes += data.length) > MAX_BYTES);
+  const end = chunks.findIndex(({ data }) => (bytes += data.length) > SAMPLED_BYTES);
   return end < 0 ? chunks : chunks.slice(0, end);
 }

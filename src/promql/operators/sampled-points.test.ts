@@ -7,7 +7,7 @@ import { randomInt, seededRandom } from "../../base/random.ts";
 import { Labels } from "../../model/labels.ts";
 import { Engine } from "../engine.ts";
 import { WorkerEngine } from "../worker-engine.ts";
-import { largestApart, surelyAbove } from "./sampled-points.ts";
+import { largestApart, surelyAbove } from "./sample-bound.ts";
 
 /** The chance that of `size` series, each full with the chance `share`, so many are that the query is refused. */
 function chanceOfRefusal(share: number, size: number): number {

@@ -26,6 +26,7 @@ import {
   type WindowOperator,
   type WindowSeries,
 } from "./row.ts";
+import { bytesSampleAbove, refuseBytes } from "./sampled-bytes.ts";
 import { mixedWindow, pickNewestOfBoth } from "./select-mixed.ts";
 
 /**
@@ -354,17 +355,19 @@ export async function* batches(
     return;
   }
   const { signal } = query.budget;
+  const sampleAbove = Math.min(options.sampleAbove ?? Infinity, bytesSampleAbove(selector, query));
   const source = query.queryable.select({
     matchers: selector.matchers,
     minTimeMs: selector.minTimeMs,
     maxTimeMs: selector.maxTimeMs,
     hints: selector.hints,
-    ...(options.sampleAbove !== undefined && { sampleAbove: options.sampleAbove }),
+    ...(sampleAbove < Infinity && { sampleAbove }),
     signal,
   });
   for await (const { series, expected, warnings, infos } of abortable(source, signal)) {
     if (expected !== undefined) {
       query.budget.expect(expected.atLeast);
+      if (expected.samples !== undefined) refuseBytes(expected.samples, query);
       options.onExpected?.(expected);
     }
     query.budget.read(series);
