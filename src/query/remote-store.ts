@@ -142,6 +142,7 @@ export class RemoteStore implements Queryable {
       }
       const last = sink.finish();
       if (last !== undefined) yield last;
+      if (!sink.isSampleAlone) return;
     } catch (error) {
       throw watchdog.fired
         ? new AppError("timeout", `no data for ${this.#timeoutMs} ms`, { cause: error })
@@ -150,6 +151,9 @@ export class RemoteStore implements Queryable {
       watchdog.stop();
       await frames.return?.();
     }
+    // The sample was not enough to stop here.
+    const { sampleAbove: _, ...rest } = request;
+    yield* this.#stream(rest);
   }
 }
 
@@ -159,9 +163,12 @@ class BatchSink {
   #warnings: string[] = [];
   #expected: SeriesCount | undefined;
   #last: { labels: Labels; chunks: Chunk[]; split: boolean } | undefined;
+  /** Whether a sample came, and none of the series that it is of. */
+  isSampleAlone = false;
 
   series(read: EncodedLabels | string[], chunks: Chunk[]): void {
     const labels = Array.isArray(read) ? Labels.fromSorted(read) : Labels.fromPacked(read);
+    this.isSampleAlone = false;
     const last = this.#last;
     if (last !== undefined) {
       const order = compareLabels(last.labels, labels);
@@ -186,6 +193,7 @@ class BatchSink {
 
   count(expected: SeriesCount): void {
     this.#expected = expected;
+    this.isSampleAlone = expected.samples !== undefined;
   }
 
   /** What is complete so far. */

@@ -138,6 +138,22 @@ describe("a query of more points than it may hold", () => {
       assert.equal(stats.peakSamples, 2005 * steps);
     });
 
+  it("gets all series of a store whose sample is not enough to refuse it", async (context) => {
+    // One sample each: a point, where twenty would be too many.
+    const { queryable, batches } = unread(2000);
+    const from = await stores(context, [
+      { queryable, externalLabels: {} },
+      { queryable: shard(5, "b"), externalLabels: {} },
+    ]);
+    const sparse = { ...range, lookbackMs: 15_000 };
+    const { value, stats } = await new Engine({ maxSamples: 2500 }).range(from, sparse);
+    assert.ok(value.kind === "matrix");
+    assert.equal(value.series.length, 2005);
+    assert.equal(stats.peakSamples, 2000 + 5 * steps);
+    // First nothing but the sample.
+    assert.equal(batches(), 1 + 200);
+  });
+
   it("is not refused by series that external labels make one", async (context) => {
     const queryable = await stores(context, [
       { queryable: shard(2000, "a"), externalLabels: { id: "1" } },

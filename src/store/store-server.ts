@@ -151,7 +151,11 @@ async function* series(
       })
     : selected;
   for await (const batch of batches) {
-    if (wantsCount && batch.expected !== undefined) yield encoder.count(batch.expected);
+    if (wantsCount && batch.expected !== undefined) {
+      yield encoder.count(batch.expected);
+      // Whoever goes on asks again: nothing is made ready for the one whom the sample is enough.
+      if (batch.expected.samples !== undefined) break;
+    }
     for (const warning of batch.warnings ?? []) {
       if (abort) throw new AppError("execution", warning);
       framer.warning(warning);
