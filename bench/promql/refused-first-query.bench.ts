@@ -12,7 +12,7 @@ import { firstValues, growth, labelsOf, SCRAPE_SAMPLES } from "../support/head-l
 import { median, report } from "../support/report.ts";
 import { openTimedDatabase } from "../support/timed-database.ts";
 
-const ROUNDS = Number(process.env["R"] ?? 5);
+const ROUNDS = 3;
 const HOUR = 3_600_000;
 /** Within the lookback: each series has a point at each step. */
 const INTERVAL_MS = 120_000;

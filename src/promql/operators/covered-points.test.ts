@@ -21,6 +21,11 @@ const QUERIES = [
   "-x offset 40s * 2",
   "abs(x offset -70s)",
   "x @ 700",
+  "x > bool 5",
+  "round(5 <= bool x, 2)",
+  "clamp_min(clamp_max(x, 9), 3)",
+  "timestamp(x offset 10s)",
+  "timestamp(sort_desc(-x))",
   "rate(x[2m])",
   "2 ^ -rate(x[90s] offset 1m)",
   "max_over_time(x[37s])",
@@ -137,6 +142,8 @@ test("other plans are not counted by times", () => {
   };
   for (const query of [
     "x > 1",
+    "clamp(x, 5, 3)",
+    "round(x, time())",
     "x + y",
     "sum(x)",
     "absent_over_time(x[1m])",

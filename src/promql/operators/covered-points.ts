@@ -9,13 +9,26 @@ import { SampleColumns, visitAll } from "./select.ts";
 /** How many points a plan makes of single series, by the times of their samples alone. */
 
 const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*", "/", "%", "^", "atan2"]);
+/** Functions of elements that take scalars too, or none of their values. */
+const OF_ELEMENTS: ReadonlySet<string> = new Set([
+  "clamp_max",
+  "clamp_min",
+  "round",
+  "sort",
+  "sort_desc",
+  "timestamp",
+]);
 
 /** What `plan` makes one float of each float of, and has no others. */
 export function mappedOperand(plan: Plan): Plan | undefined {
   if (plan.kind === "negate") return plan.operand;
-  if (plan.kind === "call")
-    return elementFunction(plan.func) === undefined ? undefined : plan.args[0];
-  if (plan.kind !== "binary" || !ARITHMETIC.has(plan.operator)) return undefined;
+  if (plan.kind === "call") {
+    const [first, ...others] = plan.args;
+    const isOfElements = elementFunction(plan.func) !== undefined || OF_ELEMENTS.has(plan.func);
+    return isOfElements && others.every(({ kind }) => kind === "number") ? first : undefined;
+  }
+  if (plan.kind !== "binary") return undefined;
+  if (!ARITHMETIC.has(plan.operator) && !plan.returnBool) return undefined;
   if (plan.left.kind === "number") return plan.right;
   return plan.right.kind === "number" ? plan.left : undefined;
 }
