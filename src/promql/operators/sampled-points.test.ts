@@ -5,6 +5,7 @@ import { messageOf } from "../../base/errors.ts";
 import { writeStale } from "../../base/float.ts";
 import { randomInt, seededRandom } from "../../base/random.ts";
 import { Labels } from "../../model/labels.ts";
+import type { Queryable } from "../../storage/queryable.ts";
 import { Engine } from "../engine.ts";
 import { WorkerEngine } from "../worker-engine.ts";
 import { largestApart, surelyAbove } from "./sample-bound.ts";
@@ -152,4 +153,32 @@ test("a query far above its budget is refused by a sample, in other threads as w
   }
   const enough = new Engine({ maxSamples: 200_000 });
   assert.equal((await enough.range(source, { query: "x", ...range })).stats.peakSamples, 200_000);
+});
+
+test("what was read ahead for one side ends when the other side is refused", async () => {
+  const source = new MemorySource({ batchSize: 100, samples: true });
+  const times = Float64Array.from({ length: 100 }, (_, k) => k * STEP_MS);
+  for (const [name, count] of Object.entries({ few: 300, many: 2000 }))
+    for (let i = 0; i < count; i++)
+      source.add(Labels.fromObject({ __name__: name, i: String(i) }), times, times);
+  let open = 0;
+  const watched: Queryable = {
+    async *select(request) {
+      open++;
+      try {
+        yield* source.select(request);
+      } finally {
+        open--;
+      }
+    },
+    labelNames: (request) => source.labelNames(request),
+    labelValues: (name, request) => source.labelValues(name, request),
+  };
+  const engine = new Engine({ maxSamples: 40_000 });
+  await assert.rejects(engine.range(watched, { query: "few / ignoring (x) many", ...range }), {
+    message: /by 128 of 2000 series/,
+  });
+  assert.equal(source.selectCount, 2);
+  assert.ok(source.batchCount <= 4, "neither is read to its end");
+  assert.equal(open, 0);
 });
