@@ -11,8 +11,9 @@ interface Kept {
 }
 
 /**
- * The refs that a matcher has found by a look at all values of a label in an index, which never changes: dashboards and rules ask
- * the same again and again. The ones used longest ago go first.
+ * The refs that a matcher has found in an index, which never changes: dashboards and rules ask the same again and again, and even
+ * the series of one value take two reads of the file, each of which is more work than all else of a small query. The ones used
+ * longest ago go first.
  */
 export class KeptRefs {
   /** In bytes. */

@@ -33,15 +33,13 @@ const READ_MAX_BYTES = 1024 * 1024;
 /** Read behind the last entry of a piece; a longer entry costs a read of its own. */
 const SERIES_TAIL_BYTES = 1024;
 const LIST_TAIL_BYTES = 8 * 1024;
-/** What a matcher finds among fewer values than this is found again as quickly. */
-const KEPT_MIN_VALUES = 1024;
 
 const keptRefs = new KeptRefs();
 
 /**
  * Reads a block's index, versions 1 to 3. Opening reads the table of contents, the symbols and the postings offset
  * table, and checks their checksums; lists and series are read by ranges when they are asked for, and each is checked
- * then. What a matcher found among very many values is kept for the next query. Format: docs/format/index.md.
+ * then. What a matcher found is kept for the next query. Format: docs/format/index.md.
  */
 export class IndexReader {
   readonly source: ByteSource;
@@ -279,8 +277,18 @@ export class IndexReader {
     return packer.take();
   }
 
-  /** The series that have a value of the matcher's label for which it answers `wanted`. */
+  /** The series that have a value of the matcher's label for which it answers `wanted`; not to be changed. */
   async #union(matcher: Matcher, wanted: boolean): Promise<Int32Array> {
+    // What is wanted follows from the matcher, so that it need not be in the key.
+    const key = formatMatcher(matcher);
+    const kept = keptRefs.get(this.#keptOwner, key);
+    if (kept !== undefined) return kept;
+    const refs = await this.#readUnion(matcher, wanted);
+    keptRefs.add(this.#keptOwner, key, refs);
+    return refs;
+  }
+
+  async #readUnion(matcher: Matcher, wanted: boolean): Promise<Int32Array> {
     const { name } = matcher;
     if (wanted && matcher.set !== undefined) {
       const lists: Int32Array[] = [];
@@ -292,14 +300,8 @@ export class IndexReader {
     }
     // Fast path: `!=` leaves out one value, which needs no look at the others.
     if (!wanted && matcher.operator === "!=") return this.postings(name, matcher.value);
-    // What is wanted follows from the matcher, so that it need not be in the key.
-    const key = formatMatcher(matcher);
-    const kept = keptRefs.get(this.#keptOwner, key);
-    if (kept !== undefined) return kept;
     const offsets = await this.#listsOf(matcher, wanted);
-    const refs = await this.#lists(Float64Array.from(offsets).sort());
-    if (this.valueCount(name) >= KEPT_MIN_VALUES) keptRefs.add(this.#keptOwner, key, refs);
-    return refs;
+    return this.#lists(Float64Array.from(offsets).sort());
   }
 
   /** The lists of the values for which `matcher` answers `wanted`. */
