@@ -62,6 +62,17 @@ test("chunks are what was written, whichever are wanted, of whatever size", asyn
     }
 });
 
+test("each of several pieces that are read at the same time may end in a long chunk", async () => {
+  const written = await write(Array.from({ length: 1000 }, (_, i) => (i % 100 === 1 ? 5000 : 300)));
+  const files = await open(written.segment);
+  const wanted = written.refs.map((_, i) => i).filter((i) => i % 100 < 2);
+  const chunks = await files.read(placesOf(written, wanted));
+  assert.deepEqual(
+    chunks.map(({ data }) => Buffer.from(data)),
+    wanted.map((i) => Buffer.from(written.data[i]!)),
+  );
+});
+
 test("chunks that lie far apart do not hold what lies between them", async () => {
   const written = await write(Array.from({ length: 2000 }, () => 300));
   const files = await open(written.segment);

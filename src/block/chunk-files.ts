@@ -2,7 +2,13 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { uint32At } from "../index/byte-cursor.ts";
-import { type ByteSource, openFileSource, planWindows, type Window } from "../index/byte-source.ts";
+import {
+  type ByteSource,
+  openFileSource,
+  planWindows,
+  readGroups,
+  type Window,
+} from "../index/byte-source.ts";
 import { FileWriter } from "../index/file-writer.ts";
 import { corruptAt } from "../index/section.ts";
 import { withRead, withRoom } from "../index/spare-memory.ts";
@@ -96,13 +102,13 @@ export class ChunkFiles {
     const offsets = offsetsOf(refs);
     const frames = new ChunkFrames();
     const chunks: Chunk[] = [];
-    for (const { segment, window } of this.#windows(refs, offsets)) {
-      const count = window.to - window.from;
-      const size = window.end - window.start;
+    for (const { windows, size } of readGroups(this.#windows(refs, offsets))) {
+      const first = windows[0]!.from;
+      const count = windows.at(-1)!.to - first;
       const readTo = async (room: Uint8Array<ArrayBuffer>): Promise<void> => {
         frames.bytes = room;
-        frames.reset(places, { from: from + window.from, to: from + window.to, size });
-        await readWindow(segment, { window, offsets, start: 0, first: 0 }, frames);
+        frames.reset(places, { from: from + first, to: from + first + count, size });
+        await readWindows(windows, { offsets, start: 0, first }, frames);
       };
       // Far apart: what lies between them is not kept.
       if (size > count * TAIL_BYTES)
@@ -111,7 +117,7 @@ export class ChunkFiles {
           frames.pack(count);
         });
       else await readTo(new Uint8Array(size));
-      checkFrames(segment, { window, offsets, first: 0 }, frames);
+      checkFrames(windows, { offsets, first }, frames);
       for (let i = 0; i < count; i++) chunks.push(frames.chunk(i));
     }
     return chunks;
@@ -125,17 +131,14 @@ export class ChunkFiles {
   ): Promise<void> {
     const refs = chunks.refs.subarray(range.from, range.to);
     const offsets = offsetsOf(refs);
-    const reads: { segment: ByteSource; window: Window; start: number }[] = [];
-    let size = 0;
-    for (const { segment, window } of this.#windows(refs, offsets)) {
-      reads.push({ segment, window, start: size });
-      size += window.end - window.start;
-    }
+    const windows = [...this.#windows(refs, offsets)];
+    const size = windows.reduce((total, { start, end }) => total + end - start, 0);
     frames.reset(chunks, { ...range, size });
-    for (const { segment, window, start } of reads) {
-      const place = { window, offsets, start, first: window.from };
-      await readWindow(segment, place, frames);
-      checkFrames(segment, place, frames);
+    let start = 0;
+    for (const group of readGroups(windows)) {
+      await readWindows(group.windows, { offsets, start, first: 0 }, frames);
+      checkFrames(group.windows, { offsets, first: 0 }, frames);
+      start += group.size;
     }
   }
 
@@ -145,8 +148,8 @@ export class ChunkFiles {
     use: (piece: ChunkPiece) => void | Promise<void>,
   ): Promise<void> {
     const offsets = offsetsOf(refs);
-    for (const { segment, window } of this.#windows(refs, offsets))
-      await withRead(segment, window, (bytes) =>
+    for (const window of this.#windows(refs, offsets))
+      await withRead(window.segment, window, (bytes) =>
         use({
           bytes,
           from: window.from,
@@ -156,10 +159,7 @@ export class ChunkFiles {
   }
 
   /** What is to be read together of the chunks at `refs`, which lie at `offsets` in their segments. */
-  *#windows(
-    refs: Float64Array,
-    offsets: Float64Array,
-  ): Generator<{ segment: ByteSource; window: Window }> {
+  *#windows(refs: Float64Array, offsets: Float64Array): Generator<SegmentWindow> {
     for (let from = 0; from < refs.length;) {
       const segmentNumber = Math.floor(refs[from]! / TWO_32);
       let to = from + 1;
@@ -180,7 +180,7 @@ export class ChunkFiles {
           throw corruptAt(segment, offsets[i]!, "the index names a chunk outside the segment");
       const options = { from, to, gap: GAP_BYTES, tail: TAIL_BYTES, limit: segment.size };
       for (const window of planWindows(offsets, { ...options, maxBytes: READ_MAX_BYTES }))
-        yield { segment, window };
+        yield { ...window, segment };
       from = to;
     }
   }
@@ -195,27 +195,45 @@ function offsetsOf(refs: Float64Array): Float64Array<ArrayBuffer> {
   return offsets;
 }
 
-/** Chunks of a segment that are read together. */
-interface WindowPlace {
-  readonly window: Window;
-  readonly offsets: Float64Array;
-  /** Where the window starts in the bytes of the frames. */
-  readonly start: number;
-  /** Which frame its first chunk becomes. */
-  readonly first: number;
+/** Chunks of a segment that are read at once. */
+interface SegmentWindow extends Window {
+  readonly segment: ByteSource;
 }
 
-async function readWindow(
-  segment: ByteSource,
-  { window, offsets, start, first }: WindowPlace,
+/** Reads `windows` into the bytes of the frames from `start` on, one behind the other; chunk `first` becomes frame 0. */
+async function readWindows(
+  windows: readonly SegmentWindow[],
+  { offsets, start, first }: { offsets: Float64Array; start: number; first: number },
   frames: ChunkFrames,
 ): Promise<void> {
-  const end = start + (window.end - window.start);
-  await segment.readInto(frames.bytes.subarray(start, end), window.start);
-  for (let i = window.from; i < window.to; i++) {
+  const starts: number[] = [];
+  let at = start;
+  for (const window of windows) {
+    starts.push(at);
+    at += window.end - window.start;
+  }
+  const { bytes } = frames;
+  await Promise.all(
+    windows.map((window, k) => {
+      const room = bytes.subarray(starts[k]!, starts[k]! + window.end - window.start);
+      return window.segment.readInto(room, window.start);
+    }),
+  );
+  for (const [k, window] of windows.entries())
+    await placeFrames(window, { offsets, start: starts[k]!, first }, frames);
+}
+
+/** Finds the frames of `window`, whose bytes are at `start`, and reads what is missing of its last ones. */
+async function placeFrames(
+  { segment, from, to, start: windowStart, end: windowEnd }: SegmentWindow,
+  { offsets, start, first }: { offsets: Float64Array; start: number; first: number },
+  frames: ChunkFrames,
+): Promise<void> {
+  const end = start + (windowEnd - windowStart);
+  for (let i = from; i < to; i++) {
     const offset = offsets[i]!;
-    const frame = first + i - window.from;
-    const at = start + (offset - window.start);
+    const frame = i - first;
+    const at = start + (offset - windowStart);
     const frameSize = frames.measure(frame, at, end);
     if (frameSize === 0 || frameSize > CHUNK_MAX_BYTES || offset + frameSize > segment.size)
       throw corruptAt(segment, offset, "a chunk has an impossible length");
@@ -227,14 +245,14 @@ async function readWindow(
 }
 
 function checkFrames(
-  segment: ByteSource,
-  { window, offsets, first }: Omit<WindowPlace, "start">,
+  windows: readonly SegmentWindow[],
+  { offsets, first }: { offsets: Float64Array; first: number },
   frames: ChunkFrames,
 ): void {
-  const to = first + window.to - window.from;
-  const wrong = frames.firstWrong({ from: first, to });
-  if (wrong < to)
-    throw corruptAt(segment, offsets[window.from + wrong - first]!, "a chunk has a wrong checksum");
+  for (const { segment, from, to } of windows) {
+    const wrong = first + frames.firstWrong({ from: from - first, to: to - first });
+    if (wrong < to) throw corruptAt(segment, offsets[wrong]!, "a chunk has a wrong checksum");
+  }
 }
 
 /** Chunks that were read together. */

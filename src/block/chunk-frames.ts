@@ -42,7 +42,7 @@ export class ChunkFrames {
     this.#used = size;
   }
 
-  /** Takes the first `count` frames, which lie in ascending order, into a buffer of their own, one behind the other. */
+  /** Takes the first `count` frames into a buffer of their own, one behind the other. */
   pack(count: number): void {
     const { bytes, starts, ends } = this;
     let size = 0;

@@ -137,3 +137,27 @@ export function planWindows(
   }
   return windows;
 }
+
+/** So many reads and bytes at the same time: a disk serves several in the time of one, but others want their turn too. */
+const TOGETHER_MAX_READS = 32;
+const TOGETHER_MAX_BYTES = 1024 * 1024;
+
+/** Cuts `windows`, in their order, into groups that are read at the same time; a large one is alone. */
+export function* readGroups<T extends { readonly start: number; readonly end: number }>(
+  windows: Iterable<T>,
+): Generator<{ readonly windows: readonly T[]; readonly size: number }> {
+  let group: T[] = [];
+  let size = 0;
+  for (const window of windows) {
+    const more = window.end - window.start;
+    const isFull = group.length === TOGETHER_MAX_READS || size + more > TOGETHER_MAX_BYTES;
+    if (isFull && group.length > 0) {
+      yield { windows: group, size };
+      group = [];
+      size = 0;
+    }
+    group.push(window);
+    size += more;
+  }
+  if (group.length > 0) yield { windows: group, size };
+}

@@ -23,7 +23,7 @@ import { EntryReader } from "./entry-reader.ts";
 import type { SeriesColumns } from "./series-columns.ts";
 import type { SeriesEntry } from "./series-entry.ts";
 import { type EntriesAt, walkSeries } from "./series-walk.ts";
-import { withRead } from "./spare-memory.ts";
+import { forEachRead } from "./spare-memory.ts";
 
 /** Postings are held as signed 32-bit numbers of 16 bytes: an index beyond 32 GiB is refused. */
 export const INDEX_MAX_BYTES = 2 ** 31 * SERIES_ALIGN;
@@ -259,15 +259,14 @@ export class IndexReader {
       maxBytes: READ_MAX_BYTES,
       limit: source.size,
     });
-    for (const window of windows)
-      await withRead(source, window, (bytes) =>
-        use({
-          bytes,
-          offset: window.start,
-          starts: offsets.subarray(window.from, window.to).map((offset) => offset - window.start),
-          refs: refs.subarray(from + window.from, from + window.to),
-        }),
-      );
+    await forEachRead(source, windows, (bytes, window) =>
+      use({
+        bytes,
+        offset: window.start,
+        starts: offsets.subarray(window.from, window.to).map((offset) => offset - window.start),
+        refs: refs.subarray(from + window.from, from + window.to),
+      }),
+    );
   }
 
   /** The labels whose symbols are `symbols[from]` (name, value, name, value, …) to `symbols[to - 1]`. */
@@ -348,23 +347,22 @@ export class IndexReader {
       maxBytes: READ_MAX_BYTES,
       limit: source.size,
     });
-    for (const window of windows)
-      await withRead(source, window, async (bytes) => {
-        for (let i = window.from; i < window.to; i++) {
-          const offset = offsets[i]!;
-          let at = offset - window.start;
-          let held = bytes;
-          const size = listSize(bytes, at);
-          if (at + size > bytes.length) {
-            if (offset + size > source.size)
-              throw corruptAt(source, offset, "postings are longer than the file");
-            held = await source.read(offset, size);
-            at = 0;
-          }
-          if (!isListIntact(held, at)) throw corruptAt(source, offset, "postings are damaged");
-          visit(held, at, offset);
+    await forEachRead(source, windows, async (bytes, window) => {
+      for (let i = window.from; i < window.to; i++) {
+        const offset = offsets[i]!;
+        let at = offset - window.start;
+        let held = bytes;
+        const size = listSize(bytes, at);
+        if (at + size > bytes.length) {
+          if (offset + size > source.size)
+            throw corruptAt(source, offset, "postings are longer than the file");
+          held = await source.read(offset, size);
+          at = 0;
         }
-      });
+        if (!isListIntact(held, at)) throw corruptAt(source, offset, "postings are damaged");
+        visit(held, at, offset);
+      }
+    });
   }
 }
 

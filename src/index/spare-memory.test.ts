@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemorySource } from "./byte-source.ts";
-import { withRead } from "./spare-memory.ts";
+import { type ByteSource, MemorySource, readGroups } from "./byte-source.ts";
+import { forEachRead, withRead } from "./spare-memory.ts";
 
 const source = new MemorySource(
   "x",
@@ -38,4 +38,47 @@ test("memory that was read into in vain, or is very large, is not kept", async (
     await withRead(one, { start: 0, end: one.size }, ({ buffer }) => {
       assert.ok(!seen.includes(buffer));
     });
+});
+
+test("small pieces are read at the same time and used in order", async () => {
+  let reading = 0;
+  let mostReading = 0;
+  const slow: ByteSource = {
+    name: source.name,
+    size: source.size,
+    read: (offset, length) => source.read(offset, length),
+    async readInto(target, offset) {
+      mostReading = Math.max(mostReading, ++reading);
+      await new Promise((resolve) => setImmediate(resolve));
+      await source.readInto(target, offset);
+      reading--;
+    },
+    close: async () => {},
+  };
+  const windows = Array.from({ length: 100 }, (_, i) => ({ start: i * 5000, end: i * 5000 + i }));
+  const used: number[] = [];
+  await forEachRead(slow, windows, async (bytes, { start, end }) => {
+    await Promise.resolve();
+    assert.deepEqual(Buffer.from(bytes), Buffer.from(source.read(start, end - start)));
+    used.push(start);
+  });
+  assert.deepEqual(
+    used,
+    windows.map(({ start }) => start),
+  );
+  assert.equal(mostReading, 32);
+});
+
+test("pieces are read at the same time up to a mebibyte", () => {
+  const kib = (...sizes: number[]): number[][] =>
+    [...readGroups(sizes.map((size) => ({ start: 7, end: 7 + size * 1024 })))].map((group) => {
+      const own = group.windows.map(({ start, end }) => (end - start) / 1024);
+      assert.equal(
+        group.size / 1024,
+        own.reduce((sum, size) => sum + size, 0),
+      );
+      return own;
+    });
+  assert.deepEqual(kib(), []);
+  assert.deepEqual(kib(1000, 24, 1, 5000, 3, 2), [[1000, 24], [1], [5000], [3, 2]]);
 });

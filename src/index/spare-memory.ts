@@ -1,4 +1,4 @@
-import type { ByteSource } from "./byte-source.ts";
+import { type ByteSource, readGroups } from "./byte-source.ts";
 
 /** So much is kept for the next reads. */
 const SPARE_MAX_BYTES = 4 * 1024 * 1024;
@@ -24,6 +24,21 @@ export function withRead<T>(
     await source.readInto(bytes, range.start);
     return use(bytes);
   });
+}
+
+/** As `withRead` with each of `windows`, in order. Small ones are read at the same time. */
+export async function forEachRead<T extends { readonly start: number; readonly end: number }>(
+  source: ByteSource,
+  windows: Iterable<T>,
+  use: (bytes: Uint8Array, window: T) => void | Promise<void>,
+): Promise<void> {
+  for (const group of readGroups(windows))
+    await withRoom(group.size, async (room) => {
+      let at = 0;
+      const pieces = group.windows.map(({ start, end }) => room.subarray(at, (at += end - start)));
+      await Promise.all(group.windows.map(({ start }, i) => source.readInto(pieces[i]!, start)));
+      for (const [i, window] of group.windows.entries()) await use(pieces[i]!, window);
+    });
 }
 
 /** Such memory of at least `size` bytes, with whatever is in it, for as long as `use` takes. */
