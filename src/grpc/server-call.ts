@@ -199,12 +199,15 @@ export class ServerCall {
 
   #onClose(): void {
     this.#cancelDeadline();
+    const { rstCode, writableFinished, readableEnded } = this.#stream;
+    const isAnswered = rstCode === constants.NGHTTP2_NO_ERROR && writableFinished;
+    // Fast path: an error takes its stack along, and after a whole call nobody waits for one.
+    if (isAnswered && readableEnded && this.#ended) return;
     this.#ended = true;
     this.#writer?.close();
     const left = new AppError("canceled", "the client has left");
     this.#requests.fail(left);
-    if (this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR || !this.#stream.writableFinished)
-      this.#abort.abort(left);
+    if (!isAnswered) this.#abort.abort(left);
   }
 }
 
