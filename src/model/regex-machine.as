@@ -46,6 +46,11 @@ const STATES_AT_FIRST: u32 = 32;
 /** Bytes that a pattern's letters may take; when there are more, all are forgotten and made again. */
 const LETTERS_MAX: usize = 8 << 20;
 
+/** Most clusters moved on by a character, over all characters of a text that lead to no known state. */
+const MOVES_MAX: u32 = 6_000_000;
+/** Making a cluster takes as long as this many moves. */
+const MOVES_TO_MAKE: u32 = 700;
+
 /** What is in a table where nobody has asked yet, the state that no text leads out of, and that of no text. */
 const UNKNOWN_STATE: u32 = 0;
 const DEAD_STATE: u32 = 1;
@@ -121,6 +126,8 @@ let program: Program = changetype<Program>(0);
 let state: u32 = START_STATE;
 let isStart: bool = true;
 let position: u32 = 0;
+/** How many clusters were moved on. */
+let moves: u32 = 0;
 
 /** Forgets all patterns and classes. */
 export function forget(): void {
@@ -356,6 +363,7 @@ export function feed(at: usize, length: u32, isFirst: bool, isLast: bool): u32 {
     state = START_STATE;
     isStart = true;
     position = 0;
+    moves = program.clusters.count * MOVES_TO_MAKE;
     if (changetype<usize>(program.counters) != 0) restartCounters(program.counters);
   }
   if (changetype<usize>(program.counters) != 0) return count(length, isLast);
@@ -372,7 +380,10 @@ export function feed(at: usize, length: u32, isFirst: bool, isLast: bool): u32 {
     }
     if (changetype<usize>(letter) == 0) letter = findLetter(code);
     let next: u32 = load<u16>(letter.next + (<usize>now << 1));
-    if (next == UNKNOWN_STATE) next = findState(now, letter);
+    if (next == UNKNOWN_STATE) {
+      next = findState(now, letter);
+      if (moves > MOVES_MAX) return TOO_MUCH;
+    }
     if (next == DEAD_STATE) return NO;
     now = next;
   }
@@ -457,6 +468,7 @@ function stepBy(letter: Letter): bool {
   const kindAt = WORDS_AT + program.stateSize - 4;
   const tables = tablesFor(isStart ? NO_LETTER : load<u32>(kindAt), letter.kind);
   const isAlive = step(program.clusters, tables.rows, letter.bits, isStart);
+  moves += program.clusters.count;
   store<u32>(kindAt, program.assertions == 0 ? 0 : letter.kind);
   return isAlive;
 }
@@ -504,7 +516,7 @@ function count(length: u32, isLast: bool): u32 {
     const isAlive = stepBy(letter);
     const isCounting = countStep(program.counters, letter.bits, position++);
     if (!isAlive && !isCounting) return NO;
-    if (program.counters.counted > COUNT_MAX) return TOO_MUCH;
+    if (program.counters.counted > COUNT_MAX || moves > MOVES_MAX) return TOO_MUCH;
     isStart = false;
   }
   if (isLast) return endsHere() ? YES : NO;

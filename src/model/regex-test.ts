@@ -3,13 +3,11 @@ import { type RegexFailure, RegexKernel, type RegexProgram } from "./regex-kerne
 
 /** Places where a character may stand in a pattern, with its repetitions written out; at most 4 KiB for 20 of them. */
 export const PLACES_MAX = 65_536;
-/** Most places in a pattern times characters of a text: with the worst of both this many take 50 ms. */
-export const MATCH_MAX_WORK = 200_000_000;
-
 /** Where there are assertions, there are tables for each way in which they hold; these are mostly not more than that. */
 const ASSERTION_TABLES = 4;
 
-/** Most changes of counters in a text (regex-counters.as). */
+/** Most moves of 32 places each, and changes of counters, in a text (regex-machine.as, regex-counters.as). */
+const MOVES_MAX = 6_000_000;
 const COUNT_MAX = 1_000_000;
 
 /** Tells whether whole texts match a pattern; what is needed for that is made when the first text is long enough. */
@@ -38,7 +36,7 @@ export class RegexTest {
     const { minLength, maxLength, places } = this.#program.facts;
     // A character is up to two units long.
     if (text.length < minLength || text.length > maxLength * 2) return false;
-    if (places > this.#placesMax || places * text.length > MATCH_MAX_WORK) return undefined;
+    if (places > this.#placesMax) return undefined;
     return RegexKernel.shared().matches(this.#program, text);
   }
 
@@ -47,7 +45,7 @@ export class RegexTest {
     const { source, facts } = this.#program;
     return new AppError(
       "execution",
-      `cannot hold a regular expression of ${source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${facts.places}; the limits are ${this.#placesMax}, ${MATCH_MAX_WORK} for both multiplied, and ${COUNT_MAX} times that counters begin or end). Use fewer repetitions`,
+      `cannot hold a regular expression of ${source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${facts.places}; the limits are ${this.#placesMax}, ${MOVES_MAX} times that 32 places move on by a character, and ${COUNT_MAX} that counters begin or end). Use fewer repetitions`,
     );
   }
 }
