@@ -5,6 +5,8 @@ import { REGEX_MACHINE_WASM } from "./regex-machine.gen.ts";
 /** Where patterns, texts and classes go in the kernel's memory (regex-memory.as), and how many units of them at a time. */
 const INPUT_AT = 64 * 1024;
 export const INPUT_MAX_LENGTH = 64 * 1024;
+/** Bytes that patterns may take before the next one makes all be forgotten: some thousands of ordinary ones, or ten bombs. */
+const KEPT_BYTES = 32 * 1024 * 1024;
 /** Longer texts are copied by the system. */
 const LOOP_MAX_LENGTH = 48;
 
@@ -41,6 +43,7 @@ export type RegexFailure = { readonly message: string } | { readonly from: numbe
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
   forget(): void;
+  used(): number;
   learnClass(kind: number, length: number, count: number): void;
   compile(length: number): number;
   failureKind(): number;
@@ -104,6 +107,7 @@ export class RegexKernel {
 
   /** Reads `source`; undefined when it is wrong or in an odd corner. */
   compile(source: string): RegexProgram | undefined {
+    if (this.#exports.used() > KEPT_BYTES) this.#forget();
     const place = this.#withRoom(() => this.#read(source));
     if (place === 0) return undefined;
     const generation = this.#generation;

@@ -35,6 +35,7 @@ import {
 } from "./regex-syntax";
 import { Node } from "./regex-tree";
 
+export { used } from "./regex-memory";
 export { failureFrom, failureKind, failureTo, learnClass } from "./regex-syntax";
 
 /** States kept at a time, and the words they take in all; when there are more, all are forgotten and found again. */

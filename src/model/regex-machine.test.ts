@@ -150,6 +150,15 @@ describe("the machine of clusters", () => {
   });
 });
 
+it("stays right when more patterns are asked than are kept", () => {
+  const count = 8000;
+  const all = Array.from({ length: count }, (_, i) => RegexTest.of(`pod-${i}-[a-z]+(b|c)*\\d`)!);
+  for (const i of [0, 1, count / 2, count - 1, 0]) {
+    assert.equal(all[i]!.matches(`pod-${i}-abc1`), true);
+    assert.equal(all[i]!.matches(`pod-${i + 1}-abc1`), false);
+  }
+});
+
 describe("syntax trees", () => {
   const isSame = (a: string, b: string): boolean => {
     const [one, other] = RegexKernel.shared().trees(a, b);

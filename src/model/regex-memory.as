@@ -28,6 +28,11 @@ const HEAP_AT: usize = STACK_AT + STACK_BYTES;
 
 let free: usize = HEAP_AT;
 
+/** Bytes that are taken until everything is forgotten. */
+export function used(): usize {
+  return free - HEAP_AT;
+}
+
 /** Forgets all patterns and classes. */
 export function forgetAll(): void {
   free = HEAP_AT;
