@@ -140,11 +140,14 @@ class EngineRegex implements AnchoredRegex {
   }
 
   groups(text: string): string[] | undefined {
+    // The engine is slow, and many values do not match.
+    if (!this.matches(text)) return undefined;
     checkWork(this.source, text, this.#maxWork);
     return captures(this.#engine(), text);
   }
 
   expand(text: string, template: string): string | undefined {
+    if (!this.matches(text)) return undefined;
     checkWork(this.source, text, this.#maxWork);
     const engine = this.#engine();
     const matcher = engine.matcher(text);
