@@ -75,8 +75,7 @@ export class QueryBook {
       if (this.#slow.length > SLOW_MAX) this.#slow = this.#slow.slice(-SLOW_MAX);
     };
     try {
-      const signal = AbortSignal.any([clientSignal(request, reply), active.abort.signal]);
-      const result = await evaluate(signal);
+      const result = await evaluate(clientSignal(request, reply, active.abort));
       end(result.stats.samplesRead, "");
       log?.write(query, { stats: result.stats });
       return result;

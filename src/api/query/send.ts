@@ -70,9 +70,12 @@ function acceptsGzip(request: FastifyRequest): boolean {
   return /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|$))/.test(request.headers["accept-encoding"] ?? "");
 }
 
-/** Aborts when the client leaves before its answer is complete. */
-export function clientSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
-  const abort = new AbortController();
+/** The signal of `abort`, which the client aborts by leaving before its answer is complete. */
+export function clientSignal(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  abort: AbortController = new AbortController(),
+): AbortSignal {
   reply.raw.once("close", () => {
     if (!reply.raw.writableFinished) abort.abort();
   });
