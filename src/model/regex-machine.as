@@ -48,7 +48,7 @@ const STATES_AT_FIRST: u32 = 32;
 const LETTERS_MAX: usize = 8 << 20;
 
 /** Most clusters moved on by a character, over all characters of a text that lead to no known state. */
-const MOVES_MAX: u32 = 6_000_000;
+const MOVES_MAX: u32 = 1_600_000;
 /** Making a cluster takes as long as this many moves. */
 const MOVES_TO_MAKE: u32 = 700;
 

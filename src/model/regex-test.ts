@@ -2,12 +2,12 @@ import { AppError } from "../base/errors.ts";
 import { type RegexFailure, RegexKernel, type RegexProgram } from "./regex-kernel.ts";
 
 /** Places where a character may stand in a pattern, with its repetitions written out; at most 4 KiB for 20 of them. */
-export const PLACES_MAX = 65_536;
+export const PLACES_MAX = 32_768;
 /** Where there are assertions, there are tables for each way in which they hold; these are mostly not more than that. */
 const ASSERTION_TABLES = 4;
 
 /** Most moves of 32 places each, and changes of counters, in a text (regex-machine.as, regex-counters.as). */
-const MOVES_MAX = 6_000_000;
+const MOVES_MAX = 1_600_000;
 const COUNT_MAX = 1_000_000;
 
 /** Tells whether whole texts match a pattern; what is needed for that is made when the first text is long enough. */

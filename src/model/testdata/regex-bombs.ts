@@ -116,7 +116,8 @@ export function regexBombs(): Bomb[] {
     bomb("quoted", times("(\\Qa+b\\E)*a?"), noise("a+b")),
     bomb("literals", ab, ab),
     bomb("any one of two", times("[ab]"), ab.slice(0, 2500)),
-    bomb("as many places as there may be", times("(.?[ab]c?){0,99}", 816), ab),
+    bomb("as many moves as there may be", times("(.?[ab]c?){0,99}", 400), ab.slice(0, 4800)),
+    bomb("more moves than there may be", times("(.?[ab]c?){0,99}", 1650), ab),
     bomb("counters that come and go", times("(a[ab]{64,900}|b[ab]{70,800})*"), ab),
     bomb(
       "large classes, each another",
