@@ -271,14 +271,15 @@ export class Engine implements QueryEngine {
     const { startMs, endMs, stepMs, analyze, countSamples } = evaluation;
     const lookbackMs = evaluation.lookbackMs ?? this.#lookbackMs;
     if (analyze === true || countSamples === true) return undefined;
-    if (!isWholeMs(startMs, endMs, stepMs, lookbackMs)) return undefined;
+    const subqueryStepMs = this.#subqueryStepMs;
+    if (!isWholeMs(startMs, endMs, stepMs, lookbackMs, subqueryStepMs)) return undefined;
     const features: string[] = [];
     if (this.#delayedNameRemoval) features.push(FEATURES.delayedNameRemoval);
     if (this.#startTimes) features.push(FEATURES.startTimes);
     if (this.#parser.experimentalFunctions === true) features.push(FEATURES.experimentalFunctions);
     if (this.#parser.extendedRangeSelectors === true)
       features.push(FEATURES.extendedRangeSelectors);
-    return { frame, startMs, endMs, stepMs, lookbackMs, features };
+    return { frame, startMs, endMs, stepMs, lookbackMs, subqueryStepMs, features };
   }
 
   #context(

@@ -17,6 +17,7 @@ describe("messages of shoal.Aggregate", () => {
       endMs: 1_700_000_000_000,
       stepMs: 15_000,
       lookbackMs: 300_000,
+      subqueryStepMs: 60_000,
       steps: 241,
       features: ["a", "b"],
       without: ["replica"],

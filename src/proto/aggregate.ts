@@ -11,6 +11,8 @@ export interface AggregateRequestMessage {
   readonly endMs: number;
   readonly stepMs: number;
   readonly lookbackMs: number;
+  /** The step of subqueries that name none. */
+  readonly subqueryStepMs: number;
   readonly steps: number;
   readonly features: readonly string[];
   /** Labels to strip from all series. */
@@ -25,6 +27,7 @@ export interface AggregateRequestMessage {
 
 export function encodeAggregateRequest(request: AggregateRequestMessage): Uint8Array {
   const writer = new ProtoWriter();
+  writer.int64(14, request.subqueryStepMs);
   writer.bool(13, request.isOnly);
   writer.int64(12, request.maxTimeMs);
   writer.int64(11, request.maxBytes);
@@ -48,6 +51,7 @@ export function decodeAggregateRequest(bytes: Uint8Array): AggregateRequestMessa
     endMs: 0,
     stepMs: 0,
     lookbackMs: 0,
+    subqueryStepMs: 0,
     steps: 0,
     features: [] as string[],
     without: [] as string[],
@@ -73,6 +77,7 @@ export function decodeAggregateRequest(bytes: Uint8Array): AggregateRequestMessa
     else if (key === 0x58) request.maxBytes = reader.int64();
     else if (key === 0x60) request.maxTimeMs = reader.int64();
     else if (key === 0x68) request.isOnly = reader.bool();
+    else if (key === 0x70) request.subqueryStepMs = reader.int64();
     else reader.skip(key);
   }
   return request;

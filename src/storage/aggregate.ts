@@ -21,6 +21,8 @@ export interface AggregateRequest {
   readonly endMs: number;
   readonly stepMs: number;
   readonly lookbackMs: number;
+  /** The step of subqueries that name none. */
+  readonly subqueryStepMs: number;
   /** How many steps the answer has: 1, or those of the query. */
   readonly steps: number;
   /** Features of the engine that are switched on, by Prometheus's names. */

@@ -41,7 +41,7 @@ async function askStorage(
   // Parts of a query that read the same series read them at the same moment.
   if (query.repeatedSelectors.has(selectorKey(selector))) return undefined;
   budget.check();
-  const { startMs, endMs, stepMs, lookbackMs, features } = pushdown;
+  const { startMs, endMs, stepMs, lookbackMs, subqueryStepMs, features } = pushdown;
   const request: AggregateRequest = {
     query: printExpression(plan.written),
     operator,
@@ -53,6 +53,7 @@ async function askStorage(
     endMs,
     stepMs,
     lookbackMs,
+    subqueryStepMs,
     steps: plan.frame.count,
     features,
     limits: budget.left,

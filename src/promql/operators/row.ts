@@ -80,6 +80,7 @@ export interface PushdownContext {
   readonly stepMs: number;
   readonly lookbackMs: number;
   /** As of an `AggregateRequest`. */
+  readonly subqueryStepMs: number;
   readonly features: readonly string[];
 }
 

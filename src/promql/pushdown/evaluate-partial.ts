@@ -34,6 +34,7 @@ export interface PartialRequest {
   readonly endMs: number;
   readonly stepMs: number;
   readonly lookbackMs: number;
+  readonly subqueryStepMs: number;
   readonly steps: number;
   readonly features: readonly string[];
   readonly limits: AggregateLimits;
@@ -87,11 +88,7 @@ function planPartial(request: PartialRequest): { plan: AggregatePlan; partial: P
     experimentalFunctions: has(FEATURES.experimentalFunctions),
     extendedRangeSelectors: has(FEATURES.extendedRangeSelectors),
   };
-  const whole = planQuery(parseExpression(request.query, parser), {
-    ...request,
-    // Nothing that has subqueries is computed in parts.
-    subqueryStepMs: 60_000,
-  });
+  const whole = planQuery(parseExpression(request.query, parser), request);
   const plan = whole.kind === "invariant" ? whole.operand : whole;
   const partial = plan.kind === "aggregate" ? partialPlan(plan) : undefined;
   if (plan.kind !== "aggregate" || partial === undefined || plan.frame.count !== request.steps)

@@ -43,6 +43,7 @@ async function mergedRows(
           endMs: AT_MS,
           stepMs: 0,
           lookbackMs: 300_000,
+          subqueryStepMs: 60_000,
           steps: 1,
           features: [],
           limits: { samples: 1e6, series: 1e6, bytes: 1e9, timeMs: 60_000 },

@@ -38,6 +38,10 @@ describe("aggregations that can be computed in parts", () => {
     "sum(quantile_over_time(0.9, x[5m]))",
     "sum(predict_linear(x[5m], 60 * 60))",
     "sum(abs(ceil(x)))",
+    "sum(max_over_time(x[5m:1m]))",
+    "sum(max_over_time(rate(x_total[5m])[10m:]))",
+    "avg(increase(x_total[5m:1m] offset 1m))",
+    "max(last_over_time(avg_over_time((x > 3)[5m:1m] @ 100)[10m:1m]))",
     "sum(clamp(x, 1, 2))",
     "sum(x > bool 3)",
     "sum(x * time())",
@@ -56,7 +60,10 @@ describe("aggregations that can be computed in parts", () => {
     'sum(label_replace(x, "a", "b", "c", "d"))',
     "sum(vector(1))",
     "sum(x * scalar(y))",
-    "sum(max_over_time(x[5m:1m]))",
+    "sum(max_over_time(absent(x)[5m:1m]))",
+    "sum(max_over_time((x + y)[5m:1m]))",
+    "sum(max_over_time(stddev(x)[5m:1m]))",
+    "sum(absent_over_time(x[5m:1m]))",
     // Of all values, or of their order.
     "stddev(x)",
     "quantile(0.5, x)",
@@ -69,8 +76,10 @@ describe("aggregations that can be computed in parts", () => {
     "topk(1001, x)",
     // Comes with a note.
     "sum(rate(x[5m]))",
+    "sum(rate(x[5m:1m]))",
     // Rows that may become equal when they lose their names.
     'sum(-{job="a"})',
+    'sum(max_over_time({job="a"}[5m:1m]))',
     'sum(rate({__name__=~"x_total|y_total"}[5m]))',
     // Native histograms.
     "sum(histogram_count(x))",

@@ -88,10 +88,16 @@ function selectorOfCall({ func, args }: CallPlan): SelectorPlan | undefined {
     const isElementwise = elementFunction(func) !== undefined || OTHER_ELEMENT_FUNCTIONS.has(func);
     return isElementwise && args[0] !== undefined ? selectorOf(args[0]) : undefined;
   }
-  if (window.kind !== "window" || func === "absent_over_time") return undefined;
-  const { selector } = window;
+  if (func === "absent_over_time") return undefined;
+  const selector = selectorOfWindow(window);
+  if (selector === undefined) return undefined;
   if ((func === "rate" || func === "increase") && !isNamedCounter(selector)) return undefined;
   return selector;
+}
+
+function selectorOfWindow(window: Plan): SelectorPlan | undefined {
+  if (window.kind === "window") return window.selector;
+  return window.kind === "subquery" ? selectorOf(window.operand) : undefined;
 }
 
 /** Of others the engine notes that they may be none, and a note is only made where all series are. */
