@@ -368,6 +368,30 @@ test(
   },
 );
 
+test("an answer that cannot be shown leaves the editor", { skip }, async () => {
+  const { page, close } = await visit("/query");
+  await page.route("**/api/v1/query*", (route) => {
+    if (route.request().postData()?.includes("query=odd") !== true) return route.continue();
+    const resultType = route.request().url().includes("query_range") ? "matrix" : "vector";
+    return route.fulfill({ json: { status: "success", data: { resultType } } });
+  });
+  for (const tab of ["table", "graph"]) {
+    await page.goto(`${origin}/query?g0.expr=odd&g0.tab=${tab}`);
+    await page.getByRole("alert").getByText("This answer cannot be shown").waitFor();
+    await picture(page, `query-broken-${tab}`);
+    const editor = page.getByRole("textbox", { name: "PromQL expression" });
+    await editor.click();
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.insertText("sum(up)");
+    await page.keyboard.press("Enter");
+    await (tab === "table"
+      ? page.getByTestId("result-table").waitFor()
+      : page.locator(".graph canvas").waitFor());
+    assert.equal(await page.getByText("This answer cannot be shown").count(), 0);
+  }
+  await close();
+});
+
 test("every page fits a phone", { skip }, async () => {
   for (const path of [
     "/query?g0.expr=up&g0.tab=graph",

@@ -16,8 +16,8 @@ import {
   IconSun,
   IconSunMoon,
 } from "@tabler/icons-react";
-import { Component, type ErrorInfo, type MouseEvent, type ReactNode } from "react";
-import { Problem } from "./problem.tsx";
+import type { MouseEvent } from "react";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { QueryPage } from "./query/query-page.tsx";
 import { ShardsPage } from "./shards/shards-page.tsx";
 import { TargetsPage } from "./targets/targets-page.tsx";
@@ -66,7 +66,11 @@ export function App() {
         </Container>
       </Box>
       <Container component="main" size="var(--shoal-page-width)" px="md" py="md">
-        <ErrorBoundary key={current.path}>
+        <ErrorBoundary
+          title="This page broke"
+          advice="Reload it; if it breaks again, please report it with this address."
+          subject={current.path}
+        >
           <Page />
         </ErrorBoundary>
       </Container>
@@ -103,26 +107,4 @@ function SchemeSwitch() {
       </ActionIcon>
     </Tooltip>
   );
-}
-
-class ErrorBoundary extends Component<{ children: ReactNode }, { error: Error | undefined }> {
-  override state: { error: Error | undefined } = { error: undefined };
-
-  static getDerivedStateFromError(error: Error): { error: Error } {
-    return { error };
-  }
-
-  override componentDidCatch(error: Error, info: ErrorInfo): void {
-    console.error(error, info.componentStack);
-  }
-
-  override render(): ReactNode {
-    if (this.state.error === undefined) return this.props.children;
-    return (
-      <Problem
-        title="This page broke"
-        message={`${this.state.error.message}. Reload it; if it breaks again, please report it with this address.`}
-      />
-    );
-  }
 }

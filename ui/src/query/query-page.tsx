@@ -17,6 +17,7 @@ import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-quer
 import { lazy, Suspense, useEffect, useState } from "react";
 import { api, type QueryData } from "../api.ts";
 import { formatCount, formatDuration, formatSecondsShort, parseDuration } from "../format.ts";
+import { ErrorBoundary } from "../error-boundary.tsx";
 import { Notes, Problem } from "../problem.tsx";
 import { useUrlParameter } from "../url-state.ts";
 import { Explain } from "./explain.tsx";
@@ -122,21 +123,29 @@ export function QueryPage() {
       </Group>
       {expression.trim() === "" ? (
         <Welcome onPick={(text) => setExpression(text, { push: true })} />
-      ) : tab === "table" ? (
-        <TablePanel expression={expression} runs={runs} timeText={end} />
       ) : (
-        <GraphPanel
-          isExplained={tab === "explain"}
-          expression={expression}
-          runs={runs}
-          rangeSeconds={parseDuration(range) ?? 3600}
-          endText={end}
-          stepText={stepInput}
-          onZoom={(start, end) => {
-            setRange(formatDuration(Math.max(10, Math.round(end - start))));
-            setTime(new Date(end * 1000).toISOString());
-          }}
-        />
+        <ErrorBoundary
+          title="This answer cannot be shown"
+          advice="Please report it with this address; another expression can be asked for above."
+          subject={JSON.stringify([tab, expression, runs, end, range, stepInput])}
+        >
+          {tab === "table" ? (
+            <TablePanel expression={expression} runs={runs} timeText={end} />
+          ) : (
+            <GraphPanel
+              isExplained={tab === "explain"}
+              expression={expression}
+              runs={runs}
+              rangeSeconds={parseDuration(range) ?? 3600}
+              endText={end}
+              stepText={stepInput}
+              onZoom={(start, end) => {
+                setRange(formatDuration(Math.max(10, Math.round(end - start))));
+                setTime(new Date(end * 1000).toISOString());
+              }}
+            />
+          )}
+        </ErrorBoundary>
       )}
     </Stack>
   );
