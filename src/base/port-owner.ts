@@ -24,7 +24,7 @@ export async function listenerOf(port: number): Promise<string | undefined> {
 }
 
 /** The program and, for an interpreter, its script; no further arguments, which may hold secrets. */
-async function programOf(pid: string): Promise<string> {
+export async function programOf(pid: string): Promise<string> {
   const [program = "", ...args] = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0");
   const script = args.find((arg) => arg !== "" && !arg.startsWith("-"));
   return script === undefined || !/^(?:node|python|ruby|java|perl)/.test(basename(program))

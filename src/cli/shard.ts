@@ -178,6 +178,7 @@ export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<v
     name: "database",
     start: async () => {},
     stop: async () => database.close(),
+    done: database.lost,
   };
   const announcement: Service = {
     name: "announcement",

@@ -54,7 +54,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
     return dryRun({ flags, config, fleet: new LocalView(groups) });
   }
   const command = await shardCommandOf(flags);
-  const lock = await lockFolder(flags.storagePath);
+  const lock = await lockFolder(flags.storagePath, { logger });
   try {
     let role: CoordinatorRole | undefined;
     const fleet = new LocalFleet(
@@ -99,7 +99,13 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
       registry,
       onQuit: () => abort.abort(),
     });
-    await runUntilSignal([...role.services, query], {
+    const folder: Service = {
+      name: "folder",
+      start: async () => {},
+      stop: async () => {},
+      done: lock.lost,
+    };
+    await runUntilSignal([folder, ...role.services, query], {
       logger,
       abort,
       // A broken file is logged by `reload`; the old configuration stays.

@@ -44,7 +44,7 @@ export const READERS_WAIT_MAX_MS = 150_000;
 /** Opens the database in `options.folder`: takes the folder, opens the blocks, replays the log. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { folder, logger, clock } = options;
-  const lock = await lockFolder(folder);
+  const lock = await lockFolder(folder, { logger });
   let blocks: BlockSet | undefined;
   try {
     blocks = await BlockSet.open({ folder, logger, clock });
@@ -138,6 +138,11 @@ export class Database implements Queryable, Appendable {
   get maxTimeMs(): number {
     const { maxTimeMs } = this.head.stats();
     return Math.max(maxTimeMs, ...this.#blocks.blocks.map(({ meta }) => meta.maxTime - 1));
+  }
+
+  /** Rejects when another process has taken the folder: nothing more may be written. */
+  get lost(): Promise<never> {
+    return this.#lock.lost;
   }
 
   /** The blocks in use, in order of time. */

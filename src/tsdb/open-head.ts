@@ -13,7 +13,7 @@ import { replayLogs } from "./replay.ts";
 
 /** Opens the head in `options.folder`: takes the folder, replays the log, and starts collecting old data. */
 export async function openHead(options: HeadOptions): Promise<Head> {
-  const lock = options.lock ?? (await lockFolder(options.folder));
+  const lock = options.lock ?? (await lockFolder(options.folder, { logger: options.logger }));
   let chunkFiles: HeadChunkFiles | undefined;
   try {
     await checkFileSystem(options.folder, options.logger);
