@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { OTLP_MAX_BYTES, type OtlpReceiver } from "../remote/otlp-receiver.ts";
+import { tellToComeAgain } from "./storage-refusal.ts";
 
 /** Where OpenTelemetry's collectors and SDKs write to: `POST /api/v1/otlp/v1/metrics` (docs/remote.md). */
 export function registerOtlpApi(app: FastifyInstance, receiver: OtlpReceiver | undefined): void {
@@ -20,11 +21,16 @@ export function registerOtlpApi(app: FastifyInstance, receiver: OtlpReceiver | u
       done(null, body),
     );
     scope.post(path, { bodyLimit: OTLP_MAX_BYTES }, async (request, reply) => {
-      const problem = await receiver.receive({
-        contentType: request.headers["content-type"],
-        contentEncoding: request.headers["content-encoding"],
-        body: Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0),
-      });
+      let problem: string;
+      try {
+        problem = await receiver.receive({
+          contentType: request.headers["content-type"],
+          contentEncoding: request.headers["content-encoding"],
+          body: Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0),
+        });
+      } catch (error) {
+        return tellToComeAgain(reply, error);
+      }
       if (problem === "") return reply.code(200).send();
       return reply.code(400).type("text/plain; charset=utf-8").send(`${problem}\n`);
     });

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
+import { AppError } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import { Registry } from "../base/metrics.ts";
 import type { WriteReceiver } from "../remote/write-receiver.ts";
+import { diskError } from "../wal/writer.ts";
 import { registerRemoteWriteApi } from "./remote-write-api.ts";
 import { createHttpServer } from "./server.ts";
 
@@ -52,6 +54,22 @@ test("a body beyond the limit is refused", async () => {
     assert.equal((await post(url, 100)).status, 204);
     assert.equal((await post(url, 101)).status, 413);
   });
+});
+
+test("senders come again when the storage cannot take their samples, and not for anything else", async () => {
+  const noSpace = Object.assign(new Error("no"), { code: "ENOSPC" });
+  for (const [thrown, status, text] of [
+    [diskError("write WAL", noSpace), 503, "cannot write WAL: the disk is full (ENOSPC)\n"],
+    [new AppError("unavailable", "the log cannot be written"), 503, "the log cannot be written\n"],
+    [new AppError("bad-data", "broken"), 400, undefined],
+    [new Error("BUG"), 500, undefined],
+  ] as const)
+    await withServer({ receive: () => Promise.reject(thrown) }, async (url) => {
+      const response = await post(url);
+      assert.equal(response.status, status);
+      assert.equal(response.headers.get("retry-after"), status === 503 ? "5" : null);
+      if (text !== undefined) assert.equal(await response.text(), text);
+    });
 });
 
 test("requests beyond the limit are told to come again, and a broken off one frees its place", async () => {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
-import type { WriteReceiver } from "../remote/write-receiver.ts";
+import type { WriteAnswer, WriteReceiver } from "../remote/write-receiver.ts";
 import { limitRequests } from "./request-limit.ts";
+import { tellToComeAgain } from "./storage-refusal.ts";
 
 /** Where Prometheus servers, agents and collectors write to: `POST /api/v1/write` (docs/remote.md). */
 export interface RemoteWriteApiOptions {
@@ -30,12 +31,17 @@ export function registerRemoteWriteApi(app: FastifyInstance, options: RemoteWrit
     onRequest: limitRequests(maxRequests),
     async handler(request, reply) {
       const { body } = request;
-      const answer = await receiver.receive({
-        contentType: request.headers["content-type"],
-        contentEncoding: request.headers["content-encoding"],
-        // Other media types than ours may have been parsed; they are refused by their type.
-        body: Buffer.isBuffer(body) ? body : new Uint8Array(0),
-      });
+      let answer: WriteAnswer;
+      try {
+        answer = await receiver.receive({
+          contentType: request.headers["content-type"],
+          contentEncoding: request.headers["content-encoding"],
+          // Other media types than ours may have been parsed; they are refused by their type.
+          body: Buffer.isBuffer(body) ? body : new Uint8Array(0),
+        });
+      } catch (error) {
+        return tellToComeAgain(reply, error);
+      }
       if (answer.written !== undefined)
         reply
           .header("X-Prometheus-Remote-Write-Samples-Written", answer.written.samples)

@@ -18,7 +18,7 @@ import { BlockSet, isDamage, type QuarantinedBlock } from "./block-set.ts";
 import { type AdminParts, cleanTombstones, deleteSeries } from "./database-admin.ts";
 import { Maintenance, type MaintenanceOptions } from "./database-maintenance.ts";
 import { registerDatabaseMetrics } from "./database-metrics.ts";
-import { FullDisk } from "./full-disk.ts";
+import { FullDisk, hasSpaceIn } from "./full-disk.ts";
 import type { Head } from "./head.ts";
 import type { HeadOptions } from "./head-options.ts";
 import { openHead } from "./open-head.ts";
@@ -110,7 +110,7 @@ export class Database implements Queryable, Appendable {
       minTimeMs: () => this.minTimeMs,
       quarantinedCount: () => this.#blocks.quarantined.length,
     });
-    this.#fullDisk = new FullDisk(options);
+    this.#fullDisk = new FullDisk({ ...options, hasSpace: () => hasSpaceIn(options.folder) });
     this.#maintenance = new Maintenance(options, {
       head: this.head,
       blocks: this.#blocks,
@@ -224,6 +224,7 @@ export class Database implements Queryable, Appendable {
     this.#cancelTimer();
     this.#abort.abort();
     await this.#turn;
+    await this.#fullDisk.close();
     try {
       await this.head.close();
       await this.#blocks.close();

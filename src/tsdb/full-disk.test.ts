@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { Registry } from "../base/metrics.ts";
 import { createMatcher } from "../model/matcher.ts";
 import { diskError } from "../wal/writer.ts";
 import { openDatabase } from "./database.ts";
-import { FullDisk } from "./full-disk.ts";
+import { FullDisk, hasSpaceIn } from "./full-disk.ts";
 import { columns, labels, read, samples, stoppedClock } from "./testing/head-fixture.ts";
 
 test("a full disk is told of when it begins and when it ends", async () => {
@@ -23,7 +23,12 @@ test("a full disk is told of when it begins and when it ends", async () => {
       void lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   const [error, warn] = [write("error"), write("warn")];
   const registry = new Registry();
-  const disk = new FullDisk({ clock, logger: { error, warn } as Logger, registry });
+  const disk = new FullDisk({
+    clock,
+    logger: { error, warn } as Logger,
+    registry,
+    hasSpace: async () => false,
+  });
   const noSpace = (code: string): AppError =>
     diskError("write WAL", Object.assign(new Error("no"), { code }));
   const fail = (thrown: Error): Promise<void> =>
@@ -56,6 +61,62 @@ test("a full disk is told of when it begins and when it ends", async () => {
   ]);
   await fail(noSpace("ENOSPC"));
   assert.equal(lines.length, 3);
+});
+
+test("a full disk that nobody writes to any more is found to have space again", async () => {
+  const timers: { delayMs: number; fire: () => void }[] = [];
+  const clock = {
+    ...stoppedClock(1_700_000_000_000),
+    after(delayMs: number, fire: () => void): () => void {
+      const timer = { delayMs, fire };
+      timers.push(timer);
+      return () => void (timers.includes(timer) && timers.splice(timers.indexOf(timer), 1));
+    },
+  };
+  let hasSpace = false;
+  const registry = new Registry();
+  const disk = new FullDisk({
+    clock,
+    logger: silentLogger,
+    registry,
+    hasSpace: async () => hasSpace,
+  });
+  const fail = (): Promise<void> => {
+    const full = diskError("write WAL", Object.assign(new Error("no"), { code: "ENOSPC" }));
+    return assert.rejects(disk.watch(Promise.reject(full)));
+  };
+  const passTry = async (): Promise<void> => {
+    const [timer, ...others] = timers.splice(0);
+    assert.deepEqual(others, []);
+    clock.nowMs += timer!.delayMs;
+    timer!.fire();
+    await new Promise(setImmediate);
+  };
+  assert.equal(timers.length, 0);
+  await fail();
+  await passTry();
+  await passTry();
+  await passTry();
+  assert.match(disk.error, /the disk is full/);
+  hasSpace = true;
+  await fail();
+  const freedMs = clock.nowMs;
+  while (disk.error !== "") await passTry();
+  assert.ok(clock.nowMs - freedMs >= 5_000 && clock.nowMs - freedMs < 10_000);
+  assert.match(registry.expose(), /^shoal_storage_disk_full 0$/m);
+  assert.equal(timers.length, 0);
+  await fail();
+  assert.equal(timers.length, 1);
+  await disk.close();
+  assert.equal(timers.length, 0);
+});
+
+test("whether there is space is found out with a file that is gone then", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "has-space-test-"));
+  assert.equal(await hasSpaceIn(folder), true);
+  assert.deepEqual(await readdir(folder), []);
+  assert.equal(await hasSpaceIn(join(folder, "gone")), false);
+  await rm(folder, { recursive: true });
 });
 
 test(

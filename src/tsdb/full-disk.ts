@@ -1,3 +1,5 @@
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { isDiskFull, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -5,25 +7,42 @@ import type { Registry } from "../base/metrics.ts";
 
 /** A full disk takes small writes now and then: it counts as full until it has taken all for so long. */
 const SETTLED_MS = 5_000;
+/** How often it is tried whether a full disk has space again: nobody may write any more. */
+const TRY_EVERY_MS = 2_000;
+/** What is tried to be written: a full disk has room for a little. */
+const TRIED_BYTES = 256 * 1024;
+const TRIED_FILE = "space-check.tmp";
 
 /**
  * Whether the disk is full, as appends find out:
  *
  *     ok ── an append fails with ENOSPC: one line ──► full ── one is stored, none failed for 5 s: one line ──► ok
+ *                                                       └──── or a file can be written, every 2 s ────────────►
  */
 export class FullDisk {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #refused: { inc(): void };
+  readonly #hasSpace: () => Promise<boolean>;
+  #cancelTimer = (): void => {};
+  #trying: Promise<void> = Promise.resolve();
+  #isClosed = false;
   #sinceMs: number | undefined;
   #lastMs = 0;
   #refusedCount = 0;
   #reason = "";
 
-  constructor(options: { clock: Clock; logger: Logger; registry: Registry }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly registry: Registry;
+    /** Whether there is space now. */
+    readonly hasSpace: () => Promise<boolean>;
+  }) {
     const { registry } = options;
     this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#hasSpace = options.hasSpace;
     this.#refused = registry.counter(
       "shoal_storage_refused_appends_total",
       "Scrapes and other appends that were not stored because the disk was full.",
@@ -54,6 +73,13 @@ export class FullDisk {
     return `nothing is stored since ${since}, ${this.#refusedCount} scrapes so far: ${this.#reason}`;
   }
 
+  /** Looks at the disk no more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimer();
+    await this.#trying;
+  }
+
   #failed(reason: string): void {
     this.#lastMs = this.#clock.now();
     this.#refusedCount++;
@@ -64,6 +90,22 @@ export class FullDisk {
     this.#logger.error("the disk is full: scrapes are not stored until there is space", {
       error: reason,
     });
+    this.#tryLater();
+  }
+
+  #tryLater(): void {
+    if (this.#isClosed) return;
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(TRY_EVERY_MS, () => {
+      this.#trying = this.#try();
+    });
+  }
+
+  async #try(): Promise<void> {
+    const hasSpace = await this.#hasSpace();
+    // An append may have ended it meanwhile.
+    if (this.#sinceMs !== undefined && hasSpace) this.#stored(this.#sinceMs);
+    if (this.#sinceMs !== undefined) this.#tryLater();
   }
 
   #stored(sinceMs: number): void {
@@ -75,5 +117,24 @@ export class FullDisk {
     });
     this.#sinceMs = undefined;
     this.#refusedCount = 0;
+    this.#cancelTimer();
+  }
+}
+
+/** Whether `folder` takes a file that is larger than what a full disk still has room for. Nothing stays of it. */
+export async function hasSpaceIn(folder: string): Promise<boolean> {
+  const path = join(folder, TRIED_FILE);
+  try {
+    const file = await open(path, "w");
+    try {
+      // Without a name it goes with the process, too.
+      await rm(path);
+      await file.writeFile(new Uint8Array(TRIED_BYTES));
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch {
+    return false;
   }
 }

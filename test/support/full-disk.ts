@@ -21,6 +21,13 @@ const DISK_BYTES = 24 << 20;
 const RESUME_MAX_MS = 10_000;
 const WRITE_EVERY_MS = 100;
 
+/** Mounts a file system of `bytes` at `folder`. */
+export function mountDisk(folder: string, bytes: number): void {
+  mkdirSync(folder);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "none", folder]);
+  assert.equal(mounted.status, 0, String(mounted.stderr));
+}
+
 /** Why the test cannot run here; false when it can. */
 export function skipWithoutMount(): false | string {
   const folder = temporaryFolder("mount");
@@ -37,9 +44,7 @@ export function skipWithoutMount(): false | string {
 export async function fullDisk({ cycles }: { cycles: number }): Promise<{ longestMs: number }> {
   const folder = temporaryFolder("full-disk");
   const disk = join(folder, "disk");
-  mkdirSync(disk);
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "none", disk]);
-  assert.equal(mounted.status, 0, String(mounted.stderr));
+  mountDisk(disk, DISK_BYTES);
   const data = join(disk, "data");
   const running: RunningProcess[] = [];
   const exporter = await startRecordingExporter();
@@ -147,7 +152,7 @@ export async function fullDisk({ cycles }: { cycles: number }): Promise<{ longes
 }
 
 /** Takes all the space there is. */
-async function fill(path: string): Promise<void> {
+export async function fill(path: string): Promise<void> {
   const file = await open(path, "w");
   try {
     for (let size = 1 << 20; size >= 512;)
@@ -189,7 +194,8 @@ function startWriter(url: string): Writer {
           })),
         );
         acknowledged.push(value);
-      } catch {
+      } catch (error) {
+        assert.match(String(error), /remote write: 503 /);
         refused++;
       }
       await sleep(WRITE_EVERY_MS);
