@@ -186,6 +186,11 @@ test("a size that limits something is above zero", () => {
   const flag = sizeFlag({ name: "query.max-response-bytes", help: "a limit" }, "1GB", { min: 1 });
   assert.equal(flag.parse("1KB"), 1024);
   assert.throws(() => flag.parse("0"), /it must be at least 1B/);
+  const most = sizeFlag({ name: "query.max-label-value-bytes", help: "a limit" }, "1KB", {
+    max: 2048,
+  });
+  assert.equal(most.parse("2KB"), 2048);
+  assert.throws(() => most.parse("3KB"), /it must be at most 2KB/);
   assert.equal(sizeFlag({ name: "retention", help: "0 for none" }, "0").parse("0"), 0);
 });
 

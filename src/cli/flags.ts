@@ -125,9 +125,14 @@ export function durationFlag(texts: Texts, fallback: string): Flag<number> {
 }
 
 /** Bytes, written `512MB`; 0, where `min` (default 0) allows it, for no limit. */
-export function sizeFlag(texts: Texts, fallback: string, { min = 0 } = {}): Flag<number> {
+export function sizeFlag(
+  texts: Texts,
+  fallback: string,
+  { min = 0, max = Infinity } = {},
+): Flag<number> {
   const parse = (text: string): number => {
     const size = parseSize(text);
+    if (size > max) throw new Error(`it must be at most ${formatSize(max)}`);
     if (size < min) throw new Error(`it must be at least ${formatSize(min)}`);
     return size;
   };

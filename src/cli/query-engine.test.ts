@@ -5,7 +5,7 @@ import { WorkerEngine } from "../promql/worker-engine.ts";
 import { MemoryQueryable } from "../storage/memory-queryable.ts";
 import { MemorySource } from "../../bench/promql/memory-source.ts";
 import { Labels } from "../model/labels.ts";
-import { defaultsOf } from "./flags.ts";
+import { defaultsOf, type FlagValues } from "./flags.ts";
 import { createQueryEngine, engineOptions, threadCount } from "./query-engine.ts";
 import { EVALUATION_FLAGS } from "./query-flags.ts";
 
@@ -43,7 +43,12 @@ test("what a query may use is what its flags say, and a refusal names the flag",
       Float64Array.of(0, 1000),
       Float64Array.of(1, 2),
     );
-  const refused = [
+  const relabelled = 'label_replace(x, "j", "$1$1$1", "i", "(.*)")';
+  const refused: readonly (readonly [
+    flags: Partial<FlagValues<typeof EVALUATION_FLAGS>>,
+    message: RegExp,
+    query?: string,
+  ])[] = [
     [
       { maxSamples: 2 },
       /too many samples into memory .*: 3 so far, the limit is 2 \(--query\.max-samples\)/,
@@ -53,12 +58,22 @@ test("what a query may use is what its flags say, and a refusal names the flag",
       { maxQueryChunkBytes: 5 },
       /too many bytes of chunks .*: \d+ so far, the limit is 5 \(--query\.max-chunk-bytes\)/,
     ],
-  ] as const;
+    [
+      { maxLabelBytes: 8 },
+      /too many bytes of labels .*: 12 so far, the limit is 8 \(--query\.max-label-bytes\)/,
+      relabelled,
+    ],
+    [
+      { maxLabelValueBytes: 2 },
+      /a label value too long .*: 3 bytes, the limit is 2 \(--query\.max-label-value-bytes\)/,
+      relabelled,
+    ],
+  ];
   for (const threads of [1, 2])
-    for (const [flags, message] of refused) {
+    for (const [flags, message, text = "x"] of refused) {
       const options = engineOptions({ ...defaultsOf(EVALUATION_FLAGS), ...flags });
       const { engine, service } = createQueryEngine(threads, options);
-      const query = { query: "x", timeMs: 1000 };
+      const query = { query: text, timeMs: 1000 };
       await assert.rejects(engine.instant(source, query), { code: "execution", message });
       await service.stop();
     }

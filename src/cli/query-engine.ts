@@ -23,6 +23,8 @@ export function engineOptions(flags: FlagValues<typeof EVALUATION_FLAGS>): Engin
     maxSamples: flags.maxSamples,
     maxSeries: flags.maxQuerySeries,
     maxBytes: flags.maxQueryChunkBytes,
+    maxLabelBytes: flags.maxLabelBytes,
+    maxLabelValueBytes: flags.maxLabelValueBytes,
   };
 }
 

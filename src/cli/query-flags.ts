@@ -87,6 +87,22 @@ export const EVALUATION_FLAGS = {
     "4GB",
     { min: 1 },
   ),
+  maxLabelBytes: sizeFlag(
+    {
+      name: "query.max-label-bytes",
+      help: "Most bytes of labels one query may make, as label_replace does; a character counts as one.",
+    },
+    "64MB",
+    { min: 1 },
+  ),
+  maxLabelValueBytes: sizeFlag(
+    {
+      name: "query.max-label-value-bytes",
+      help: "Longest label value that a query may make, at most 256MB.",
+    },
+    "1MB",
+    { min: 1, max: 256 * 1024 ** 2 },
+  ),
   maxResponseBytes: sizeFlag(
     {
       name: "query.max-response-bytes",

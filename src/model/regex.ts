@@ -17,8 +17,15 @@ export interface AnchoredRegex {
   matches(text: string): boolean;
   /** The capture groups of a full match (index 0 is the whole text; an unmatched group is ""), or undefined. */
   groups(text: string): string[] | undefined;
-  /** `$1`, `${name}`, `$$` in `template` replaced by the groups of `text`; undefined when `text` does not match. */
-  expand(text: string, template: string): string | undefined;
+  /**
+   * `$1`, `${name}`, `$$` in `template` replaced by the groups of `text`; undefined when `text` does not match.
+   * `checkLength` is told how long the result will be before it is made, and may throw.
+   */
+  expand(
+    text: string,
+    template: string,
+    checkLength?: (length: number) => void,
+  ): string | undefined;
   /** The finite set of texts this pattern stands for (`a|b|c`), when it is one. */
   readonly set: readonly string[] | undefined;
 }
@@ -146,16 +153,21 @@ class EngineRegex implements AnchoredRegex {
     return captures(this.#engine(), text);
   }
 
-  expand(text: string, template: string): string | undefined {
+  expand(
+    text: string,
+    template: string,
+    checkLength?: (length: number) => void,
+  ): string | undefined {
     if (!this.matches(text)) return undefined;
     checkWork(this.source, text, this.#maxWork);
     const engine = this.#engine();
     const matcher = engine.matcher(text);
     if (!matcher.matches()) return undefined;
-    let expanded = "";
-    for (const part of this.#templates.parts(template, () => engine))
-      expanded += typeof part === "string" ? part : (matcher.group(part) ?? "");
-    return expanded;
+    const parts = this.#templates.parts(template, () => engine);
+    const found: string[] = [];
+    for (const part of parts)
+      if (typeof part === "number") found[part] ??= matcher.group(part) ?? "";
+    return fill(parts, found, checkLength);
   }
 }
 
@@ -184,16 +196,28 @@ class ShapedRegex implements AnchoredRegex {
     return captures(this.#engine(), text);
   }
 
-  expand(text: string, template: string): string | undefined {
-    if (!template.includes("$")) return this.matches(text) ? template : undefined;
+  expand(
+    text: string,
+    template: string,
+    checkLength?: (length: number) => void,
+  ): string | undefined {
+    if (!template.includes("$")) {
+      if (!this.matches(text)) return undefined;
+      checkLength?.(template.length);
+      return template;
+    }
     // Fast path: the default rule, `(.*)` to `$1`, copies.
-    if (template === "$1" && this.source === "(.*)") return text;
+    if (template === "$1" && this.source === "(.*)") {
+      checkLength?.(text.length);
+      return text;
+    }
     const found = this.groups(text);
     if (found === undefined) return undefined;
-    let expanded = "";
-    for (const part of this.#templates.parts(template, () => this.#engine()))
-      expanded += typeof part === "string" ? part : (found[part] ?? "");
-    return expanded;
+    return fill(
+      this.#templates.parts(template, () => this.#engine()),
+      found,
+      checkLength,
+    );
   }
 
   #engine(): RE2JS {
@@ -231,6 +255,23 @@ function parseTemplate(template: string, engine: RE2JS): readonly (string | numb
   }
   parts.push(template.slice(at));
   return parts.filter((part) => part !== "");
+}
+
+/** A template's parts with `groups` in their places. */
+function fill(
+  parts: readonly (string | number)[],
+  groups: readonly string[],
+  checkLength: ((length: number) => void) | undefined,
+): string {
+  if (checkLength !== undefined) {
+    let length = 0;
+    for (const part of parts)
+      length += (typeof part === "string" ? part : (groups[part] ?? "")).length;
+    checkLength(length);
+  }
+  let text = "";
+  for (const part of parts) text += typeof part === "string" ? part : (groups[part] ?? "");
+  return text;
 }
 
 function literalSet(shape: Shape): readonly string[] | undefined {

@@ -7,20 +7,26 @@ import type { Series } from "../storage/queryable.ts";
 /** How long an evaluation may keep the event loop before it lets others run, ms. */
 const TURN_MS = 25;
 
+/** A label copied from one row to others is one text for all of them; only a long one costs more than that. */
+const COPY_FREE_LENGTH = 1024;
+
 /**
- * What one query may use: samples in memory, series and bytes read, and time. Operators ask it between batches, so a
+ * What one query may use: samples in memory, series and bytes read, labels made, and time. Operators ask it between batches, so a
  * cancelled or overdue query stops within a turn of the event loop.
  */
 export class Budget {
   readonly #maxSamples: number;
   readonly #maxSeries: number;
   readonly #maxBytes: number;
+  readonly #maxLabelBytes: number;
+  readonly #maxLabelValueBytes: number;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #endsAtMs: number;
   readonly #stopFlag: Int32Array | undefined;
   #series = 0;
   #bytes = 0;
+  #labelBytes = 0;
   #held = 0;
   #peak = 0;
   #turnEndsAtMs: number;
@@ -33,6 +39,8 @@ export class Budget {
     maxSamples: number;
     maxSeries?: number;
     maxBytes?: number;
+    maxLabelBytes?: number;
+    maxLabelValueBytes?: number;
     clock: Clock;
     signal: AbortSignal;
     endsAtMs?: number;
@@ -41,6 +49,8 @@ export class Budget {
     this.#maxSamples = options.maxSamples;
     this.#maxSeries = options.maxSeries ?? Infinity;
     this.#maxBytes = options.maxBytes ?? Infinity;
+    this.#maxLabelBytes = options.maxLabelBytes ?? Infinity;
+    this.#maxLabelValueBytes = options.maxLabelValueBytes ?? Infinity;
     this.#clock = options.clock;
     this.#signal = options.signal;
     this.#endsAtMs = options.endsAtMs ?? Infinity;
@@ -124,6 +134,35 @@ export class Budget {
     });
   }
 
+  /**
+   * Counts a label that a row is to get, before its value is made; throws `execution` above a limit. A character counts as
+   * a byte, because a text knows its length without being looked at. What has been counted stays so: rows pass labels on,
+   * and nobody knows who drops them last.
+   */
+  makeLabel(name: string, valueLength: number): void {
+    // An empty value takes the label away.
+    if (valueLength === 0) return;
+    if (valueLength > this.#maxLabelValueBytes)
+      throw tooMuch("make a label value too long", {
+        found: `${valueLength} bytes`,
+        limit: this.#maxLabelValueBytes,
+        flag: "--query.max-label-value-bytes",
+        advice: "Make it shorter",
+      });
+    this.#labelBytes += name.length + valueLength;
+    if (this.#labelBytes > this.#maxLabelBytes)
+      throw tooMuch("make too many bytes of labels", {
+        found: `${this.#labelBytes} so far`,
+        limit: this.#maxLabelBytes,
+        flag: "--query.max-label-bytes",
+      });
+  }
+
+  /** As `makeLabel`, of a label that another row has, too. */
+  copyLabel(name: string, value: string): void {
+    if (name.length + value.length > COPY_FREE_LENGTH) this.makeLabel(name, value.length);
+  }
+
   /** Counts `samples` as held in memory; throws `execution` above the limit. */
   hold(samples: number): void {
     this.#held += samples;
@@ -188,10 +227,15 @@ export class Budget {
 
 function tooMuch(
   what: string,
-  { found, limit, flag }: { found: string; limit: number; flag: string },
+  {
+    found,
+    limit,
+    flag,
+    advice = "Narrow its selectors or its time range",
+  }: { found: string; limit: number; flag: string; advice?: string },
 ): AppError {
   return new AppError(
     "execution",
-    `query processing would ${what} in query execution: ${found}, the limit is ${limit} (${flag}). Narrow its selectors or its time range, or raise the limit`,
+    `query processing would ${what} in query execution: ${found}, the limit is ${limit} (${flag}). ${advice}, or raise the limit`,
   );
 }

@@ -40,6 +40,10 @@ export interface EngineOptions {
   readonly maxSeries?: number;
   /** Bytes of encoded chunks one query may read. Default 4 GiB. */
   readonly maxBytes?: number;
+  /** Bytes of labels one query may make. Default 64 MiB. */
+  readonly maxLabelBytes?: number;
+  /** Bytes of one label value that a query makes, at most 256 MiB: no text has twice that. Default 1 MiB. */
+  readonly maxLabelValueBytes?: number;
   /** Default 2 min (`--query.timeout`). */
   readonly timeoutMs?: number;
   /** Steps of a range query after its first. Default 11,000, as in Prometheus's HTTP API. */
@@ -129,6 +133,8 @@ export class Engine implements QueryEngine {
   readonly #maxSamples: number;
   readonly #maxSeries: number;
   readonly #maxBytes: number;
+  readonly #maxLabelBytes: number;
+  readonly #maxLabelValueBytes: number;
   readonly #timeoutMs: number;
   readonly #maxPoints: number;
   readonly #subqueryStepMs: number;
@@ -143,6 +149,8 @@ export class Engine implements QueryEngine {
     this.#maxSamples = options.maxSamples ?? 50_000_000;
     this.#maxSeries = options.maxSeries ?? 10_000_000;
     this.#maxBytes = options.maxBytes ?? 4 * 1024 ** 3;
+    this.#maxLabelBytes = options.maxLabelBytes ?? 64 * 1024 ** 2;
+    this.#maxLabelValueBytes = options.maxLabelValueBytes ?? 1024 ** 2;
     this.#timeoutMs = options.timeoutMs ?? 120_000;
     this.#maxPoints = options.maxPoints ?? 11_000;
     this.#subqueryStepMs = options.subqueryStepMs ?? 60_000;
@@ -229,6 +237,8 @@ export class Engine implements QueryEngine {
           maxSamples: this.#maxSamples,
           maxSeries: this.#maxSeries,
           maxBytes: this.#maxBytes,
+          maxLabelBytes: this.#maxLabelBytes,
+          maxLabelValueBytes: this.#maxLabelValueBytes,
           clock,
           signal: deadline.signal,
           endsAtMs: parsedMs + timeoutMs,

@@ -160,6 +160,7 @@ export function aggregateCountValues(
       const known: Map<number | string, Row>[] = [];
       const counted: Row[] = [];
       const outputOf = ({ labels, dropName }: Row, text: string): Row => {
+        query.budget.makeLabel(valueLabel, text.length);
         const index = groups.indexOf({ labels: labels.with(valueLabel, text), dropName }, query);
         const before = counted[index];
         if (before !== undefined) return before;
@@ -172,17 +173,14 @@ export function aggregateCountValues(
         const outputs = (known[base] ??= new Map<number | string, Row>());
         for (let k = 0; k < present.length; k++) {
           if (present[k] === ABSENT) continue;
-          let output: Row | undefined;
-          if (present[k] === HISTOGRAM) output = outputOf(row, formatHistogram(histograms!.at(k)));
-          else {
-            const value = values[k]!;
-            // A Map takes 0 and -0 for one key, but they print differently.
-            const key = Object.is(value, -0) ? "-0" : value;
-            output = outputs.get(key);
-            if (output === undefined) {
-              output = outputOf(row, formatFixed(value));
-              outputs.set(key, output);
-            }
+          const value = values[k]!;
+          // A Map takes 0 and -0 for one key, but they print differently.
+          let key = Object.is(value, -0) ? "-0" : value;
+          if (present[k] === HISTOGRAM) key = formatHistogram(histograms!.at(k));
+          let output = outputs.get(key);
+          if (output === undefined) {
+            output = outputOf(row, typeof key === "string" ? key : formatFixed(key));
+            outputs.set(key, output);
           }
           output.values[k]!++;
           output.present[k] = FLOAT;

@@ -155,7 +155,11 @@ class Join {
       calculateColumns(arithmeticOf(plan), { a: a.values, b: b.values }, values);
     }
     if (!present.includes(FLOAT)) return;
-    if (!this.#dropsNames) many.labels = this.#resultLabels(many.labels, one.labels);
+    if (!this.#dropsNames)
+      many.labels =
+        plan.matching.include.length === 0
+          ? this.#resultLabels(many.labels, one.labels)
+          : this.#labelsOfPair(many, one);
     many.dropName = this.#dropsNames || returnBool;
     this.#query.budget.hold(count);
     this.#rows.push(many);
@@ -271,10 +275,12 @@ class Join {
   #labelsOfPair(many: Row, one: Row | undefined): Labels {
     const known = this.#resultLabelsOf.get(many);
     if (known !== undefined && known.one === one) return known.labels;
-    const labels = this.#resultLabels(
-      many.labels,
-      one === undefined ? matchLabels(many.labels, this.#plan.matching) : one.labels,
-    );
+    const from = one === undefined ? matchLabels(many.labels, this.#plan.matching) : one.labels;
+    const labels = this.#resultLabels(many.labels, from);
+    // At each step there may be another partner; the last one's labels are then let go.
+    if (known === undefined)
+      for (const name of this.#plan.matching.include)
+        this.#query.budget.copyLabel(name, from.get(name));
     this.#resultLabelsOf.set(many, { one, labels });
     return labels;
   }

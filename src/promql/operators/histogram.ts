@@ -249,6 +249,7 @@ function quantileRows(
     const labelValue = label === undefined ? "" : formatFixed(phis[k]!);
     let row = rows.get(labelValue);
     if (row === undefined) {
+      if (label !== undefined) query.budget.makeLabel(label, labelValue.length);
       row = {
         labels: label === undefined ? histogram.labels : histogram.labels.with(label, labelValue),
         dropName: true,

@@ -1,6 +1,7 @@
 import { AppError } from "../../base/errors.ts";
-import { METRIC_NAME, type Labels } from "../../model/labels.ts";
+import { Labels, METRIC_NAME } from "../../model/labels.ts";
 import { createMatcher, type Matcher } from "../../model/matcher.ts";
+import type { Budget } from "../budget.ts";
 import type { CallPlan, Frame, Plan, Reference, SelectorPlan } from "../plan.ts";
 import { collect } from "./collect.ts";
 import { mergeEqualRows } from "./merge.ts";
@@ -57,6 +58,7 @@ export function infoOperator(operand: VectorOperator, plan: CallPlan): VectorOpe
             byMetric,
             dataMatchers,
             frame,
+            budget: query.budget,
             hasSelector: selector !== undefined && dataMatchers.length > 0,
           }),
         );
@@ -180,20 +182,18 @@ function describe(
     dataMatchers: readonly Matcher[];
     hasSelector: boolean;
     frame: Frame;
+    budget: Budget;
   },
 ): Iterable<Row> {
-  const { byMetric, dataMatchers, hasSelector, frame } = how;
+  const { byMetric, dataMatchers, hasSelector, frame, budget } = how;
   const wanted = new Set(dataMatchers.map((matcher) => matcher.name));
   const mayStayBare = dataMatchers.every((matcher) => matcher.matches(""));
   const key = targetKey(row.labels);
   const outputs = new Map<string, Row>();
-  for (let k = 0; k < frame.count; k++) {
-    if (row.present[k] === ABSENT) continue;
-    let added: Map<string, string> | undefined;
-    for (const byTarget of byMetric.values()) {
-      const info = newestInfo(byTarget.get(key) ?? [], k);
-      if (info === undefined) continue;
-      added ??= new Map();
+  const outputOf = (infos: readonly Row[]): Row | undefined => {
+    if (infos.length === 0 && !mayStayBare) return undefined;
+    const added = new Map<string, string>();
+    for (const info of infos)
       for (const [name, value] of info.labels) {
         if (name === METRIC_NAME || (hasSelector && !wanted.has(name))) continue;
         const other = added.get(name);
@@ -201,20 +201,42 @@ function describe(
           throw new AppError("execution", `conflicting label: ${name}`);
         if (!row.labels.has(name)) added.set(name, value);
       }
-    }
-    if (added === undefined && !mayStayBare) continue;
-    let labels = row.labels;
-    for (const [name, value] of added ?? []) labels = labels.with(name, value);
+    const labels = Labels.fromPairs([...row.labels, ...added]);
     const outputKey = labels.key();
     let output = outputs.get(outputKey);
     if (output === undefined) {
+      for (const [name, value] of added) budget.copyLabel(name, value);
       output = emptyRow(labels, frame.count);
       output.dropName = row.dropName;
       outputs.set(outputKey, output);
     }
-    copyPoint(output, row, k);
+    return output;
+  };
+  let infos: readonly Row[] | undefined;
+  let output: Row | undefined;
+  for (let k = 0; k < frame.count; k++) {
+    if (row.present[k] === ABSENT) continue;
+    const newest = infosAt(byMetric, key, k);
+    // Mostly the same ones describe a series all the time.
+    if (infos === undefined || !areSame(infos, newest)) output = outputOf(newest);
+    infos = newest;
+    if (output !== undefined) copyPoint(output, row, k);
   }
   return outputs.values();
+}
+
+/** The info series of a target at one step, one of each metric. */
+function infosAt(byMetric: InfoIndex, key: string, step: number): readonly Row[] {
+  const infos: Row[] = [];
+  for (const byTarget of byMetric.values()) {
+    const info = newestInfo(byTarget.get(key) ?? [], step);
+    if (info !== undefined) infos.push(info);
+  }
+  return infos;
+}
+
+function areSame(a: readonly Row[], b: readonly Row[]): boolean {
+  return a.length === b.length && a.every((row, i) => row === b[i]);
 }
 
 /** Of several info series of one target, the one scraped last. */

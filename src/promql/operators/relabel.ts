@@ -1,6 +1,7 @@
 import { AppError } from "../../base/errors.ts";
 import { isValidLabelName, METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { compileAnchored, type AnchoredRegex } from "../../model/regex.ts";
+import type { Budget } from "../budget.ts";
 import { collect } from "./collect.ts";
 import { mergeEqualRows } from "./merge.ts";
 import { type VectorOperator } from "./row.ts";
@@ -11,14 +12,15 @@ export function labelReplace(
   options: { destination: string; replacement: string; source: string; regex: string },
 ): VectorOperator {
   const { destination, replacement, source } = options;
-  return relabel(operand, destination, () => {
+  return relabel(operand, destination, (budget) => {
     const regex = compile(options.regex);
     if (!isValidLabelName(destination))
       throw new AppError(
         "execution",
         `invalid destination label name in label_replace(): ${destination}`,
       );
-    return (labels) => regex.expand(labels.get(source), replacement);
+    const count = (length: number): void => budget.makeLabel(destination, length);
+    return (labels) => regex.expand(labels.get(source), replacement, count);
   });
 }
 
@@ -38,7 +40,7 @@ export function labelJoin(
   options: { destination: string; separator: string; sources: readonly string[] },
 ): VectorOperator {
   const { destination, separator, sources } = options;
-  return relabel(operand, destination, () => {
+  return relabel(operand, destination, (budget) => {
     for (const source of sources)
       if (!isValidLabelName(source))
         throw new AppError("execution", `invalid source label name in label_join(): ${source}`);
@@ -47,20 +49,29 @@ export function labelJoin(
         "execution",
         `invalid destination label name in label_join(): ${destination}`,
       );
-    return (labels) => sources.map((source) => labels.get(source)).join(separator);
+    return (labels) => {
+      const values = sources.map((source) => labels.get(source));
+      let length = separator.length * Math.max(0, values.length - 1);
+      for (const value of values) length += value.length;
+      budget.makeLabel(destination, length);
+      return values.join(separator);
+    };
   });
 }
 
-/** Sets `destination` of every series to what the prepared function says; undefined leaves it as it is. */
+/**
+ * Sets `destination` of every series to what the prepared function says, which counts it in the budget; undefined leaves
+ * it as it is.
+ */
 function relabel(
   operand: VectorOperator,
   destination: string,
-  prepare: () => (labels: Labels) => string | undefined,
+  prepare: (budget: Budget) => (labels: Labels) => string | undefined,
 ): VectorOperator {
   return {
     kind: "vector",
     async stream(query, sink) {
-      const valueOf = prepare();
+      const valueOf = prepare(query.budget);
       const { rows, samples } = await collect(operand, query);
       for (const row of rows) {
         if (query.budget.isDue()) await query.budget.breathe();
