@@ -157,14 +157,18 @@ function parsePrimary(tokens: TokenStream, sign?: Token): DurationExpression {
     tokens.expect(")");
     tokens.growOver(leftHeight, token);
     const kind = token.kind === "min_of" ? "durationMin" : "durationMax";
-    return { kind, position: { start, end: tokens.lastEnd }, left, right };
+    // Prometheus takes it to stand where its arguments do, and what is in parentheses without them.
+    const position = { start: left.position.start, end: right.position.end };
+    return { kind, position, left, right };
   }
   if (token.kind === "(") {
     tokens.next();
     const expression = parseBinary(tokens, 0);
     tokens.expect(")");
     tokens.growOver(0, token);
-    return { kind: "durationParenthesis", position: { start, end: tokens.lastEnd }, expression };
+    // Around a lone literal, or one with a sign, it means nothing and is not kept.
+    if (expression.kind === "durationNumber") return expression;
+    return { kind: "durationParenthesis", position: expression.position, expression };
   }
   const { position, value, isDuration } = tokens.number();
   if (Math.abs(value) > DURATION_MAX_SECONDS)

@@ -56,6 +56,8 @@ export interface SelectorPlan {
 interface NodeBase {
   readonly frame: Frame;
   readonly position: Position;
+  /** With the plus in front of it, of which nothing else is left. */
+  readonly signedPosition?: Position;
 }
 
 export type Plan =
@@ -147,6 +149,11 @@ export function planType(plan: Plan): ValueType {
 }
 
 /** `plan` and everything below it. */
+/** Where `plan` stands for what it is an argument of. */
+export function positionOf(plan: Plan): Position {
+  return plan.signedPosition ?? plan.position;
+}
+
 export function* planNodes(plan: Plan): Generator<Plan> {
   const open: Plan[] = [plan];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
@@ -324,7 +331,7 @@ class Planner {
       }
       case "unary": {
         const operand = this.plan(expression.operand, frame, around);
-        if (expression.operator === "+") return operand;
+        if (expression.operator === "+") return { ...operand, signedPosition: position };
         return { kind: "negate", frame, position, operand, type: typeOf(expression) };
       }
       case "parenthesis":

@@ -5,7 +5,7 @@ import { isValidLabelName, type Labels } from "../../model/labels.ts";
 import { quoteBytes } from "../literals.ts";
 import { formatShortest } from "../annotations.ts";
 import { labelsHash } from "../functions/labels-hash.ts";
-import type { AggregatePlan } from "../plan.ts";
+import { positionOf, type AggregatePlan } from "../plan.ts";
 import { collectGroups } from "./aggregate.ts";
 import { Groups } from "./grouping.ts";
 import {
@@ -77,7 +77,7 @@ export function checkParameters(
     if (parameter < least) least = parameter;
     if (parameter > most) most = parameter;
   }
-  const position = plan.parameter?.position ?? plan.position;
+  const position = plan.parameter === undefined ? plan.position : positionOf(plan.parameter);
   if (plan.operator === "limit_ratio") {
     if (!isNaNSeen && most === 0 && least === 0) return false;
     if (isNaNSeen) throw new AppError("execution", "Ratio value is NaN");

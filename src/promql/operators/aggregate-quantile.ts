@@ -1,4 +1,4 @@
-import type { AggregatePlan } from "../plan.ts";
+import { positionOf, type AggregatePlan } from "../plan.ts";
 import { quantileOf } from "../functions/quantile.ts";
 import { noteIgnoredHistogram } from "./aggregate-histograms.ts";
 import { collectGroups } from "./aggregate.ts";
@@ -29,7 +29,7 @@ export function aggregateQuantile(
       const { members, groups, rows: all, samples } = await collectGroups(operand, plan, query);
       noteExtremes(phis, plan, query);
       for (const row of all)
-        if (dropHistograms(row)) noteIgnoredHistogram("quantile", query, plan.operand.position);
+        if (dropHistograms(row)) noteIgnoredHistogram("quantile", query, positionOf(plan.operand));
       const most = members.reduce((size, rows) => Math.max(size, rows.length), 0);
       const columns = Array.from({ length: COLUMN_STEPS }, () => new Float64Array(most));
       const counts = new Int32Array(COLUMN_STEPS);
@@ -63,7 +63,7 @@ export function aggregateQuantile(
 
 /** Warns once of the worst φ at each end, as Prometheus does. */
 function noteExtremes(phis: Float64Array, plan: AggregatePlan, query: QueryContext): void {
-  const position = plan.parameter?.position ?? plan.position;
+  const position = plan.parameter === undefined ? plan.position : positionOf(plan.parameter);
   let least = Infinity;
   let most = -Infinity;
   let isNaNSeen = false;

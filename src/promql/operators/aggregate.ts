@@ -1,6 +1,6 @@
 import { assertNever } from "../../base/errors.ts";
 import { Labels } from "../../model/labels.ts";
-import type { AggregatePlan } from "../plan.ts";
+import { positionOf, type AggregatePlan } from "../plan.ts";
 import { sumKernel } from "../functions/sum-kernel.ts";
 import { collect } from "./collect.ts";
 import { HistogramTotals, noteIgnoredHistogram } from "./aggregate-histograms.ts";
@@ -135,7 +135,7 @@ function setHistogramsApart(
 ): void {
   const { plan, query } = how;
   const { operator } = plan;
-  const { position } = plan.operand;
+  const position = positionOf(plan.operand);
   switch (operator) {
     case "sum":
     case "avg":

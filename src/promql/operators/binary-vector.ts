@@ -1,5 +1,4 @@
 import { AppError } from "../../base/errors.ts";
-import { compareText } from "../../base/text.ts";
 import { type Labels, METRIC_NAME } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
 import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
@@ -167,8 +166,8 @@ class Join {
 
   #addStep(group: MatchGroup, k: number): void {
     const { matching } = this.#plan;
-    const fillMany = this.#isOneToMany ? matching.fillRight : matching.fillLeft;
-    const fillOne = this.#isOneToMany ? matching.fillLeft : matching.fillRight;
+    // Prometheus up to 3.15 means the sides it has exchanged for group_right.
+    const { fillLeft: fillMany, fillRight: fillOne } = matching;
     const hasFill = fillMany !== undefined || fillOne !== undefined;
     if (!hasFill && (this.#anyMany[k] === ABSENT || this.#anyOne[k] === ABSENT)) return;
     const one = this.#theOne(group, k);
@@ -263,7 +262,7 @@ class Join {
   }
 
   #duplicateError(first: Row, second: Row): AppError {
-    const pair = [first.labels.toString(), second.labels.toString()].sort(compareText);
+    const pair = [second.labels.toString(), first.labels.toString()];
     const side = this.#isOneToMany ? "left" : "right";
     return new AppError(
       "execution",

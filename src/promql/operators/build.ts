@@ -15,6 +15,7 @@ import {
   type BinaryPlan,
   type CallPlan,
   type Plan,
+  positionOf,
 } from "../plan.ts";
 import { aggregateBest } from "./aggregate-best.ts";
 import { aggregateChoice, aggregateCountValues } from "./aggregate-choice.ts";
@@ -83,7 +84,7 @@ function vectorOperator(plan: Plan): VectorOperator {
     case "select":
       return plan.selector.smoothed
         ? smoothedSelector(plan.selector, plan.frame, plan.position)
-        : instantSelector(plan.selector, plan.frame, { timestamps: false });
+        : instantSelector(plan.selector, plan.frame, { reads: "value" });
     case "aggregate":
       return buildAggregate(plan);
     case "binary":
@@ -270,10 +271,10 @@ function buildCall(plan: CallPlan): VectorOperator {
     case "histogram_quantile":
       return dropsName(
         histogramQuantile(buildVector(second!), {
-          quantiles: [{ scalar: buildScalar(first!), position: first!.position }],
+          quantiles: [{ scalar: buildScalar(first!), position: positionOf(first!) }],
           label: undefined,
           frame,
-          position: second!.position,
+          position: positionOf(second!),
         }),
         second!,
         { merge: true },
@@ -283,10 +284,10 @@ function buildCall(plan: CallPlan): VectorOperator {
         histogramQuantile(buildVector(first!), {
           quantiles: args
             .slice(2)
-            .map((phi) => ({ scalar: buildScalar(phi), position: phi.position })),
+            .map((phi) => ({ scalar: buildScalar(phi), position: positionOf(phi) })),
           label: stringOf(second),
           frame,
-          position: first!.position,
+          position: positionOf(first!),
         }),
         first!,
         { merge: true },
@@ -296,7 +297,7 @@ function buildCall(plan: CallPlan): VectorOperator {
         histogramFraction(
           buildVector(third!),
           { lower: buildScalar(first!), upper: buildScalar(second!) },
-          { frame, position: third!.position },
+          { frame, position: positionOf(third!) },
         ),
         third!,
         { merge: true },
@@ -327,7 +328,7 @@ function buildRangeCall(plan: CallPlan, rangeIndex: number): VectorOperator {
     func,
     scalars: args.filter((_, index) => index !== rangeIndex).map(buildScalar),
     // Prometheus puts an intermediate result in the place of a subquery, and loses its position doing so.
-    firstArgument: args[0]!.kind === "subquery" ? { start: 0, end: 0 } : args[0]!.position,
+    firstArgument: args[0]!.kind === "subquery" ? { start: 0, end: 0 } : positionOf(args[0]!),
   });
   return func === "last_over_time" || func === "first_over_time"
     ? operator
@@ -356,7 +357,7 @@ function buildTimestamps(argument: Plan): VectorOperator {
         argument,
         countedVector(
           argument,
-          instantSelector(argument.selector, argument.frame, { timestamps: true }),
+          instantSelector(argument.selector, argument.frame, { reads: "time" }),
         ),
       )
     : stepTimestamps(buildVector(argument), argument.frame);

@@ -69,7 +69,7 @@ async function openColumns(
   });
   const batches = source === undefined ? undefined : await begun(abortable(source, signal));
   if (batches === undefined) return undefined;
-  return { batches, others: new InstantRows(selector, frame, { timestamps: false }) };
+  return { batches, others: new InstantRows(selector, frame, { reads: "value" }) };
 }
 
 /** `batches`, the first of which is there; undefined when the storage finds only then that it has none. */

@@ -1,5 +1,6 @@
 import { quote } from "../../base/text.ts";
-import { formatFixed, parseFloatText } from "../../base/float.ts";
+import { parseFloatText } from "../../base/float.ts";
+import { normalizeFloat } from "../../exposition/series.ts";
 import { BlockQuantiles } from "../../model/histogram-block-quantile.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { forMetric } from "../annotations.ts";
@@ -246,7 +247,7 @@ function quantileRows(
         samples: 1,
       });
     }
-    const labelValue = label === undefined ? "" : formatFixed(phis[k]!);
+    const labelValue = label === undefined ? "" : normalizeFloat(String(phis[k]!));
     let row = rows.get(labelValue);
     if (row === undefined) {
       if (label !== undefined) query.budget.makeLabel(label, labelValue.length);

@@ -46,7 +46,7 @@ export function infoOperator(operand: VectorOperator, plan: CallPlan): VectorOpe
         };
         const matchers = [...identifying, ...dataMatchers, ...nameMatchers];
         const infoSelector = planInfoSelector(matchers, { frame, ...place });
-        const times = instantSelector(infoSelector, frame, { timestamps: true });
+        const times = instantSelector(infoSelector, frame, { reads: "infoTime" });
         info = (await collect(keepNames(times), query)).rows;
       }
       const outputs = base.rows.filter(isInfo);

@@ -238,6 +238,21 @@ eval instant at 0 errors + on () group_left total{job="a"}
 eval instant at 0 total{job="c"} + on (job) fill_right (1) errors{code="500"}
   {job="c"} 8
 
+eval instant at 0 errors{code="404"} + on (job) group_left fill_left (1) fill_right (2) total
+  {job="a", code="404"} 14
+  {job="b"} 51
+  {job="c"} 8
+
+eval instant at 0 total + on (job) group_right fill_left (1) errors{code="404"}
+  {job="a", code="404"} 14
+  {job="b"} 51
+  {job="c"} 8
+
+eval instant at 0 total{job="c"} + on (job) group_right fill_right (2) errors
+  {job="a", code="500"} 3
+  {job="a", code="404"} 6
+  {job="b", code="500"} 7
+
 eval instant at 0 -total{job="a"}
   {job="a"} -10
 
@@ -330,6 +345,7 @@ load 1m
   h_bucket{le="+Inf", job="a", instance="i"} 4
   target_info{job="a", instance="i", version="2"} 1
   bad_bucket{le="x"} 1
+  native_info{job="a", instance="i"} {{schema:0 count:1 sum:1 buckets:[1]}}
 
 eval instant at 0 histogram_quantile(0.5, h_bucket)
   {job="a", instance="i"} 1.5
@@ -337,6 +353,10 @@ eval instant at 0 histogram_quantile(0.5, h_bucket)
 eval instant at 0 histogram_quantiles(h_bucket, "q", 0.25, 0.5)
   {job="a", instance="i", q="0.25"} 1
   {job="a", instance="i", q="0.5"} 1.5
+
+eval instant at 0 histogram_quantiles(h_bucket, "q", 0, 1)
+  {job="a", instance="i", q="0.0"} 0
+  {job="a", instance="i", q="1.0"} 2
 
 eval instant at 0 histogram_fraction(1, 2, h_bucket)
   {job="a", instance="i"} 0.5
@@ -348,6 +368,39 @@ eval instant at 0 info(h_bucket{le="1"})
   h_bucket{le="1", job="a", instance="i", version="2"} 1
 
 eval instant at 0 info(h_bucket{le="1"}, {version="3"})
+
+eval instant at 0 info(h_bucket{le="1"}, {__name__="native_info"})
+  expect fail msg: this should be an info metric, with float samples: {__name__="native_info", instance="i", job="a"}
+`,
+  "signs and positions": `
+load 1m
+  temp{a="1"} 1
+  temp{a="2"} 2
+  temp{b="1"} 3
+  native {{schema:0 count:3 sum:4 buckets:[1 2]}}
+
+eval instant at 0 max(+native)
+  expect info msg: PromQL info: ignored histogram in max aggregation (1:5)
+
+eval instant at 0 max(+(native or native))
+  expect info msg: PromQL info: ignored histogram in max aggregation (1:5)
+
+eval instant at 0 histogram_quantile(+2, +native)
+  expect warn msg: PromQL warning: quantile value should be between 0 and 1, got 2 (1:20)
+  {} Inf
+
+eval range from 0 to 1m step 1m +sort(temp{a="1"})
+  expect warn msg: PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:2)
+  temp{a="1"} 1 1
+
+eval instant at 0 temp + on (b) temp
+  expect fail msg: found duplicate series for the match group {} on the right hand-side of the operation: [{__name__="temp", a="2"}, {__name__="temp", a="1"}];many-to-many matching not allowed: matching labels must be unique on one side
+
+eval instant at 0 max_over_time(temp[min_of(-5m, step())])
+  expect fail msg: 26:37: duration must be greater than 0
+
+eval instant at 0 max_over_time(temp[(step() - 2 * (step()))])
+  expect fail msg: 20:40: duration must be greater than 0
 `,
 };
 

@@ -1,3 +1,4 @@
+import { AppError } from "../../base/errors.ts";
 import { isStaleHistogram } from "../../model/histogram.ts";
 import type { Series } from "../../storage/queryable.ts";
 import { firstAfter } from "../functions/rate.ts";
@@ -29,8 +30,8 @@ export interface BothKinds {
 export interface InstantPlace {
   readonly selector: SelectorPlan;
   readonly frame: Frame;
-  /** What is asked of the newest sample; times come in seconds. */
-  readonly reads: "value" | "time" | "startTime";
+  /** What is asked of the newest sample; times come in seconds, and of info metrics only those of floats. */
+  readonly reads: "value" | "time" | "infoTime" | "startTime";
   readonly answers: HistogramAnswers;
 }
 
@@ -64,13 +65,18 @@ export function pickNewestOfBoth(both: BothKinds, place: InstantPlace, row: Row)
     )
       continue;
     isAny = true;
+    if (reads === "infoTime" && isHistogram)
+      throw new AppError(
+        "execution",
+        `this should be an info metric, with float samples: ${row.labels.toString()}`,
+      );
     if (reads === "value" && isHistogram) {
       if (run === undefined) putHistogram(row, k, histograms!.histograms[histogram]!);
       else answers.putCopy(k, run.block, histogram - run.start);
       continue;
     }
     row.present[k] = FLOAT;
-    if (reads === "time") row.values[k] = newestMs / 1000;
+    if (reads === "time" || reads === "infoTime") row.values[k] = newestMs / 1000;
     else if (reads === "value") row.values[k] = floats.values[float]!;
     else {
       const startTimes = isHistogram ? histograms!.startTimes : both.startTimes;

@@ -141,11 +141,11 @@ function isRead(chunk: Chunk, bounds: { minTimeMs: number; maxTimeMs: number }):
   );
 }
 
-/** Newest sample within the lookback at each step; `timestamps` gives its time in seconds instead of its value. */
+/** Newest sample within the lookback at each step, or its time in seconds; `infoTime` rejects a native histogram. */
 export function instantSelector(
   selector: SelectorPlan,
   frame: Frame,
-  options: { timestamps: boolean },
+  options: { reads: InstantReads },
 ): VectorOperator {
   return {
     kind: "vector",
@@ -160,21 +160,23 @@ export function instantSelector(
   };
 }
 
+export type InstantReads = "value" | "time" | "infoTime";
+
 /** Makes rows of an instant selector. */
 export class InstantRows {
   readonly #selector: SelectorPlan;
   readonly #frame: Frame;
-  readonly #timestamps: boolean;
+  readonly #reads: InstantReads;
   readonly #columns = new SampleColumns();
   readonly #reader = new HistogramReader();
   readonly #answers: HistogramAnswers;
   readonly #values: Float64Array;
   readonly #present: Uint8Array;
 
-  constructor(selector: SelectorPlan, frame: Frame, { timestamps }: { timestamps: boolean }) {
+  constructor(selector: SelectorPlan, frame: Frame, { reads }: { reads: InstantReads }) {
     this.#selector = selector;
     this.#frame = frame;
-    this.#timestamps = timestamps;
+    this.#reads = reads;
     this.#answers = new HistogramAnswers(frame.count, { isCompact: false });
     this.#values = new Float64Array(frame.count);
     this.#present = new Uint8Array(frame.count);
@@ -187,10 +189,10 @@ export class InstantRows {
     const columns = this.#columns;
     const { labels } = series;
     // A time is not the metric any more.
-    const dropName = this.#timestamps;
+    const reads = this.#reads;
+    const dropName = reads !== "value";
     columns.load(series, selector, query);
     if (holdsMoreThanFloats(series, query)) {
-      const reads = this.#timestamps ? "time" : "value";
       const histograms = loadHistograms(series, {
         selector,
         query,
@@ -204,19 +206,18 @@ export class InstantRows {
     }
     if (columns.count === 0) return undefined;
     const row: Row = { labels, dropName, values: this.#values, present: this.#present };
-    return pickNewest(columns, { selector, frame, timestamps: this.#timestamps }, row)
-      ? row
-      : undefined;
+    return pickNewest(columns, { selector, frame, reads }, row) ? row : undefined;
   }
 }
 
 function pickNewest(
   columns: SampleColumns,
-  place: { selector: SelectorPlan; frame: Frame; timestamps: boolean },
+  place: { selector: SelectorPlan; frame: Frame; reads: InstantReads },
   row: Row,
 ): boolean {
   const { times, values, count } = columns;
-  const { selector, frame, timestamps } = place;
+  const { selector, frame } = place;
+  const readsTime = place.reads !== "value";
   const { atMs, offsetMs } = selector.reference;
   const out = row.values;
   const { present } = row;
@@ -237,7 +238,7 @@ function pickNewest(
       present[k] = ABSENT;
       continue;
     }
-    out[k] = timestamps ? times[newest]! / 1000 : value;
+    out[k] = readsTime ? times[newest]! / 1000 : value;
     present[k] = FLOAT;
     isAny = true;
   }

@@ -54,7 +54,8 @@ export interface ScriptEngine {
 /** The engine's settings that scripts are written for. */
 export const SCRIPT_ENGINE_OPTIONS = {
   lookbackMs: 300_000,
-  maxSamples: 10_000,
+  // Prometheus's runner has 10,000, but does not count the chunks that a short window reads.
+  maxSamples: 50_000_000,
   timeoutMs: 100_000,
   subqueryStepMs: 60_000,
   delayedNameRemoval: true,
