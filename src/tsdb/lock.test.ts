@@ -23,7 +23,7 @@ setInterval(() => {}, 1e6);
 async function holdElsewhere(
   folder: string,
   options: { command?: readonly string[]; hasFlock?: boolean; lock?: LockOptions } = {},
-): Promise<{ child: ChildProcess; kill(): Promise<void> }> {
+): Promise<{ child: ChildProcess; kill: () => Promise<void> }> {
   const { command = [], hasFlock = true, lock = {} } = options;
   const script = ["--input-type=module", "-e", HOLD, import.meta.resolve("./lock.ts")];
   const line = [...command, process.execPath, ...script, folder, JSON.stringify(lock)];
@@ -36,7 +36,7 @@ async function holdElsewhere(
   await Promise.race([new Promise((resolve) => child.stdout.once("data", resolve)), closed]);
   return {
     child,
-    async kill() {
+    kill: async () => {
       child.kill("SIGKILL");
       await closed;
     },
