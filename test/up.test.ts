@@ -78,6 +78,8 @@ async function startUp(port: number): Promise<RunningProcess> {
       `--storage.tsdb.path=${join(dataFolder, "data")}`,
       "--coordinator.interval=1s",
       "--shard.orphan-grace=30s",
+      "--enable-feature=promql-experimental-functions,metadata-wal-records",
+      "--enable-feature=promql-delayed-name-removal",
     ],
     port,
   });
@@ -185,6 +187,20 @@ test("shards aggregate their own series", async () => {
   const metrics = await (await fetch(`${up.url}/metrics`)).text();
   const pushed = /^shoal_query_pushdown_total\{outcome="pushed"\} (\d+)$/m.exec(metrics)?.[1];
   assert.ok(Number(pushed) > 0, metrics.match(/^shoal_query_pushdown.*$/gm)?.join("\n") ?? "none");
+});
+
+test("its query and its shards have the features it was started with", async () => {
+  assert.equal(await queryNumber("count(limitk(1, up))"), 1);
+  const named = 'count(count by (__name__) (changes({__name__=~"up|scrapes_total"}[1h])))';
+  assert.equal(await queryNumber(named), 2);
+  const [shard] = await shards();
+  const commandLine = readFileSync(`/proc/${shard!.pid}/cmdline`, "utf8").split("\0");
+  assert.ok(
+    commandLine.includes(
+      "--enable-feature=promql-experimental-functions,metadata-wal-records,promql-delayed-name-removal",
+    ),
+    commandLine.join(" "),
+  );
 });
 
 test("shoal explain and the samples' rates, through the query process", async () => {

@@ -47,9 +47,8 @@ void test("experimental parts are enabled by name", async (t) => {
   assert.equal((await run(t, ["format", query])).exitCode, 1);
   const features =
     "promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers";
-  const { out } = await run(t, ["format", `--enable-feature=${features}`, query]);
+  const [first, ...others] = features.split(",");
+  const flags = [`--enable-feature=${first}`, `--enable-feature=${others.join(",")}`];
+  const { out } = await run(t, ["format", ...flags, query]);
   assert.equal(out, "mad_over_time(a[5m]) + fill (1) b anchored");
-  const unknown = await run(t, ["format", "--enable-feature=foo", "a"]);
-  assert.equal(unknown.exitCode, 1);
-  assert.match(unknown.err, /^cannot enable "foo": there are promql-experimental-functions, /);
 });

@@ -5,6 +5,7 @@ import { WorkerEngine } from "../promql/worker-engine.ts";
 import { MemoryQueryable } from "../storage/memory-queryable.ts";
 import { MemorySource } from "../../bench/promql/memory-source.ts";
 import { Labels } from "../model/labels.ts";
+import { FEATURE_FLAGS } from "./feature-flags.ts";
 import { defaultsOf, type FlagValues } from "./flags.ts";
 import { createQueryEngine, engineOptions, threadCount } from "./query-engine.ts";
 import { EVALUATION_FLAGS } from "./query-flags.ts";
@@ -71,7 +72,10 @@ test("what a query may use is what its flags say, and a refusal names the flag",
   ];
   for (const threads of [1, 2])
     for (const [flags, message, text = "x"] of refused) {
-      const options = engineOptions({ ...defaultsOf(EVALUATION_FLAGS), ...flags });
+      const options = engineOptions({
+        ...defaultsOf({ ...EVALUATION_FLAGS, ...FEATURE_FLAGS }),
+        ...flags,
+      });
       const { engine, service } = createQueryEngine(threads, options);
       const query = { query: text, timeMs: 1000 };
       await assert.rejects(engine.instant(source, query), { code: "execution", message });

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Service } from "../base/service.ts";
 import { Engine, type EngineOptions, type QueryEngine } from "../promql/engine.ts";
+import { type FEATURE_FLAGS, featureOptions } from "./feature-flags.ts";
 import type { FlagValues } from "./flags.ts";
 import type { EVALUATION_FLAGS } from "./query-flags.ts";
 import { WorkerEngine } from "../promql/worker-engine.ts";
@@ -15,8 +16,11 @@ export function threadCount(wanted: number | "auto", cores = availableParallelis
 }
 
 /** How flags want queries evaluated. */
-export function engineOptions(flags: FlagValues<typeof EVALUATION_FLAGS>): EngineOptions {
+export function engineOptions(
+  flags: FlagValues<typeof EVALUATION_FLAGS & typeof FEATURE_FLAGS>,
+): EngineOptions {
   return {
+    ...featureOptions(flags.features),
     lookbackMs: flags.lookbackDelta,
     timeoutMs: flags.queryTimeout,
     maxConcurrency: flags.maxConcurrency,

@@ -19,6 +19,7 @@ import { Pushdown } from "../query/pushdown.ts";
 import { QUERY_ROLE_FLAGS } from "./commands.ts";
 import { readShards } from "./coordinator-shards.ts";
 import { REPLICA_LABEL } from "./external-labels.ts";
+import { logIdleFeatures, parserOptions } from "./feature-flags.ts";
 import { type FlagValues, printFlags } from "./flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { createQueryEngine, engineOptions } from "./query-engine.ts";
@@ -58,6 +59,7 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
       "bad-data",
       "cannot take what is written without a coordinator: give --coordinator.url, or write to a shard",
     );
+  logIdleFeatures(flags.features, { role: "query", logger });
   let externalLabels: Readonly<Record<string, string>> = {};
   let hasReplicas = false;
   let writeTargets: readonly WriteTarget[] = [];
@@ -131,13 +133,15 @@ export async function runQuery(flags: FlagValues<typeof QUERY_ROLE_FLAGS>): Prom
     start: async () => {},
     stop: async () => queryLog?.close(),
   };
-  const { engine, service: engineService } = createQueryEngine(
-    flags.queryThreads,
-    engineOptions(flags),
-  );
+  const { engine, service: engineService } = createQueryEngine(flags.queryThreads, {
+    ...engineOptions(flags),
+    // Series come without them, and what is pushed down must not know more.
+    startTimes: false,
+  });
   const pushdown = flags.pushdown ? { pushdown: new Pushdown({ clock, registry }) } : {};
   registerQueryApi(server.app, {
     engine,
+    parser: parserOptions(flags.features),
     queryable: ({ dedup = true, replicaLabels = replicaLabelsOf(), ...wanted }) => {
       const isAbort = !(wanted.partialResponse ?? flags.partialResponse);
       const stores = new FanoutQueryable({

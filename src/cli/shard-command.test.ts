@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QUERY_ROLE_FLAGS, UP_FLAGS } from "./commands.ts";
-import { FEATURE_FLAGS } from "./feature-flags.ts";
+import { FEATURE_FLAGS, featuresFor } from "./feature-flags.ts";
 import { defaultsOf } from "./flags.ts";
 import { runQuery } from "./query.ts";
 import { shardCommandOf } from "./shard-command.ts";
@@ -37,20 +37,21 @@ test("what cannot take what is written says so at once", async () => {
   }
 });
 
-test("features are Shoal's own engine's, and known", async () => {
+test("features are known, and each part gets its own", async () => {
   const { features } = FEATURE_FLAGS;
   assert.deepEqual(features.parse(" metadata-wal-records,, created-timestamp-zero-ingestion"), [
     "metadata-wal-records",
     "created-timestamp-zero-ingestion",
   ]);
   assert.throws(() => features.parse("metadata-wal-records,agent"), /agent is not one of created-/);
-  const up = {
-    ...defaultsOf(UP_FLAGS),
-    features: features.parse("metadata-wal-records"),
-    shardEngine: "prometheus" as const,
-  };
+  const all = features.parse(
+    "metadata-wal-records,promql-experimental-functions,native-histograms,use-start-timestamps",
+  );
+  assert.deepEqual(featuresFor("shard", all), [all[0], all[1], all[3]]);
+  assert.deepEqual(featuresFor("query", all), [all[1], all[3]]);
+  const up = { ...defaultsOf(UP_FLAGS), features: all, shardEngine: "prometheus" as const };
   await assert.rejects(
     shardCommandOf(up),
-    /write --prometheus\.args=--enable-feature=metadata-wal-records instead/,
+    /write --prometheus\.args=--enable-feature=metadata-wal-records,native-histograms instead/,
   );
 });

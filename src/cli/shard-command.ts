@@ -4,7 +4,7 @@ import type { ProcessCommand } from "../base/supervised-process.ts";
 import { childCommand } from "./child-command.ts";
 import type { UP_FLAGS } from "./commands.ts";
 import { LOG_FLAGS, SCRAPE_FLAGS } from "./common-flags.ts";
-import { FEATURE_FLAGS } from "./feature-flags.ts";
+import { FEATURE_FLAGS, featuresFor } from "./feature-flags.ts";
 import { DATABASE_FLAGS, SHARD_ADMIN_FLAGS } from "./shard-flags.ts";
 import { flagArguments, type FlagValues } from "./flags.ts";
 import { EVALUATION_FLAGS } from "./query-flags.ts";
@@ -46,10 +46,12 @@ export async function shardCommandOf(
       "bad-data",
       "cannot take what is written with --shard.engine=prometheus: leave out --web.enable-remote-write-receiver and --web.enable-otlp-receiver",
     );
-  if (flags.features.length > 0)
+  const ofQueries = featuresFor("query", flags.features);
+  const others = flags.features.filter((feature) => !ofQueries.includes(feature));
+  if (others.length > 0)
     throw new AppError(
       "bad-data",
-      `cannot enable ${flags.features.join(", ")} with --shard.engine=prometheus: write --prometheus.args=--enable-feature=${flags.features.join(",")} instead`,
+      `cannot enable ${others.join(", ")} with --shard.engine=prometheus: write --prometheus.args=--enable-feature=${others.join(",")} instead`,
     );
   const prometheusBinary = await findPrometheus(flags.prometheusBinary);
   // Arguments that no Prometheus may get are refused now, not by each shard.
@@ -118,7 +120,7 @@ function shardCommand(flags: UpValues, shard: ShardPlace): ProcessCommand {
     `--storage.tsdb.retention.size=${retentionSize}B`,
     ...flagArguments(DATABASE_FLAGS, flags),
     ...flagArguments(SHARD_ADMIN_FLAGS, flags),
-    ...flagArguments(FEATURE_FLAGS, flags),
+    ...flagArguments(FEATURE_FLAGS, { features: featuresFor("shard", flags.features) }),
     ...flagArguments(EVALUATION_FLAGS, flags),
     ...flagArguments(WRITE_RECEIVER_FLAGS, flags),
     `--shard.orphan-grace=${orphanGraceOf(flags)}ms`,

@@ -23,6 +23,7 @@ import { createExemplarService } from "../store/exemplar-server.ts";
 import { createStoreServices } from "../store/store-server.ts";
 import type { SHARD_FLAGS } from "./commands.ts";
 import { shardExternalLabels } from "./external-labels.ts";
+import { logIdleFeatures } from "./feature-flags.ts";
 import type { FlagValues } from "./flags.ts";
 import { HeapTrim } from "./heap-trim.ts";
 import { OrphanWatch } from "./orphan-watch.ts";
@@ -55,6 +56,7 @@ function withOverrides(
 /** `shoal shard`: one data folder, one database, the targets a coordinator gives it. */
 export async function runShard(flags: FlagValues<typeof SHARD_FLAGS>): Promise<void> {
   const logger = loggerOf(flags, flags.shardId);
+  logIdleFeatures(flags.features, { role: "shard", logger });
   const registry = new Registry();
   registerProcessMetrics(registry);
   const clock = systemClock;

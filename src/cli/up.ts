@@ -19,6 +19,7 @@ import { type CoordinatorRole, createCoordinatorRole } from "./coordinator-role.
 import { ADMIN_FLAGS, LIFECYCLE_FLAGS, LOG_FLAGS } from "./common-flags.ts";
 import { QUERY_FLAGS, QUERY_STORE_FLAGS, WEB_FLAGS } from "./query-flags.ts";
 import { dryRun } from "./dry-run.ts";
+import { FEATURE_FLAGS, featuresFor, logIdleFeatures } from "./feature-flags.ts";
 import { flagArguments, type FlagValues, printFlags } from "./flags.ts";
 import { REMOTE_READ_FLAGS, WRITE_PASSING_FLAGS } from "./remote-flags.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -54,6 +55,7 @@ export async function runUp(flags: UpValues, options: UpOptions = {}): Promise<v
     return dryRun({ flags, config, fleet: new LocalView(groups) });
   }
   const command = await shardCommandOf(flags);
+  logIdleFeatures(flags.features, { role: "up", logger });
   const lock = await lockFolder(flags.storagePath, { logger });
   try {
     let role: CoordinatorRole | undefined;
@@ -190,6 +192,7 @@ function queryCommand(
       ...flagArguments(LIFECYCLE_FLAGS, flags),
       ...flagArguments(ADMIN_FLAGS, flags),
       ...flagArguments(QUERY_FLAGS, flags),
+      ...flagArguments(FEATURE_FLAGS, { features: featuresFor("query", flags.features) }),
       ...flagArguments(WRITE_PASSING_FLAGS, flags),
       ...flagArguments(REMOTE_READ_FLAGS, flags),
       ...flagArguments(QUERY_STORE_FLAGS, flags),

@@ -44,6 +44,13 @@ export interface ParserOptions {
   readonly fillModifiers?: boolean;
 }
 
+/** For who only reads what others have let through. */
+export const WHOLE_LANGUAGE: ParserOptions = {
+  experimentalFunctions: true,
+  extendedRangeSelectors: true,
+  fillModifiers: true,
+};
+
 /**
  * The tree of `text`, syntax and types checked. Throws ParseError (`bad-data`) with Prometheus's message for the first
  * mistake. Linear in the length of `text`; trees deeper than MAX_DEPTH are refused.

@@ -1,8 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import type { Exemplar } from "../model/exemplar.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
-import { parseExpression } from "../promql/parser.ts";
-import { selectorsOf } from "../promql/selectors.ts";
+import type { Matcher } from "../model/matcher.ts";
 import { decodeExemplarsResponse, encodeExemplarsRequest } from "../proto/exemplars.ts";
 import { STRATEGY_ABORT, STRATEGY_WARN } from "../proto/series-request.ts";
 import type { SeriesExemplars } from "../storage/exemplars.ts";
@@ -12,8 +11,10 @@ import type { PartialResponse } from "./remote-store.ts";
 import { Round } from "./round.ts";
 
 export interface ExemplarsQuery {
-  /** An expression, of which only the selectors count. Throws `bad-data` when it is none. */
+  /** An expression, of which only the selectors count. */
   readonly query: string;
+  /** Its selectors. */
+  readonly selectors: readonly (readonly Matcher[])[];
   readonly startMs: number;
   readonly endMs: number;
   readonly signal?: AbortSignal;
@@ -27,14 +28,13 @@ export interface ExemplarsResult {
 
 /** The exemplars of all stores that serve them; those of replicas are one series, equal ones once. */
 export async function queryExemplars(
-  { query, startMs, endMs, signal }: ExemplarsQuery,
+  { query, selectors, startMs, endMs, signal }: ExemplarsQuery,
   options: {
     readonly endpoints: readonly Endpoint[];
     readonly replicaLabels: readonly string[];
     readonly partialResponse: PartialResponse;
   },
 ): Promise<ExemplarsResult> {
-  const selectors = selectorsOf(parseExpression(query));
   const abort = options.partialResponse === "abort";
   const round = new Round({ abort, replicaLabels: options.replicaLabels });
   const strategy = abort ? STRATEGY_ABORT : STRATEGY_WARN;

@@ -2,7 +2,7 @@ import { AppError } from "../base/errors.ts";
 import type { GrpcService } from "../grpc/service.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
-import { parseExpression } from "../promql/parser.ts";
+import { parseExpression, WHOLE_LANGUAGE } from "../promql/parser.ts";
 import { selectorsOf } from "../promql/selectors.ts";
 import { decodeExemplarsRequest, encodeExemplarData } from "../proto/exemplars.ts";
 import type { ExemplarRequest, SeriesExemplars } from "../storage/exemplars.ts";
@@ -38,7 +38,7 @@ async function* answer(
   const { query, startMs, endMs } = decodeExemplarsRequest(bytes);
   const external = options.externalLabels();
   const matcherSets: (readonly Matcher[])[] = [];
-  for (const selector of selectorsOf(parseExpression(query))) {
+  for (const selector of selectorsOf(parseExpression(query, WHOLE_LANGUAGE))) {
     const matchers = matchExternalLabels(selector, external);
     if (matchers !== undefined) matcherSets.push(matchers);
   }

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Matcher } from "../../model/matcher.ts";
 import type { QueryEngine } from "../../promql/engine.ts";
+import type { ParserOptions } from "../../promql/parser.ts";
 import type { EndpointStatus } from "../../query/endpoint-set.ts";
 import type { ExemplarsQuery, ExemplarsResult } from "../../query/exemplars.ts";
 import type { Queryable } from "../../storage/queryable.ts";
@@ -24,6 +25,8 @@ export interface ReadOptions {
 /** What answers about series stand on: PromQL, labels, exemplars, `/federate`. */
 export interface ReadApiDependencies {
   readonly engine: QueryEngine;
+  /** The experimental parts of the language that `engine` takes. */
+  readonly parser: ParserOptions;
   /** All series, read as a request wants them. */
   readonly queryable: (options: ReadOptions) => Queryable;
   /** The exemplars of the series that an expression selects. */

@@ -151,12 +151,13 @@ before(
     registerQueryApi(server.app, {
       maxAnswerBytes: 1e9,
       engine: new Engine(),
+      parser: {},
       queryable: (options) => {
         lastOptions = options;
         return source;
       },
-      exemplars: async ({ query }, { replicaLabels = [] }) => {
-        const asked = { query, startMs: 0, endMs: 1 };
+      exemplars: async ({ query, selectors }, { replicaLabels = [] }) => {
+        const asked = { query, selectors, startMs: 0, endMs: 1 };
         const options = { endpoints: [], replicaLabels, partialResponse: "warn" } as const;
         const none = await queryExemplars(asked, options);
         return query === "latency" ? { ...none, series: EXEMPLARS } : none;

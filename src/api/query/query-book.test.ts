@@ -75,6 +75,7 @@ async function start(
   registerQueryApi(server.app, {
     maxAnswerBytes: 1e9,
     engine: new Engine({ maxConcurrency }),
+    parser: {},
     queryable: () => source,
     exemplars: async () => ({ series: [], warnings: [], infos: [] }),
     queries: new QueryBook({ clock: { ...clock, monotonic }, slowMs, log }),

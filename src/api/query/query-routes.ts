@@ -27,7 +27,7 @@ const MAX_POINTS = 11_000;
 /** `/api/v1/query`, `/query_range`, `/format_query`, `/parse_query`, `/query_exemplars`. */
 export function registerQueryRoutes(
   app: FastifyInstance,
-  { engine, queryable, exemplars, clock, queries, maxAnswerBytes }: ReadApiDependencies,
+  { engine, parser, queryable, exemplars, clock, queries, maxAnswerBytes }: ReadApiDependencies,
 ): void {
   const methods = ["GET", "POST"];
 
@@ -96,7 +96,7 @@ export function registerQueryRoutes(
     url: "/api/v1/format_query",
     handler: async (request, reply) => {
       const query = parametersOf(request).get("query") ?? "";
-      return sendData(request, reply, await asParameter("query", () => formatQuery(query)));
+      return sendData(request, reply, await asParameter("query", () => formatQuery(query, parser)));
     },
   });
 
@@ -108,7 +108,7 @@ export function registerQueryRoutes(
       return sendData(
         request,
         reply,
-        await asParameter("query", () => expressionToJson(parseExpression(query))),
+        await asParameter("query", () => expressionToJson(parseExpression(query, parser))),
       );
     },
   });
@@ -123,10 +123,11 @@ export function registerQueryRoutes(
       if (endMs < startMs)
         throw new AppError("bad-data", "end timestamp must not be before start timestamp");
       const query = parameters.get("query") ?? "";
-      if (selectorsOf(parseExpression(query)).length === 0) return reply.code(204).send();
+      const selectors = selectorsOf(parseExpression(query, parser));
+      if (selectors.length === 0) return reply.code(204).send();
       const signal = clientSignal(request, reply);
       const { series, warnings, infos } = await exemplars(
-        { query, startMs, endMs, signal },
+        { query, selectors, startMs, endMs, signal },
         readOptions(parameters),
       );
       const data = series.map(({ labels, exemplars: own }) => ({
