@@ -138,7 +138,7 @@ function parseBlock(block: Block): Command[] {
 }
 
 function parseLoad(block: Block): LoadCommand {
-  const match = /^load(_with_nhcb)?\s+(\S.*)$/i.exec(block.lines[0]!);
+  const match = /^load(_with_nhcb)?\s+(\S.*)$/.exec(block.lines[0]!);
   if (match === null)
     throw scriptError(block, 0, "invalid load command. (load[_with_nhcb] <step:duration>)");
   const gapMs = at(block, 0, () => parseDuration(match[2]!));
@@ -170,9 +170,9 @@ function parseLoad(block: Block): LoadCommand {
   return { kind: "load", line: block.line, gapMs, withCustomBuckets, series };
 }
 
-const INSTANT = /^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?)\s+)?(.+)$/i;
+const INSTANT = /^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$/;
 const RANGE =
-  /^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$/i;
+  /^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$/;
 const ANY: Expectation = { description: "anything", matches: () => true };
 
 function parseEval(block: Block): { readonly command: EvalCommand; readonly used: number } {
@@ -193,7 +193,7 @@ function parseEval(block: Block): { readonly command: EvalCommand; readonly used
       ? { startMs: 0, endMs: 0, stepMs: 0 }
       : at(block, 0, () => parseTimes(range[2]!, range[3]!, range[4]!));
   const timeMs = at(block, 0, () => parseDuration(instant?.[2] ?? "0"));
-  const body = new EvalBody(block, modifier?.toLowerCase());
+  const body = new EvalBody(block, modifier);
   let used = 1;
   for (; used < block.lines.length && !body.isDone; used++)
     at(block, used, () => body.take(block.lines[used]!));
