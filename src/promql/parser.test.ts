@@ -177,6 +177,12 @@ void test("a megabyte of legal query is parsed", () => {
   assert.throws(() => parseExpression("9".repeat(1_000_000)), /value out of range/);
   const nested = "abs(".repeat(500) + `a{b="${"c".repeat(1_000_000)}"}` + ")".repeat(500);
   assert.equal(formatQuery(nested).split("\n").length, 1001);
+  // Each argument has a line of its own, behind 900 indents.
+  const wide = `label_join(foo, "a", ","${', "b"'.repeat(200_000)})`;
+  assert.throws(() => formatQuery("(".repeat(900) + wide + ")".repeat(900)), {
+    code: "bad-data",
+    message: "cannot format the query: it would have more than 16777216 characters",
+  });
 });
 
 void test("no text makes the parser fail in another way", () => {

@@ -71,6 +71,15 @@ void test("long queries are laid out over lines as Prometheus does", () => {
     "+",
     `  ${long}`,
   ]);
+  f(`-${long} ^ -(${long} * -sum(${long}))`, [
+    `-${long}`,
+    "^",
+    "  -(",
+    `      ${long}`,
+    "    *",
+    `      -sum(${long})`,
+    "  )",
+  ]);
   f(`max_over_time(sum(rate(${long}[5m]) * 100)[1h:5m])`, [
     "max_over_time(",
     `  sum(rate(${long}[5m]) * 100)[1h:5m]`,
