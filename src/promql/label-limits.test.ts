@@ -123,6 +123,7 @@ describe("a label value that a query makes", () => {
   f("found by the engine", `label_replace(long, "d", "${references}", "l", "(a+?)a{10}")`, 1.998e9);
   f("a template without", `label_replace(long, "d", "${"t".repeat(2e6)}", "l", ".*")`, 2e6);
   f("joined", `label_join(long, "d", ", "${`, "l"`.repeat(60_000)})`, 60_000 * 10_002 - 2);
+  f("of many", `label_join(long, "d", "", "l"${`, "l"`.repeat(200_000)})`, 200_001 * 10_000);
   f("joined by much", `label_join(long, "d", "${"s".repeat(2e6)}", "x", "y")`, 2e6);
   test("is not longer than the limit: doubled", async () => {
     const query = doubled(`label_replace(long, "i", "$1", "l", "(.*)")`, 30);

@@ -158,7 +158,8 @@ export function* planNodes(plan: Plan): Generator<Plan> {
   const open: Plan[] = [plan];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     yield node;
-    open.push(...planChildren(node));
+    // A call of label_join may have more arguments than a spread can pass.
+    for (const child of planChildren(node)) open.push(child);
   }
 }
 
