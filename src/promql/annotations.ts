@@ -1,4 +1,5 @@
 import { quote } from "../base/text.ts";
+import { formatTimeText } from "../base/time-text.ts";
 import type { Position } from "./ast.ts";
 
 /**
@@ -90,7 +91,7 @@ function describeRepair(repair: Repair): string {
 }
 
 function formatTime(timeMs: number): string {
-  return `${new Date(Math.trunc(timeMs / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+  return formatTimeText(Math.trunc(timeMs / 1000) * 1000).replace(".000", "");
 }
 
 /** 1-based line and byte column of a 0-based offset. */

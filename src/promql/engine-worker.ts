@@ -3,6 +3,7 @@ import { AppError, assert } from "../base/errors.ts";
 import type { AggregateRequest, AggregateResult } from "../storage/aggregate.ts";
 import type { Queryable, SelectRequest, SeriesBatch } from "../storage/queryable.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
+import type { QueryStats } from "./result.ts";
 import {
   packAggregate,
   unpackAggregateResult,
@@ -59,6 +60,7 @@ class EvaluationThread {
   async #evaluate(id: number, wire: WireQuery): Promise<void> {
     const controller = new AbortController();
     this.#running.set(id, controller);
+    let stats: QueryStats | undefined;
     try {
       const { query, startMs, endMs, stepMs, lookbackMs, analyze, countSamples, stopFlag } = wire;
       const common = {
@@ -67,6 +69,7 @@ class EvaluationThread {
         countSamples,
         stopFlag,
         signal: controller.signal,
+        onFailed: (spent: QueryStats) => (stats = spent),
         ...(lookbackMs === undefined ? {} : { lookbackMs }),
       };
       const queryable = this.#queryableOf(id, wire);
@@ -78,7 +81,7 @@ class EvaluationThread {
       this.#post({ kind: "result", id, result: packed }, transfer);
     } catch (thrown) {
       const { code, message } = AppError.from(thrown);
-      this.#post({ kind: "failed", id, code, message });
+      this.#post({ kind: "failed", id, code, message, stats });
     } finally {
       this.#running.delete(id);
     }

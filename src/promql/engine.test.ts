@@ -287,6 +287,23 @@ describe("selectors", () => {
     assert.deepEqual(result.warnings, ["store a is down"]);
   });
 
+  test("a note names times that no Date has", async () => {
+    const source = new MemorySource();
+    for (const [le, count] of [
+      ["1", 5],
+      ["2", 3],
+      ["+Inf", 9],
+    ] as const)
+      source.add(
+        Labels.fromObject({ __name__: "b", le }),
+        Float64Array.of(0),
+        Float64Array.of(count),
+      );
+    const query = "histogram_quantile(0.5, b @ 0)";
+    const { infos } = await new Engine().instant(source, { query, timeMs: 9e18 });
+    assert.match(infos.join(), /from 285200616-07-24T16:00:00Z to 285200616-07-24T16:00:00Z/);
+  });
+
   test("an error of the storage is the query's", async () => {
     const source: Queryable = {
       // oxlint-disable-next-line require-yield

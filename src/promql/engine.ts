@@ -26,7 +26,14 @@ import type { HistogramColumn } from "./operators/histogram-column.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
 import { FEATURES } from "./pushdown/features.ts";
-import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from "./result.ts";
+import {
+  type MatrixSeries,
+  NOTHING_READ,
+  type QueryResult,
+  type QueryStats,
+  type QueryValue,
+  type VectorSample,
+} from "./result.ts";
 import { SampleCounts } from "./sample-counts.ts";
 import { Slots } from "./slots.ts";
 
@@ -74,6 +81,8 @@ export interface InstantQuery {
   readonly signal?: AbortSignal;
   /** Who asks: clients whose queries wait take turns. */
   readonly client?: string;
+  /** Told what a query took that was begun and is not answered. */
+  readonly onFailed?: (stats: QueryStats) => void;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
 }
@@ -94,6 +103,8 @@ export interface RangeQuery {
   readonly signal?: AbortSignal;
   /** Who asks: clients whose queries wait take turns. */
   readonly client?: string;
+  /** Told what a query took that was begun and is not answered. */
+  readonly onFailed?: (stats: QueryStats) => void;
   /** For evaluations in another thread: a shared word that ends this one, even within a long loop, when not 0. */
   readonly stopFlag?: Int32Array;
 }
@@ -118,6 +129,7 @@ interface Evaluation {
   readonly countSamples: boolean | undefined;
   readonly signal: AbortSignal | undefined;
   readonly client: string | undefined;
+  readonly onFailed: ((stats: QueryStats) => void) | undefined;
   readonly stopFlag: Int32Array | undefined;
 }
 
@@ -173,6 +185,7 @@ export class Engine implements QueryEngine {
       countSamples: query.countSamples,
       signal: query.signal,
       client: query.client,
+      onFailed: query.onFailed,
       stopFlag: query.stopFlag,
     });
   }
@@ -201,6 +214,7 @@ export class Engine implements QueryEngine {
       countSamples: query.countSamples,
       signal: query.signal,
       client: query.client,
+      onFailed: query.onFailed,
       stopFlag: query.stopFlag,
     });
   }
@@ -227,11 +241,23 @@ export class Engine implements QueryEngine {
     const parsedMs = clock.monotonic();
     const timeoutMs = Math.min(evaluation.timeoutMs ?? Infinity, this.#timeoutMs);
     const deadline = new Deadline({ clock, timeoutMs, signal: evaluation.signal });
+    let queuedMs: number | undefined;
+    let context: QueryContext | undefined;
+    const spent = (): QueryStats => {
+      const nowMs = clock.monotonic();
+      return {
+        ...(context?.stats ?? NOTHING_READ),
+        peakSamples: context?.budget.peak ?? 0,
+        parseMs: parsedMs - startedMs,
+        queueMs: (queuedMs ?? nowMs) - parsedMs,
+        evaluationMs: nowMs - (queuedMs ?? nowMs),
+      };
+    };
     try {
       deadline.setStage("query queue");
       const release = await this.#slots.acquire(deadline.signal, evaluation.client);
       try {
-        const queuedMs = clock.monotonic();
+        queuedMs = clock.monotonic();
         deadline.setStage("expression evaluation");
         const budget = new Budget({
           maxSamples: this.#maxSamples,
@@ -247,7 +273,7 @@ export class Engine implements QueryEngine {
         const trace = evaluation.analyze === true ? new Trace() : undefined;
         const samples = evaluation.countSamples === true ? new SampleCounts() : undefined;
         const pushdown = this.#pushdown(plan.frame, evaluation);
-        const context = this.#context(queryable, plan, { budget, trace, samples, pushdown });
+        context = this.#context(queryable, plan, { budget, trace, samples, pushdown });
         budget.check();
         // A subquery of too many steps is refused before anything is read or allocated for it.
         for (const node of planNodes(plan)) budget.probe(node.frame.count);
@@ -259,18 +285,17 @@ export class Engine implements QueryEngine {
           warnings: [...warnings, ...context.storageWarnings],
           infos: [...infos, ...context.storageInfos],
           stats: {
-            ...context.stats,
+            ...spent(),
             ...(samples !== undefined && { queryableSamples: samples.of(plan) }),
-            peakSamples: budget.peak,
-            parseMs: parsedMs - startedMs,
-            queueMs: queuedMs - parsedMs,
-            evaluationMs: clock.monotonic() - queuedMs,
           },
           ...(trace !== undefined && { analysis: trace.tree(plan) }),
         };
       } finally {
         release();
       }
+    } catch (error) {
+      evaluation.onFailed?.(spent());
+      throw error;
     } finally {
       deadline.dispose();
     }
@@ -309,7 +334,7 @@ export class Engine implements QueryEngine {
       readAhead: new Map(),
       storageWarnings: new Set(),
       storageInfos: new Set(),
-      stats: { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 },
+      stats: { ...NOTHING_READ },
     };
   }
 }

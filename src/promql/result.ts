@@ -68,6 +68,8 @@ export interface QueryStats {
   readonly evaluationMs: number;
 }
 
+export const NOTHING_READ = { samplesRead: 0, seriesRead: 0, chunksRead: 0, bytesRead: 0 } as const;
+
 export interface QueryResult {
   readonly value: QueryValue;
   /** `PromQL warning: …` with positions, then warnings of the storage; unique, in order of first appearance. */

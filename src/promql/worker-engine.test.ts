@@ -9,7 +9,7 @@ import type { Queryable } from "../storage/queryable.ts";
 import type { QueryAnalysis } from "./analysis.ts";
 import { Engine, type QueryEngine } from "./engine.ts";
 import { parseExpression } from "./parser.ts";
-import type { QueryResult } from "./result.ts";
+import type { QueryResult, QueryStats } from "./result.ts";
 import { MemoryStorage } from "./testing/memory-storage.ts";
 import { WorkerEngine } from "./worker-engine.ts";
 
@@ -79,6 +79,31 @@ describe("an engine in threads", () => {
       };
       assert.deepEqual(await answer(threads), await answer(local));
     });
+
+  test("what a query took that fails is told, by one that is left as well", async () => {
+    const query = 'label_replace(requests_total, "x", "$1", "job", "(")';
+    const failed = async (engine: QueryEngine): Promise<readonly unknown[]> => {
+      const told: QueryStats[] = [];
+      const ask = {
+        query,
+        timeMs: 2_300_000,
+        onFailed: (stats: QueryStats) => void told.push(stats),
+      };
+      await assert.rejects(engine.instant(createSource(), ask));
+      const signal = AbortSignal.abort(new AppError("canceled", "the client left"));
+      await assert.rejects(engine.instant(createSource(), { ...ask, query: "1", signal }));
+      await assert.rejects(engine.instant(createSource(), { ...ask, query: "(" }));
+      return told
+        .slice(0, 2)
+        .map(({ samplesRead, queueMs, parseMs, evaluationMs }) => [
+          samplesRead,
+          [queueMs, parseMs, evaluationMs].every((ms) => ms >= 0 && ms < 60_000),
+        ]);
+    };
+    const figures = await failed(local);
+    assert.equal(figures.length, 2);
+    assert.deepEqual(await failed(threads), figures);
+  });
 
   test("a query given as a tree is answered too", async () => {
     const query = { query: parseExpression("sum(requests_total)"), timeMs: 1_000_000 };

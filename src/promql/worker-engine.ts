@@ -10,7 +10,7 @@ import {
   type QueryEngine,
   type RangeQuery,
 } from "./engine.ts";
-import type { QueryResult } from "./result.ts";
+import { NOTHING_READ, type QueryResult, type QueryStats } from "./result.ts";
 import { Slots } from "./slots.ts";
 import { packAggregateResult, unpackAggregate, type WireAggregate } from "./worker-aggregate.ts";
 import {
@@ -31,6 +31,7 @@ export interface WorkerEngineOptions extends Omit<EngineOptions, "clock"> {
 interface Running {
   readonly queryable: Queryable;
   readonly signal: AbortSignal;
+  readonly onFailed: (stats: QueryStats) => void;
   readonly selects: Map<number, AsyncIterator<SeriesBatch>>;
   readonly outcome: PromiseWithResolvers<QueryResult>;
 }
@@ -100,24 +101,39 @@ export class WorkerEngine implements QueryEngine, AsyncDisposable {
 
   async #run(
     queryable: Queryable,
-    limits: Pick<InstantQuery, "timeoutMs" | "signal" | "client">,
+    limits: Pick<InstantQuery, "timeoutMs" | "signal" | "client" | "onFailed">,
     query: WireQuery,
   ): Promise<QueryResult> {
     const clock = this.#clock;
     const startedMs = clock.monotonic();
     const timeoutMs = Math.min(limits.timeoutMs ?? Infinity, this.#timeoutMs);
     const deadline = new Deadline({ clock, timeoutMs, signal: limits.signal });
+    let queuedMs: number | undefined;
+    let spent: QueryStats | undefined;
     try {
       deadline.setStage("query queue");
       const release = await this.#slots.acquire(deadline.signal, limits.client);
       try {
-        const queueMs = clock.monotonic() - startedMs;
+        queuedMs = clock.monotonic();
+        const queueMs = queuedMs - startedMs;
         deadline.setStage("expression evaluation");
-        const result = await this.#thread().run(queryable, query, deadline.signal);
+        const result = await this.#thread().run(queryable, query, {
+          signal: deadline.signal,
+          onFailed: (stats) => (spent = stats),
+        });
         return { ...result, stats: { ...result.stats, queueMs } };
       } finally {
         release();
       }
+    } catch (error) {
+      const nowMs = clock.monotonic();
+      // A thread that is only told to stop is not waited for.
+      const unknown = { ...NOTHING_READ, peakSamples: 0, parseMs: 0 };
+      limits.onFailed?.({
+        ...(spent ?? { ...unknown, evaluationMs: nowMs - (queuedMs ?? nowMs) }),
+        queueMs: (queuedMs ?? nowMs) - startedMs,
+      });
+      throw error;
     } finally {
       deadline.dispose();
     }
@@ -175,11 +191,15 @@ class Thread {
     await this.#worker.terminate();
   }
 
-  async run(queryable: Queryable, query: WireQuery, signal: AbortSignal): Promise<QueryResult> {
+  async run(
+    queryable: Queryable,
+    query: WireQuery,
+    { signal, onFailed }: { signal: AbortSignal; onFailed: (stats: QueryStats) => void },
+  ): Promise<QueryResult> {
     if (signal.aborted) throw AppError.from(signal.reason, "canceled");
     const id = this.#nextId++;
     const outcome = Promise.withResolvers<QueryResult>();
-    const running: Running = { queryable, signal, selects: new Map(), outcome };
+    const running: Running = { queryable, signal, onFailed, selects: new Map(), outcome };
     const onAbort = (): void => {
       const { code, message } = AppError.from(signal.reason, "canceled");
       Atomics.store(query.stopFlag, 0, 1);
@@ -232,6 +252,7 @@ class Thread {
         running.outcome.resolve(unpackResult(message.result));
         return;
       case "failed":
+        if (message.stats !== undefined) running.onFailed(message.stats);
         running.outcome.reject(new AppError(message.code, message.message));
         return;
     }

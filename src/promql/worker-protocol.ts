@@ -33,7 +33,7 @@ export type FromWorker =
   | { kind: "endSelect"; id: number; select: number }
   | { kind: "aggregate"; id: number; ask: number; request: WireAggregate }
   | { kind: "result"; id: number; result: WireResult }
-  | { kind: "failed"; id: number; code: ErrorCode; message: string };
+  | { kind: "failed"; id: number; code: ErrorCode; message: string; stats: QueryStats | undefined };
 
 export interface WireQuery {
   readonly query: string;

@@ -11,8 +11,8 @@ import type { ReadOptions } from "./dependencies.ts";
 export const MIN_TIME_MS = Number.MIN_SAFE_INTEGER;
 export const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
 /** How clients spell the earliest and latest times that Go can express. */
-const MIN_TIME_TEXT = "-292273086-05-16T16:47:06Z";
-const MAX_TIME_TEXT = "292277025-08-18T07:12:54.999999999Z";
+export const MIN_TIME_TEXT = "-292273086-05-16T16:47:06Z";
+export const MAX_TIME_TEXT = "292277025-08-18T07:12:54.999999999Z";
 
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})$/;
 

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Clock } from "../../base/clock.ts";
 import { AppError } from "../../base/errors.ts";
-import type { QueryResult } from "../../promql/result.ts";
+import type { InstantQuery } from "../../promql/engine.ts";
+import type { QueryResult, QueryStats } from "../../promql/result.ts";
 import { checkSameOrigin } from "../same-origin.ts";
 import { envelope, parametersOf } from "../server.ts";
 import type { LoggedQuery, QueryLog } from "./query-log.ts";
@@ -51,7 +52,7 @@ export class QueryBook {
   async run(
     { request, reply }: { request: FastifyRequest; reply: FastifyReply },
     asked: Pick<LoggedQuery, "query" | "startMs" | "endMs" | "stepMs">,
-    evaluate: (signal: AbortSignal) => Promise<QueryResult>,
+    evaluate: (given: Pick<InstantQuery, "signal" | "onFailed">) => Promise<QueryResult>,
   ): Promise<QueryResult> {
     const { clock, log } = this.#options;
     const query: LoggedQuery = {
@@ -74,8 +75,12 @@ export class QueryBook {
       this.#slow.push({ query, startedMs: active.startedMs, durationMs, samplesRead, error });
       if (this.#slow.length > SLOW_MAX) this.#slow = this.#slow.slice(-SLOW_MAX);
     };
+    let spent: QueryStats | undefined;
     try {
-      const result = await evaluate(clientSignal(request, reply, active.abort));
+      const result = await evaluate({
+        signal: clientSignal(request, reply, active.abort),
+        onFailed: (stats) => (spent = stats),
+      });
       end(result.stats.samplesRead, "");
       log?.write(query, { stats: result.stats });
       return result;
@@ -83,8 +88,8 @@ export class QueryBook {
       const error = AppError.from(thrown);
       // Prometheus logs what it began to evaluate.
       if (error.code !== "bad-data") {
-        end(0, error.message);
-        log?.write(query, { error: error.message });
+        end(spent?.samplesRead ?? 0, error.message);
+        log?.write(query, { error: error.message, ...(spent !== undefined && { stats: spent }) });
       }
       throw thrown;
     } finally {

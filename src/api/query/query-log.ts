@@ -1,8 +1,10 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import type { Clock } from "../../base/clock.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
+import { formatTimeText } from "../../base/time-text.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { QueryStats } from "../../promql/result.ts";
+import { MAX_TIME_MS, MAX_TIME_TEXT, MIN_TIME_MS, MIN_TIME_TEXT } from "./parameters.ts";
 import { statsData } from "./render.ts";
 
 /** A query as it was asked. */
@@ -68,9 +70,9 @@ export class QueryLog {
       source: "shoal",
       msg: "promql query logged",
       params: {
-        end: new Date(query.endMs).toISOString(),
+        end: timeText(query.endMs),
         query: query.query,
-        start: new Date(query.startMs).toISOString(),
+        start: timeText(query.startMs),
         step: query.stepMs / 1000,
       },
       ...(error !== undefined && { error }),
@@ -121,6 +123,13 @@ export class QueryLog {
       }
     }
   }
+}
+
+/** As Prometheus's log has it, "everything" by its ends, too. */
+function timeText(timeMs: number): string {
+  if (timeMs === MIN_TIME_MS) return MIN_TIME_TEXT.replace("Z", ".000Z");
+  if (timeMs === MAX_TIME_MS) return MAX_TIME_TEXT.replace(/\d{6}Z/, "Z");
+  return formatTimeText(timeMs);
 }
 
 async function openLog(path: string): Promise<FileHandle> {

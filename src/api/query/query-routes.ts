@@ -42,8 +42,8 @@ export function registerQueryRoutes(
       const series = queryable(readOptions(parameters));
       const query = parameters.get("query") ?? "";
       const asked = { query, startMs: timeMs, endMs: timeMs, stepMs: 0 };
-      const result = await queries.run({ request, reply }, asked, (signal) =>
-        asParameter("query", () => engine.instant(series, { query, timeMs, ...options, signal })),
+      const result = await queries.run({ request, reply }, asked, (given) =>
+        asParameter("query", () => engine.instant(series, { query, timeMs, ...options, ...given })),
       );
       const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
@@ -82,8 +82,8 @@ export function registerQueryRoutes(
         endMs,
         stepMs: Math.max(1, Math.trunc(stepMs)),
       };
-      const result = await queries.run({ request, reply }, asked, (signal) =>
-        asParameter("query", () => engine.range(series, { ...asked, ...options, signal })),
+      const result = await queries.run({ request, reply }, asked, (given) =>
+        asParameter("query", () => engine.range(series, { ...asked, ...options, ...given })),
       );
       const shown = { limit, stats: statsOptions(parameters, asked) };
       await checkAnswerSize(result, { ...shown, maxBytes: maxAnswerBytes });
