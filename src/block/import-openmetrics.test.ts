@@ -100,11 +100,24 @@ describe("importOpenMetrics", () => {
     });
   });
 
+  it("keeps times far from 1970 exactly", async () => {
+    const { blocks } = await importText("g 1 -4503599627369\ng 2 4503599627369.999\n# EOF\n");
+    assert.deepEqual(blocks, [
+      { '{__name__="g"}': [[-4_503_599_627_369_000, 1]] },
+      { '{__name__="g"}': [[4_503_599_627_369_999, 2]] },
+    ]);
+  });
+
   it("says where a file is wrong, in whichever piece, and leaves no block behind", async () => {
     const good = "# TYPE g gauge\ng 3 20\n".concat("g 3 20\n".repeat(20));
     for (const [text, message] of [
-      [`${good}g 3\n# EOF\n`, /\.om: expected timestamp for series g, got none.*\(line 23\)$/],
-      [`${good}g x 1\n# EOF\n`, /\.om: .*\(line 23\)$/],
+      [`${good}g 3\n# EOF\n`, /\.om:23: expected timestamp for series g, got none.* seconds$/],
+      [`${good}g x 1\n# EOF\n`, /\.om:23: /],
+      [
+        `${good}g 3 1.7e15\n# EOF\n`,
+        /\.om:23: time 1700000000000000 of series g is not within 4\.5e12 s of 1970.*; it looks like microseconds: divide it by 1000000$/,
+      ],
+      [`${good}g 3 -1e30\n# EOF\n`, /\.om:23: time -1e\+30 .* times are in seconds$/],
       [good, /data does not end with # EOF/],
       [`${good}# EOF\n${good}# EOF\n`, /after # EOF/],
     ] as const)

@@ -34,6 +34,9 @@ export interface ImportOptions {
   readonly onBlock?: (folder: string) => Promise<void>;
 }
 
+/** Times so far from 1970, past the year 140000, are refused: twice as much, as chunks hold it, is no exact number. */
+const TIME_MAX_MS = 2 ** 52;
+
 const BUFFERED_SAMPLES = 10_000_000;
 const PIECE_BYTES = 64 << 20;
 
@@ -235,11 +238,13 @@ async function readSamples(
         isMore = parser.parse(columns, 65_536);
         for (let at = 0; at < columns.count; at++) {
           if (columns.hasTimestamp[at] === 0) throw noTime({ columns, at, text: parser.text });
+          if (!(Math.abs(columns.timestamps[at]!) < TIME_MAX_MS))
+            throw farTime({ columns, at, text: parser.text });
           take({ columns, at, text: parser.text });
         }
       }
     } catch (error) {
-      throw new AppError("bad-data", `cannot read ${input}: ${inLine(error, linesBefore)}`, {
+      throw new AppError("bad-data", `cannot read ${inLine(input, error, linesBefore)}`, {
         cause: error,
       });
     }
@@ -267,19 +272,47 @@ function countLines(bytes: Buffer, length: number): number {
   return lines;
 }
 
-function noTime({ columns, at, text }: ReadSample): AppError {
-  const series = text.toString("utf8", columns.seriesStart[at], columns.seriesEnd[at]);
-  const line = countLines(text, columns.seriesStart[at]!) + 1;
+function noTime(sample: ReadSample): AppError {
   return new AppError(
     "bad-data",
-    `expected timestamp for series ${series}, got none; give every sample its time in seconds (line ${line})`,
+    `expected timestamp for series ${textOf(sample)}, got none; give every sample its time in seconds (line ${lineOf(sample)})`,
   );
 }
 
-/** What is wrong, with the line counted from the start of the file. */
-function inLine(error: unknown, linesBefore: number): string {
-  return messageOf(error).replace(
-    /\(line (\d+)\)$/,
-    (_, line: string) => `(line ${Number(line) + linesBefore})`,
+function farTime(sample: ReadSample): AppError {
+  const seconds = sample.columns.timestamps[sample.at]! / 1000;
+  const unit = UNITS.find(({ perSecond }) => Math.abs(seconds) < PLAUSIBLE_SECONDS * perSecond);
+  const hint =
+    unit === undefined || Number.isNaN(seconds)
+      ? ""
+      : `; it looks like ${unit.name}: divide it by ${unit.perSecond}`;
+  return new AppError(
+    "bad-data",
+    `time ${seconds} of series ${textOf(sample)} is not within 4.5e12 s of 1970, and times are in seconds${hint} (line ${lineOf(sample)})`,
   );
+}
+
+/** Further away no date is meant: the year 5138. */
+const PLAUSIBLE_SECONDS = 1e11;
+const UNITS = [
+  { name: "milliseconds", perSecond: 1e3 },
+  { name: "microseconds", perSecond: 1e6 },
+  { name: "nanoseconds", perSecond: 1e9 },
+] as const;
+
+function textOf({ columns, at, text }: ReadSample): string {
+  return text.toString("utf8", columns.seriesStart[at], columns.seriesEnd[at]);
+}
+
+function lineOf({ columns, at, text }: ReadSample): number {
+  return countLines(text, columns.seriesStart[at]!) + 1;
+}
+
+/** The file and what is wrong, with the line counted from the start of the file where it is known. */
+function inLine(input: string, error: unknown, linesBefore: number): string {
+  const message = messageOf(error);
+  const [end, line] = / \(line (\d+)\)$/.exec(message) ?? [];
+  return end === undefined
+    ? `${input}: ${message}`
+    : `${input}:${Number(line) + linesBefore}: ${message.slice(0, -end.length)}`;
 }

@@ -15,6 +15,7 @@ import { decodeHistogramChunk, isHistogram } from "../storage/chunk-encodings.ts
 import { mergeSelect } from "../storage/merge.ts";
 import { type Chunk, ENCODING_XOR, type Series } from "../storage/queryable.ts";
 import { ReadOnlyDatabase } from "../tsdb/read-only.ts";
+import { damageTeller } from "./tsdb-damage.ts";
 
 /** Lines are handed on in pieces of about this many characters. */
 const OUTPUT_CHARACTERS = 64 * 1024;
@@ -86,6 +87,7 @@ async function eachSeries(
   const database = await ReadOnlyDatabase.open(path, {
     logger: createLogger({ level: "warn" }),
     clock: systemClock,
+    onDamage: damageTeller(),
   });
   const out = new Output();
   try {

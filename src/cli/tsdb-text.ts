@@ -13,8 +13,9 @@ export function goDuration(durationMs: number): string {
   return minutes > 0 ? `${sign}${minutes}m${seconds}s` : `${sign}${seconds}s`;
 }
 
-/** Go's `Time.String()` of whole seconds in UTC: `2023-11-14 22:13:19 +0000 UTC`. */
+/** Go's `Time.String()` of whole seconds in UTC: `2023-11-14 22:13:19 +0000 UTC`; a time that has no date here as it is. */
 export function goTime(timeMs: number): string {
+  if (Math.abs(timeMs) > 8.64e15) return String(timeMs);
   // promtool divides before it makes a time, which rounds towards zero.
   const date = new Date(Math.trunc(timeMs / 1000) * 1000).toISOString();
   return `${date.slice(0, 10)} ${date.slice(11, 19)} +0000 UTC`;

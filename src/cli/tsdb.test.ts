@@ -189,6 +189,33 @@ describe("shoal tsdb", { skip }, () => {
     assert.equal(JSON.parse(shoal("verify", "--json", folder).stdout)[0].problems.length, 1);
   });
 
+  test("a damaged block is named, and the others are read", async () => {
+    const folder = await goldenFolder("partly-damaged");
+    const sound = (await readdir(folder)).find((name) => name !== "wal")!;
+    const want = ["list", "analyze", "dump", "dump-openmetrics"].map(
+      (command) => [command, shoal(command, folder).stdout] as const,
+    );
+    const noRange = "01M8M000000000000000000000";
+    const noIndex = "01M8M000000000000000000001";
+    for (const name of [noRange, noIndex])
+      await cp(join(folder, sound), join(folder, name), { recursive: true });
+    const meta: object = JSON.parse(await readFile(join(folder, sound, "meta.json"), "utf8"));
+    await writeFile(join(folder, noRange, "meta.json"), JSON.stringify({ ...meta, minTime: 2e18 }));
+    await rm(join(folder, noIndex, "index"));
+    for (const [command, stdout] of want) {
+      const found = shoal(command, folder);
+      assert.equal(found.status, 1);
+      assert.match(
+        found.stderr,
+        /shoal: cannot read .*\/01M8M00+\/meta.json: minTime and maxTime are/,
+      );
+      if (command.startsWith("dump")) {
+        assert.equal(found.stdout, stdout);
+        assert.match(found.stderr, /shoal: cannot .*01M8M0+1/);
+      }
+    }
+  });
+
   test("refuses what is not there", async () => {
     const folder = await goldenFolder("refused");
     const f = (want: RegExp, ...args: string[]): void => {

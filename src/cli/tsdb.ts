@@ -7,8 +7,9 @@ import { openBlock } from "../block/block.ts";
 import { readMeta } from "../block/meta.ts";
 import { verifyBlock } from "../block/verify.ts";
 import { parseSelector } from "../promql/parser.ts";
-import { blockFolders } from "../tsdb/read-only.ts";
+import { blockFolders, unlessDamaged } from "../tsdb/read-only.ts";
 import { type BenchWriteFlags, benchWrite } from "./tsdb-bench.ts";
+import { damageTeller } from "./tsdb-damage.ts";
 import { type DumpFlags, dump, dumpOpenMetrics } from "./tsdb-dump.ts";
 import { createBlocks, type CreateBlocksFlags } from "./tsdb-import.ts";
 import { blockRow, blockTable } from "./tsdb-list.ts";
@@ -107,7 +108,7 @@ async function list(
   path: string,
   flags: { humanReadable?: boolean; json?: boolean },
 ): Promise<void> {
-  const found = await Promise.all((await blockFolders(path)).map(blockRow));
+  const found = await readEach(await blockFolders(path), blockRow);
   found.sort((a, b) => a.meta.minTime - b.meta.minTime);
   if (flags.json === true) {
     console.log(JSON.stringify(found.map(({ meta, size }) => ({ ...meta, size }))));
@@ -145,9 +146,10 @@ async function chooseBlock({
   block: string | undefined;
 }): Promise<string> {
   const folders = await blockFolders(path);
-  const metas = await Promise.all(
-    folders.map(async (folder) => ({ folder, meta: await readMeta(folder) })),
-  );
+  const metas = await readEach(folders, async (folder) => ({
+    folder,
+    meta: await readMeta(folder),
+  }));
   metas.sort((a, b) => a.meta.minTime - b.meta.minTime);
   const chosen = block === undefined ? metas.at(-1) : metas.find(({ meta }) => meta.ulid === block);
   if (chosen === undefined)
@@ -156,6 +158,18 @@ async function chooseBlock({
       block === undefined ? `no blocks found in ${path}` : `block ${block} not found in ${path}`,
     );
   return chosen.folder;
+}
+
+/** What `read` gives of each block; damaged ones are told and left out. */
+async function readEach<T>(
+  folders: readonly string[],
+  read: (folder: string) => Promise<T>,
+): Promise<T[]> {
+  const onDamage = damageTeller();
+  const found = await Promise.all(
+    folders.map((folder) => unlessDamaged(onDamage, () => read(folder))),
+  );
+  return found.filter((one) => one !== undefined);
 }
 
 function printAnalysis(analysis: BlockAnalysis, match: string | undefined): void {
