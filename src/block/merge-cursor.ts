@@ -4,6 +4,7 @@ import { readable } from "../storage/started-chunk.ts";
 import type { Block } from "./block.ts";
 import { ChunkFrames } from "./chunk-frames.ts";
 import { withoutAllDeleted } from "./recode.ts";
+import { checkDecodes, ofReadable } from "./unreadable.ts";
 import { coverage, type Interval } from "./tombstones.ts";
 
 /** Series of each block that are in memory at a time. */
@@ -81,9 +82,26 @@ export class MergeCursor {
 
   /** The chunks of the current series without what is deleted; their data is good until `fill`. */
   chunks(): readonly Chunk[] {
+    return this.#withoutDeleted(this.#stored().map(readable));
+  }
+
+  /** As `chunks`, without those that cannot be decoded. */
+  readableChunks(): readonly Chunk[] {
+    const chunks = ofReadable(this.#stored(), (stored) => {
+      const chunk = readable(stored);
+      checkDecodes(chunk);
+      return [chunk];
+    });
+    return this.#withoutDeleted(chunks);
+  }
+
+  #stored(): Chunk[] {
     const chunks: Chunk[] = [];
-    for (let i = this.frameStart; i < this.frameEnd; i++)
-      chunks.push(readable(this.frames.chunk(i)));
+    for (let i = this.frameStart; i < this.frameEnd; i++) chunks.push(this.frames.chunk(i));
+    return chunks;
+  }
+
+  #withoutDeleted(chunks: readonly Chunk[]): readonly Chunk[] {
     const intervals = this.#intervals[this.#index];
     return intervals === undefined ? chunks : withoutAllDeleted(chunks, intervals);
   }

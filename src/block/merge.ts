@@ -1,13 +1,18 @@
 import { AppError } from "../base/errors.ts";
 import { SymbolEntries } from "../index/symbol-entries.ts";
+import { Labels } from "../model/labels.ts";
+import type { Chunk } from "../storage/queryable.ts";
 import { mergeChunkLists } from "../storage/merge-chunks.ts";
 import type { Block } from "./block.ts";
 import { compareCurrent, MergeCursor } from "./merge-cursor.ts";
 import { type BlockMeta, HINT_OUT_OF_ORDER } from "./meta.ts";
+import { isUnreadable, type OnUnreadable } from "./unreadable.ts";
 import { BlockWriter, type BlockWriterOptions } from "./writer.ts";
 
 export interface MergeOptions extends BlockWriterOptions {
   readonly signal?: AbortSignal;
+  /** Absent: a chunk that has to be decoded and cannot be fails the merge. */
+  readonly onUnreadable?: OnUnreadable<Labels> | undefined;
   /** Default: that of a merge. */
   readonly meta?: ReturnType<typeof mergedMeta>;
 }
@@ -48,7 +53,7 @@ export async function mergeBlocks(
           hasChunks ||= frameEnd > frameStart;
         }
       else
-        for (const chunk of mergeChunkLists(same.slice(0, count).map((one) => one.chunks()))) {
+        for (const chunk of joinChunks(same.slice(0, count), series, { entries, ...options })) {
           const wait = writer.addChunk(chunk);
           if (wait !== undefined) await wait;
           hasChunks = true;
@@ -81,6 +86,22 @@ function findLowest(cursors: readonly MergeCursor[], same: MergeCursor[]): numbe
     if (order <= 0) same[count++] = cursor;
   }
   return count;
+}
+
+/** The chunks of the series that all of `same` are at. */
+function joinChunks(
+  same: readonly MergeCursor[],
+  { symbols, labelCount }: { symbols: Uint32Array; labelCount: number },
+  { entries, onUnreadable }: { entries: SymbolEntries } & Pick<MergeOptions, "onUnreadable">,
+): readonly Chunk[] {
+  try {
+    return mergeChunkLists(same.map((one) => one.chunks()));
+  } catch (error) {
+    if (onUnreadable === undefined || !isUnreadable(error)) throw error;
+    const texts = Array.from(symbols.subarray(0, 2 * labelCount), (symbol) => entries.text(symbol));
+    onUnreadable(Labels.fromSorted(texts), error);
+    return mergeChunkLists(same.map((one) => one.readableChunks()));
+  }
 }
 
 /** Sets `series` to the labels of the current series of `cursor`. */

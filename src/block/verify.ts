@@ -1,10 +1,11 @@
 import { AppError } from "../base/errors.ts";
 import { decodeXor } from "../chunk/xor.ts";
-import { ENCODING_XOR } from "../storage/queryable.ts";
+import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { type Block, openBlock } from "./block.ts";
 import type { ChunkPlace } from "./chunk-files.ts";
-import { isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
+import { decodeHistogramChunk, isHistogram, sampleCountOf } from "../storage/chunk-encodings.ts";
 import { readable } from "../storage/started-chunk.ts";
+import { isUnreadable } from "./unreadable.ts";
 
 /** What `verifyBlock` found. */
 export interface BlockReport {
@@ -46,6 +47,12 @@ export async function verifyBlock(folder: string): Promise<BlockReport> {
     sampleCount: check.sampleCount,
     problems: check.problems,
   };
+}
+
+interface SampleColumns {
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly offset: number;
 }
 
 class Check {
@@ -113,21 +120,36 @@ async function checkChunks(
     const count = sampleCountOf(chunk);
     check.sampleCount += count;
     if (count === 0) check.problem(`${name} has a chunk without samples`);
-    const floats = readable(chunk);
-    if (floats.encoding !== ENCODING_XOR) {
-      if (!isHistogram(floats.encoding))
-        check.problem(`${name} has a chunk of unknown encoding ${chunk.encoding}`);
-      continue;
+    try {
+      checkTimes(chunk, { name, count, into, check });
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      check.problem(`${name} has a chunk that cannot be read: ${error.message}`);
     }
-    decodeXor(floats.data, into);
-    if (into.times[0] !== chunk.minTimeMs || into.times[count - 1] !== chunk.maxTimeMs)
-      check.problem(`${name}: the times of a chunk differ from the index`);
-    for (let k = 1; k < count; k++)
-      if (into.times[k]! <= into.times[k - 1]!) {
-        check.problem(`${name}: samples of a chunk are not in order`);
-        break;
-      }
   }
+}
+
+/** Throws `corrupt` when the chunk cannot be decoded. */
+function checkTimes(
+  chunk: Chunk,
+  at: { name: string; count: number; into: SampleColumns; check: Check },
+): void {
+  const { name, count, into, check } = at;
+  const plain = readable(chunk);
+  let { times } = into;
+  if (plain.encoding === ENCODING_XOR) decodeXor(plain.data, into);
+  else if (isHistogram(plain.encoding)) ({ times } = decodeHistogramChunk(plain));
+  else {
+    check.problem(`${name} has a chunk of unknown encoding ${chunk.encoding}`);
+    return;
+  }
+  if (times[0] !== chunk.minTimeMs || times[count - 1] !== chunk.maxTimeMs)
+    check.problem(`${name}: the times of a chunk differ from the index`);
+  for (let k = 1; k < count; k++)
+    if (times[k]! <= times[k - 1]!) {
+      check.problem(`${name}: samples of a chunk are not in order`);
+      break;
+    }
 }
 
 async function checkPostings({ index }: Block, check: Check): Promise<void> {

@@ -74,8 +74,8 @@ export function writeLayout(writer: BitWriter, layout: HistogramLayout): void {
 }
 
 /**
- * Reads what `writeLayout` wrote. Throws `corrupt` for schemas nobody knows, for spans that run backwards or past the
- * custom bounds, and for more buckets than there are bits left, each of which takes `bitsPerBucket` at least.
+ * Reads what `writeLayout` wrote. Throws `corrupt` for schemas nobody knows, for custom bounds whose spans run backwards or
+ * past them, and for more buckets than there are bits left, each of which takes `bitsPerBucket` at least.
  */
 export function readLayout(reader: BitReader, bitsPerBucket: number): HistogramLayout {
   const zeroThreshold = readZeroThreshold(reader);
@@ -107,13 +107,11 @@ function readSpans(reader: BitReader): Int32Array {
   if (count * 2 > reader.remaining)
     throw reader.corrupt(`${count} spans do not fit into its bytes`);
   const spans = new Int32Array(count * 2);
-  let end = 0;
   for (let s = 0; s < spans.length; s += 2) {
     const length = reader.readVarbitUnsigned();
     const offset = reader.readVarbit();
-    if (s > 0 && offset < 0) throw reader.corrupt("a span runs backwards");
-    end += offset + length;
-    if (length > reader.remaining || Math.abs(offset) > 0x7fffffff || Math.abs(end) > 0x7fffffff)
+    // Indexes beyond 32 bits start over, as in Prometheus; spans of buckets on both sides of that run backwards.
+    if (length > reader.remaining || (offset | 0) !== offset)
       throw reader.corrupt("a span is too long");
     spans[s] = offset;
     spans[s + 1] = length;
@@ -123,9 +121,11 @@ function readSpans(reader: BitReader): Int32Array {
 
 function checkCustomSpans(reader: BitReader, spans: Int32Array, boundCount: number): void {
   let end = 0;
-  for (let s = 0; s < spans.length; s += 2) end += spans[s]! + spans[s + 1]!;
-  if (spans.length > 0 && (spans[0]! < 0 || end > boundCount + 1))
-    throw reader.corrupt("its buckets run past the custom bounds");
+  for (let s = 0; s < spans.length; s += 2) {
+    if (spans[s]! < 0) throw reader.corrupt("a span runs backwards");
+    end += spans[s]! + spans[s + 1]!;
+  }
+  if (end > boundCount + 1) throw reader.corrupt("its buckets run past the custom bounds");
 }
 
 const threshold = new Float64Array(1);

@@ -48,6 +48,12 @@ export class SymbolEntries {
     return true;
   }
 
+  text(symbol: number): string {
+    let from = this.start(symbol);
+    while (this.bytes[from]! >= 128) from++;
+    return Buffer.from(this.bytes.buffer, from + 1, this.end(symbol) - from - 1).toString();
+  }
+
   #reserve(size: number): void {
     if (size > this.bytes.length) {
       const bytes = new Uint8Array(size * 2);

@@ -103,7 +103,7 @@ export class BucketCursor {
       return;
     }
     const far = upperBound(this.index, h.schema, h.customValues);
-    const near = upperBound(this.index - 1, h.schema, h.customValues);
+    const near = upperBound((this.index - 1) | 0, h.schema, h.customValues);
     const positive = this.side === "positive";
     this.lower = positive ? near : -far;
     this.upper = positive ? far : -near;
@@ -137,12 +137,12 @@ export class BucketCursor {
       this.#span = 0;
       this.#inSpan = 0;
       this.#position = -1;
-      this.#index = spans.length > 0 ? spans[0]! - 1 : 0;
+      this.#index = spans.length > 0 ? (spans[0]! - 1) | 0 : 0;
       return;
     }
     let end = 0;
     for (let s = 0; s + 1 < spans.length; s += 2) end += spans[s]! + spans[s + 1]!;
-    this.#index = end;
+    this.#index = end | 0;
     this.#span = spans.length - 2;
     this.#inSpan = spans.length > 0 ? spans[this.#span + 1]! : 0;
     this.#position = this.#buckets.length;
@@ -153,13 +153,13 @@ export class BucketCursor {
     if (this.#inward) {
       if (this.#position <= 0 || this.#span < 0) return false;
       while (this.#inSpan === 0) {
-        this.#index -= spans[this.#span]!;
+        this.#index = (this.#index - spans[this.#span]!) | 0;
         this.#span -= 2;
         if (this.#span < 0) return false;
         this.#inSpan = spans[this.#span + 1]!;
       }
       this.#inSpan--;
-      this.#index--;
+      this.#index = (this.#index - 1) | 0;
       this.#position--;
     } else {
       if (this.#position + 1 >= this.#buckets.length || this.#span >= spans.length) return false;
@@ -167,10 +167,10 @@ export class BucketCursor {
         this.#inSpan = 0;
         this.#span += 2;
         if (this.#span >= spans.length) return false;
-        this.#index += spans[this.#span]!;
+        this.#index = (this.#index + spans[this.#span]!) | 0;
       }
       this.#inSpan++;
-      this.#index++;
+      this.#index = (this.#index + 1) | 0;
       this.#position++;
     }
     this.side = this.#side;

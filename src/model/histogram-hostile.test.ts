@@ -22,12 +22,23 @@ const oddFloat = fc.oneof(
   fc.double(),
 );
 
+/** With indexes beyond 32 bits. */
+const oddGap = fc.oneof(
+  fc.integer({ min: 0, max: 2 ** 20 }),
+  fc.integer({ min: 2 ** 31 - 4, max: 2 ** 31 - 1 }),
+);
+const oddStart = fc.oneof(
+  fc.integer({ min: -(2 ** 20), max: 2 ** 20 }),
+  fc.integer({ min: -(2 ** 31), max: -(2 ** 31) + 3 }),
+  oddGap,
+);
+
 const oddSide = fc
-  .array(fc.tuple(fc.integer({ min: 0, max: 2 ** 20 }), fc.array(oddFloat, { maxLength: 3 })), {
+  .array(fc.tuple(oddGap, fc.array(oddFloat, { maxLength: 3 })), {
     maxLength: 4,
   })
   .chain((stretches) =>
-    fc.integer({ min: -(2 ** 20), max: 2 ** 20 }).map((first) => ({
+    oddStart.map((first) => ({
       spans: Int32Array.from(
         stretches.flatMap(([gap, counts], i) => [i === 0 ? first : gap, counts.length]),
       ),

@@ -207,7 +207,7 @@ export function compactSide(side: Side, maxEmptyBuckets: number): Side {
   for (let k = 0; k < indexes.length; k++) {
     if (isEmptyBucket(side, k)) continue;
     const gap = indexes[k]! - previous - 1;
-    room += 1 + (room > 0 && gap <= maxEmptyBuckets ? gap : 0);
+    room += 1 + (room > 0 && gap > 0 && gap <= maxEmptyBuckets ? gap : 0);
     previous = indexes[k]!;
   }
   const keptIndexes = new Int32Array(room);

@@ -10,6 +10,8 @@ import { isStaleWords } from "../base/float.ts";
  *     spans    [ offset₀, length₀, offset₁, length₁, … ]    offset₀ is the index of the first bucket, which may be
  *     buckets  [ ‹length₀ counts› ‹length₁ counts› … ]      negative; the others are gaps to the span before, ≥ 0
  *
+ * An index has 32 bits: beyond the highest comes the lowest, as in Prometheus. No client makes such a histogram.
+ *
  * Exponential schema n, −4 … 8: bucket i holds (2^(2^−n·(i−1)), 2^(2^−n·i)], the negative side mirrored. Schema −53:
  * bucket i holds (customValues[i−1], customValues[i]], the last one up to +Inf; only the positive side is used.
  */

@@ -208,6 +208,31 @@ const REQUESTS: readonly (readonly [name: string, series: readonly RequestSeries
     "an older histogram",
     [{ labels: named("h1"), histograms: [{ timeMs: NOW - 5, histogram: H, isFloat: false }] }],
   ],
+  // Gauges, so that each joins the chunk of the one before.
+  [
+    "histograms whose indexes go beyond 32 bits",
+    [
+      [2 ** 31 - 1, 3],
+      [2 ** 31 - 2, 1, 5, 2],
+      [-(2 ** 31), 1, 2 ** 31 - 1, 2],
+      [2 ** 31 - 1, 1, 2 ** 31 - 1, 0, 8, 2],
+      [0, 1, 2 ** 31 - 1, 0, 2 ** 31 - 1, 2],
+    ].map((spans, i) => ({
+      labels: named(`far_${i}`),
+      histograms: [0, 1].map((later) => ({
+        timeMs: NOW + later,
+        histogram: newHistogram({
+          schema: later === 0 ? 0 : i - 2,
+          counterResetHint: "gauge",
+          count: 6,
+          sum: 12.5,
+          positiveSpans: Int32Array.from(spans),
+          positiveBuckets: Float64Array.of(1, 2, 3),
+        }),
+        isFloat: i % 2 === 0,
+      })),
+    })),
+  ],
   [
     "two histograms, the second one reset",
     [

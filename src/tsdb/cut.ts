@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { withoutDeleted } from "../block/recode.ts";
+import { isUnreadable, type OnUnreadable, ofReadable } from "../block/unreadable.ts";
 import { BlockWriter, type Failpoint } from "../block/writer.ts";
 import { type Chunk, ENCODING_XOR } from "../storage/queryable.ts";
 import { Breather, sortWithRests } from "./breather.ts";
@@ -28,6 +29,8 @@ export interface CutOptions {
   readonly hints?: readonly string[];
   readonly segmentMaxBytes?: number;
   readonly signal?: AbortSignal;
+  /** Absent: a chunk that has to be decoded and cannot be fails the cut. */
+  readonly onUnreadable?: OnUnreadable<number> | undefined;
   /** Called at each step; for tests of crashes. */
   readonly onStep?: (step: Failpoint) => void;
 }
@@ -55,8 +58,20 @@ export async function cutBlock(
   source: CutSource = inOrder(store, options.minTimeMs),
 ): Promise<string | undefined> {
   const breather = new Breather(options.clock);
-  const chunksOf = (ref: number): Chunk[] =>
-    withinRange(store.deleted.apply(ref, source.chunksOf(ref, options)), options);
+  const unreadable = new Set<number>();
+  const chunksOf = (ref: number): readonly Chunk[] => {
+    const chunks = source.chunksOf(ref, options);
+    const wanted = (some: readonly Chunk[]): readonly Chunk[] =>
+      withinRange(store.deleted.apply(ref, some), options);
+    try {
+      return wanted(chunks);
+    } catch (error) {
+      if (options.onUnreadable === undefined || !isUnreadable(error)) throw error;
+      if (!unreadable.has(ref)) options.onUnreadable(ref, error);
+      unreadable.add(ref);
+      return ofReadable(chunks, (chunk) => wanted([chunk]));
+    }
+  };
   const refs = await findSeries(source.refs, chunksOf, breather);
   if (refs.length === 0) return undefined;
   const order = await rankPairs(store, refs, breather);

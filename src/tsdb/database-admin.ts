@@ -6,6 +6,7 @@ import { mergeBlocks } from "../block/merge.ts";
 import { newUlid } from "../block/ulid.ts";
 import { formatMatcher } from "../model/matcher.ts";
 import type { BlockSet } from "./block-set.ts";
+import { tellUnreadable } from "./database-maintenance.ts";
 import type { Head } from "./head.ts";
 import type { DeleteRequest } from "./head-delete.ts";
 import { writeHeadStart } from "./head-start.ts";
@@ -50,6 +51,7 @@ export async function cleanTombstones(parts: AdminParts): Promise<void> {
       parent: folder,
       ulid: cleaned,
       signal,
+      onUnreadable: (labels, error) => tellUnreadable(logger, labels, error),
       // As Prometheus: it is its own source now, and what it was made from is obsolete.
       meta: {
         minTime,

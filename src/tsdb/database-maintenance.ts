@@ -1,13 +1,16 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, isDiskFull } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Block } from "../block/block.ts";
 import { mergeBlocks } from "../block/merge.ts";
 import { isOutOfOrder } from "../block/meta.ts";
 import { compactionRanges, formatPlan, planCompaction, planRetention } from "../block/plan.ts";
 import { newUlid } from "../block/ulid.ts";
+import type { OnUnreadable } from "../block/unreadable.ts";
 import { type Failpoint, writeMeta } from "../block/writer.ts";
+import { formatSeries, type Labels } from "../model/labels.ts";
 import { type BlockSet, isDamage } from "./block-set.ts";
 import type { DatabaseMetrics } from "./database-metrics.ts";
 import type { Head } from "./head.ts";
@@ -51,6 +54,14 @@ export interface MaintenanceParts {
   readonly isDiskFull: () => boolean;
 }
 
+/** The line of a series some of whose samples are left out of what is written. */
+export function tellUnreadable(logger: Logger, labels: Labels, error: AppError): void {
+  logger.error("cannot read samples of a series: they are left out", {
+    series: formatSeries(labels),
+    error,
+  });
+}
+
 /** The head is cut when it spans more than this many block ranges. */
 const CUT_SPAN_RANGES = 1.5;
 const DAY_MS = 86_400_000;
@@ -91,12 +102,19 @@ export class Maintenance {
       } catch (error) {
         if (this.#signal.aborted) return;
         this.#metrics.failures.inc();
+        // As Prometheus, which counts cuts among its compactions. Failed merges are counted where they fail.
+        if (what === "cut the head") this.#metrics.compactionsFailed.inc();
         // While nothing is stored for want of space, that is known.
         const isKnown = this.#parts.isDiskFull() && isDiskFull(error);
         logger[isKnown ? "debug" : "error"](`cannot ${what}`, { error });
       }
     }
   }
+
+  readonly #tellUnreadable: OnUnreadable<Labels> = (labels, error) => {
+    this.#metrics.compactionsFailed.inc();
+    tellUnreadable(this.#options.logger, labels, error);
+  };
 
   async #cutHead(): Promise<void> {
     const { clock, logger, onStep } = this.#options;
@@ -114,6 +132,7 @@ export class Maintenance {
         minTimeMs,
         maxTimeMs: endMs,
         signal: this.#signal,
+        onUnreadable: this.#tellUnreadable,
         ...(onStep === undefined ? {} : { onStep }),
       });
       if (folder !== undefined) {
@@ -145,6 +164,7 @@ export class Maintenance {
       rangeMs: this.#rangeMs,
       newUlid: () => newUlid({ clock, random: this.#parts.random }),
       signal: this.#signal,
+      onUnreadable: this.#tellUnreadable,
       ...(onStep === undefined ? {} : { onStep }),
     });
     for (const folder of folders) {
@@ -182,6 +202,7 @@ export class Maintenance {
           parent: folder,
           ulid,
           signal: this.#signal,
+          onUnreadable: this.#tellUnreadable,
           ...(onStep === undefined ? {} : { onStep }),
         });
         if (merged === undefined) await writeHeadStart(folder, this.#head.lowestTimeMs);

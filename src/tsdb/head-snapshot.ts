@@ -1,6 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
+import { isUnreadable } from "../block/unreadable.ts";
+import type { Chunk } from "../storage/queryable.ts";
 import type { HeadStore } from "./head-store.ts";
 import { ChunkReader } from "./select-chunks.ts";
 
@@ -10,7 +12,7 @@ import { ChunkReader } from "./select-chunks.ts";
  */
 export async function snapshotHead(
   store: HeadStore,
-  task: Pick<CutOptions, "parent" | "ulid" | "signal"> & {
+  task: Pick<CutOptions, "parent" | "ulid" | "signal" | "onUnreadable"> & {
     readonly clock: Clock;
     /** Of samples that came in order, older ones are in blocks. */
     readonly lowestTimeMs: number;
@@ -28,10 +30,22 @@ export async function snapshotHead(
   const chunks = new ChunkReader(store);
   const request = { matchers: [], minTimeMs, maxTimeMs };
   const view = chunks.view(refs, { request, inOrderMinTimeMs: lowestTimeMs });
+  const unreadable = new Set<number>();
+  const chunksOf = (ref: number): readonly Chunk[] => {
+    if (unreadable.has(ref)) return [];
+    try {
+      return chunks.read(ref, places.get(ref)!, view) ?? [];
+    } catch (error) {
+      if (task.onUnreadable === undefined || !isUnreadable(error)) throw error;
+      unreadable.add(ref);
+      task.onUnreadable(ref, error);
+      return [];
+    }
+  };
   const folder = await cutBlock(
     store,
     { ...rest, minTimeMs, maxTimeMs: maxTimeMs + 1 },
-    { refs: found, chunksOf: (ref) => chunks.read(ref, places.get(ref)!, view) ?? [] },
+    { refs: found, chunksOf },
   );
   if (view.warnings.length > 0)
     throw new AppError("corrupt", `cannot take a snapshot of the head: ${view.warnings[0]}`);

@@ -15,6 +15,7 @@ import type { WalWriter } from "../wal/writer.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { type Cardinality, cardinality } from "./cardinality.ts";
 import { type CutOptions, cutBlock } from "./cut.ts";
+import type { OnUnreadable } from "../block/unreadable.ts";
 import { type AppendJob, HeadCommitter } from "./head-commit.ts";
 import type { HeadChunkFiles } from "./head-chunk-files.ts";
 import { type DeleteRequest, deleteSamples } from "./head-delete.ts";
@@ -32,6 +33,12 @@ import type { FolderLock } from "./lock.ts";
 import { cutFrozen } from "./out-of-order-cut.ts";
 import type { OutOfOrderLog } from "./out-of-order-log.ts";
 import { HeadReader } from "./select.ts";
+
+/** A task of maintenance, as the head's owner gives it. */
+type HeadTask<Task> = Omit<Task, "onUnreadable"> & {
+  /** Absent: a chunk that has to be decoded and cannot be fails the task. */
+  readonly onUnreadable?: OnUnreadable<Labels>;
+};
 
 /**
  * Recent samples in memory, logged before they are seen. One thread owns it all, and an append becomes visible in one
@@ -224,9 +231,16 @@ export class Head implements Queryable, Appendable {
    * Writes the samples of a time range to a block in the data folder and gives the block's folder, or undefined when
    * there are none. No sample of the range may still come. The head keeps them; appends go on meanwhile.
    */
-  cut(task: Omit<CutOptions, "clock" | "parent">): Promise<string | undefined> {
+  cut(task: HeadTask<Omit<CutOptions, "clock" | "parent">>): Promise<string | undefined> {
     const { folder, clock } = this.#options;
-    return this.#inMaintenance(() => cutBlock(this.#store, { ...task, clock, parent: folder }));
+    const onUnreadable = this.#byRef(task);
+    return this.#inMaintenance(() =>
+      cutBlock(this.#store, { ...task, onUnreadable, clock, parent: folder }),
+    );
+  }
+
+  #byRef({ onUnreadable }: HeadTask<object>): OnUnreadable<number> | undefined {
+    return onUnreadable && ((ref, error): void => onUnreadable(this.#reader.labels(ref), error));
   }
 
   /**
@@ -234,7 +248,10 @@ export class Head implements Queryable, Appendable {
    * keeps the samples until `finish`, which forgets them and their log.
    */
   cutOutOfOrder(
-    task: Pick<CutOptions, "signal" | "onStep"> & { rangeMs: number; newUlid: () => string },
+    task: HeadTask<Pick<CutOptions, "signal" | "onStep">> & {
+      rangeMs: number;
+      newUlid: () => string;
+    },
   ): Promise<{ folders: readonly string[]; finish: () => Promise<void> }> {
     const { folder, clock, retentionMs } = this.#options;
     const { rangeMs, newUlid, ...rest } = task;
@@ -244,7 +261,14 @@ export class Head implements Queryable, Appendable {
         const upTo = await this.#lateLog.startSegment();
         if (outOfOrder.freeze()) this.#frozenUpTo = upTo;
       });
-      const cut = { ...rest, clock, parent: folder, oldestMs: clock.now() - retentionMs };
+      const onUnreadable = this.#byRef(task);
+      const cut = {
+        ...rest,
+        onUnreadable,
+        clock,
+        parent: folder,
+        oldestMs: clock.now() - retentionMs,
+      };
       const folders = await cutFrozen(this.#store, { ...cut, rangeMs, newUlid });
       const finish = async (): Promise<void> => {
         outOfOrder.dropFrozen();
@@ -271,11 +295,13 @@ export class Head implements Queryable, Appendable {
 
   /** Writes all samples of now to a block in `task.parent` and gives its folder; undefined when there are none. */
   snapshot(
-    task: Pick<CutOptions, "parent" | "ulid"> & { signal: AbortSignal },
+    task: HeadTask<Pick<CutOptions, "parent" | "ulid"> & { signal: AbortSignal }>,
   ): Promise<string | undefined> {
     const { clock } = this.#options;
+    const onUnreadable = this.#byRef(task);
+    const lowestTimeMs = this.#lowestTimeMs;
     return this.#inMaintenance(() =>
-      snapshotHead(this.#store, { ...task, clock, lowestTimeMs: this.#lowestTimeMs }),
+      snapshotHead(this.#store, { ...task, onUnreadable, clock, lowestTimeMs }),
     );
   }
 

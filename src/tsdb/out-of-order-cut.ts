@@ -8,7 +8,7 @@ import type { HeadStore } from "./head-store.ts";
  */
 export async function cutFrozen(
   store: HeadStore,
-  task: Pick<CutOptions, "clock" | "parent" | "signal" | "onStep"> & {
+  task: Pick<CutOptions, "clock" | "parent" | "signal" | "onStep" | "onUnreadable"> & {
     oldestMs: number;
     rangeMs: number;
     newUlid: () => string;

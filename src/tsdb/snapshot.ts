@@ -10,6 +10,7 @@ import { syncFolder } from "../block/writer.ts";
 import { writeError } from "../index/file-writer.ts";
 import { systemCode } from "../base/errors.ts";
 import type { AdminParts } from "./database-admin.ts";
+import { tellUnreadable } from "./database-maintenance.ts";
 
 /** The folder of the snapshots, in the data folder. */
 const SNAPSHOTS_FOLDER = "snapshots";
@@ -36,7 +37,13 @@ export async function takeSnapshot(
     await mkdir(building);
     // First the head: what is cut from it meanwhile waits for its turn.
     const ulid = newUlid({ clock, random });
-    if (!skipHead) await head.snapshot({ parent: building, ulid, signal });
+    if (!skipHead)
+      await head.snapshot({
+        parent: building,
+        ulid,
+        signal,
+        onUnreadable: (labels, error) => tellUnreadable(logger, labels, error),
+      });
     for (const block of blocks.blocks) await linkBlock(block, join(building, block.meta.ulid));
     await syncFolder(building);
     await rename(building, join(parent, name));
