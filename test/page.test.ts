@@ -5,24 +5,20 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser } from "playwright-core";
+import {
+  assertFits,
+  launchBrowser,
+  openPage,
+  picture,
+  skipWithoutBrowser,
+  type Visit,
+  type VisitOptions,
+} from "./support/browser.ts";
 import { apiData, type RunningProcess, startShoal, until } from "./support/processes.ts";
 
-const executablePath = process.env["SHOAL_CHROMIUM"];
-const pictures = process.env["SHOAL_SCREENSHOTS"];
-const skip =
-  executablePath !== undefined
-    ? false
-    : process.env["CI"] === "true"
-      ? failInCi()
-      : "skipped: no Chromium here (SHOAL_CHROMIUM)";
-
-function failInCi(): never {
-  throw new Error("Chromium is missing, and CI skips nothing");
-}
+const skip = skipWithoutBrowser();
 
 const exporters: Server[] = [];
 let shoal: RunningProcess;
@@ -71,18 +67,7 @@ scrape_configs:
       );
       return result[0]?.value[1] === "120" ? true : undefined;
     });
-    browser = await chromium.launch({
-      executablePath: executablePath!,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
+    browser = await launchBrowser();
   },
   { timeout: 120_000 },
 );
@@ -93,47 +78,8 @@ after(async () => {
   for (const server of exporters) server.close();
 });
 
-interface Visit {
-  readonly page: Page;
-  readonly problems: string[];
-  readonly close: () => Promise<void>;
-}
-
-/** Opens `path`, noting every error the page logs and every request that leaves the server. */
-async function visit(
-  path: string,
-  options: { colorScheme?: "light" | "dark"; width?: number; of?: string } = {},
-): Promise<Visit> {
-  const { of = origin } = options;
-  const context: BrowserContext = await browser.newContext({
-    colorScheme: options.colorScheme ?? "light",
-    viewport: { width: options.width ?? 1280, height: 900 },
-  });
-  const page = await context.newPage();
-  const problems: string[] = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(of) && !request.url().startsWith("data:"))
-      problems.push(`a request to ${request.url()}`);
-  });
-  await page.goto(`${of}${path}`);
-  return { page, problems, close: () => context.close() };
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures === undefined) return;
-  mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
-}
-
-async function assertFits(page: Page): Promise<void> {
-  const [content, window] = (await page.evaluate(
-    "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
-  )) as [number, number];
-  assert.ok(content <= window, `the page is ${content} px wide in a window of ${window} px`);
+async function visit(path: string, options: VisitOptions & { of?: string } = {}): Promise<Visit> {
+  return openPage(browser, { origin: options.of ?? origin, path }, options);
 }
 
 for (const colorScheme of ["light", "dark"] as const) {
