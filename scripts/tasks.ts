@@ -63,7 +63,9 @@ const steps: Record<string, () => Step[]> = {
     },
     { name: "layers", command: process.execPath, args: [...nodeFlags, "scripts/check-layers.ts"] },
   ],
-  unit: () => [nodeTests("unit tests", ["src/**/*.test.ts"], { concurrency: 2 })],
+  unit: () => [
+    nodeTests("unit tests", ["src/**/*.test.ts", "ui/src/**/*.test.ts"], { concurrency: 2 }),
+  ],
   system: () => [nodeTests("system tests", ["test/**/*.test.ts"], { concurrency: 1 })],
   faults: () => [
     nodeTests("fault tests, long form", ["src/**/*.faults.ts", "test/**/*.faults.ts"], {

@@ -58,9 +58,34 @@ export async function api<T>(
 export type LabelSet = Record<string, string>;
 export type Point = [number, string];
 
+/** Which bounds belong to the bucket (0 the upper, 1 the lower, 2 none, 3 both), lower bound, upper bound, count. */
+export type Bucket = [boundaries: number, lower: string, upper: string, count: string];
+
+/** A native histogram; buckets that are empty are left out. */
+export interface Histogram {
+  count: string;
+  sum: string;
+  buckets?: Bucket[];
+}
+
+export type HistogramPoint = [number, Histogram];
+
+/** A sample is a value or a histogram; a series may hold both, at different times. */
+export interface VectorSample {
+  metric: LabelSet;
+  value?: Point;
+  histogram?: HistogramPoint;
+}
+
+export interface MatrixSeries {
+  metric: LabelSet;
+  values?: Point[];
+  histograms?: HistogramPoint[];
+}
+
 export type QueryData = { stats?: QueryStats; analysis?: QueryAnalysis } & (
-  | { resultType: "vector"; result: { metric: LabelSet; value: Point }[] }
-  | { resultType: "matrix"; result: { metric: LabelSet; values: Point[] }[] }
+  | { resultType: "vector"; result: VectorSample[] }
+  | { resultType: "matrix"; result: MatrixSeries[] }
   | { resultType: "scalar"; result: Point }
   | { resultType: "string"; result: Point }
 );

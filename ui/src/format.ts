@@ -15,6 +15,11 @@ export function formatCount(value: number): string {
   return Number.isInteger(value) ? String(value) : trim(value);
 }
 
+/** A sample value as the server writes it, as a number. */
+export function parseValue(text: string): number {
+  return text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+}
+
 function trim(value: number): string {
   return String(Number(value.toPrecision(3)));
 }

@@ -2,11 +2,12 @@ import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
-import { formatSeriesName, type LabelSet, type Point } from "../api.ts";
-import { formatCount } from "../format.ts";
+import { formatSeriesName } from "../api.ts";
+import { formatCount, parseValue } from "../format.ts";
+import type { Line } from "./result.ts";
 
 export interface GraphProps {
-  series: { metric: LabelSet; values: Point[] }[];
+  lines: Line[];
   /** Unix seconds. */
   start: number;
   end: number;
@@ -50,7 +51,7 @@ const PALETTE_DARK = [
 const HEIGHT = 380;
 
 /** Lines over time: drag to zoom, click a name to hide it, hover for values. Gaps stay gaps. */
-export function Graph({ series, start, end, step, onZoom }: GraphProps) {
+export function Graph({ lines, start, end, step, onZoom }: GraphProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme("light") === "dark";
@@ -64,13 +65,13 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
 
-  const drawn = useMemo(() => series.slice(0, DRAWN_SERIES_MAX), [series]);
+  const drawn = useMemo(() => lines.slice(0, DRAWN_SERIES_MAX), [lines]);
   const names = useMemo(() => drawn.map(({ metric }) => formatSeriesName(metric)), [drawn]);
   const data = useMemo(() => columns(drawn, { start, end, step }), [drawn, start, end, step]);
   const palette = dark ? PALETTE_DARK : PALETTE;
   const colour = (index: number): string => palette[index % palette.length]!;
 
-  useEffect(() => setHidden(new Set()), [series]);
+  useEffect(() => setHidden(new Set()), [lines]);
 
   useEffect(() => {
     const element = host.current!;
@@ -155,7 +156,7 @@ export function Graph({ series, start, end, step, onZoom }: GraphProps) {
 
   return (
     <div className="graph" style={{ position: "relative" }}>
-      <div ref={host} role="img" aria-label={`Graph of ${series.length} series`} />
+      <div ref={host} role="img" aria-label={`Graph of ${lines.length} series`} />
       {hover !== null && (
         <Tip
           hover={hover}
@@ -227,16 +228,16 @@ function timeTick(seconds: number, increment: number): string {
 
 /** One time column of all steps, and one value column per series with null where there is no sample. */
 function columns(
-  series: GraphProps["series"],
+  lines: readonly Line[],
   { start, end, step }: { start: number; end: number; step: number },
 ): uPlot.AlignedData {
   const count = Math.floor((end - start) / step + 1e-9) + 1;
   const times = Array.from({ length: count }, (_, i) => start + i * step);
-  const values = series.map(({ values: points }) => {
+  const values = lines.map(({ values: points }) => {
     const column: (number | null)[] = Array.from({ length: count }, () => null);
     for (const [time, text] of points) {
       const index = Math.round((time - start) / step);
-      const value = text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+      const value = parseValue(text);
       if (index >= 0 && index < count && Number.isFinite(value)) column[index] = value;
     }
     return column;

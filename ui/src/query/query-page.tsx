@@ -1,7 +1,9 @@
 import {
   ActionIcon,
+  Alert,
   Button,
   Card,
+  Code,
   Group,
   Loader,
   SegmentedControl,
@@ -12,16 +14,23 @@ import {
   TextInput,
   Tooltip,
 } from "@mantine/core";
-import { IconArrowLeft, IconArrowRight, IconPlayerPlay, IconTextWrap } from "@tabler/icons-react";
+import {
+  IconArrowLeft,
+  IconArrowRight,
+  IconInfoCircle,
+  IconPlayerPlay,
+  IconTextWrap,
+} from "@tabler/icons-react";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
-import { api, type QueryData } from "../api.ts";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { api, type MatrixSeries, type QueryData } from "../api.ts";
 import { formatCount, formatDuration, formatSecondsShort, parseDuration } from "../format.ts";
 import { ErrorBoundary } from "../error-boundary.tsx";
 import { Notes, Problem } from "../problem.tsx";
 import { useUrlParameter } from "../url-state.ts";
 import { Explain } from "./explain.tsx";
-import { DRAWN_SERIES_MAX, Graph } from "./graph.tsx";
+import { DRAWN_SERIES_MAX, Graph, type GraphProps } from "./graph.tsx";
+import { linesOf } from "./result.ts";
 import { ResultTable } from "./result-table.tsx";
 
 // The editor is the largest part of the page: everything else shows while it loads.
@@ -363,24 +372,71 @@ function GraphPanel({
     <Card withBorder>
       <Stack gap="xs">
         <Notes {...answer} />
-        {!isExplained && series.length > DRAWN_SERIES_MAX && (
-          <Text size="sm" c="dimmed">
-            Drawing the first {DRAWN_SERIES_MAX} of {series.length} series; aggregate the expression
-            to see the rest.
-          </Text>
-        )}
         <Summary seconds={seconds} data={answer.data} busy={query.isFetching} step={step} />
         {isExplained ? (
           answer.data.analysis !== undefined && (
             <Explain query={expression} analysis={answer.data.analysis} />
           )
-        ) : series.length === 0 ? (
-          <Text c="dimmed">Empty result: no series matches in this range.</Text>
         ) : (
-          <Graph series={series} start={start} end={end} step={step} onZoom={onZoom} />
+          <GraphResult series={series} start={start} end={end} step={step} onZoom={onZoom} />
         )}
       </Stack>
     </Card>
+  );
+}
+
+interface GraphResultProps extends Omit<GraphProps, "lines"> {
+  series: MatrixSeries[];
+}
+
+/** The lines of a range query's answer, and what of it has none. */
+function GraphResult({ series, ...graph }: GraphResultProps) {
+  const { lines, histogramSeriesCount } = useMemo(() => linesOf(series), [series]);
+  if (series.length === 0)
+    return <Text c="dimmed">Empty result: no series matches in this range.</Text>;
+  return (
+    <>
+      {lines.length > DRAWN_SERIES_MAX && (
+        <Text size="sm" c="dimmed">
+          Drawing the first {DRAWN_SERIES_MAX} of {lines.length} series; aggregate the expression to
+          see the rest.
+        </Text>
+      )}
+      {histogramSeriesCount > 0 && (
+        <HistogramNotice count={histogramSeriesCount} seriesCount={series.length} />
+      )}
+      {lines.length > 0 && <Graph lines={lines} {...graph} />}
+    </>
+  );
+}
+
+const HISTOGRAM_FUNCTIONS = [
+  "histogram_quantile(0.9, …)",
+  "histogram_avg(…)",
+  "histogram_count(…)",
+  "histogram_sum(…)",
+  "histogram_fraction(0, 0.1, …)",
+];
+
+function HistogramNotice({ count, seriesCount }: { count: number; seriesCount: number }) {
+  return (
+    <Alert
+      color="blue"
+      variant="light"
+      icon={<IconInfoCircle />}
+      title={`${count} of ${seriesCount} series ${count === 1 ? "holds" : "hold"} native histograms, which no line can show`}
+      data-testid="histogram-notice"
+    >
+      <Text size="sm">The table shows their buckets. To draw them, ask for a number of each:</Text>
+      <Group gap={6} my={6}>
+        {HISTOGRAM_FUNCTIONS.map((text) => (
+          <Code key={text}>{text}</Code>
+        ))}
+      </Group>
+      <Text size="sm">
+        Of a counter, ask for that of its rate: <Code>histogram_quantile(0.9, rate(…[5m]))</Code>
+      </Text>
+    </Alert>
   );
 }
 
