@@ -3,10 +3,13 @@ const BAR_WIDTH = 40;
 /** A bar that is redrawn in place on a terminal, and nothing elsewhere. */
 export class ProgressBar {
   readonly #stream: NodeJS.WriteStream;
+  readonly #title: string;
   #shown = -1;
 
-  constructor(stream: NodeJS.WriteStream) {
+  /** `title` says behind the bar what is done. */
+  constructor(stream: NodeJS.WriteStream, title = "") {
     this.#stream = stream;
+    this.#title = title === "" ? "" : ` ${title}`;
   }
 
   show(share: number): void {
@@ -15,10 +18,11 @@ export class ProgressBar {
     this.#shown = percent;
     const full = Math.round(share * BAR_WIDTH);
     const bar = "█".repeat(full) + "░".repeat(BAR_WIDTH - full);
-    this.#stream.write(`\r${bar} ${String(percent).padStart(3)}%`);
+    this.#stream.write(`\r${bar} ${String(percent).padStart(3)}%${this.#title}`);
   }
 
   clear(): void {
     if (this.#stream.isTTY && this.#shown >= 0) this.#stream.write("\r\x1b[K");
+    this.#shown = -1;
   }
 }

@@ -58,9 +58,11 @@ test("the replay of a log is told while it runs, and the port is free after it",
   const { database, replayed } = await opening;
   assert.ok(seen.length > 0);
   assert.deepEqual([...codes], [503]);
-  const { segmentCount, segmentTotal } = replayed();
+  const { segmentCount, segmentTotal, byteCount, byteTotal } = replayed();
   assert.ok(segmentTotal > 10);
   assert.equal(segmentCount, segmentTotal);
+  assert.ok(byteTotal > 64 * 1024);
+  assert.equal(byteCount, byteTotal);
   assert.ok(seen.every(({ max, current }) => current <= max && max <= segmentTotal));
   await assert.rejects(fetch(`${url}/-/ready`));
   await database.close();

@@ -10,6 +10,8 @@ export interface ReadLogOptions {
   readonly logger: Logger;
   /** Change no file: what is damaged stays, and its readable records count. */
   readonly isReadOnly: boolean;
+  /** Hears how many bytes of the file are done. */
+  readonly onRead: (offset: number) => void;
 }
 
 /**
@@ -21,8 +23,8 @@ export async function readLogSegment(
   onRecord: (record: RecordBytes) => void,
   options: ReadLogOptions,
 ): Promise<number> {
-  const { logger } = options;
-  const report = await readSegment(file.path, onRecord);
+  const { logger, onRead } = options;
+  const report = await readSegment(file.path, onRecord, { onRead });
   const [first] = report.damages;
   if (first === undefined) return 0;
   const place = { segment: file.path, offset: first.offset, reason: first.reason };

@@ -1,4 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../base/logger.ts";
 import { Labels } from "../model/labels.ts";
@@ -42,6 +42,9 @@ export interface ReplayProgress {
   /** Segments read so far, and how many there are. */
   readonly segmentCount: number;
   readonly segmentTotal: number;
+  /** Of all of them, in bytes. */
+  readonly byteCount: number;
+  readonly byteTotal: number;
 }
 
 export interface ReplayResult {
@@ -99,7 +102,18 @@ export async function replayLogs(store: HeadStore, options: ReplayOptions): Prom
   if (options.chunks !== undefined) store.series.skipRefs(options.chunks.maxRef);
   let corruptionCount = 0;
   const all = [...files, ...late];
-  options.onProgress?.({ segmentCount: 0, segmentTotal: all.length });
+  const sizes = await Promise.all(all.map(async ({ path }) => (await stat(path)).size));
+  const byteTotal = sizes.reduce((total, size) => total + size, 0);
+  let before = 0;
+  const progress = (segmentCount: number, bytes: number): void =>
+    options.onProgress?.({
+      segmentCount,
+      segmentTotal: all.length,
+      // The last segment may grow while a tool reads it.
+      byteCount: Math.min(before + bytes, byteTotal),
+      byteTotal,
+    });
+  progress(0, 0);
   for (const [i, file] of all.entries()) {
     replay.maxTimeMs = -Infinity;
     const isLate = file.kind === "late";
@@ -111,11 +125,13 @@ export async function replayLogs(store: HeadStore, options: ReplayOptions): Prom
         nowMs: options.nowMs,
         logger,
         isReadOnly,
+        onRead: (offset) => progress(i, offset),
       },
     );
+    before += sizes[i]!;
     await store.log.save({ all: false });
     if (file.kind === "segment") replay.result.segmentMaxTimes.set(file.index, replay.maxTimeMs);
-    options.onProgress?.({ segmentCount: i + 1, segmentTotal: all.length });
+    progress(i + 1, 0);
   }
   if (replay.unknownCount > 0)
     logger.warn("skipped samples of series that the write-ahead log does not name", {

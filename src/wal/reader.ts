@@ -35,6 +35,12 @@ export interface SegmentReport {
   readonly goodSize: number;
 }
 
+interface ReadOptions {
+  readonly from?: number;
+  readonly to?: number;
+  readonly onRead?: (offset: number) => void;
+}
+
 /** The file is read in pieces of this size, so that a replay leaves room for other work in between. */
 const READ_BYTES = 128 * PAGE_BYTES;
 
@@ -43,17 +49,17 @@ const READ_BYTES = 128 * PAGE_BYTES;
  * that starts a record, in the same page if the fragment's length is readable, else in the next. `onRecord` runs synchronously and must not keep the bytes; a throw of code `corrupt` from
  * it counts as damage.
  *
- * With `range`, reads from `from`, which is where a record ends, to `to`: a record that is cut off there counts as damage
+ * With `options`, `onRead` hears how many bytes of the file are done, and it reads from `from`, which is where a record ends, to `to`: a record that is cut off there counts as damage
  * behind `goodSize`, and `size` is where reading ended.
  */
 export async function readSegment(
   path: string,
   onRecord: (record: RecordBytes) => void,
-  range: { readonly from: number; readonly to: number } = { from: 0, to: Infinity },
+  options: ReadOptions = {},
 ): Promise<SegmentReport> {
   const file = await open(path, "r");
   try {
-    return await readPages(file, onRecord, range);
+    return await readPages(file, onRecord, options);
   } finally {
     await file.close();
   }
@@ -62,7 +68,7 @@ export async function readSegment(
 async function readPages(
   file: FileHandle,
   onRecord: (record: RecordBytes) => void,
-  { from, to }: { readonly from: number; readonly to: number },
+  { from = 0, to = Infinity, onRead }: ReadOptions,
 ): Promise<SegmentReport> {
   let offset = from - (from % PAGE_BYTES);
   const bytes = new Uint8Array(
@@ -83,6 +89,7 @@ async function readPages(
       parser.page({ bytes, view, start, end: Math.min(page + PAGE_BYTES, filled) }, offset);
     }
     offset += filled;
+    onRead?.(offset);
     if (filled < bytes.length || offset >= to) break;
   }
   return parser.finish(offset);

@@ -10,7 +10,7 @@ import { type CoordinatorClient, isRecord } from "./coordinator-client.ts";
 import type { QueryApiDependencies } from "./dependencies.ts";
 import { invalidParameter, limitParameter } from "./parameters.ts";
 import { sendData } from "./send.ts";
-import { tsdbStatus } from "./tsdb-status.ts";
+import { blocksStatus, replayStatus, tsdbStatus } from "./tsdb-status.ts";
 
 /** Paths answered by the coordinator; the query passes them on so that one address serves everything. */
 const COORDINATOR_PATHS = [
@@ -64,6 +64,12 @@ export function registerClusterRoutes(
   app.get("/api/v1/metadata", async (request, reply) => metadata(request, reply, coordinator));
   app.get("/api/v1/status/tsdb", async (request, reply) =>
     tsdbStatus(request, reply, required(coordinator)),
+  );
+  app.get("/api/v1/status/tsdb/blocks", async (request, reply) =>
+    blocksStatus(request, reply, required(coordinator)),
+  );
+  app.get("/api/v1/status/walreplay", async (request, reply) =>
+    replayStatus(request, reply, required(coordinator)),
   );
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { after, test } from "node:test";
 import fastify from "fastify";
 import { CoordinatorClient } from "./coordinator-client.ts";
-import { tsdbStatus } from "./tsdb-status.ts";
+import { blocksStatus, replayStatus, tsdbStatus } from "./tsdb-status.ts";
 
 const servers: Server[] = [];
 after(() => {
@@ -102,4 +102,36 @@ test("a shard's replica stands in for it", async () => {
   const b = [shard("b", 0, undefined), shard("b", 1, 21)];
   const { series, warnings } = await ask([...a, ...b]);
   assert.deepEqual([series, warnings], [121, []]);
+});
+
+test("blocks say whose they are, and the logs' segments add up; a shard that is down is named", async () => {
+  const answers = new Map<string, unknown>([
+    ["/api/v1/status/tsdb/blocks", { blocks: [{ ulid: "x" }, { ulid: "y" }] }],
+    ["/api/v1/status/walreplay", { min: 0, max: 7, current: 3 }],
+  ]);
+  const http = await serve((path) => answers.get(path));
+  const shards = [0, 1, 2].map((ordinal) => ({
+    id: `s${ordinal}`,
+    ordinal,
+    ...(ordinal < 2 && { http }),
+  }));
+  const client = new CoordinatorClient(`http://${await serve(() => ({ shards }))}`);
+  const app = fastify();
+  app.get("/blocks", async (request, reply) => blocksStatus(request, reply, client));
+  app.get("/replay", async (request, reply) => replayStatus(request, reply, client));
+  const warnings = ["no answer from shard s2: it is down"];
+  assert.deepEqual((await app.inject("/blocks")).json(), {
+    status: "success",
+    data: {
+      blocks: ["s0", "s1"].flatMap((id) => ["x", "y"].map((ulid) => ({ ulid, shard: id }))),
+    },
+    warnings,
+  });
+  assert.deepEqual((await app.inject("/replay")).json(), {
+    status: "success",
+    data: { min: 0, max: 14, current: 6 },
+    warnings,
+  });
+  await client.close();
+  await app.close();
 });

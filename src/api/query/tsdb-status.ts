@@ -86,6 +86,33 @@ export async function tsdbStatus(
     );
 }
 
+/** `/api/v1/status/tsdb/blocks` of every shard, each block with whose it is. */
+export async function blocksStatus(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  coordinator: CoordinatorClient,
+): Promise<FastifyReply> {
+  const { answers, silent } = await coordinator.fromShards("/api/v1/status/tsdb/blocks");
+  const blocks = answers.flatMap(({ shard, data }) => {
+    const list = isRecord(data) && Array.isArray(data["blocks"]) ? data["blocks"] : [];
+    return list.filter(isRecord).map((block) => ({ ...block, shard: shard.id }));
+  });
+  return sendData(request, reply, { blocks }, { warnings: silent.map(({ warning }) => warning) });
+}
+
+/** `/api/v1/status/walreplay`: the segments of all shards' logs added up. */
+export async function replayStatus(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  coordinator: CoordinatorClient,
+): Promise<FastifyReply> {
+  const { answers, silent } = await coordinator.fromShards("/api/v1/status/walreplay");
+  const logs = answers.map(({ data }) => data).filter(isRecord);
+  const total = (name: string): number => logs.reduce((sum, log) => sum + numberOf(log[name]), 0);
+  const data = { min: total("min"), max: total("max"), current: total("current") };
+  return sendData(request, reply, data, { warnings: silent.map(({ warning }) => warning) });
+}
+
 function numberOf(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) ? value : 0;
 }
