@@ -179,6 +179,13 @@ test(
         `match[]={job="0",i!="0"}&start=${HEAD_MS / 1000 + 300}&end=${HEAD_MS / 1000 + 600.5}`,
         `match[]=m{i="6"}`,
         `match[]=m&start=5&end=1`,
+        // Nothing, and what the other selector names.
+        `match[]={}`,
+        `match[]={}&match[]={i="2"}&start=${seconds(40)}&end=${seconds(50)}`,
+        // All that has no such label, or any value of it.
+        `match[]={none=""}&start=${seconds(60)}&end=${seconds(62)}`,
+        `match[]={job=~".*"}&start=${seconds(64)}&end=${seconds(66)}`,
+        `match[]={job!~".*"}&start=${seconds(68)}&end=${seconds(70)}`,
       ];
       for (const [i, deletion] of deletions.entries()) {
         const isForm = i % 2 === 1;

@@ -29,16 +29,17 @@ export interface BlockAnalysis {
   readonly widestMetrics: readonly Ranked[];
 }
 
-/** Reads the index of a block, or the part of it that `matchers` select, and ranks what it finds. */
+/** Reads the index of a block, or the part of it that `matchers` select (absent: all of it), and ranks what it finds. */
 export async function analyzeBlock(
   block: Block,
   options: { limit: number; matchers?: readonly Matcher[] },
 ): Promise<BlockAnalysis> {
   const { index, meta } = block;
-  const { limit, matchers = [] } = options;
+  const { limit, matchers } = options;
   const { symbols } = index;
   const durationMs = meta.maxTime - meta.minTime;
-  const refs = await index.matching(matchers);
+  // As with promtool, `{}` names nothing, and no selector at all means everything.
+  const refs = matchers?.length === 0 ? new Int32Array(0) : await index.matching(matchers ?? []);
   /** By label name and value, as symbols: uncovered time and series. */
   const names = new Map<number, Map<number, { uncovered: number; count: number }>>();
   let entryCount = 0;

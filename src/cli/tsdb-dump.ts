@@ -91,9 +91,9 @@ async function eachSeries(
   });
   const out = new Output();
   try {
-    const all = (selectors.length === 0 ? [[]] : selectors).map((matchers) =>
-      database.select({ matchers, ...range }),
-    );
+    // As with promtool, `{}` names nothing, and no selector at all means everything.
+    const wanted = flags.match === undefined ? [[]] : selectors.filter(({ length }) => length > 0);
+    const all = wanted.map((matchers) => database.select({ matchers, ...range }));
     for await (const batch of mergeSelect(all)) {
       for (const warning of batch.warnings ?? []) console.error(warning);
       for (const series of batch.series) await print(series, range, out);

@@ -159,6 +159,13 @@ describe("shoal tsdb", { skip }, () => {
       metric: { __name__: "constant", i: "0" },
       samples: [1700000000000, 1700000015000, 1700000030000].map((t) => [t, "42"]),
     });
+    // promtool: no selector is everything, an empty one is nothing.
+    const dumped = (...flags: string[]): string => shoal("dump", ...flags, folder).stdout;
+    const constant = '--match={__name__="constant"}';
+    assert.equal(dumped("--match={}"), "");
+    assert.equal(dumped("--match={}", constant), dumped(constant));
+    assert.equal(dumped('--match={nobody=""}'), dumped());
+    assert.equal(shoal("dump-openmetrics", "--match={}", folder).stdout, "# EOF\n");
     const listed: unknown = JSON.parse(shoal("list", "--json", folder).stdout);
     assert.equal((listed as { size: number }[])[0]!.size, 5188);
     assert.equal(

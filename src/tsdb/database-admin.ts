@@ -24,6 +24,8 @@ export interface AdminParts {
 
 /** Deletes samples of head and blocks; when it resolves that is on disk. */
 export async function deleteSeries(parts: AdminParts, request: DeleteRequest): Promise<void> {
+  // As in Prometheus, `{}` deletes nothing, though every other selector that an empty value matches deletes all it names.
+  if (request.matchers.length === 0) return;
   const { head, blocks, logger } = parts;
   const seriesCount = await head.delete(request);
   let blockCount = 0;
