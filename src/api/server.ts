@@ -232,6 +232,7 @@ async function listen(
 const ENVELOPE: Record<ErrorCode, { type: string; status: number }> = {
   "bad-data": { type: "bad_data", status: 400 },
   execution: { type: "execution", status: 422 },
+  refused: { type: "execution", status: 422 },
   forbidden: { type: "forbidden", status: 403 },
   "not-found": { type: "not_found", status: 404 },
   "not-acceptable": { type: "not_acceptable", status: 406 },

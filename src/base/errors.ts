@@ -5,6 +5,7 @@
 export type ErrorCode =
   | "bad-data" // the caller's input is wrong: a query, a config file, a flag
   | "execution" // a valid request that cannot be computed (PromQL runtime errors)
+  | "refused" // a valid request that by its own content costs too much, whoever is asked
   | "not-found"
   | "forbidden" // switched off, or not for whoever asks
   | "not-acceptable"

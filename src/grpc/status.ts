@@ -45,6 +45,9 @@ function statusOfCode(code: ErrorCode): number {
     case "execution":
       // What Thanos answers when a query cannot be completed under the abort strategy.
       return GRPC_STATUS.aborted;
+    case "refused":
+      // No store of Thanos answers this, so that it means nothing else.
+      return GRPC_STATUS.outOfRange;
     case "not-found":
       return GRPC_STATUS.notFound;
     case "forbidden":
@@ -77,8 +80,9 @@ export function codeOfStatus(status: number): ErrorCode {
       return "canceled";
     case GRPC_STATUS.invalidArgument:
     case GRPC_STATUS.failedPrecondition:
-    case GRPC_STATUS.outOfRange:
       return "bad-data";
+    case GRPC_STATUS.outOfRange:
+      return "refused";
     case GRPC_STATUS.deadlineExceeded:
       return "timeout";
     case GRPC_STATUS.notFound:

@@ -294,7 +294,11 @@ describe("bombs", () => {
     assert.equal(RegexTest.of(`(?:ab){0,1000}`.repeat(PLACES_MAX / 2000))!.matches("abab"), true);
     const large = `(?:ab){0,999}c?`.repeat(PLACES_MAX / 1999 + 1);
     assert.equal(RegexTest.of(large)!.matches("abab"), undefined);
-    assert.throws(() => compileAnchored(large).matches("abab"), { code: "execution" });
+    assert.throws(() => compileAnchored(large).matches("abab"), { code: "refused" });
+    // Of a series without the label.
+    assert.equal(compileAnchored(large).matches(""), true);
+    assert.equal(compileAnchored(`${large}d`).matches(""), false);
+    assert.equal(RegexTest.of(`${large}\\b`)!.matches(""), undefined);
     // A rule takes its time.
     assert.equal(compileRelabelRegex(large).matches("abab"), true);
     assert.equal(compileRelabelRegex(large).matches("abba"), false);

@@ -33,9 +33,11 @@ export class RegexTest {
 
   /** Undefined where the pattern and the text are too large to be held against each other. */
   matches(text: string): boolean | undefined {
-    const { minLength, maxLength, places } = this.#program.facts;
+    const { minLength, maxLength, places, hasAssertion } = this.#program.facts;
     // A character is up to two units long.
     if (text.length < minLength || text.length > maxLength * 2) return false;
+    // What can have no characters is the empty text itself. A matcher is asked of it for series without the label.
+    if (text === "" && !hasAssertion) return true;
     if (places > this.#placesMax) return undefined;
     return RegexKernel.shared().matches(this.#program, text);
   }
@@ -44,7 +46,7 @@ export class RegexTest {
   refusal(text: string): AppError {
     const { source, facts } = this.#program;
     return new AppError(
-      "execution",
+      "refused",
       `cannot hold a regular expression of ${source.length} characters against a text of ${text.length}: with its repetitions written out it is too large (${facts.places}; the limits are ${this.#placesMax}, ${MOVES_MAX} times that 32 places move on by a character, and ${COUNT_MAX} that counters begin or end). Use fewer repetitions`,
     );
   }

@@ -1,4 +1,4 @@
-import { messageOf } from "../base/errors.ts";
+import { AppError, messageOf } from "../base/errors.ts";
 import type { Exemplar } from "../model/exemplar.ts";
 import { compareLabels, Labels } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
@@ -79,6 +79,7 @@ export async function queryExemplars(
         await ask(endpoint);
       } catch (error) {
         signal?.throwIfAborted();
+        if (error instanceof AppError && error.code === "refused") throw error;
         round.fail(endpoint, {
           text: `receive exemplars from ${endpoint.address}: ${messageOf(error)}`,
           error,

@@ -448,6 +448,24 @@ describe("FanoutQueryable over EndpointSet", () => {
     assert.deepEqual(endpoints.statuses(), []);
   });
 
+  it("fails where a store says that the request itself is the trouble", async (context) => {
+    const whole = await serve(context, new MemoryQueryable([series({ i: "1" })]));
+    const refusing = await serve(
+      context,
+      broken([series({ i: "2" })], () =>
+        Promise.reject(new AppError("refused", "it costs too much")),
+      ),
+    );
+    const endpoints = await endpointSet(context, [whole.address, refusing.address]);
+    for (const partialResponse of ["warn", "abort"] as const) {
+      const all = new FanoutQueryable({ endpoints, partialResponse });
+      const refused = { code: "refused", message: "it costs too much" };
+      await assert.rejects(collect(all), refused);
+      await assert.rejects(all.labelNames({ matchers: ALL, ...RANGE }), refused);
+      await assert.rejects(all.labelValues("i", { matchers: ALL, ...RANGE }), refused);
+    }
+  });
+
   it("cancels at the stores when the reader leaves or its signal aborts", async (context) => {
     let aborted = Promise.withResolvers<void>();
     const store = await serve(

@@ -250,7 +250,8 @@ export class FanoutQueryable implements Queryable {
   /** The request was canceled, or is itself wrong: no answer of other stores makes up for that. */
   #refuse(error: unknown, request: { readonly signal?: AbortSignal }): void {
     if (request.signal?.aborted) throw AppError.from(request.signal.reason);
-    if (error instanceof AppError && error.code === "bad-data" && this.#abort) throw error;
+    if (!(error instanceof AppError)) return;
+    if (error.code === "refused" || (error.code === "bad-data" && this.#abort)) throw error;
   }
 
   #finish(round: Round): Verdict {

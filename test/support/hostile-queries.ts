@@ -240,6 +240,18 @@ const BOMBS: readonly HostileRequest[] = [
     "label_replace of 1 KB",
     `count(label_replace(up_total, "x", "$1", "text", "${"(a|b|ab)*".repeat(100)}c"))`,
   ),
+  ...["query?query=", "series?match[]=", "labels?match[]=", "label/job/values?match[]="].map(
+    (path): HostileRequest => ({
+      name: `${path} and an expression of very many repetitions`,
+      path: `${path}up_total{text=~"${"(ab|c){0,99}".repeat(800)}"}&${TIME}`,
+      ours: {
+        status: 422,
+        text: /"error":"cannot hold a regular expression of 9600 characters against a text of 10001: /,
+        why: "it would keep others waiting",
+        alone: true,
+      },
+    }),
+  ),
   {
     name: "series of an expression of 10 KB",
     method: "POST",
