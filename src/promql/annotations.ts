@@ -1,5 +1,6 @@
 import { quote } from "../base/text.ts";
 import { formatTimeText } from "../base/time-text.ts";
+import { Labels } from "../model/labels.ts";
 import type { Position } from "./ast.ts";
 
 /**
@@ -41,7 +42,7 @@ export class Annotations {
 
   /** A counter whose sample starts before the one before it ended; equal ones are counted. */
   startTimeOverlap(metricName: string, position: Position): void {
-    const key = `PromQL warning: sample has start time that overlaps with previous sample timestamp for metric ${quote(metricName)}`;
+    const key = `PromQL warning: sample has start time that overlaps with previous sample timestamp for metric ${quoteShown(metricName)}`;
     const occurrences = (this.#entries.get(key)?.occurrences ?? 0) + 1;
     this.#entries.set(key, { position, isInfo: false, occurrences });
   }
@@ -50,9 +51,13 @@ export class Annotations {
   render(query: string): { warnings: string[]; infos: string[] } {
     const warnings: string[] = [];
     const infos: string[] = [];
+    // Thousands of series may be told of at one place of a long query.
+    const places = new Map<number, string>();
     for (const [text, entry] of this.#entries) {
-      const detail = describe(entry);
-      const rendered = `${text}${detail} (${lineAndColumn(query, entry.position.start)})`;
+      const { start } = entry.position;
+      let place = places.get(start);
+      if (place === undefined) places.set(start, (place = lineAndColumn(query, start)));
+      const rendered = `${text}${describe(entry)} (${place})`;
       (entry.isInfo ? infos : warnings).push(rendered);
     }
     return { warnings, infos };
@@ -80,9 +85,27 @@ function describe({ repair, occurrences = 1 }: Entry): string {
   return occurrences > 1 ? ` (${occurrences} occurrences)` : "";
 }
 
+/** What messages say of a longer name or value is cut: there may be thousands of them, each of a megabyte. */
+const SHOWN_MAX_LENGTH = 1000;
+
+function shown(text: string): string {
+  return text.length > SHOWN_MAX_LENGTH ? `${text.slice(0, SHOWN_MAX_LENGTH)}…` : text;
+}
+
+/** A name or value as messages quote it. */
+export function quoteShown(text: string): string {
+  return quote(shown(text));
+}
+
+/** `{a="b"}` for messages. */
+export function labelsShown(labels: Labels): string {
+  const pairs = Array.from(labels, ([name, value]) => [shown(name), shown(value)] as const);
+  return Labels.fromPairs(pairs).toString();
+}
+
 /** ` for metric name "x"`, or nothing when the name is not known. */
 export function forMetric(metricName: string): string {
-  return metricName === "" ? "" : ` for metric name ${quote(metricName)}`;
+  return metricName === "" ? "" : ` for metric name ${quoteShown(metricName)}`;
 }
 
 function describeRepair(repair: Repair): string {

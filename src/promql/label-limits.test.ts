@@ -111,6 +111,29 @@ describe("the labels that a query makes", () => {
   });
 });
 
+describe("what is said of long labels", () => {
+  const prefix = "p".repeat(1000);
+  const renamed = `label_replace(many, "__name__", "${prefix}$1", "i", "10(.*)")`;
+
+  test("is short in notes", async () => {
+    const query = `rate(${renamed}[1m:10s])`;
+    const result = await new Engine().instant(manySeries(30), { query, timeMs: 60_000 });
+    assert.deepEqual(result.infos, [
+      `PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "${prefix}…" (1:1)`,
+    ]);
+    assert.deepEqual(result.warnings, []);
+  });
+
+  test("is short in errors", async () => {
+    const query = `${renamed} * on () ${renamed}`;
+    const shown = `{__name__="${prefix}…", i="10`;
+    assert.equal(
+      await outcome(manySeries(2), query),
+      `execution: found duplicate series for the match group {} on the right hand-side of the operation: [${shown}01"}, ${shown}00"}];many-to-many matching not allowed: matching labels must be unique on one side`,
+    );
+  });
+});
+
 describe("a label value that a query makes", () => {
   const LONG = sourceOf({ __name__: "long", l: "a".repeat(10_000) });
   const f = (what: string, query: string, found: number): void =>

@@ -1,5 +1,5 @@
-import { quote } from "../../base/text.ts";
 import { METRIC_NAME } from "../../model/labels.ts";
+import { quoteShown } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import { visibleLabels, type QueryContext, type WindowSeries } from "../operators/row.ts";
 
@@ -33,14 +33,14 @@ export class HistogramNotes {
   /** Exponential and custom buckets met. */
   mixedSchemasOf(metricName: string): void {
     this.query.annotations.warn(
-      `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${quote(metricName)}`,
+      `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${quoteShown(metricName)}`,
       this.position,
     );
   }
 
   mixedTypesOf(metricName: string): void {
     this.query.annotations.warn(
-      `encountered a mix of histograms and floats for metric name ${quote(metricName)}`,
+      `encountered a mix of histograms and floats for metric name ${quoteShown(metricName)}`,
       this.position,
     );
   }
@@ -69,21 +69,21 @@ export class RangeNotes extends HistogramNotes {
 
   ignoredHistograms(): void {
     this.query.annotations.info(
-      `ignored histograms in a range containing both floats and histograms for metric name ${quote(this.#name)}`,
+      `ignored histograms in a range containing both floats and histograms for metric name ${quoteShown(this.#name)}`,
       this.position,
     );
   }
 
   notCounter(): void {
     this.query.annotations.warn(
-      `this native histogram metric is not a counter: ${quote(this.#name)}`,
+      `this native histogram metric is not a counter: ${quoteShown(this.#name)}`,
       this.position,
     );
   }
 
   notGauge(): void {
     this.query.annotations.warn(
-      `this native histogram metric is not a gauge: ${quote(this.#name)}`,
+      `this native histogram metric is not a gauge: ${quoteShown(this.#name)}`,
       this.position,
     );
   }

@@ -1,5 +1,6 @@
 import { AppError } from "../../base/errors.ts";
 import { type Labels, METRIC_NAME } from "../../model/labels.ts";
+import { labelsShown } from "../annotations.ts";
 import type { VectorMatching } from "../ast.ts";
 import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
 import { combineElements, type Element, StepNotes } from "../functions/binary-elements.ts";
@@ -262,11 +263,11 @@ class Join {
   }
 
   #duplicateError(first: Row, second: Row): AppError {
-    const pair = [second.labels.toString(), first.labels.toString()];
+    const pair = [labelsShown(second.labels), labelsShown(first.labels)];
     const side = this.#isOneToMany ? "left" : "right";
     return new AppError(
       "execution",
-      `found duplicate series for the match group ${matchLabels(second.labels, this.#plan.matching).toString()} on the ${side} hand-side of the operation: [${pair.join(", ")}];many-to-many matching not allowed: matching labels must be unique on one side`,
+      `found duplicate series for the match group ${labelsShown(matchLabels(second.labels, this.#plan.matching))} on the ${side} hand-side of the operation: [${pair.join(", ")}];many-to-many matching not allowed: matching labels must be unique on one side`,
     );
   }
 

@@ -1,9 +1,8 @@
-import { quote } from "../../base/text.ts";
 import { parseFloatText } from "../../base/float.ts";
 import { normalizeFloat } from "../../exposition/series.ts";
 import { BlockQuantiles } from "../../model/histogram-block-quantile.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
-import { forMetric } from "../annotations.ts";
+import { forMetric, quoteShown } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import {
   bucketFraction,
@@ -84,7 +83,7 @@ async function collectHistograms(
     if (bound === undefined) {
       const name = query.delayedNameRemoval ? labels.get(METRIC_NAME) : "";
       query.annotations.warn(
-        `bucket label "le" is missing or has a malformed value of ${quote(le)}${forMetric(name)}`,
+        `bucket label "le" is missing or has a malformed value of ${quoteShown(le)}${forMetric(name)}`,
         position,
       );
       return;

@@ -1,6 +1,7 @@
 import { AppError } from "../../base/errors.ts";
 import { Labels, METRIC_NAME } from "../../model/labels.ts";
 import { createMatcher, type Matcher } from "../../model/matcher.ts";
+import { labelsShown } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
 import type { CallPlan, Frame, Plan, Reference, SelectorPlan } from "../plan.ts";
 import { collect } from "./collect.ts";
@@ -250,7 +251,7 @@ function newestInfo(rows: readonly Row[], step: number): Row | undefined {
       const timeMs = Math.round(row.values[step]! * 1000);
       throw new AppError(
         "execution",
-        `found duplicate series for info metric: existing ${newest.labels.toString()} @ ${timeMs}, new ${row.labels.toString()} @ ${timeMs}`,
+        `found duplicate series for info metric: existing ${labelsShown(newest.labels)} @ ${timeMs}, new ${labelsShown(row.labels)} @ ${timeMs}`,
       );
     }
   }

@@ -1,7 +1,7 @@
 import { AppError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { METRIC_NAME } from "../../model/labels.ts";
-import { formatShortest } from "../annotations.ts";
+import { formatShortest, quoteShown } from "../annotations.ts";
 import type { Position } from "../ast.ts";
 import { computeWindows, windowFunction } from "../functions/over-time.ts";
 import type { FloatKernel } from "../functions/mixed-window.ts";
@@ -117,7 +117,7 @@ function noteDoubtfulCounter(series: WindowSeries, query: QueryContext, position
   const name = visibleLabels(series, query).get(METRIC_NAME);
   if (name === "" || isCounterName(name)) return;
   query.annotations.info(
-    `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quote(name)}`,
+    `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quoteShown(name)}`,
     position,
   );
 }
