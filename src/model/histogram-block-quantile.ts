@@ -1,7 +1,8 @@
+import { exp2 } from "../base/exponential.ts";
+import { log2 } from "../base/logarithm.ts";
 import { CUSTOM_BUCKETS_SCHEMA, newHistogram } from "./histogram.ts";
 import type { BlockLayout, HistogramBlock } from "./histogram-block.ts";
 import { BucketCursor } from "./histogram-cursor.ts";
-import { exp2, log2 } from "./histogram-math.ts";
 import { histogramQuantile, type QuantileResult } from "./histogram-quantile.ts";
 
 /** Quantiles of rows of blocks: as `histogramQuantile`, but bounds and their logarithms are taken once for a layout. */

@@ -1,5 +1,5 @@
+import { exp2, powerOfTwo, scale } from "../base/exponential.ts";
 import { CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX } from "./histogram.ts";
-import { exp2, powerOfTwo, scale } from "./histogram-math.ts";
 
 /**
  * Bounds of exponential buckets within [0.5, 1), for schemas 0 to 8. Prometheus's table is not rounded correctly

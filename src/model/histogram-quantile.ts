@@ -1,6 +1,8 @@
+import { exp2 } from "../base/exponential.ts";
+import { log2 } from "../base/logarithm.ts";
 import { type FloatHistogram, usesCustomBuckets } from "./histogram.ts";
 import { BucketCursor } from "./histogram-cursor.ts";
-import { exp2, KahanSum, log2 } from "./histogram-math.ts";
+import { KahanSum } from "./histogram-math.ts";
 
 /** A value with what observations of NaN did to it. */
 export interface QuantileResult {

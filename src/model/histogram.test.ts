@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { exp2, powerOfTwo } from "../base/exponential.ts";
 import { writeStale } from "../base/float.ts";
+import { log2 } from "../base/logarithm.ts";
 import { hasOverflow, histogramSize, isKnownSchema, isStaleHistogram } from "./histogram.ts";
 import { coarserIndex, exponentialBound, upperBound } from "./histogram-bounds.ts";
 import { BucketCursor } from "./histogram-cursor.ts";
 import { histogramOf } from "./histogram.fixture.ts";
-import { exp2, log2, powerOfTwo } from "./histogram-math.ts";
 import { validateHistogram, validateIntegerHistogram } from "./histogram-validate.ts";
 
 test("bounds are Prometheus's, rounding errors included", () => {

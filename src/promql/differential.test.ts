@@ -132,6 +132,8 @@ async function ourAnswer(evaluate: () => Promise<QueryResult>): Promise<string[]
   }
 }
 
+const SEED = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
+
 /** With two equals to choose from, a wrong "different" every one in 2^16 queries that have them. */
 const CHOICE_ATTEMPTS = 16;
 
@@ -221,14 +223,19 @@ describe("engine against a real Prometheus", { skip: skipWithoutParts() }, () =>
   }
 
   test("generated queries", async () => {
-    const seed = Number(process.env["SHOAL_FUZZ_SEED"] ?? 1);
     const count = Number(process.env["SHOAL_FUZZ_QUERIES"] ?? 1700);
-    const generator = new QueryGenerator(seededRandom(seed));
+    const generator = new QueryGenerator(seededRandom(SEED));
     const wrong: string[] = [];
     for (let i = 0; i < count; i++) {
       wrong.push(...(await lastingDifferences(generator.vector(3))));
     }
-    assert.equal(wrong.length, 0, `seed ${seed}: ${wrong.length} differences\n${wrong.join("\n")}`);
+    assert.equal(wrong.length, 0, `seed ${SEED}: ${wrong.length} differences\n${wrong.join("\n")}`);
+  });
+  test("generated calculations", async () => {
+    const generator = new QueryGenerator(seededRandom(SEED));
+    const wrong: string[] = [];
+    for (let i = 0; i < 300; i++) wrong.push(...(await differences(generator.calculation(i % 4))));
+    assert.equal(wrong.length, 0, `seed ${SEED}: ${wrong.length} differences\n${wrong.join("\n")}`);
   });
   for (const [group, queries] of Object.entries(QUERIES)) {
     test(group, async () => {

@@ -1,5 +1,6 @@
 import { AppError } from "../base/errors.ts";
 import type { DurationExpression } from "./ast.ts";
+import { power } from "./functions/power.ts";
 
 /** The longest duration, seconds: Go's 64-bit nanoseconds. */
 const MAX_SECONDS = 2 ** 63 / 1e9;
@@ -62,7 +63,7 @@ function evaluateSeconds(
           if (right === 0) throw durationError(expression, "modulo by zero");
           return left % right;
         case "^":
-          return left ** right;
+          return power(left, right);
       }
     }
   }

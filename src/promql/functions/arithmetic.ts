@@ -1,11 +1,6 @@
 import type { BinaryOperator } from "../ast.ts";
-
-/** Go's math.Pow where it differs from JavaScript's: 1^NaN and (±1)^±Inf are 1. */
-export function power(base: number, exponent: number): number {
-  if (base === 1) return 1;
-  if (base === -1 && (exponent === Infinity || exponent === -Infinity)) return 1;
-  return base ** exponent;
-}
+import { power } from "./power.ts";
+import { atan2 } from "./trigonometry.ts";
 
 /** Go's math.Max: an infinity of the right sign wins over NaN. */
 export function goMax(a: number, b: number): number {
@@ -45,7 +40,7 @@ export function calculate(operator: Arithmetic, a: number, b: number): number {
     case "^":
       return power(a, b);
     case "atan2":
-      return Math.atan2(a, b);
+      return atan2(a, b);
   }
 }
 

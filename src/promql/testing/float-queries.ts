@@ -48,6 +48,26 @@ const ELEMENT_FUNCTIONS = [
   "timestamp",
 ];
 
+/** Approximations, each of which has last bits of its own. */
+const MATH_FUNCTIONS = [
+  "exp",
+  "ln",
+  "log2",
+  "log10",
+  "sin",
+  "cos",
+  "tan",
+  "asin",
+  "acos",
+  "atan",
+  "sinh",
+  "cosh",
+  "tanh",
+  "asinh",
+  "acosh",
+  "atanh",
+];
+
 const OPERATORS = ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">="];
 
 export const QUERIES: Readonly<Record<string, readonly string[]>> = {
@@ -176,8 +196,13 @@ export const QUERIES: Readonly<Record<string, readonly string[]>> = {
     ]),
     "size_bytes > bool 3",
     "size_bytes == bool size_bytes",
-    "temperature ^ 2",
+    ...["-3", "-1.5", "-0.5", "0.5", "1.7", "2", "3", "17", "1e3"].map((y) => `temperature ^ ${y}`),
+    ...["-2", "0.3", "2", "10", "1e9"].map((x) => `${x} ^ (temperature / 10)`),
     "2 ^ size_bytes",
+    "(size_bytes + 0.1) ^ size_bytes",
+    "(temperature ^ 2) ^ (size_bytes / 7)",
+    "temperature atan2 size_bytes",
+    "size_bytes atan2 -3",
     "size_bytes > 2 < 6",
     "size_bytes > temperature",
     "requests_total * on (job, instance) group_left (version) build_info",
@@ -227,6 +252,17 @@ export const QUERIES: Readonly<Record<string, readonly string[]>> = {
   "element functions": [
     ...ELEMENT_FUNCTIONS.map((name) => `${name}(size_bytes)`),
     ...["abs", "ceil", "floor", "sqrt", "sgn", "round"].map((name) => `${name}(temperature)`),
+    ...MATH_FUNCTIONS.flatMap((name) => [
+      `${name}(temperature)`,
+      `${name}(temperature / 1000)`,
+      `${name}(size_bytes)`,
+      `${name}(huge)`,
+      `${name}(timestamp(size_bytes) ^ 3)`,
+    ]),
+    ...["-3", "0", "1", "2", "3", "6", "15", "100", "300"].map((y) => `log10(vector(10 ^ ${y}))`),
+    "floor(log10(vector(1000)))",
+    "exp(vector(709.5))",
+    "ln(vector(5e-324))",
     ...["minute", "hour", "day_of_week", "month", "year", "day_of_year", "days_in_month"].map(
       (name) => `${name}()`,
     ),
@@ -360,7 +396,7 @@ export class QueryGenerator {
   vector(depth: number): string {
     if (depth <= 0) return this.#selector();
     const inner = depth - 1;
-    switch (randomInt(this.#random, 11)) {
+    switch (randomInt(this.#random, 12)) {
       case 0:
       case 1:
         return this.#selector();
@@ -379,8 +415,45 @@ export class QueryGenerator {
         return `(${this.vector(inner)} ${this.#pick(OPERATORS)} ${this.#scalar()})`;
       case 9:
         return this.#binary(inner);
+      case 10:
+        return this.calculation(inner, this.#selector());
       default:
         return `${this.#pick(ELEMENT_FUNCTIONS)}(${this.vector(inner)})`;
+    }
+  }
+
+  /** Approximations of each element of `operand`: nothing is added up, so equal to the last bit. */
+  calculation(depth: number, operand = this.#pick(SELECTORS)): string {
+    if (depth < 0) return operand;
+    const inner = this.calculation(depth - 1, operand);
+    switch (randomInt(this.#random, 6)) {
+      case 0:
+        return `(${inner} ${this.#pick(["^", "^", "atan2"])} ${this.#number()})`;
+      case 1:
+        return `(${this.#number()} ${this.#pick(["^", "^", "atan2"])} ${inner})`;
+      case 2:
+        return `(${inner} ${this.#pick(["+", "-", "*", "/", "%"])} ${this.#number()})`;
+      case 3:
+        return `(${inner} ${this.#pick(["^", "atan2", "+", "*"])} ${operand})`;
+      default:
+        return `${this.#pick(MATH_FUNCTIONS)}(${inner})`;
+    }
+  }
+
+  /** Whole, halves, of many digits, or the time. */
+  #number(): string {
+    const sign = this.#pick(["", "", "-"]);
+    switch (randomInt(this.#random, 5)) {
+      case 0:
+        return `${sign}${randomInt(this.#random, 20)}`;
+      case 1:
+        return `${sign}${randomInt(this.#random, 20)}.5`;
+      case 2:
+        return `${sign}${this.#random.next() * 10 ** (randomInt(this.#random, 8) - 3)}`;
+      case 3:
+        return this.#pick(["1e-300", "1e-9", "1e9", "1e300", "Inf", "NaN", "0.1", "10", "1e3"]);
+      default:
+        return this.#pick(["time()", "(time() % 97)", "pi()", "(time() / 1e9)"]);
     }
   }
 
