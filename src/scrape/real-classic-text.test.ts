@@ -232,5 +232,10 @@ test("a real Prometheus converts the same", { skip: skipWithoutParts() }, async 
       );
     assert.deepEqual([...new Set(ourTraces)].sort(), [...new Set(theirTraces)].sort());
     assert.ok(ourTraces.includes("openmetrics-both traced_seconds b 5"));
+    // Without a time it is stored once, however often it is scraped.
+    const withoutTime = (lines: readonly string[]): string[] =>
+      lines.filter((one) => one.includes(" no time ")).sort();
+    assert.deepEqual(withoutTime(ourTraces), withoutTime(theirTraces));
+    assert.ok(withoutTime(ourTraces).length > 0);
   });
 });

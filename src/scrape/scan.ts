@@ -301,7 +301,8 @@ export class Scan {
       if (ref < 0) continue;
       const labels = one.labels ?? decodeSeries(this.#parser.text, { start, end, kind: 0 });
       const sampleMs = hasTimestamp[line] === 1 ? timestamps[line]! : timeMs;
-      found.push({ ref, exemplar: { labels, value, timeMs: ownMs ?? sampleMs } });
+      const exemplar = { labels, value, timeMs: ownMs ?? sampleMs };
+      found.push(ownMs === undefined ? { ref, exemplar, isScrapeTime: true } : { ref, exemplar });
     }
     return found;
   }

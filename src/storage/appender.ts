@@ -36,6 +36,8 @@ export interface HistogramColumns {
 export interface AppendExemplar {
   readonly ref: number;
   readonly exemplar: Exemplar;
+  /** Its time is that of the scrape, because the target gave none. */
+  readonly isScrapeTime?: boolean;
 }
 
 export interface AppendMetadata {

@@ -1,7 +1,7 @@
 import type { Labels } from "../model/labels.ts";
 import type { AppendBatch, AppendExemplar, AppendMetadata } from "../storage/appender.ts";
 import type { AppendTally } from "./append-tally.ts";
-import { EXEMPLAR_LABELS_MAX_LENGTH } from "./exemplar-store.ts";
+import { EXEMPLAR_LABELS_MAX_LENGTH, type ExemplarTime } from "./exemplar-store.ts";
 import type { HeadStore } from "./head-store.ts";
 
 /** What a batch has beside samples, as far as it is news. */
@@ -21,12 +21,13 @@ interface Parts {
 export function pickExtras(batch: AppendBatch, parts: Parts, tally: AppendTally): AppendExtras {
   if (batch.exemplars === undefined && batch.metadata === undefined) return NO_EXTRAS;
   const { store } = parts;
-  const exemplars = (batch.exemplars ?? []).filter(({ ref, exemplar }, index) => {
+  const exemplars = (batch.exemplars ?? []).filter((one, index) => {
+    const { ref, exemplar } = one;
     if (store.exemplars.limit === 0) return false;
     if (!store.series.has(ref)) tally.refuseExemplar("unknown-ref", index);
     else if (!Number.isSafeInteger(exemplar.timeMs)) tally.refuseExemplar("out-of-bounds", index);
     else {
-      const outcome = store.exemplars.check(parts.labelsOf(ref), exemplar);
+      const outcome = store.exemplars.check(parts.labelsOf(ref), exemplar, timeOf(one));
       if (outcome === "appended") return true;
       if (outcome === "too-long") tally.refuseExemplar("invalid", index, TOO_LONG);
       else if (outcome === "out-of-order") tally.refuseExemplar("out-of-order", index);
@@ -44,12 +45,17 @@ export function pickExtras(batch: AppendBatch, parts: Parts, tally: AppendTally)
 
 const TOO_LONG = `label length for exemplar exceeds maximum of ${EXEMPLAR_LABELS_MAX_LENGTH} UTF-8 characters`;
 
+function timeOf({ isScrapeTime }: AppendExemplar): ExemplarTime {
+  return isScrapeTime === true ? "scrape" : "own";
+}
+
 /** Makes seen what has been logged. */
 export function applyExtras(extras: AppendExtras, parts: Parts, tally: AppendTally): void {
   const { store } = parts;
-  for (const { ref, exemplar } of extras.exemplars) {
+  for (const one of extras.exemplars) {
+    const { ref, exemplar } = one;
     // Judged again: within a batch they may be out of order.
-    const outcome = store.exemplars.add(parts.labelsOf(ref), exemplar);
+    const outcome = store.exemplars.add(parts.labelsOf(ref), exemplar, timeOf(one));
     if (outcome === "out-of-order") tally.result.refusedExemplars++;
     else tally.result.appendedExemplars++;
   }

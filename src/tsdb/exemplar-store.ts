@@ -7,11 +7,15 @@ export const EXEMPLAR_LABELS_MAX_LENGTH = 128;
 
 export type ExemplarOutcome = "appended" | "repeated" | "out-of-order" | "too-long";
 
+/** Whose time an exemplar has: its own, that of the scrape that found it, or either, since the log does not say. */
+export type ExemplarTime = "own" | "scrape" | "logged";
+
 /** The exemplars of one series, oldest first; those before `first` have been overwritten. */
 interface Entry {
   readonly labels: Labels;
   readonly exemplars: Exemplar[];
   first: number;
+  newestTime: ExemplarTime;
 }
 
 /**
@@ -56,30 +60,34 @@ export class ExemplarStore {
   }
 
   /** What `add` would say, without adding. */
-  check(labels: Labels, exemplar: Exemplar): ExemplarOutcome {
+  check(labels: Labels, exemplar: Exemplar, time: ExemplarTime = "own"): ExemplarOutcome {
     let length = 0;
     for (const [name, value] of exemplar.labels) length += characters(name) + characters(value);
     if (length > EXEMPLAR_LABELS_MAX_LENGTH) return "too-long";
-    const newest = this.#entries.get(labels.key())?.exemplars.at(-1);
+    const entry = this.#entries.get(labels.key());
+    const newest = entry?.exemplars.at(-1);
     if (newest === undefined) return "appended";
-    const order =
-      exemplar.timeMs - newest.timeMs ||
-      exemplar.value - newest.value ||
-      compareLabels(exemplar.labels, newest.labels);
+    const difference =
+      exemplar.value - newest.value || compareLabels(exemplar.labels, newest.labels);
+    // A target that gives no times shows the same one at each scrape.
+    if (difference === 0 && time === "scrape" && entry!.newestTime !== "own") return "repeated";
+    const order = exemplar.timeMs - newest.timeMs || difference;
     if (order === 0) return "repeated";
     return order < 0 ? "out-of-order" : "appended";
   }
 
   /** Adds an exemplar of the series with `labels`. */
-  add(labels: Labels, exemplar: Exemplar): ExemplarOutcome {
+  add(labels: Labels, exemplar: Exemplar, time: ExemplarTime = "own"): ExemplarOutcome {
     if (this.limit === 0) return "repeated";
-    const outcome = this.check(labels, exemplar);
+    const outcome = this.check(labels, exemplar, time);
     if (outcome !== "appended") return outcome;
     const overwritten = this.#ring[this.#next];
     if (overwritten !== undefined) this.#dropFirst(overwritten);
     const key = labels.key();
     let entry = this.#entries.get(key);
-    if (entry === undefined) this.#entries.set(key, (entry = { labels, exemplars: [], first: 0 }));
+    if (entry === undefined)
+      this.#entries.set(key, (entry = { labels, exemplars: [], first: 0, newestTime: time }));
+    entry.newestTime = time;
     entry.exemplars.push(exemplar);
     this.#ring[this.#next] = entry;
     this.#next = (this.#next + 1) % this.#ring.length;

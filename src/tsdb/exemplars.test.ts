@@ -100,6 +100,44 @@ test("selects by range and by any of several selectors", () => {
   );
 });
 
+test("without a time of its own an exemplar is the one before, whenever it is scraped again", async () => {
+  const settings = options("scrape-times");
+  let head = await openHead(settings);
+  const name = labels({ __name__: "m" });
+  let now = START;
+  const scrape = async (value: number, change: { own?: boolean } = {}): Promise<void> => {
+    now += 1000;
+    const ref = head.resolve(name);
+    const one = { ref, exemplar: exemplar(now, value, { trace_id: "a" }) };
+    const isScrapeTime = change.own !== true;
+    const exemplars = [isScrapeTime ? { ...one, isScrapeTime } : one];
+    const result = await head.append({ ...columns([[ref, now, 1]]), exemplars });
+    assert.deepEqual([result.appendedExemplars, result.refusedExemplars], [1, 0]);
+  };
+  const seconds = (): number[] =>
+    head
+      .exemplars(ALL)
+      .flatMap((one) => one.exemplars.map(({ timeMs }) => (timeMs - START) / 1000));
+  await scrape(1);
+  await scrape(1);
+  assert.deepEqual(seconds(), [1]);
+  await scrape(2);
+  await scrape(2);
+  await scrape(1);
+  assert.deepEqual(seconds(), [1, 3, 5]);
+  // One with a time is another one, and so is the next without.
+  await scrape(1, { own: true });
+  await scrape(1, { own: true });
+  await scrape(1);
+  await scrape(1);
+  assert.deepEqual(seconds(), [1, 3, 5, 6, 7, 8]);
+  await head.close();
+  head = await openHead(settings);
+  await scrape(1);
+  assert.deepEqual(seconds(), [1, 3, 5, 6, 7, 8]);
+  await head.close();
+});
+
 test("what is refused is told, and takes no sample with it", async () => {
   const head = await openHead(options("refused"));
   const ref = head.resolve(labels({ __name__: "m" }));

@@ -283,7 +283,7 @@ class Replay {
     if (exemplar.timeMs < this.#minTimeMs) return;
     const known = this.result.aliases.get(ref) ?? ref;
     if (this.#store.series.has(known))
-      this.#store.exemplars.add(this.#reader.labels(known), exemplar);
+      this.#store.exemplars.add(this.#reader.labels(known), exemplar, "logged");
   }
 
   #metadata({ ref, metadata }: LoggedMetadata): void {
