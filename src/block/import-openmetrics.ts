@@ -77,7 +77,7 @@ export async function importOpenMetrics(options: ImportOptions): Promise<string[
 }
 
 /** Two hours, or the longest of six, eighteen, … hours that is not longer than `maxMs`. */
-function blockRange(maxMs: number): number {
+export function blockRange(maxMs: number): number {
   if (!(maxMs >= BLOCK_MS))
     throw new AppError("bad-data", "cannot make blocks shorter than two hours");
   let rangeMs = BLOCK_MS;

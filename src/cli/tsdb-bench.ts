@@ -11,8 +11,8 @@ import { ProgressBar } from "./progress-bar.ts";
 
 export interface BenchWriteFlags {
   readonly out: string;
-  readonly metrics: string;
-  readonly scrapes: string;
+  readonly metrics: number;
+  readonly scrapes: number;
   readonly json?: boolean;
 }
 
@@ -41,8 +41,7 @@ const RETENTION_MS = 15 * 86_400_000;
 
 /** `tsdb bench write`: how fast a database takes samples of the series in a file, or of made-up ones. */
 export async function benchWrite(file: string | undefined, flags: BenchWriteFlags): Promise<void> {
-  const metrics = countOf("metrics", flags.metrics);
-  const scrapes = countOf("scrapes", flags.scrapes);
+  const { metrics, scrapes } = flags;
   const folder = join(flags.out, "storage");
   await checkEmpty(folder);
   const say = (line: string): void => {
@@ -123,16 +122,6 @@ export async function benchWrite(file: string | undefined, flags: BenchWriteFlag
   } finally {
     await database.close();
   }
-}
-
-function countOf(name: string, text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1)
-    throw new AppError(
-      "bad-data",
-      `cannot run the benchmark: --${name} must be a whole number of 1 or more, not ${text}`,
-    );
-  return count;
 }
 
 async function checkEmpty(folder: string): Promise<void> {

@@ -1,5 +1,4 @@
 import { systemClock } from "../base/clock.ts";
-import { AppError } from "../base/errors.ts";
 import { formatGeneral } from "../base/float.ts";
 import { createLogger } from "../base/logger.ts";
 import { decodeXor, xorSampleCount } from "../chunk/xor.ts";
@@ -10,7 +9,7 @@ import {
   type Labels,
   METRIC_NAME,
 } from "../model/labels.ts";
-import { parseSelector } from "../promql/parser.ts";
+import type { Matcher } from "../model/matcher.ts";
 import { decodeHistogramChunk, isHistogram } from "../storage/chunk-encodings.ts";
 import { mergeSelect } from "../storage/merge.ts";
 import { type Chunk, ENCODING_XOR, type Series } from "../storage/queryable.ts";
@@ -21,9 +20,10 @@ import { damageTeller } from "./tsdb-damage.ts";
 const OUTPUT_CHARACTERS = 64 * 1024;
 
 export interface DumpFlags {
-  readonly minTime?: string;
-  readonly maxTime?: string;
-  readonly match?: readonly string[];
+  /** ms. */
+  readonly minTime?: number;
+  readonly maxTime?: number;
+  readonly match: readonly { readonly matchers: readonly Matcher[] }[];
   readonly json?: boolean;
 }
 
@@ -36,10 +36,7 @@ interface TimeRange {
 export async function dump(path: string, flags: DumpFlags): Promise<void> {
   await eachSeries(path, flags, async ({ labels, chunks }, range, out) => {
     const samples = samplesOf(chunks, range);
-    if (flags.json === true) {
-      if (samples.length > 0) await out.line(JSON.stringify({ metric: labels, samples }));
-      return;
-    }
+    if (flags.json === true) return printJson(labels, samples, out);
     const text = labels.toString();
     for (const [timeMs, value] of samples) await out.line(`${text} ${value} ${timeMs}`);
   });
@@ -52,11 +49,21 @@ export async function dump(path: string, flags: DumpFlags): Promise<void> {
 export async function dumpOpenMetrics(path: string, flags: DumpFlags): Promise<void> {
   await eachSeries(path, flags, async ({ labels, chunks }, range, out) => {
     const floats = chunks.filter(({ encoding }) => !isHistogram(encoding));
+    const samples = samplesOf(floats, range);
+    if (flags.json === true) return printJson(labels, samples, out);
     const text = openMetricsSeries(labels);
-    for (const [timeMs, value] of samplesOf(floats, range))
+    for (const [timeMs, value] of samples)
       await out.line(`${text} ${value} ${(timeMs / 1000).toFixed(3)}`);
   });
-  console.log("# EOF");
+  if (flags.json !== true) console.log("# EOF");
+}
+
+async function printJson(
+  labels: Labels,
+  samples: readonly PrintedSample[],
+  out: Output,
+): Promise<void> {
+  if (samples.length > 0) await out.line(JSON.stringify({ metric: labels, samples }));
 }
 
 function openMetricsSeries(labels: Labels): string {
@@ -79,11 +86,8 @@ async function eachSeries(
   flags: DumpFlags,
   print: (series: Series, range: TimeRange, out: Output) => Promise<void>,
 ): Promise<void> {
-  const range = {
-    minTimeMs: timeOf("--min-time", flags.minTime, -Infinity),
-    maxTimeMs: timeOf("--max-time", flags.maxTime, Infinity),
-  };
-  const selectors = (flags.match ?? []).map(parseSelector);
+  const range = { minTimeMs: flags.minTime ?? -Infinity, maxTimeMs: flags.maxTime ?? Infinity };
+  const selectors = flags.match.map(({ matchers }) => matchers);
   const database = await ReadOnlyDatabase.open(path, {
     logger: createLogger({ level: "warn" }),
     clock: systemClock,
@@ -104,17 +108,11 @@ async function eachSeries(
   }
 }
 
-function timeOf(flag: string, text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback;
-  const time = Number(text);
-  if (!Number.isSafeInteger(time))
-    throw new AppError("bad-data", `cannot dump: ${flag} must be whole milliseconds, not ${text}`);
-  return time;
-}
+type PrintedSample = readonly [timeMs: number, value: string];
 
 /** Times and printed values in the range, in order; of several at the same time the first. */
-function samplesOf(chunks: readonly Chunk[], range: TimeRange): [timeMs: number, value: string][] {
-  const samples: [number, string][] = [];
+function samplesOf(chunks: readonly Chunk[], range: TimeRange): readonly PrintedSample[] {
+  const samples: PrintedSample[] = [];
   let isSorted = true;
   const add = (timeMs: number, value: string): void => {
     if (timeMs < range.minTimeMs || timeMs > range.maxTimeMs) return;

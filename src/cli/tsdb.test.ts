@@ -106,14 +106,42 @@ describe("shoal tsdb create-blocks-from openmetrics", () => {
   });
 
   test("tells what is wrong with its arguments", () => {
-    const refused = (...args: string[]): string =>
-      shoal("create-blocks-from", "openmetrics", ...args).stderr;
-    assert.match(refused("none.om"), /cannot read none.om: ENOENT/);
-    assert.match(refused("--label", "=2", "x"), /cannot set label "=2": give it as name=value/);
+    const refused = (status: number, ...args: string[]): string => {
+      const found = shoal("create-blocks-from", "openmetrics", ...args);
+      assert.equal(found.status, status);
+      return found.stderr;
+    };
+    assert.match(refused(1, "none.om"), /cannot read none.om: ENOENT/);
     assert.match(
-      refused("x", "y", "--max-block-duration=1h"),
-      /cannot make blocks shorter than two hours/,
+      refused(2, "--label", "=2", "x"),
+      /^shoal: option '--label <name=value>' argument '=2' is invalid. Give it as name=value.$/m,
     );
+    assert.match(
+      refused(2, "x", "y", "--max-block-duration=1h"),
+      /argument '1h' is invalid. cannot make blocks shorter than two hours/,
+    );
+    assert.match(refused(2, "x", "--max-block-duration=zz"), /argument 'zz' is invalid/);
+  });
+
+  test("is quiet when it is told to be, and sets labels", async () => {
+    const [input, output] = [join(root, "quiet.om"), join(root, "quiet")];
+    await writeFile(input, "g 1 1.5\n# EOF\n");
+    const args = ["--label=c=d", "--label=e=f=g", "-q", "--json", input, output];
+    assert.equal(shoal("create-blocks-from", "openmetrics", ...args).stdout, "");
+    assert.equal(
+      shoal("dump-openmetrics", "--json", output).stdout,
+      '{"metric":{"__name__":"g","c":"d","e":"f=g"},"samples":[[1500,"1"]]}\n',
+    );
+    assert.equal(
+      shoal("dump-openmetrics", '--match={c="d"}', "--match=x", output).stdout,
+      'g{c="d",e="f=g"} 1 1.500\n# EOF\n',
+    );
+  });
+
+  test("a folder without blocks is not verified", async () => {
+    const { status, stderr } = shoal("verify", root);
+    assert.equal(status, 1);
+    assert.equal(stderr, `shoal: no blocks found in ${root}\n`);
   });
 });
 
@@ -225,16 +253,17 @@ describe("shoal tsdb", { skip }, () => {
 
   test("refuses what is not there", async () => {
     const folder = await goldenFolder("refused");
-    const f = (want: RegExp, ...args: string[]): void => {
+    const f = (want: number, text: RegExp, ...args: string[]): void => {
       const { status, stderr } = shoal(...args);
-      assert.equal(status, 1);
-      assert.match(stderr, want);
+      assert.equal(status, want);
+      assert.match(stderr, text);
     };
-    f(/cannot read data folder .*none/, "list", join(folder, "none"));
-    f(/block X not found/, "analyze", folder, "X");
-    f(/--limit must be/, "analyze", "--limit=0", folder);
-    f(/--min-time must be/, "dump", "--min-time=x", folder);
-    f(/parse error/, "dump", "--match={", folder);
+    f(1, /cannot read data folder .*none/, "list", join(folder, "none"));
+    f(1, /block X not found/, "analyze", folder, "X");
+    f(2, /'--limit <n>' argument '0' is invalid/, "analyze", "--limit=0", folder);
+    f(2, /'--min-time <ms>' argument 'x' is invalid/, "dump", "--min-time=x", folder);
+    f(2, /argument '{' is invalid\. .*parse error/, "dump", "--match={", folder);
+    f(2, /'--scrapes <n>' argument '1.5'/, "bench", "write", "--scrapes=1.5");
   });
 });
 

@@ -1,17 +1,20 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command } from "commander";
-import { AppError } from "../base/errors.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { AppError, messageOf } from "../base/errors.ts";
+import { parseDuration } from "../base/units.ts";
 import { analyzeBlock, type BlockAnalysis, type Ranked } from "../block/analyze.ts";
 import { openBlock } from "../block/block.ts";
+import { blockRange } from "../block/import-openmetrics.ts";
 import { readMeta } from "../block/meta.ts";
 import { verifyBlock } from "../block/verify.ts";
+import type { Matcher } from "../model/matcher.ts";
 import { parseSelector } from "../promql/parser.ts";
 import { blockFolders, unlessDamaged } from "../tsdb/read-only.ts";
 import { type BenchWriteFlags, benchWrite } from "./tsdb-bench.ts";
 import { damageTeller } from "./tsdb-damage.ts";
 import { type DumpFlags, dump, dumpOpenMetrics } from "./tsdb-dump.ts";
-import { createBlocks, type CreateBlocksFlags } from "./tsdb-import.ts";
+import { createBlocks, type CreateBlocksFlags, parseLabel } from "./tsdb-import.ts";
 import { blockRow, blockTable } from "./tsdb-list.ts";
 import { goDuration } from "./tsdb-text.ts";
 
@@ -36,8 +39,8 @@ export function registerTsdb(program: Command): void {
     .description("tell what makes a block large: churn, cardinality, most common labels")
     .argument("[path]", "data folder", DEFAULT_FOLDER)
     .argument("[block]", "ULID of the block; default is the newest")
-    .option("--limit <n>", "how many items each list has", String(ANALYZE_LIMIT))
-    .option("--match <selector>", "only series that match")
+    .option("--limit <n>", "how many items each list has", checked(wholeNumber), ANALYZE_LIMIT)
+    .option("--match <selector>", "only series that match", checked(selector))
     .option("--json", "print one JSON object")
     .action(async (path: string, block: string | undefined, flags: AnalyzeFlags) =>
       analyze({ path, block }, flags),
@@ -46,18 +49,19 @@ export function registerTsdb(program: Command): void {
     .command("dump")
     .description("print every sample of a data folder")
     .argument("[path]", "data folder", DEFAULT_FOLDER)
-    .option("--min-time <ms>", "oldest sample, in ms since 1970")
-    .option("--max-time <ms>", "newest sample, in ms since 1970")
-    .option("--match <selector...>", "only series that match; may be repeated")
+    .option("--min-time <ms>", "oldest sample, in ms since 1970", checked(time))
+    .option("--max-time <ms>", "newest sample, in ms since 1970", checked(time))
+    .option("--match <selector...>", "only series that match; may be repeated", each(selector), [])
     .option("--json", "print one JSON object per series and line")
     .action(async (path: string, flags: DumpFlags) => dump(path, flags));
   tsdb
     .command("dump-openmetrics")
     .description("print every float sample of a data folder as OpenMetrics, for create-blocks-from")
     .argument("[path]", "data folder", DEFAULT_FOLDER)
-    .option("--min-time <ms>", "oldest sample, in ms since 1970")
-    .option("--max-time <ms>", "newest sample, in ms since 1970")
-    .option("--match <selector...>", "only series that match; may be repeated")
+    .option("--min-time <ms>", "oldest sample, in ms since 1970", checked(time))
+    .option("--max-time <ms>", "newest sample, in ms since 1970", checked(time))
+    .option("--match <selector...>", "only series that match; may be repeated", each(selector), [])
+    .option("--json", "print one JSON object per series and line")
     .action(async (path: string, flags: DumpFlags) => dumpOpenMetrics(path, flags));
   tsdb
     .command("create-blocks-from")
@@ -66,13 +70,12 @@ export function registerTsdb(program: Command): void {
     .description("make blocks of an OpenMetrics file whose samples all have times")
     .argument("<input>", "OpenMetrics file")
     .argument("[output]", "data folder the blocks are put in", DEFAULT_FOLDER)
+    .option("--label <name=value>", "set on every series; may be repeated", each(parseLabel), [])
     .option(
-      "--label <name=value>",
-      "set on every series; may be repeated",
-      (pair: string, pairs: string[]) => [...pairs, pair],
-      [],
+      "--max-block-duration <duration>",
+      "the longest block; 2h, 6h, 18h, … are used (default: 2h)",
+      checked((text) => blockRange(parseDuration(text))),
     )
-    .option("--max-block-duration <duration>", "the longest block; 2h, 6h, 18h, … are used", "2h")
     .option("-r, --human-readable", "print times and sizes for people")
     .option("-q, --quiet", "do not print the blocks")
     .option("--json", "print one JSON array of the blocks")
@@ -86,8 +89,13 @@ export function registerTsdb(program: Command): void {
     .description("how fast a database takes samples")
     .argument("[file]", "series, a JSON object of labels a line; default is made-up ones")
     .option("--out <path>", "folder the data folder `storage` is made in", "benchout")
-    .option("--metrics <n>", "how many series are taken from the file, or made up", "10000")
-    .option("--scrapes <n>", "how often each gets a sample", "3000")
+    .option(
+      "--metrics <n>",
+      "how many series are taken from the file, or made up",
+      checked(wholeNumber),
+      10_000,
+    )
+    .option("--scrapes <n>", "how often each gets a sample", checked(wholeNumber), 3000)
     .option("--json", "print one JSON object of figures")
     .action(async (file: string | undefined, flags: BenchWriteFlags) => benchWrite(file, flags));
   tsdb
@@ -98,10 +106,49 @@ export function registerTsdb(program: Command): void {
     .action(async (path: string, flags: { json?: boolean }) => verify(path, flags));
 }
 
+interface Selector {
+  readonly text: string;
+  readonly matchers: readonly Matcher[];
+}
+
 interface AnalyzeFlags {
-  readonly limit: string;
-  readonly match?: string;
+  readonly limit: number;
+  readonly match?: Selector;
   readonly json?: boolean;
+}
+
+/** A value of the command line; what is wrong with it is the command line's fault. */
+function checked<T>(read: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return read(text);
+    } catch (error) {
+      throw new InvalidArgumentError(messageOf(error));
+    }
+  };
+}
+
+/** Of an option that may be repeated. */
+function each<T>(read: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
+  return (text, before) => [...before, checked(read)(text)];
+}
+
+function selector(text: string): Selector {
+  return { text, matchers: parseSelector(text) };
+}
+
+function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new AppError("bad-data", "It must be a whole number of 1 or more.");
+  return count;
+}
+
+function time(text: string): number {
+  const timeMs = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isSafeInteger(timeMs))
+    throw new AppError("bad-data", "It must be whole milliseconds since 1970.");
+  return timeMs;
 }
 
 async function list(
@@ -121,18 +168,15 @@ async function analyze(
   target: { path: string; block: string | undefined },
   flags: AnalyzeFlags,
 ): Promise<void> {
-  const limit = Number(flags.limit);
-  if (!Number.isInteger(limit) || limit < 1)
-    throw new AppError("bad-data", `cannot analyze: --limit must be 1 or more, not ${flags.limit}`);
-  const matchers = flags.match === undefined ? undefined : parseSelector(flags.match);
+  const { limit, match } = flags;
   const block = await openBlock(await chooseBlock(target));
   try {
     const analysis = await analyzeBlock(block, {
       limit,
-      ...(matchers === undefined ? {} : { matchers }),
+      ...(match === undefined ? {} : { matchers: match.matchers }),
     });
     if (flags.json === true) console.log(JSON.stringify(analysis));
-    else printAnalysis(analysis, flags.match);
+    else printAnalysis(analysis, match?.text);
   } finally {
     await block.close();
   }
@@ -203,6 +247,7 @@ async function verify(path: string, flags: { json?: boolean }): Promise<void> {
     () => false,
   );
   const folders = isBlock ? [path] : await blockFolders(path);
+  if (folders.length === 0) throw new AppError("not-found", `no blocks found in ${path}`);
   const reports = [];
   for (const folder of folders) {
     const report = await verifyBlock(folder);
