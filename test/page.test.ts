@@ -314,6 +314,38 @@ test(
   },
 );
 
+for (const colorScheme of ["light", "dark"] as const)
+  for (const width of [1280, 800, 360])
+    test(
+      `the figures of a deep query are seen (${colorScheme}, ${width} px)`,
+      { skip },
+      async () => {
+        const terms = Array.from({ length: 200 }, () => "up").join("+");
+        const path = `/query?g0.expr=${encodeURIComponent(terms)}&g0.tab=explain&g0.range_input=5m`;
+        const { page, problems, close } = await visit(path, { colorScheme, width });
+        const parts = page.getByTestId("explain").locator("tbody tr");
+        await parts.first().waitFor();
+        assert.equal(await parts.count(), 399);
+        await picture(page, `query-explain-deep-${colorScheme}-${width}`);
+        // The first terms are the deepest: 199 levels down.
+        const deepest = parts.nth(199);
+        await deepest.scrollIntoViewIfNeeded();
+        assert.equal(await deepest.locator("td").first().textContent(), "199");
+        await picture(page, `query-explain-deepest-${colorScheme}-${width}`);
+        await assertFits(page);
+        for (const cell of await page
+          .locator(".explain th:visible")
+          .or(deepest.locator("td:visible"))
+          .all()) {
+          const box = await cell.boundingBox();
+          assert.ok(box !== null && box.x >= 0 && box.x + box.width <= width, JSON.stringify(box));
+          assert.ok(box.y >= 0 && box.y + box.height <= 900, JSON.stringify(box));
+        }
+        assert.deepEqual(problems, []);
+        await close();
+      },
+    );
+
 test("an answer that cannot be shown leaves the editor", { skip }, async () => {
   const { page, close } = await visit("/query");
   await page.route("**/api/v1/query*", (route) => {

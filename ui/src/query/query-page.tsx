@@ -369,7 +369,8 @@ function GraphPanel({
   const { answer, seconds, start, end } = query.data;
   const series = answer.data.resultType === "matrix" ? answer.data.result : [];
   return (
-    <Card withBorder>
+    // A card that could scroll would keep the explanation's header from staying at the top of the window.
+    <Card withBorder style={{ overflow: "clip" }}>
       <Stack gap="xs">
         <Notes {...answer} />
         <Summary seconds={seconds} data={answer.data} busy={query.isFetching} step={step} />
