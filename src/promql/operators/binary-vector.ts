@@ -1,4 +1,5 @@
 import { AppError } from "../../base/errors.ts";
+import { compareText } from "../../base/text.ts";
 import { type Labels, METRIC_NAME } from "../../model/labels.ts";
 import { labelsShown } from "../annotations.ts";
 import type { VectorMatching } from "../ast.ts";
@@ -263,7 +264,8 @@ class Join {
   }
 
   #duplicateError(first: Row, second: Row): AppError {
-    const pair = [labelsShown(second.labels), labelsShown(first.labels)];
+    // In order of text, as Prometheus does after 3.14.0: the same words every time.
+    const pair = [labelsShown(first.labels), labelsShown(second.labels)].sort(compareText);
     const side = this.#isOneToMany ? "left" : "right";
     return new AppError(
       "execution",

@@ -394,7 +394,7 @@ eval range from 0 to 1m step 1m +sort(temp{a="1"})
   temp{a="1"} 1 1
 
 eval instant at 0 temp + on (b) temp
-  expect fail msg: found duplicate series for the match group {} on the right hand-side of the operation: [{__name__="temp", a="2"}, {__name__="temp", a="1"}];many-to-many matching not allowed: matching labels must be unique on one side
+  expect fail msg: found duplicate series for the match group {} on the right hand-side of the operation: [{__name__="temp", a="1"}, {__name__="temp", a="2"}];many-to-many matching not allowed: matching labels must be unique on one side
 
 eval instant at 0 max_over_time(temp[min_of(-5m, step())])
   expect fail msg: 26:37: duration must be greater than 0
