@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { AppError, type ErrorCode, isDiskFull, messageOf, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -42,6 +43,10 @@ const HEADER_MAX_BYTES = 1024 * 1024;
 
 /** How long a stopping server waits for requests under way before it cuts their connections. */
 const DRAIN_MS = 5_000;
+
+/** So much of a body that is too large is read, and so long, before the answer that says so cuts the sender off. */
+const TOO_LARGE_DRAIN_BYTES = 128 * 1024 * 1024;
+const TOO_LARGE_DRAIN_MS = 10_000;
 
 const ALWAYS_OPEN = new Set(["/-/healthy", "/metrics", "/-/ready", "/api/v1/status/walreplay"]);
 
@@ -108,7 +113,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       );
     counter.inc();
   });
-  app.setErrorHandler(async (error, _request, reply) => sendError(reply, error, logger));
+  app.setErrorHandler(async (error, request, reply) => {
+    if (isTooLarge(error)) {
+      await drain(request.raw);
+      reply.header("Connection", "close");
+    }
+    return sendError(reply, error, logger);
+  });
   app.setNotFoundHandler(async (request, reply) => {
     const methods = methodsOf(request.url.split("?", 1)[0]!);
     reply.type("text/plain; charset=utf-8");
@@ -245,6 +256,26 @@ const ENVELOPE: Record<ErrorCode, { type: string; status: number }> = {
   corrupt: { type: "internal", status: 500 },
   internal: { type: "internal", status: 500 },
 };
+
+function isTooLarge(thrown: unknown): boolean {
+  return thrown instanceof Error && "statusCode" in thrown && thrown.statusCode === 413;
+}
+
+/** Reads on, for nothing, what a client still sends: many look at no answer before their body is out. */
+async function drain(body: IncomingMessage): Promise<void> {
+  let size = 0;
+  const ended = Promise.withResolvers<void>();
+  const timer = setTimeout(ended.resolve, TOO_LARGE_DRAIN_MS);
+  body.on("data", (part: Buffer) => {
+    size += part.length;
+    if (size > TOO_LARGE_DRAIN_BYTES) ended.resolve();
+  });
+  for (const event of ["end", "close", "error"]) body.once(event, () => ended.resolve());
+  body.resume();
+  if (body.readableEnded || body.destroyed) ended.resolve();
+  await ended.promise;
+  clearTimeout(timer);
+}
 
 function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): FastifyReply {
   // Fastify's own refusals (body too large, bad media type) carry their HTTP status.

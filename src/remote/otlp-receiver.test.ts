@@ -186,6 +186,31 @@ test("exemplars go to the buckets they fall into; ids go before attributes", asy
   assert.equal(second!.exemplar.labels.count, 0);
 });
 
+test("a refusal has the words that remote write has", async () => {
+  for (const [reason, words] of [
+    ["too-old", "too old sample"],
+    ["out-of-order", "out of order sample"],
+    ["duplicate", "duplicate sample for timestamp"],
+  ] as const) {
+    const refused = [{ part: "float", index: 0, reason }] as const;
+    const receiver = new OtlpReceiver({
+      appendable: { resolve: () => 0, append: async () => ({ ...NOTHING_APPENDED, refused }) },
+      config: () => DEFAULT_OTLP,
+      logger: silentLogger,
+    });
+    const point = { timeUnixNano: nanos(0), asDouble: 1 };
+    const body = JSON.stringify(request([{ name: "g", gauge: { dataPoints: [point] } }]));
+    assert.match(
+      await receiver.receive({
+        contentType: "application/json",
+        contentEncoding: undefined,
+        body: Buffer.from(body),
+      }),
+      new RegExp(`: ${words}$`),
+    );
+  }
+});
+
 test("what is no OTLP is refused, a bomb before it is unpacked", async () => {
   const receiver = new OtlpReceiver({
     appendable: {
@@ -216,4 +241,12 @@ test("what is no OTLP is refused, a bomb before it is unpacked", async () => {
       await receiver.receive({ contentType, contentEncoding, body }),
       /OTLP|accepted|message/,
     );
+  assert.equal(
+    await receiver.receive({
+      contentType: "application/json",
+      contentEncoding: "gzip",
+      body: gzipSync(Buffer.alloc(OTLP_MAX_BYTES + 1, 32)),
+    }),
+    "cannot unpack the OTLP request: it is larger than 33554432 bytes when unpacked",
+  );
 });

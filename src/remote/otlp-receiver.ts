@@ -1,6 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { writeStale } from "../base/float.ts";
-import { AppError, messageOf } from "../base/errors.ts";
+import { AppError, messageOf, systemCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { OtlpConfig } from "../config/types.ts";
 import { newHistogram } from "../model/histogram.ts";
@@ -9,6 +9,7 @@ import type { Appendable, AppendBatch, AppendExemplar, Refusal } from "../storag
 import { decodeOtlpJson } from "./otlp-json.ts";
 import type { ResourceMetrics } from "./otlp-model.ts";
 import { decodeOtlp } from "./otlp-protobuf.ts";
+import { REFUSALS } from "./refusal-words.ts";
 import { type OtlpSample, translateOtlp } from "./otlp-translate.ts";
 
 export interface OtlpReceiverOptions {
@@ -129,13 +130,15 @@ function inflate(body: Uint8Array): Uint8Array {
   try {
     return gunzipSync(body, { maxOutputLength: OTLP_MAX_BYTES });
   } catch (error) {
-    throw new AppError("bad-data", `cannot unpack the OTLP request: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const why =
+      systemCode(error) === "ERR_BUFFER_TOO_LARGE"
+        ? `it is larger than ${OTLP_MAX_BYTES} bytes when unpacked`
+        : messageOf(error);
+    throw new AppError("bad-data", `cannot unpack the OTLP request: ${why}`, { cause: error });
   }
 }
 
 function refusalText(refused: Refusal, samples: readonly OtlpSample[]): string {
   const { labels, timeMs } = samples[refused.index]!;
-  return `cannot store the sample of ${formatSeries(labels)} at ${timeMs}: ${refused.message ?? refused.reason}`;
+  return `cannot store the sample of ${formatSeries(labels)} at ${timeMs}: ${refused.message ?? REFUSALS[refused.reason]}`;
 }

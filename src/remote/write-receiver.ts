@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Counter, Registry } from "../base/metrics.ts";
 import { formatSeries } from "../model/labels.ts";
 import type { Appendable, AppendResult, Refusal, RefusalReason } from "../storage/appender.ts";
+import { REFUSALS } from "./refusal-words.ts";
 import { SeriesRefs } from "./series-refs.ts";
 import { PROBLEMS_MAX, WriteColumns } from "./write-columns.ts";
 import type { WriteDecoder } from "./write-decoder.ts";
@@ -259,16 +260,6 @@ function answerV2(outcome: {
   };
 }
 
-/** Prometheus's words for each reason. */
-const REASONS: Readonly<Record<RefusalReason, string>> = {
-  "out-of-order": "out of order sample",
-  duplicate: "duplicate sample for timestamp",
-  "too-old": "too old sample",
-  "out-of-bounds": "out of bounds",
-  "unknown-ref": "the storage has just forgotten the series",
-  invalid: "invalid sample",
-};
-
 /** A sample of the request that is not stored. */
 interface SamplePlace {
   readonly series: number;
@@ -291,7 +282,7 @@ function textsOf(decoder: WriteDecoder, places: readonly SamplePlace[]): string[
   const labels = decoder.labelsOf(places.map(({ series }) => series));
   return places.map(
     ({ timeMs, reason, message }, i) =>
-      `cannot store the sample of ${formatSeries(labels[i]!)} at ${timeMs}: ${message ?? REASONS[reason]}`,
+      `cannot store the sample of ${formatSeries(labels[i]!)} at ${timeMs}: ${message ?? REFUSALS[reason]}`,
   );
 }
 
