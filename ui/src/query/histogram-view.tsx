@@ -1,5 +1,5 @@
 import { SegmentedControl, Table, Text } from "@mantine/core";
-import { type MouseEvent, type ReactNode, useMemo, useState } from "react";
+import { type CSSProperties, type MouseEvent, type ReactNode, useMemo, useState } from "react";
 import type { Bucket, Histogram } from "../api.ts";
 import { formatCount } from "../format.ts";
 import { type Bar, barsOf, formatBounds, type Scale } from "./histogram-bars.ts";
@@ -9,6 +9,8 @@ const WIDTH = 1000;
 const HEIGHT = 100;
 const BAR_WIDTH_MIN = 2;
 const BAR_HEIGHT_MIN = 1.5;
+/** Where the heights are written, in pixels, with the gap to the picture. */
+const GUTTER = 48;
 
 export interface HistogramViewProps {
   histogram: Histogram;
@@ -87,10 +89,12 @@ function Picture({
     [buckets, scale],
   );
   const path = useMemo(() => bars.map(outline).join(""), [bars]);
-  const [pointed, setPointed] = useState<Bar | undefined>();
+  /** Where the pointer is, as part of the width. */
+  const [pointer, setPointer] = useState<number | undefined>();
+  const pointed = pointer === undefined ? undefined : nearest(bars, pointer);
   const point = (event: MouseEvent<SVGSVGElement>): void => {
     const { left, width } = event.currentTarget.getBoundingClientRect();
-    setPointed(nearest(bars, (event.clientX - left) / width));
+    setPointer((event.clientX - left) / width);
   };
   const first = buckets[0]!;
   const last = buckets.at(-1)!;
@@ -107,7 +111,7 @@ function Picture({
         role="img"
         aria-label={`Histogram with ${buckets.length} buckets from ${first[1]} to ${last[2]}, count ${histogram.count}, sum ${histogram.sum}`}
         onMouseMove={point}
-        onMouseLeave={() => setPointed(undefined)}
+        onMouseLeave={() => setPointer(undefined)}
       >
         <path className="histogram-bars" d={path} />
         {pointed !== undefined && <path className="histogram-pointed" d={outline(pointed)} />}
@@ -120,19 +124,20 @@ function Picture({
         ))}
       </div>
       {pointed !== undefined && (
-        <div
-          className="tooltip mono"
-          style={
-            pointed.left > 0.5
-              ? { right: `${100 * (1 - pointed.left)}%` }
-              : { left: `${100 * pointed.right}%` }
-          }
-        >
+        <div className="tooltip mono" style={beside(pointed)}>
           {formatBounds(pointed.bucket)}: <b>{pointed.bucket[3]}</b>
         </div>
       )}
     </div>
   );
+}
+
+/** Left or right of a bar, wherever there is more room. */
+function beside({ left, right }: Bar): CSSProperties {
+  const picture = `(100% - ${GUTTER}px)`;
+  return left > 0.5
+    ? { right: `calc(${1 - left} * ${picture})` }
+    : { left: `calc(${GUTTER}px + ${right} * ${picture})` };
 }
 
 /** A bar as part of a path, with a little air to its neighbours. */
