@@ -1,5 +1,6 @@
 import type { Matcher } from "../model/matcher.ts";
 import { METRIC_NAME } from "../model/labels.ts";
+import type { SeriesEntry } from "../index/series-entry.ts";
 import type { Block } from "./block.ts";
 
 /** A label, pair or metric and its figure. */
@@ -29,13 +30,19 @@ export interface BlockAnalysis {
   readonly widestMetrics: readonly Ranked[];
 }
 
+const BATCH_SERIES = 16_384;
+
 /** Reads the index of a block, or the part of it that `matchers` select (absent: all of it), and ranks what it finds. */
 export async function analyzeBlock(
   block: Block,
-  options: { limit: number; matchers?: readonly Matcher[] },
+  options: {
+    limit: number;
+    matchers?: readonly Matcher[];
+    onProgress?: (share: number) => void;
+  },
 ): Promise<BlockAnalysis> {
   const { index, meta } = block;
-  const { limit, matchers } = options;
+  const { limit, matchers, onProgress } = options;
   const { symbols } = index;
   const durationMs = meta.maxTime - meta.minTime;
   // As with promtool, `{}` names nothing, and no selector at all means everything.
@@ -43,7 +50,7 @@ export async function analyzeBlock(
   /** By label name and value, as symbols: uncovered time and series. */
   const names = new Map<number, Map<number, { uncovered: number; count: number }>>();
   let entryCount = 0;
-  await index.forEachSeries(refs, { from: 0, to: refs.length }, (entry) => {
+  const add = (entry: SeriesEntry): void => {
     const { chunkCount, minTimes, maxTimes } = entry;
     const covered = chunkCount === 0 ? 0 : maxTimes[chunkCount - 1]! - minTimes[0]!;
     for (let i = 0; i < entry.labelCount; i++) {
@@ -57,7 +64,12 @@ export async function analyzeBlock(
       pair.count++;
       entryCount++;
     }
-  });
+  };
+  for (let from = 0; from < refs.length; from += BATCH_SERIES) {
+    const to = Math.min(from + BATCH_SERIES, refs.length);
+    await index.forEachSeries(refs, { from, to }, add);
+    onProgress?.(to / refs.length);
+  }
   const churningPairs: Ranked[] = [];
   const churningNames: Ranked[] = [];
   const commonPairs: Ranked[] = [];

@@ -24,14 +24,18 @@ const BATCH_SERIES = 1024;
 /**
  * Reads all of a block and holds it against its own promises: checksums, order of symbols, series and chunks, times and
  * counts of samples, postings against series, `meta.json` against all. Never throws for what is wrong with the block.
+ * `onProgress` hears the share of its series that are done.
  */
-export async function verifyBlock(folder: string): Promise<BlockReport> {
+export async function verifyBlock(
+  folder: string,
+  onProgress: (share: number) => void = () => {},
+): Promise<BlockReport> {
   const check = new Check();
   let block: Block | undefined;
   try {
     block = await openBlock(folder);
     await checkSymbols(block, check);
-    await checkSeries(block, check);
+    await checkSeries(block, check, onProgress);
     await checkPostings(block, check);
     checkMeta(block, check);
   } catch (error) {
@@ -75,7 +79,11 @@ async function checkSymbols({ index }: Block, check: Check): Promise<void> {
       check.problem(`symbol ${i} (${JSON.stringify(symbols.text(i))}) is out of order`);
 }
 
-async function checkSeries(block: Block, check: Check): Promise<void> {
+async function checkSeries(
+  block: Block,
+  check: Check,
+  onProgress: (share: number) => void,
+): Promise<void> {
   const { index, meta } = block;
   const refs = await index.allPostings();
   let previous: number[] = [];
@@ -104,6 +112,7 @@ async function checkSeries(block: Block, check: Check): Promise<void> {
       }
     });
     await checkChunks(block, places, check);
+    onProgress(range.to / refs.length);
   }
 }
 

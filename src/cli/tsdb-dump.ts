@@ -14,6 +14,7 @@ import { decodeHistogramChunk, isHistogram } from "../storage/chunk-encodings.ts
 import { mergeSelect } from "../storage/merge.ts";
 import { type Chunk, ENCODING_XOR, type Series } from "../storage/queryable.ts";
 import { ReadOnlyDatabase } from "../tsdb/read-only.ts";
+import { ProgressBar } from "./progress-bar.ts";
 import { damageTeller } from "./tsdb-damage.ts";
 
 /** Lines are handed on in pieces of about this many characters. */
@@ -23,7 +24,7 @@ export interface DumpFlags {
   /** ms. */
   readonly minTime?: number;
   readonly maxTime?: number;
-  readonly match: readonly { readonly matchers: readonly Matcher[] }[];
+  readonly match?: readonly { readonly matchers: readonly Matcher[] }[];
   readonly json?: boolean;
 }
 
@@ -87,12 +88,22 @@ async function eachSeries(
   print: (series: Series, range: TimeRange, out: Output) => Promise<void>,
 ): Promise<void> {
   const range = { minTimeMs: flags.minTime ?? -Infinity, maxTimeMs: flags.maxTime ?? Infinity };
-  const selectors = flags.match.map(({ matchers }) => matchers);
+  const selectors = (flags.match ?? []).map(({ matchers }) => matchers);
+  // Between lines on the same terminal a bar is none.
+  const titles = process.stdout.isTTY ? [] : ["of the log replayed", "dumped"];
+  const [replayBar, dumpBar] = titles.map((title) => new ProgressBar(process.stderr, title));
+  const onDamage = damageTeller();
   const database = await ReadOnlyDatabase.open(path, {
     logger: createLogger({ level: "warn" }),
     clock: systemClock,
-    onDamage: damageTeller(),
+    onDamage: (message) => {
+      dumpBar?.clear();
+      onDamage(message);
+    },
+    onReplay: ({ byteCount, byteTotal }) => replayBar?.show(byteCount / Math.max(1, byteTotal)),
+    onRead: (share) => dumpBar?.show(share),
   });
+  replayBar?.clear();
   const out = new Output();
   try {
     // As with promtool, `{}` names nothing, and no selector at all means everything.
@@ -104,6 +115,7 @@ async function eachSeries(
     }
     await out.flush();
   } finally {
+    dumpBar?.clear();
     await database.close();
   }
 }

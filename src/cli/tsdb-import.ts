@@ -7,7 +7,7 @@ import { ProgressBar } from "./progress-bar.ts";
 import { type BlockRow, blockRow, blockTable } from "./tsdb-list.ts";
 
 export interface CreateBlocksFlags {
-  readonly label: readonly (readonly [name: string, value: string])[];
+  readonly label?: readonly (readonly [name: string, value: string])[];
   /** ms. */
   readonly maxBlockDuration?: number;
   readonly humanReadable?: boolean;
@@ -26,7 +26,7 @@ export async function createBlocks(
     await importOpenMetrics({
       input,
       parent: output,
-      labels: Object.fromEntries(flags.label),
+      labels: Object.fromEntries(flags.label ?? []),
       ...(flags.maxBlockDuration !== undefined && { maxBlockMs: flags.maxBlockDuration }),
       clock: systemClock,
       random: systemRandom,

@@ -12,12 +12,17 @@ export interface BlockRow {
 }
 
 export async function blockRow(folder: string): Promise<BlockRow> {
-  const segments = await segmentNames(folder);
+  return { meta: await readMeta(folder), size: await blockSize(folder) };
+}
+
+/** Bytes of a block's files, as far as they are there. */
+export async function blockSize(folder: string): Promise<number> {
+  const segments = await segmentNames(folder).catch(() => []);
   const files = ["index", "meta.json", "tombstones", ...segments.map((name) => `chunks/${name}`)];
   let size = 0;
   for (const name of files)
     size += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
-  return { meta: await readMeta(folder), size };
+  return size;
 }
 
 /** The blocks as promtool lists them. */

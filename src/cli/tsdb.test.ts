@@ -6,6 +6,10 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { sharedPath, skipWithout } from "../../test/shared-data.ts";
 import { partPath, skipWithoutParts } from "../../test/support/processes.ts";
+import { systemClock } from "../base/clock.ts";
+import { silentLogger } from "../base/logger.ts";
+import { verifyBlock } from "../block/verify.ts";
+import { blockFolders, ReadOnlyDatabase } from "../tsdb/read-only.ts";
 import { binarySize, goDuration, goTime, table } from "./tsdb-text.ts";
 
 const root = await mkdtemp(join(tmpdir(), "tsdb-cli-test-"));
@@ -145,6 +149,33 @@ describe("shoal tsdb create-blocks-from openmetrics", () => {
   });
 });
 
+test("how far a look at blocks has come is told up to the end", async () => {
+  const [input, output] = [join(root, "progress.om"), join(root, "progress")];
+  const samples = Array.from({ length: 3000 }, (_, i) => `g{i="${i}"} 1 ${i < 1500 ? 1 : 7201}`);
+  await writeFile(input, `${samples.join("\n")}\n# EOF\n`);
+  shoal("create-blocks-from", "openmetrics", "-q", input, output);
+  const f = async (read: (onProgress: (share: number) => void) => Promise<void>): Promise<void> => {
+    const shares: number[] = [];
+    await read((share) => shares.push(share));
+    assert.equal(shares.at(-1), 1);
+    assert.ok(shares.length > 1);
+    assert.ok(shares.every((share) => share >= 0 && share <= 1));
+  };
+  const [folder] = await blockFolders(output);
+  await f(async (onProgress) => {
+    assert.deepEqual((await verifyBlock(folder!, onProgress)).problems, []);
+  });
+  await f(async (onRead) => {
+    const options = { logger: silentLogger, clock: systemClock, onDamage: assert.fail, onRead };
+    const database = await ReadOnlyDatabase.open(output, options);
+    const request = { matchers: [], minTimeMs: -Infinity, maxTimeMs: Infinity };
+    let count = 0;
+    for await (const { series } of database.select(request)) count += series.length;
+    assert.equal(count, 3000);
+    await database.close();
+  });
+});
+
 describe("shoal tsdb", { skip }, () => {
   test("prints what promtool prints", { skip: skipWithoutParts() }, async () => {
     const folder = await goldenFolder("same");
@@ -153,7 +184,12 @@ describe("shoal tsdb", { skip }, () => {
     for (const args of [["list"], ["list", "-r"]])
       assert.equal(shoal(...args, folder).stdout, promtool(...args, folder));
     // Entries of the same rank come in no order there.
-    for (const args of [["analyze"], ["analyze", '--match={__name__=~"int.*"}']])
+    for (const args of [
+      ["analyze"],
+      ["analyze", '--match={__name__=~"int.*"}'],
+      ["analyze", "--extended"],
+      ["analyze", "--extended", '--match={__name__="jitter"}'],
+    ])
       assert.deepEqual(lines(shoal(...args, folder).stdout), lines(promtool(...args, folder)));
     const floats = '--match={__name__=~"constant|gaps|jitter|regular_total|special|utf8.*"}';
     assert.deepEqual(shoal("dump", floats, folder).stdout, promtool("dump", floats, folder));
@@ -199,6 +235,20 @@ describe("shoal tsdb", { skip }, () => {
     assert.equal(
       JSON.parse(shoal("analyze", "--json", "--limit=1", folder).stdout).commonPairs[0].name,
       "i=0",
+    );
+    assert.deepEqual(
+      JSON.parse(shoal("analyze", "--json", "--extended", folder).stdout).chunks
+        .samplesPerFloatChunk,
+      {
+        min: 1,
+        avg: 72,
+        max: 143,
+        bars: [
+          { from: 1, to: 100, count: 5 },
+          { from: 101, to: 200, count: 4 },
+          { from: 201, to: 300, count: 0 },
+        ],
+      },
     );
   });
 

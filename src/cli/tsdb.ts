@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { AppError, messageOf } from "../base/errors.ts";
 import { parseDuration } from "../base/units.ts";
+import { analyzeChunks } from "../block/analyze-chunks.ts";
 import { analyzeBlock, type BlockAnalysis, type Ranked } from "../block/analyze.ts";
 import { openBlock } from "../block/block.ts";
 import { blockRange } from "../block/import-openmetrics.ts";
@@ -12,10 +13,12 @@ import type { Matcher } from "../model/matcher.ts";
 import { parseSelector } from "../promql/parser.ts";
 import { blockFolders, unlessDamaged } from "../tsdb/read-only.ts";
 import { type BenchWriteFlags, benchWrite } from "./tsdb-bench.ts";
+import { ProgressBar } from "./progress-bar.ts";
+import { chunkAnalysisText } from "./tsdb-chunks-text.ts";
 import { damageTeller } from "./tsdb-damage.ts";
 import { type DumpFlags, dump, dumpOpenMetrics } from "./tsdb-dump.ts";
 import { createBlocks, type CreateBlocksFlags, parseLabel } from "./tsdb-import.ts";
-import { blockRow, blockTable } from "./tsdb-list.ts";
+import { blockRow, blockSize, blockTable } from "./tsdb-list.ts";
 import { goDuration } from "./tsdb-text.ts";
 
 const DEFAULT_FOLDER = "data/";
@@ -41,6 +44,7 @@ export function registerTsdb(program: Command): void {
     .argument("[block]", "ULID of the block; default is the newest")
     .option("--limit <n>", "how many items each list has", checked(wholeNumber), ANALYZE_LIMIT)
     .option("--match <selector>", "only series that match", checked(selector))
+    .option("--extended", "also how many samples, bytes and buckets chunks have")
     .option("--json", "print one JSON object")
     .action(async (path: string, block: string | undefined, flags: AnalyzeFlags) =>
       analyze({ path, block }, flags),
@@ -51,7 +55,7 @@ export function registerTsdb(program: Command): void {
     .argument("[path]", "data folder", DEFAULT_FOLDER)
     .option("--min-time <ms>", "oldest sample, in ms since 1970", checked(time))
     .option("--max-time <ms>", "newest sample, in ms since 1970", checked(time))
-    .option("--match <selector...>", "only series that match; may be repeated", each(selector), [])
+    .option("--match <selector...>", "only series that match; may be repeated", each(selector))
     .option("--json", "print one JSON object per series and line")
     .action(async (path: string, flags: DumpFlags) => dump(path, flags));
   tsdb
@@ -60,7 +64,7 @@ export function registerTsdb(program: Command): void {
     .argument("[path]", "data folder", DEFAULT_FOLDER)
     .option("--min-time <ms>", "oldest sample, in ms since 1970", checked(time))
     .option("--max-time <ms>", "newest sample, in ms since 1970", checked(time))
-    .option("--match <selector...>", "only series that match; may be repeated", each(selector), [])
+    .option("--match <selector...>", "only series that match; may be repeated", each(selector))
     .option("--json", "print one JSON object per series and line")
     .action(async (path: string, flags: DumpFlags) => dumpOpenMetrics(path, flags));
   tsdb
@@ -70,7 +74,7 @@ export function registerTsdb(program: Command): void {
     .description("make blocks of an OpenMetrics file whose samples all have times")
     .argument("<input>", "OpenMetrics file")
     .argument("[output]", "data folder the blocks are put in", DEFAULT_FOLDER)
-    .option("--label <name=value>", "set on every series; may be repeated", each(parseLabel), [])
+    .option("--label <name=value>", "set on every series; may be repeated", each(parseLabel))
     .option(
       "--max-block-duration <duration>",
       "the longest block; 2h, 6h, 18h, … are used (default: 2h)",
@@ -114,6 +118,7 @@ interface Selector {
 interface AnalyzeFlags {
   readonly limit: number;
   readonly match?: Selector;
+  readonly extended?: boolean;
   readonly json?: boolean;
 }
 
@@ -129,8 +134,8 @@ function checked<T>(read: (text: string) => T): (text: string) => T {
 }
 
 /** Of an option that may be repeated. */
-function each<T>(read: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
-  return (text, before) => [...before, checked(read)(text)];
+function each<T>(read: (text: string) => T): (text: string, before?: readonly T[]) => readonly T[] {
+  return (text, before = []) => [...before, checked(read)(text)];
 }
 
 function selector(text: string): Selector {
@@ -168,16 +173,23 @@ async function analyze(
   target: { path: string; block: string | undefined },
   flags: AnalyzeFlags,
 ): Promise<void> {
-  const { limit, match } = flags;
+  const { limit, match, extended = false } = flags;
+  const matchers = match === undefined ? {} : { matchers: match.matchers };
   const block = await openBlock(await chooseBlock(target));
+  const bar = new ProgressBar(process.stderr);
+  const onProgress = (share: number): void => bar.show(share);
   try {
-    const analysis = await analyzeBlock(block, {
-      limit,
-      ...(match === undefined ? {} : { matchers: match.matchers }),
-    });
-    if (flags.json === true) console.log(JSON.stringify(analysis));
-    else printAnalysis(analysis, match?.text);
+    const analysis = await analyzeBlock(block, { limit, ...matchers, onProgress });
+    const chunks = extended ? await analyzeChunks(block, { ...matchers, onProgress }) : undefined;
+    bar.clear();
+    if (flags.json === true) {
+      console.log(JSON.stringify(chunks === undefined ? analysis : { ...analysis, chunks }));
+      return;
+    }
+    printAnalysis(analysis, match?.text);
+    if (chunks !== undefined) console.log(chunkAnalysisText(chunks));
   } finally {
+    bar.clear();
     await block.close();
   }
 }
@@ -249,8 +261,16 @@ async function verify(path: string, flags: { json?: boolean }): Promise<void> {
   const folders = isBlock ? [path] : await blockFolders(path);
   if (folders.length === 0) throw new AppError("not-found", `no blocks found in ${path}`);
   const reports = [];
-  for (const folder of folders) {
-    const report = await verifyBlock(folder);
+  const sizes = await Promise.all(folders.map(blockSize));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let before = 0;
+  const bar = new ProgressBar(process.stderr);
+  for (const [i, folder] of folders.entries()) {
+    const report = await verifyBlock(folder, (share) =>
+      bar.show((before + share * sizes[i]!) / total),
+    );
+    before += sizes[i]!;
+    bar.clear();
     reports.push(report);
     if (flags.json === true) continue;
     const { seriesCount, chunkCount, sampleCount, problems } = report;

@@ -11,7 +11,7 @@ import type { SelectRequest, SeriesBatch } from "../storage/queryable.ts";
 import { isDamage } from "./block-set.ts";
 import { readHeadStart } from "./head-start.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
-import { replayLogs } from "./replay.ts";
+import { type ReplayProgress, replayLogs } from "./replay.ts";
 import { HeadReader } from "./select.ts";
 
 /** The block folders of a data folder, in order of their names. */
@@ -47,31 +47,41 @@ function damageOf(error: unknown): string {
   throw error;
 }
 
+interface ReadOnlyOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** What is damaged and cannot be read. */
+  readonly onDamage: (message: string) => void;
+  readonly onReplay?: (progress: ReplayProgress) => void;
+  /** The share of what selects give that they have given. */
+  readonly onRead?: (share: number) => void;
+}
+
 /** A data folder as it stands, for tools: nothing in it is locked or changed, and its owner may go on writing. */
 export class ReadOnlyDatabase {
   readonly blocks: readonly Block[];
   readonly #head: HeadReader;
   readonly #cutTimeMs: number;
-  readonly #onDamage: (message: string) => void;
+  readonly #options: ReadOnlyOptions;
+  /** Of what selects read: series in the sources, and how many of them have come. */
+  #seriesTotal = 0;
+  #seriesCount = 0;
 
   private constructor(parts: {
     blocks: readonly Block[];
     head: HeadReader;
     cutTimeMs: number;
-    onDamage: (message: string) => void;
+    options: ReadOnlyOptions;
   }) {
     this.blocks = parts.blocks;
     this.#head = parts.head;
     this.#cutTimeMs = parts.cutTimeMs;
-    this.#onDamage = parts.onDamage;
+    this.#options = parts.options;
   }
 
   /** Opens all blocks and reads the log into memory. What is damaged is told, and the rest is read. */
-  static async open(
-    folder: string,
-    options: { logger: Logger; clock: Clock; onDamage: (message: string) => void },
-  ): Promise<ReadOnlyDatabase> {
-    const { onDamage } = options;
+  static async open(folder: string, options: ReadOnlyOptions): Promise<ReadOnlyDatabase> {
+    const { onDamage, onReplay } = options;
     const blocks: Block[] = [];
     for (const one of await blockFolders(folder)) {
       const block = await unlessDamaged(onDamage, () => openBlock(one));
@@ -89,15 +99,16 @@ export class ReadOnlyDatabase {
       nowMs: options.clock.now(),
       logger: options.logger,
       isReadOnly: true,
+      ...(onReplay && { onProgress: onReplay }),
     });
-    return new ReadOnlyDatabase({ blocks, head: new HeadReader(store), cutTimeMs, onDamage });
+    return new ReadOnlyDatabase({ blocks, head: new HeadReader(store), cutTimeMs, options });
   }
 
   select(request: SelectRequest): AsyncIterable<SeriesBatch> {
-    const sources: AsyncIterable<SeriesBatch>[] = this.blocks
+    const sources = this.blocks
       .filter((block) => block.overlaps(request))
-      .map((block) => this.#read(block, request));
-    sources.push(this.#head.select(request, this.#cutTimeMs));
+      .map((block) => this.#counted(this.#read(block, request)));
+    sources.push(this.#counted(this.#head.select(request, this.#cutTimeMs)));
     return mergeSelect(sources);
   }
 
@@ -106,8 +117,29 @@ export class ReadOnlyDatabase {
     try {
       yield* block.select(request);
     } catch (error) {
-      this.#onDamage(damageOf(error));
+      this.#options.onDamage(damageOf(error));
     }
+  }
+
+  /** What `source` gives; tells how much of all that is read has come. */
+  async *#counted(source: AsyncIterable<SeriesBatch>): AsyncGenerator<SeriesBatch> {
+    let left = 0;
+    const come = (count: number): void => {
+      left -= count;
+      this.#seriesCount += count;
+      if (this.#seriesTotal > 0) this.#options.onRead?.(this.#seriesCount / this.#seriesTotal);
+    };
+    for await (const batch of source) {
+      const atMost = batch.expected?.atMost ?? Infinity;
+      if (atMost < Infinity) {
+        left = atMost;
+        this.#seriesTotal += atMost;
+      }
+      come(Math.min(batch.series.length, left));
+      yield batch;
+    }
+    // Some have no samples in the range.
+    come(left);
   }
 
   async close(): Promise<void> {
