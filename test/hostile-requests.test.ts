@@ -60,7 +60,7 @@ async function send(url: string, asked: HostileRequest): Promise<Answer> {
   const header = (name: string): string => String(response.headers[name] ?? "");
   return {
     status: response.statusCode ?? 0,
-    type: header("content-type").replace(/;.*/, ""),
+    type: header("content-type"),
     allow: header("allow"),
     body: Buffer.concat(pieces).toString(),
     cors: [

@@ -12,6 +12,26 @@ export function parseForm(text: string): URLSearchParams {
   return new URLSearchParams(pairs.join("&"));
 }
 
+/** Most parts of a multipart form; Go's limit, too. */
+const MAX_PARTS = 1000;
+const PART_END = "\r\n--";
+
+/** A multipart form with that Content-Type; empty where it is none, or too large to be one, as Go leaves it out then. */
+export async function parseMultipart(
+  body: Uint8Array<ArrayBuffer>,
+  type: string,
+): Promise<FormData> {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  let parts = 0;
+  for (let at = text.indexOf(PART_END); at >= 0; at = text.indexOf(PART_END, at + 1)) parts++;
+  if (parts > MAX_PARTS) return new FormData();
+  try {
+    return await new Response(body, { headers: { "content-type": type } }).formData();
+  } catch {
+    return new FormData();
+  }
+}
+
 /** Whether every percent escape in `path` has its two digits. */
 export function hasWholeEscapes(path: string): boolean {
   return !/%(?![0-9a-fA-F]{2})/.test(path);

@@ -7,7 +7,7 @@ import type { Registry } from "../base/metrics.ts";
 import { listenerOf } from "../base/port-owner.ts";
 import type { Service } from "../base/service.ts";
 import { trackMethods } from "./allowed-methods.ts";
-import { hasWholeEscapes, isMediaType, parseForm } from "./form.ts";
+import { hasWholeEscapes, isMediaType, parseForm, parseMultipart } from "./form.ts";
 
 /**
  * The HTTP server under every role: Prometheus's envelope and management endpoints (`/-/healthy`, `/-/ready`,
@@ -71,6 +71,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     { parseAs: "string" },
     (_request, body, done) => done(null, parseForm(String(body))),
   );
+  app.addContentTypeParser(
+    "multipart/form-data",
+    { parseAs: "buffer" },
+    async (request: FastifyRequest, body: Buffer<ArrayBuffer>) =>
+      parseMultipart(body, request.headers["content-type"] ?? ""),
+  );
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
     done(null, String(body)),
   );
@@ -112,6 +118,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         })),
       );
     counter.inc();
+  });
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    // JSON is UTF-8: Prometheus does not say so, and no charset is registered for it.
+    if (reply.getHeader("content-type") === "application/json; charset=utf-8")
+      reply.header("content-type", "application/json");
+    done(null, payload);
   });
   app.setErrorHandler(async (error, request, reply) => {
     if (isTooLarge(error)) {
@@ -302,7 +314,10 @@ function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): Fastif
   return reply
     .code(code)
     .type("application/json")
-    .send(JSON.stringify({ status: "error", errorType: type, error: error.message }));
+    .send(
+      // Halves of pairs stand for bytes that are no UTF-8.
+      JSON.stringify({ status: "error", errorType: type, error: error.message.toWellFormed() }),
+    );
 }
 
 /** A path that cannot be decoded is no path of ours, or holds a name that is no text. */
@@ -330,7 +345,10 @@ export function envelope(
   };
 }
 
-/** URL parameters and form body of a request as one list, as Go's `ParseForm` has them: the body's come first. */
+/**
+ * URL parameters and form body of a request as one list, as Go has them: a form's come first, but those of a multipart form
+ * last, without its files.
+ */
 export function parametersOf(request: FastifyRequest): URLSearchParams {
   const query = request.url.indexOf("?");
   const parameters =
@@ -340,5 +358,8 @@ export function parametersOf(request: FastifyRequest): URLSearchParams {
   if (query >= 0)
     for (const [name, value] of parseForm(request.url.slice(query + 1)))
       parameters.append(name, value);
+  if (request.body instanceof FormData)
+    for (const [name, value] of request.body)
+      if (typeof value === "string") parameters.append(name, value);
   return parameters;
 }

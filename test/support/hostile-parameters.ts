@@ -89,19 +89,32 @@ const TIMES: readonly HostileRequest[] = [
 /** Timeouts that are over before the query begins. */
 const NO_TIMEOUT = new Set(["-1", "0", "NaN"]);
 
+/** Of results. The first is the last that 64 bits hold. */
+const LIMITS = ["9223372036854775807", "9223372036854775808", "-9223372036854775808"].concat([
+  "-1",
+  "x",
+  "1.5",
+  "",
+  "0",
+  "1",
+  "99999999999999999999",
+  "+1",
+  "1e3",
+  "%201",
+  "0x1",
+]);
+
 const OPTIONS: readonly HostileRequest[] = [
-  ...["-1", "x", "1.5", "", "0", "1", "99999999999999999999", "+1", "1e3", "%201", "0x1"].flatMap(
-    (limit) => [
-      { name: `limit ${limit} of a query`, path: `query?query=up_total&${TIME}&limit=${limit}` },
-      {
-        name: `limit ${limit} of a range`,
-        path: `query_range?query=up_total&${RANGE}&limit=${limit}`,
-      },
-      { name: `limit ${limit} of labels`, path: `labels?limit=${limit}` },
-      { name: `limit ${limit} of label values`, path: `label/job/values?limit=${limit}` },
-      { name: `limit ${limit} of series`, path: `series?match[]=up_total&limit=${limit}` },
-    ],
-  ),
+  ...LIMITS.flatMap((limit) => [
+    { name: `limit ${limit} of a query`, path: `query?query=up_total&${TIME}&limit=${limit}` },
+    {
+      name: `limit ${limit} of a range`,
+      path: `query_range?query=up_total&${RANGE}&limit=${limit}`,
+    },
+    { name: `limit ${limit} of labels`, path: `labels?limit=${limit}` },
+    { name: `limit ${limit} of label values`, path: `label/job/values?limit=${limit}` },
+    { name: `limit ${limit} of series`, path: `series?match[]=up_total&limit=${limit}` },
+  ]),
   ...["x", "-1", "0", "NaN", "1e30", "", "1q", "10m", "1_0"].flatMap((duration) => [
     {
       name: `timeout ${duration}`,

@@ -122,6 +122,15 @@ const RANGES: readonly HostileRequest[] = [
   { name: "tree of broken text", path: "parse_query?query=sum(" },
 ];
 
+/** `fields`: names, each before its value. */
+function multipart(name: string, path: string, fields: readonly string[]): HostileRequest {
+  let body = "";
+  for (let i = 0; i < fields.length; i += 2)
+    body += `--x\r\nContent-Disposition: form-data; name="${fields[i]}"\r\n\r\n${fields[i + 1]}\r\n`;
+  const headers = { "content-type": "multipart/form-data; boundary=x" };
+  return { name, method: "POST", path, headers, body: `${body}--x--\r\n` };
+}
+
 const FORMS: readonly HostileRequest[] = [
   ...[
     "application/json",
@@ -143,6 +152,33 @@ const FORMS: readonly HostileRequest[] = [
     headers: { "content-type": type },
     body: `query=1&${TIME}`,
   })),
+  multipart("a multipart form", "query", ["query", "up_total", "time", "1700000000"]),
+  multipart("a multipart form and parameters", `query?query=1&${TIME}`, ["query", "2"]),
+  multipart("a multipart form of labels", "labels", ["match[]", "nothing"]),
+  multipart("a multipart form to be laid out", "format_query", ["query", "sum(a)by(b)"]),
+  multipart("a multipart form of many parts", `query?${TIME}`, [
+    ...Array.from({ length: 2_000 }, () => "a"),
+    "query",
+    "1",
+  ]),
+  {
+    ...multipart("a multipart form of series", "series", ["match[]", "nothing"]),
+    ours: { status: 200, text: /"data":\[\]/, why: "Prometheus reads no such form for series" },
+  },
+  {
+    name: "a multipart form that ends early",
+    method: "POST",
+    path: `query?query=1&${TIME}`,
+    headers: { "content-type": "multipart/form-data; boundary=x" },
+    body: '--x\r\nContent-Disposition: form-data; name="query"\r\n\r\n2',
+  },
+  {
+    name: "a file in a multipart form",
+    method: "POST",
+    path: "query",
+    headers: { "content-type": "multipart/form-data; boundary=x" },
+    body: '--x\r\nContent-Disposition: form-data; name="query"; filename="q"\r\n\r\n1\r\n--x--\r\n',
+  },
   { name: "a form of no type", method: "POST", path: "query", body: `query=1&${TIME}` },
   { name: "JSON as a form", method: "POST", path: "query", headers: FORM, body: '{"query":"1"}' },
   { name: "an empty form", method: "POST", path: "query", headers: FORM, body: "" },

@@ -157,6 +157,7 @@ const SYNTAX: readonly HostileRequest[] = [
   ask("a bad label in by", "sum by (0) (up_total)"),
   ask("count_values of a bad label", 'count_values("", up_total)'),
   ask("label_replace into a bad label", 'label_replace(up_total, "", "x", "job", "(.*)")'),
+  ask("label_replace into a label of no UTF-8", 'label_replace(up_total, "\\xff", "", "", "")'),
   ask("label_replace with a bad expression", 'label_replace(up_total, "x", "$1", "job", "(")'),
   ask("label_replace into equal labels", 'label_replace(up_total, "i", "x", "", "")'),
   ask("label_join into a bad label", 'label_join(up_total, "", ",", "job")'),

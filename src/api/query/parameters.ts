@@ -153,11 +153,21 @@ export function limitParameter(parameters: URLSearchParams): number {
       "limit",
       `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
-  if (Math.abs(limit) >= 2 ** 63)
+  if (Math.abs(limit) >= 2 ** 63 && !isInt64(limit, text))
     throw invalidParameter(
       "limit",
       `strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`,
     );
   if (limit < 0) throw invalidParameter("limit", "limit must be non-negative");
-  return limit;
+  // As good as none.
+  return Math.min(limit, MAX_LIMIT);
+}
+
+const MAX_LIMIT = 2 ** 52;
+
+/** Of a whole number of 2^63 and more either way, which `value` may be for others next to it. */
+function isInt64(value: number, text: string): boolean {
+  if (Math.abs(value) > 2 ** 63) return false;
+  const exact = BigInt(text);
+  return BigInt.asIntN(64, exact) === exact;
 }
