@@ -21,6 +21,8 @@ export class BlockSet {
   readonly #clock: Clock;
   #blocks: readonly Block[] = [];
   readonly #quarantined: QuarantinedBlock[] = [];
+  #loadCount = 0;
+  #failedLoadCount = 0;
 
   private constructor(options: { folder: string; logger: Logger; clock: Clock }) {
     this.#folder = options.folder;
@@ -46,7 +48,7 @@ export class BlockSet {
     }
     for (const name of (await readdir(folder)).filter(isUlid).sort()) {
       try {
-        set.#add(await openBlock(join(folder, name)));
+        set.#add(await set.#open(join(folder, name)));
       } catch (error) {
         if (!(error instanceof AppError) || !isDamage(error)) throw error;
         await set.#setAside(name, error.message);
@@ -71,6 +73,11 @@ export class BlockSet {
     return this.#quarantined;
   }
 
+  /** How often a block was opened, and how often one could not be. */
+  get loads(): { readonly count: number; readonly failed: number } {
+    return { count: this.#loadCount, failed: this.#failedLoadCount };
+  }
+
   /** Bytes of all blocks. */
   get size(): number {
     return this.#blocks.reduce((total, { size }) => total + size, 0);
@@ -78,14 +85,14 @@ export class BlockSet {
 
   /** Opens the block in `folder` and adds it. */
   async load(folder: string): Promise<Block> {
-    const block = await openBlock(folder);
+    const block = await this.#open(folder);
     this.#add(block);
     return block;
   }
 
   /** Opens a block anew after its small files were changed. */
   async reload(ulid: string): Promise<void> {
-    const block = await openBlock(join(this.#folder, ulid));
+    const block = await this.#open(join(this.#folder, ulid));
     const before = this.#blocks.find(({ meta }) => meta.ulid === ulid);
     // In one step: no select misses it.
     this.#blocks = this.#blocks.filter((one) => one !== before);
@@ -114,6 +121,16 @@ export class BlockSet {
     const blocks = this.#blocks;
     this.#blocks = [];
     for (const block of blocks) await block.close();
+  }
+
+  async #open(folder: string): Promise<Block> {
+    this.#loadCount++;
+    try {
+      return await openBlock(folder);
+    } catch (error) {
+      this.#failedLoadCount++;
+      throw error;
+    }
   }
 
   #add(block: Block): void {

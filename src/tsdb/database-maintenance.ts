@@ -90,12 +90,22 @@ export class Maintenance {
 
   /** One round of it all. What fails is logged and left for the next one. */
   async run(): Promise<void> {
-    const { logger } = this.#options;
-    for (const [what, act] of [
+    this.#metrics.rounds.inc();
+    await this.#do([
       ["cut the head", (): Promise<void> => this.#cutHead()],
       ["compact blocks", (): Promise<void> => this.#compact()],
       ["apply retention", (): Promise<void> => this.#retain()],
-    ] as const) {
+    ]);
+  }
+
+  /** Deletes the blocks past retention. What fails is logged. */
+  async dropExpired(): Promise<void> {
+    await this.#do([["apply retention", (): Promise<void> => this.#retainBlocks()]]);
+  }
+
+  async #do(steps: readonly (readonly [what: string, act: () => Promise<void>])[]): Promise<void> {
+    const { logger } = this.#options;
+    for (const [what, act] of steps) {
       if (this.#signal.aborted) return;
       try {
         await act();
@@ -138,6 +148,7 @@ export class Maintenance {
       if (folder !== undefined) {
         const { meta } = await this.#blocks.load(folder);
         this.#metrics.cuts.inc();
+        this.#metrics.compactions.inc();
         onStep?.("block-loaded");
         logger.info("wrote a block from the head", {
           block: ulid,
@@ -245,7 +256,17 @@ export class Maintenance {
   }
 
   async #retain(): Promise<void> {
-    const { retentionMs, retentionBytes = 0, clock, logger } = this.#options;
+    const { retentionMs, clock } = this.#options;
+    await this.#retainBlocks();
+    // A head that gets no new samples is never cut; its old ones go in steps.
+    const slackMs = Math.min(Math.max(retentionMs / 8, 10_000), 3_600_000);
+    const oldestMs = clock.now() - retentionMs;
+    if (this.#head.stats().minTimeMs < oldestMs - slackMs)
+      await this.#head.truncateBefore(oldestMs);
+  }
+
+  async #retainBlocks(): Promise<void> {
+    const { retentionMs, retentionBytes = 0, logger } = this.#options;
     const steps = planRetention(this.#blocks.blocks, {
       retentionMs,
       retentionBytes,
@@ -256,11 +277,6 @@ export class Maintenance {
       (reason === "time" ? this.#metrics.timeRetentions : this.#metrics.sizeRetentions).inc();
       logger.info("deleted a block past retention", { block: block.ulid, reason });
     }
-    // A head that gets no new samples is never cut; its old ones go in steps.
-    const slackMs = Math.min(Math.max(retentionMs / 8, 10_000), 3_600_000);
-    const oldestMs = clock.now() - retentionMs;
-    if (this.#head.stats().minTimeMs < oldestMs - slackMs)
-      await this.#head.truncateBefore(oldestMs);
   }
 
   /** Bytes of the logs and of the files of head chunks. */

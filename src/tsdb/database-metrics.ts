@@ -4,6 +4,7 @@ import type { Block } from "../block/block.ts";
 /** The metrics of blocks, under Prometheus's names. */
 export interface DatabaseMetrics {
   readonly cuts: Counter;
+  readonly rounds: Counter;
   readonly compactions: Counter;
   readonly compactionsFailed: Counter;
   readonly timeRetentions: Counter;
@@ -16,8 +17,10 @@ export function registerDatabaseMetrics(
   state: {
     blocks: () => readonly Block[];
     retentionBytes: number;
+    retentionMs: number;
     minTimeMs: () => number;
     quarantinedCount: () => number;
+    loads: () => { readonly count: number; readonly failed: number };
   },
 ): DatabaseMetrics {
   const gauge = (name: string, help: string, read: () => number): void =>
@@ -31,6 +34,24 @@ export function registerDatabaseMetrics(
     "Most bytes of blocks and log; 0 for no limit.",
     () => state.retentionBytes,
   );
+  gauge("prometheus_tsdb_retention_limit_seconds", "How long samples are kept.", () =>
+    Number.isFinite(state.retentionMs) ? state.retentionMs / 1000 : 0,
+  );
+  const counter = (name: string, help: string, read: () => number): void =>
+    registry.collect({ name, help, type: "counter" }, {}, read);
+  counter(
+    "prometheus_tsdb_reloads_total",
+    "Blocks opened since the start, or opened anew.",
+    () => state.loads().count,
+  );
+  counter(
+    "prometheus_tsdb_reloads_failures_total",
+    "Blocks that could not be opened, since the start.",
+    () => state.loads().failed,
+  );
+  gauge("prometheus_tsdb_lowest_timestamp_seconds", "Time of the oldest sample in seconds.", () =>
+    Number.isFinite(state.minTimeMs()) ? state.minTimeMs() / 1000 : 0,
+  );
   gauge("prometheus_tsdb_lowest_timestamp", "Time of the oldest sample in ms.", () =>
     Number.isFinite(state.minTimeMs()) ? state.minTimeMs() : 0,
   );
@@ -41,10 +62,17 @@ export function registerDatabaseMetrics(
   );
   return {
     cuts: registry.counter("shoal_tsdb_head_cuts_total", "Blocks written from the head."),
-    compactions: registry.counter("prometheus_tsdb_compactions_total", "Merges of blocks."),
+    rounds: registry.counter(
+      "prometheus_tsdb_compactions_triggered_total",
+      "Rounds of maintenance: looks for something to cut, merge or delete.",
+    ),
+    compactions: registry.counter(
+      "prometheus_tsdb_compactions_total",
+      "Blocks written from the head or merged.",
+    ),
     compactionsFailed: registry.counter(
       "prometheus_tsdb_compactions_failed_total",
-      "Merges of blocks that failed.",
+      "Cuts of the head and merges of blocks that failed, or left something out.",
     ),
     timeRetentions: registry.counter(
       "prometheus_tsdb_time_retentions_total",

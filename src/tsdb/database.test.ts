@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -170,10 +170,51 @@ describe("a database", () => {
       [4, 6, 8, 10, 12],
     );
     await db.close();
+    // At the start already, as Prometheus.
+    db = await openDatabase({ ...options, registry: new Registry(), retentionMs: 5 * HOUR });
+    assert.deepEqual(
+      db.blocks().map(({ minTime }) => (minTime - START) / HOUR),
+      [8, 10, 12],
+    );
+    await db.close();
     db = await openDatabase({ ...options, registry: new Registry(), retentionBytes: 1 });
-    await db.maintain();
     assert.equal(db.blocks().length, 0);
     await check(db, { from: START + 14 * HOUR, to: START + 16 * HOUR, count: 3 });
+    await db.close();
+  });
+
+  test("metrics tell what was written, opened and cut off", async () => {
+    const registry = new Registry();
+    const options = settings({ registry, maxBlockMs: 6 * HOUR });
+    const db = await openDatabase(options);
+    // The log lets go of a segment when all of it is in blocks.
+    for (const [from, to] of [
+      [0, 8],
+      [8, 16],
+      [16, 24],
+    ] as const) {
+      await fill(db, options.clock, { from: START + from * HOUR, to: START + to * HOUR, count: 3 });
+      await db.maintain();
+    }
+    const text = registry.expose();
+    const value = (name: string): number =>
+      Number(new RegExp(`^prometheus_tsdb_${name} (.*)$`, "m").exec(text)?.[1]);
+    const written = value("compactions_total");
+    assert.equal(value("compactions_triggered_total"), 3);
+    assert.ok(written > db.blocks().length, `${written}`);
+    assert.equal(value("reloads_total"), written);
+    assert.equal(value("head_max_time_seconds"), db.maxTimeMs / 1000);
+    assert.equal(value("head_min_time_seconds"), value("head_min_time") / 1000);
+    assert.equal(value("lowest_timestamp_seconds"), db.minTimeMs / 1000);
+    assert.equal(value("retention_limit_seconds"), options.retentionMs / 1000);
+    assert.ok(value("wal_truncations_total") > 0);
+    for (const what of ["reloads_failures", "wal_truncations_failed", "head_truncations_failed"])
+      assert.equal(value(`${what}_total`), 0, what);
+    let size = 0;
+    const wal = join(options.folder, "wal");
+    for (const entry of await readdir(wal, { withFileTypes: true, recursive: true }))
+      if (entry.isFile()) size += (await stat(join(entry.parentPath, entry.name))).size;
+    assert.equal(value("wal_storage_size_bytes"), size);
     await db.close();
   });
 

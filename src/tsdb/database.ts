@@ -54,7 +54,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       isMaintained: true,
       lowestTimeMs: Math.max(cutTime(blocks.blocks), await readHeadStart(folder)),
     });
-    return new Database(options, { lock, blocks, head });
+    const database = new Database(options, { lock, blocks, head });
+    await database.dropExpired();
+    return database;
   } catch (error) {
     await blocks?.close();
     await lock.release();
@@ -107,6 +109,8 @@ export class Database implements Queryable, Appendable {
     const metrics = registerDatabaseMetrics(options.registry, {
       blocks: () => this.#blocks.blocks,
       retentionBytes: options.retentionBytes ?? 0,
+      retentionMs: options.retentionMs,
+      loads: () => this.#blocks.loads,
       minTimeMs: () => this.minTimeMs,
       quarantinedCount: () => this.#blocks.quarantined.length,
     });
@@ -205,6 +209,11 @@ export class Database implements Queryable, Appendable {
       () => (this.#maintaining = undefined),
     );
     return this.#maintaining;
+  }
+
+  /** Deletes blocks past retention, as Prometheus does at its start too. What fails is logged. */
+  dropExpired(): Promise<void> {
+    return this.#inTurn(() => this.#maintenance.dropExpired());
   }
 
   /** Deletes the samples that are in the range now. On disk when it resolves. */

@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import type { Counter, Gauge, Registry } from "../base/metrics.ts";
 import type { WalWriter } from "../wal/writer.ts";
 import type { HeadStore } from "./head-store.ts";
@@ -14,6 +16,9 @@ export interface HeadMetrics {
   readonly seriesCreated: Counter;
   readonly seriesRemoved: Counter;
   readonly truncations: Counter;
+  readonly truncationsFailed: Counter;
+  readonly logTruncations: Counter;
+  readonly logTruncationsFailed: Counter;
   readonly checkpoints: Counter;
   readonly checkpointsFailed: Counter;
   readonly corruptions: Counter;
@@ -49,6 +54,19 @@ export function registerHeadMetrics(
   );
   read("prometheus_tsdb_head_max_time", "Time of the newest sample of the head in ms.", () =>
     Number.isFinite(store.maxTimeMs) ? store.maxTimeMs : 0,
+  );
+  read(
+    "prometheus_tsdb_head_min_time_seconds",
+    "Time of the oldest sample of the head in seconds.",
+    () => (Number.isFinite(store.minTimeMs) ? store.minTimeMs / 1000 : 0),
+  );
+  read(
+    "prometheus_tsdb_head_max_time_seconds",
+    "Time of the newest sample of the head in seconds.",
+    () => (Number.isFinite(store.maxTimeMs) ? store.maxTimeMs / 1000 : 0),
+  );
+  read("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the WAL, checkpoints included.", () =>
+    folderSize(wal.folder),
   );
   read(
     "prometheus_tsdb_wal_segment_current",
@@ -102,6 +120,18 @@ export function registerHeadMetrics(
       "prometheus_tsdb_head_truncations_total",
       "Times the head was truncated.",
     ),
+    truncationsFailed: registry.counter(
+      "prometheus_tsdb_head_truncations_failed_total",
+      "Truncations of the head that failed.",
+    ),
+    logTruncations: registry.counter(
+      "prometheus_tsdb_wal_truncations_total",
+      "Times the WAL was to be truncated.",
+    ),
+    logTruncationsFailed: registry.counter(
+      "prometheus_tsdb_wal_truncations_failed_total",
+      "Truncations of the WAL that failed.",
+    ),
     checkpoints: registry.counter(
       "prometheus_tsdb_checkpoint_creations_total",
       "WAL checkpoints written.",
@@ -131,4 +161,17 @@ export function registerHeadMetrics(
       "How long replaying the WAL took.",
     ),
   };
+}
+
+/** Bytes of all files below `folder`: some dozens of segments at most, so that asking in one go is no matter. */
+function folderSize(folder: string): number {
+  let size = 0;
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true }))
+      if (entry.isFile())
+        size += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  } catch {
+    // A checkpoint may go while it is looked at.
+  }
+  return size;
 }

@@ -48,6 +48,7 @@ export async function truncateHead(
     lastExpired = index;
   }
   if (lastExpired < 0) return;
+  metrics.logTruncations.inc();
   try {
     await writeCheckpoint(folder, lastExpired, {
       mapRef: (ref) => {
@@ -65,6 +66,7 @@ export async function truncateHead(
   } catch (error) {
     // The log is complete without the checkpoint; the next run tries again.
     metrics.checkpointsFailed.inc();
+    metrics.logTruncationsFailed.inc();
     logger.error("cannot write WAL checkpoint", { segment: lastExpired, error });
   }
 }

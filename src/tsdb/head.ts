@@ -366,8 +366,8 @@ export class Head implements Queryable, Appendable {
       .finally(() => (this.#savingChunks = undefined));
   }
 
-  #truncate(minTimeMs: number): Promise<void> {
-    return truncateHead(
+  async #truncate(minTimeMs: number): Promise<void> {
+    const truncating = truncateHead(
       {
         store: this.#store,
         wal: this.#wal,
@@ -381,6 +381,12 @@ export class Head implements Queryable, Appendable {
       },
       { ...this.#options, minTimeMs },
     );
+    try {
+      await truncating;
+    } catch (error) {
+      this.#metrics.truncationsFailed.inc();
+      throw error;
+    }
   }
 
   #inMaintenance<T>(act: () => Promise<T>): Promise<T> {

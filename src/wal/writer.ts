@@ -83,6 +83,11 @@ export class WalWriter {
     return writer;
   }
 
+  /** Where the segments are. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   /** The number of the segment being written. */
   get segmentIndex(): number {
     return this.#index;
