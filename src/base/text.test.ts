@@ -18,6 +18,12 @@ test("text compares by its UTF-8 bytes", () => {
     }),
   );
   assert.equal(compareText("\u{1f600}", "\ufffd"), 1);
+  for (const length of [1, 127, 128, 255, 256, 257, 511, 1000, 100_000]) {
+    const start = "s".repeat(length);
+    assert.equal(compareText(`${start}\u{1f600}`, `${start}\ufffd`), 1);
+    assert.equal(compareText(`${start}a${start}`, `${start}b${start}`), -1);
+    assert.equal(compareText(`${start}a`, start), 1);
+  }
 });
 
 test("quote writes Go's escapes", () => {

@@ -5,7 +5,7 @@
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
+  for (let i = length < 2 * BLOCK ? 0 : equalBlocks(a, b); i < length; i++) {
     let x = a.charCodeAt(i);
     let y = b.charCodeAt(i);
     if (x === y) continue;
@@ -17,6 +17,24 @@ export function compareText(a: string, b: string): number {
     return x < y ? -1 : 1;
   }
   return a.length < b.length ? -1 : 1;
+}
+
+const BLOCK = 128;
+
+/** How many characters both texts begin with, or up to a block fewer: slices compare many times faster than characters. */
+export function equalBlocks(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  let i = 0;
+  let size = BLOCK;
+  while (i + size <= length && a.slice(i, i + size) === b.slice(i, i + size)) {
+    i += size;
+    size *= 2;
+  }
+  while (size > BLOCK) {
+    size /= 2;
+    if (i + size <= length && a.slice(i, i + size) === b.slice(i, i + size)) i += size;
+  }
+  return i;
 }
 
 /** Go's strconv.Quote for printable text: double quotes, with \n \t \\ \" and \x, \u, \U escapes. */

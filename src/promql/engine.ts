@@ -23,6 +23,7 @@ import {
   type Row,
 } from "./operators/row.ts";
 import type { HistogramColumn } from "./operators/histogram-column.ts";
+import { steadySort } from "./operators/steady-sort.ts";
 import { parseExpression, type ParserOptions } from "./parser.ts";
 import { planNodes, planQuery, planType, type Frame, type Plan } from "./plan.ts";
 import { FEATURES } from "./pushdown/features.ts";
@@ -366,7 +367,7 @@ async function evaluatePlan(
   if (plan.kind === "string") return { kind: "string", timeMs: frame.startMs, value: plan.value };
   if (plan.kind === "window" || plan.kind === "subquery") {
     const series = await bareWindows(buildWindows(plan), query);
-    return { kind: "matrix", series: finishMatrix(series) };
+    return { kind: "matrix", series: await finishMatrix(series, query) };
   }
   if (planType(plan) === "scalar") {
     const values = await buildScalar(plan).evaluate(query);
@@ -387,7 +388,8 @@ async function evaluatePlan(
       timeMs: frame.startMs,
       samples: named.map(toSample),
     };
-  return { kind: "matrix", series: finishMatrix(named.map((row) => toSeries(row, times))) };
+  const series = named.map((row) => toSeries(row, times));
+  return { kind: "matrix", series: await finishMatrix(series, query) };
 }
 
 /** Rows with their names as the caller gets them; equal label sets are an error, or one series if they take turns. */
@@ -451,11 +453,18 @@ function toSeries(row: Row, stepTimesMs: Float64Array): MatrixSeries {
   return { labels: row.labels, times, values: kept };
 }
 
-function finishMatrix(series: MatrixSeries[]): MatrixSeries[] {
-  series.sort((a, b) => compareLabels(a.labels, b.labels));
-  for (let i = 1; i < series.length; i++)
-    if (series[i]!.labels.equals(series[i - 1]!.labels)) throw duplicateLabelsError();
-  return series;
+async function finishMatrix(
+  series: readonly MatrixSeries[],
+  query: QueryContext,
+): Promise<readonly MatrixSeries[]> {
+  const sorted = await steadySort(
+    series,
+    (a, b) => compareLabels(a.labels, b.labels),
+    query.budget,
+  );
+  for (let i = 1; i < sorted.length; i++)
+    if (sorted[i]!.labels.equals(sorted[i - 1]!.labels)) throw duplicateLabelsError();
+  return sorted;
 }
 
 /** Keys of selectors that read the same data more than once: they will be read once. */

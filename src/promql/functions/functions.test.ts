@@ -435,4 +435,10 @@ test("xxHash64 gives the published values", () => {
 test("natural order compares digits as numbers", () => {
   const sorted = ["a10", "a2", "a", "a02", "b1", "10", "9"].sort(compareNaturally);
   assert.deepEqual(sorted, ["9", "10", "a", "a02", "a2", "a10", "b1"]);
+  for (const start of ["a", "1a", "12é"])
+    for (const count of [127, 128, 300, 10_000]) {
+      const long = start.repeat(count);
+      const texts = ["", "2", "10", "a", "a2", "a10", "b1"].map((end) => long + end);
+      assert.deepEqual(texts.toSorted(compareNaturally), texts, `${start} ${count}`);
+    }
 });

@@ -40,7 +40,7 @@ export function aggregateChoice(
       if (checkParameters(parameters, plan, query)) {
         const chosen: Row[] = [];
         const chosenOf = new Map<Row, Row>();
-        const choose = chooser(operator, rows);
+        const choose = await chooser(operator, rows, query);
         for (let k = 0; k < frame.count; k++) {
           if (query.budget.isDue()) await query.budget.breathe();
           for (const group of members) {
@@ -103,7 +103,11 @@ export function checkParameters(
 
 type Chooser = (group: readonly Row[], step: number, parameter: number) => Iterable<Row>;
 
-function chooser(operator: Choice, rows: readonly Row[]): Chooser {
+async function chooser(
+  operator: Choice,
+  rows: readonly Row[],
+  { budget }: QueryContext,
+): Promise<Chooser> {
   switch (operator) {
     case "limitk":
       return (group, k, parameter) => {
@@ -116,7 +120,11 @@ function chooser(operator: Choice, rows: readonly Row[]): Chooser {
         return kept;
       };
     case "limit_ratio": {
-      const offsets = new Map(rows.map((row) => [row, hashOffset(row.labels)]));
+      const offsets = new Map<Row, number>();
+      for (const row of rows) {
+        if (budget.isDue()) await budget.breathe();
+        offsets.set(row, hashOffset(row.labels));
+      }
       return (group, k, parameter) => {
         const ratio = Math.max(-1, Math.min(1, parameter));
         if (ratio === 0) return [];

@@ -1,9 +1,10 @@
-import { compareText } from "../../base/text.ts";
+import { compareText, equalBlocks } from "../../base/text.ts";
 import { compareLabels } from "../../model/labels.ts";
 import type { Position } from "../ast.ts";
 import type { Frame } from "../plan.ts";
 import { collect } from "./collect.ts";
 import { dropHistograms, type Row, type VectorOperator } from "./row.ts";
+import { steadySort } from "./steady-sort.ts";
 
 export interface SortOptions {
   readonly func: "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc";
@@ -33,24 +34,24 @@ export function sortRows(operand: VectorOperator, options: SortOptions): VectorO
       }
       const { rows: all, samples } = await collect(operand, query);
       const rows = sortsValues ? all.filter((row) => !dropHistograms(row)) : all;
-      switch (func) {
-        case "sort":
-          rows.sort((a, b) => compareValues(a.values[0]!, b.values[0]!, 1));
-          break;
-        case "sort_desc":
-          rows.sort((a, b) => compareValues(a.values[0]!, b.values[0]!, -1));
-          break;
-        case "sort_by_label":
-          rows.sort((a, b) => compareByLabels(a, b, labels));
-          break;
-        case "sort_by_label_desc":
-          rows.sort((a, b) => -compareByLabels(a, b, labels));
-          break;
-      }
+      const sorted = await steadySort(rows, orderOf(func, labels), query.budget);
       query.budget.release(samples);
-      for (const row of rows) sink(row);
+      for (const row of sorted) sink(row);
     },
   };
+}
+
+function orderOf(func: SortOptions["func"], labels: readonly string[]): (a: Row, b: Row) => number {
+  switch (func) {
+    case "sort":
+      return (a, b) => compareValues(a.values[0]!, b.values[0]!, 1);
+    case "sort_desc":
+      return (a, b) => compareValues(a.values[0]!, b.values[0]!, -1);
+    case "sort_by_label":
+      return (a, b) => compareByLabels(a, b, labels);
+    case "sort_by_label_desc":
+      return (a, b) => -compareByLabels(a, b, labels);
+  }
 }
 
 /** NaN comes last either way. */
@@ -69,24 +70,44 @@ function compareByLabels(a: Row, b: Row, labels: readonly string[]): number {
   return compareLabels(a.labels, b.labels);
 }
 
-const CHUNKS = /\d+|\D+/g;
-
 /** Digits in the texts compare as numbers: `a2` before `a10`. */
 export function compareNaturally(a: string, b: string): number {
-  const left = a.match(CHUNKS) ?? [];
-  const right = b.match(CHUNKS) ?? [];
-  for (let i = 0; i < left.length && i < right.length; i++) {
-    const x = left[i]!;
-    const y = right[i]!;
-    if (x === y) continue;
-    if (/^\d/.test(x) && /^\d/.test(y)) {
-      const difference = compareDigits(x, y);
-      if (difference !== 0) return difference;
-      continue;
-    }
-    return compareText(x, y);
+  if (a === b) return 0;
+  let i = sharedStart(a, b);
+  let j = i;
+  while (i < a.length && j < b.length) {
+    const isNumbers = isDigit(a, i) && isDigit(b, j);
+    const x = a.slice(i, runEnd(a, i));
+    const y = b.slice(j, runEnd(b, j));
+    i += x.length;
+    j += y.length;
+    const order = isNumbers ? compareDigits(x, y) : compareText(x, y);
+    if (order !== 0) return order;
   }
-  return left.length === right.length ? compareText(a, b) : left.length - right.length;
+  if (i === a.length && j === b.length) return compareText(a, b);
+  return i === a.length ? -1 : 1;
+}
+
+/** Where the last run of digits or of others begins that both texts have in a part they begin with; 0 where it is short. */
+function sharedStart(a: string, b: string): number {
+  let start = equalBlocks(a, b);
+  if (start === 0) return 0;
+  start--;
+  const isNumber = isDigit(a, start);
+  while (start > 0 && isDigit(a, start - 1) === isNumber) start--;
+  return start;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
+}
+
+function runEnd(text: string, from: number): number {
+  const isNumber = isDigit(text, from);
+  let end = from + 1;
+  while (end < text.length && isDigit(text, end) === isNumber) end++;
+  return end;
 }
 
 /** Runs of digits of any length by their number. */
