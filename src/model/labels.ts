@@ -1,3 +1,4 @@
+import { mapKey } from "../base/map-key.ts";
 import { compareText, quote } from "../base/text.ts";
 import {
   comparePacked,
@@ -144,12 +145,12 @@ export class Labels {
     return this.#filter((name) => kept.has(name));
   }
 
-  /** An injective text of all pairs, for use as a Map key. Computed once. */
+  /** A text of all pairs that no others have, for use as a Map key. Computed once. */
   key(): string {
     if (this.#key !== undefined) return this.#key;
     let key = "";
     for (const part of this.#flat ?? this.#unpack()) key += `${part.length}:${part}`;
-    return (this.#key = key);
+    return (this.#key = mapKey(key));
   }
 
   /** A copy without the labels that are hidden from series: those starting with `__`. */

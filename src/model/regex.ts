@@ -1,5 +1,6 @@
 import { RE2JS, RE2JSException } from "re2js";
 import { AppError, messageOf } from "../base/errors.ts";
+import { mapKey } from "../base/map-key.ts";
 import { RegexTest } from "./regex-test.ts";
 import { matchesShape, parseShape, type Shape } from "./regex-shape.ts";
 
@@ -277,7 +278,9 @@ function fill(
 function literalSet(shape: Shape): readonly string[] | undefined {
   const { alternatives } = shape;
   if (alternatives.some((alternative) => alternative.gaps.length > 0)) return undefined;
-  return [...new Set(alternatives.map((alternative) => alternative.literals[0]!))];
+  const byKey = new Map<string, string>();
+  for (const { literals } of alternatives) byKey.set(mapKey(literals[0]!), literals[0]!);
+  return [...byKey.values()];
 }
 
 /** The cheapest test for `shape`, chosen once. */
@@ -285,8 +288,8 @@ function createTest(shape: Shape, set: readonly string[] | undefined): (text: st
   if (set !== undefined) {
     const [only] = set;
     if (set.length === 1) return (text) => text === only;
-    const members = new Set(set);
-    return (text) => members.has(text);
+    const members = new Set(set.map(mapKey));
+    return (text) => members.has(mapKey(text));
   }
   const [first, ...others] = shape.alternatives;
   if (others.length === 0 && first!.literals.length === 2) {

@@ -97,6 +97,22 @@ describe("the labels that a query makes", () => {
     assert.match(await outcome(manySeries(1000), query), /672\d{5} so far/);
   });
 
+  test("are told apart soon where they are long and begin alike", async () => {
+    const start = "s".repeat(16_400);
+    const long = `label_replace(many, "a", "${start}$3$2$1", "i", "(.)(..)(.)")`;
+    for (const query of [
+      `count(${long})`,
+      `count by (a) (${long})`,
+      `count(${long} * on (a) ${long})`,
+      `count(${long} unless ignoring (i) ${long})`,
+    ]) {
+      // Each of 3,000 compared with each other one takes half a minute.
+      const startedMs = performance.now();
+      assert.equal(await outcome(manySeries(2000), query), "no error");
+      assert.ok(performance.now() - startedMs < 8000, query);
+    }
+  });
+
   test("end with the client that asked for them", async () => {
     const leaves = new AbortController();
     setTimeout(() => leaves.abort(), 30);

@@ -1,3 +1,4 @@
+import { mapKey } from "../base/map-key.ts";
 import { Labels } from "../model/labels.ts";
 
 /**
@@ -17,9 +18,14 @@ export function packLabels(owners: readonly { readonly labels: Labels }[]): Wire
   const places = new Int32Array(sizes.reduce((sum, size) => sum + size, 0));
   const known = new Map<string, number>();
   let at = 0;
+  const texts: string[] = [];
   const put = (text: string): void => {
-    let place = known.get(text);
-    if (place === undefined) known.set(text, (place = known.size));
+    const key = mapKey(text);
+    let place = known.get(key);
+    if (place === undefined) {
+      known.set(key, (place = texts.length));
+      texts.push(text);
+    }
     places[at++] = place;
   };
   for (const { labels } of owners)
@@ -27,7 +33,7 @@ export function packLabels(owners: readonly { readonly labels: Labels }[]): Wire
       put(labels.nameAt(i));
       put(labels.valueAt(i));
     }
-  return { texts: [...known.keys()], sizes, places };
+  return { texts, sizes, places };
 }
 
 export function unpackLabels({ texts, sizes, places }: WireLabels): Labels[] {

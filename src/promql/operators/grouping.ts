@@ -1,3 +1,4 @@
+import { mapKey } from "../../base/map-key.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { METADATA_LABELS, visibleLabels, type QueryContext } from "./row.ts";
 
@@ -50,13 +51,13 @@ export class Groups {
   }
 
   #key(labels: Labels, by: readonly string[]): string {
-    if (by.length === 1) return labels.get(by[0]!);
+    if (by.length === 1) return mapKey(labels.get(by[0]!));
     let key = "";
     for (const name of by) {
       const value = labels.get(name);
       key += `${value.length}:${value}`;
     }
-    return key;
+    return mapKey(key);
   }
 }
 

@@ -1,3 +1,4 @@
+import { mapKey } from "../../base/map-key.ts";
 import { AppError } from "../../base/errors.ts";
 import { Labels, METRIC_NAME } from "../../model/labels.ts";
 import { createMatcher, type Matcher } from "../../model/matcher.ts";
@@ -80,9 +81,13 @@ function effectiveNameMatchers(written: readonly Matcher[]): readonly Matcher[] 
 function identifyingMatchers(rows: readonly Row[]): Matcher[] {
   const matchers: Matcher[] = [];
   for (const name of IDENTIFYING_LABELS) {
-    const values = new Set(rows.map((row) => row.labels.get(name)).filter((value) => value !== ""));
+    const values = new Map<string, string>();
+    for (const { labels } of rows) {
+      const value = labels.get(name);
+      if (value !== "") values.set(mapKey(value), value);
+    }
     if (values.size === 0) continue;
-    const pattern = [...values].map(escapeRegex).join("|");
+    const pattern = [...values.values()].map(escapeRegex).join("|");
     matchers.push(createMatcher(name, "=~", pattern));
   }
   return matchers;

@@ -1,3 +1,4 @@
+import { mapKey } from "../../base/map-key.ts";
 import { compareText } from "../../base/text.ts";
 import { compareLabelRests, METRIC_NAME, type Labels } from "../../model/labels.ts";
 import type { VectorMatching } from "../ast.ts";
@@ -96,7 +97,7 @@ function signatureOrder(matching: VectorMatching): (a: Labels, b: Labels) => num
   };
 }
 
-/** An injective text of the labels that count for matching, made without building a label set. */
+/** A text that only the same labels that count for matching have, made without building a label set. */
 export function signatureFunction(matching: VectorMatching): (labels: Labels) => string {
   const names = [...new Set(matching.labels)];
   if (matching.on)
@@ -106,7 +107,7 @@ export function signatureFunction(matching: VectorMatching): (labels: Labels) =>
         const value = labels.get(name);
         key += `${value.length}:${value}`;
       }
-      return key;
+      return mapKey(key);
     };
   const ignored = new Set([METRIC_NAME, ...names]);
   return (labels) => {
@@ -117,7 +118,7 @@ export function signatureFunction(matching: VectorMatching): (labels: Labels) =>
       const value = labels.valueAt(i);
       key += `${name.length}:${name}${value.length}:${value}`;
     }
-    return key;
+    return mapKey(key);
   };
 }
 
