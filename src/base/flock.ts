@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { BigIntStats } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { programOf } from "./port-owner.ts";
@@ -14,10 +14,17 @@ const HELPER_MAX_MS = 10_000;
  */
 export function tryFlock(fd: number): Promise<"held" | "refused" | "unknown"> {
   return new Promise((resolve) => {
-    const child = spawn("flock", ["-n", "3"], {
-      stdio: ["ignore", "ignore", "pipe", fd],
-      timeout: HELPER_MAX_MS,
-    });
+    let child: ChildProcess;
+    try {
+      child = spawn("flock", ["-n", "3"], {
+        stdio: ["ignore", "ignore", "pipe", fd],
+        timeout: HELPER_MAX_MS,
+      });
+    } catch {
+      // Not every process may start others.
+      resolve("unknown");
+      return;
+    }
     let complaint = "";
     child.stderr?.on("data", (data: Buffer) => (complaint += data.toString()));
     child.on("error", () => resolve("unknown"));
