@@ -4,16 +4,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
+import { silentLogger } from "../base/logger.ts";
+import { Registry } from "../base/metrics.ts";
 import { systemRandom } from "../base/random.ts";
 import { openBlock } from "../block/block.ts";
 import { readSeries, samplesOf } from "../block/testing/block-fixture.ts";
 import { newUlid } from "../block/ulid.ts";
+import { verifyBlock } from "../block/verify.ts";
 import { encodeXor } from "../chunk/xor-encode.ts";
+import { newHistogram } from "../model/histogram.ts";
 import { Labels } from "../model/labels.ts";
 import { createMatcher } from "../model/matcher.ts";
-import { type Chunk, ENCODING_HISTOGRAM, ENCODING_XOR } from "../storage/queryable.ts";
+import { decodeHistogramChunk } from "../storage/chunk-encodings.ts";
+import {
+  type Chunk,
+  ENCODING_HISTOGRAM,
+  ENCODING_XOR,
+  type Queryable,
+} from "../storage/queryable.ts";
 import { cutBlock } from "./cut.ts";
+import { openDatabase } from "./database.ts";
 import { CHUNK_RANGE_MS, HeadStore } from "./head-store.ts";
+import { columns, read, stoppedClock } from "./testing/head-fixture.ts";
+import { histogramColumns } from "./testing/histogram-fixture.ts";
 
 test("a chunk that cannot be decoded is left out of a cut and told of once; all else is cut", async () => {
   const parent = await mkdtemp(join(tmpdir(), "cut-test-"));
@@ -52,4 +65,57 @@ test("a chunk that cannot be decoded is left out of a cut and told of once; all 
     ["a", "b", "c"].map((n) => [n, [1000, 2000, 3000]]),
   );
   await rm(parent, { recursive: true });
+});
+
+test("a histogram whose indexes go beyond 32 bits is deleted in part, in a snapshot, and cut", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "cut-test-"));
+  const hourMs = 3_600_000;
+  const startMs = 1_700_006_400_000;
+  const clock = stoppedClock(startMs);
+  const registry = new Registry();
+  const options = { folder, clock, registry, logger: silentLogger, retentionMs: 1000 * hourMs };
+  const db = await openDatabase(options);
+  const ref = db.resolve(Labels.fromObject({ __name__: "far" }));
+  const histogram = newHistogram({
+    count: 3,
+    sum: 1,
+    positiveSpans: Int32Array.of(2 ** 31 - 1, 2, 7, 1),
+    positiveBuckets: Float64Array.of(1, 1, 1),
+  });
+  const minutes = 6 * 60;
+  for (let i = 0; i < minutes; i++) {
+    clock.nowMs = startMs + i * 60_000;
+    const row = { ref, timeMs: clock.nowMs, histogram, isFloat: false };
+    const histograms = histogramColumns([row]);
+    assert.equal((await db.append({ ...columns([]), histograms })).appendedHistograms, 1);
+  }
+  const matchers = [createMatcher("__name__", "=", "far")];
+  await db.deleteSeries({ matchers, minTimeMs: startMs + 600_000, maxTimeMs: startMs + 1_200_000 });
+  const held = async (from: Queryable): Promise<number> => {
+    let count = 0;
+    for (const { chunks } of await read(from, matchers))
+      for (const chunk of chunks)
+        for (const one of decodeHistogramChunk(chunk).histograms) {
+          assert.deepEqual(one.positiveSpans, histogram.positiveSpans);
+          count++;
+        }
+    return count;
+  };
+  assert.equal(await held(db), minutes - 11);
+  const name = await db.snapshot({ skipHead: false });
+  await db.maintain();
+  assert.ok(db.blocks().length > 0);
+  assert.equal(await held(db), minutes - 11);
+  assert.match(registry.expose(), /^prometheus_tsdb_compactions_failed_total 0$/m);
+  for (const { ulid } of db.blocks())
+    assert.deepEqual((await verifyBlock(join(folder, ulid))).problems, []);
+  await db.close();
+  const copy = await openDatabase({
+    ...options,
+    folder: join(folder, "snapshots", name),
+    registry: new Registry(),
+  });
+  assert.equal(await held(copy), minutes - 11);
+  await copy.close();
+  await rm(folder, { recursive: true });
 });
