@@ -380,7 +380,7 @@ async function evaluatePlan(
   }
   const operator = buildVector(plan);
   const { rows } = await collect(operator, query);
-  const named = finalRows(rows, query, options);
+  const named = await finalRows(rows, query, options);
   const times = stepTimes(frame);
   if (options.isInstant)
     return {
@@ -393,13 +393,13 @@ async function evaluatePlan(
 }
 
 /** Rows with their names as the caller gets them; equal label sets are an error, or one series if they take turns. */
-function finalRows(
+async function finalRows(
   rows: readonly Row[],
   query: QueryContext,
   options: { isInstant: boolean },
-): Row[] {
+): Promise<Row[]> {
   for (const row of rows) if (row.dropName) row.labels = withoutMetadata(row.labels);
-  const merged = mergeEqualRows(rows);
+  const merged = await mergeEqualRows(rows, query.budget);
   if (merged.length !== rows.length && (options.isInstant || !query.delayedNameRemoval))
     throw duplicateLabelsError();
   return merged;

@@ -3,7 +3,7 @@ import type { VectorMatching } from "../ast.ts";
 import type { BinaryPlan } from "../plan.ts";
 import { collectBoth } from "./collect.ts";
 import { signatureFunction } from "./matching.ts";
-import { mergeEqualRows } from "./merge.ts";
+import { mergeEqualRows, passOn } from "./merge.ts";
 import { ABSENT, type Row, type VectorOperator } from "./row.ts";
 
 /** `and`, `or` and `unless`: which elements stay depends only on which label signatures the other side has. */
@@ -23,7 +23,8 @@ export function vectorSet(
         const signatures = stepsOfSignatures(a.rows, signature, frame.count);
         for (const row of b.rows) mask(row, signatures.get(signature(row.labels)), false);
         // A series that changes sides between steps is one series of the result.
-        for (const row of mergeEqualRows([...a.rows, ...b.rows])) sink(row);
+        const merged = await mergeEqualRows([...a.rows, ...b.rows], query.budget);
+        await passOn(merged, sink, query.budget);
         return;
       }
       const signatures = stepsOfSignatures(b.rows, signature, frame.count);

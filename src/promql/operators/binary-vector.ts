@@ -1,6 +1,6 @@
 import { AppError } from "../../base/errors.ts";
 import { compareText } from "../../base/text.ts";
-import { type Labels, METRIC_NAME } from "../../model/labels.ts";
+import { Labels, METRIC_NAME } from "../../model/labels.ts";
 import { labelsShown } from "../annotations.ts";
 import type { VectorMatching } from "../ast.ts";
 import { calculateColumns, compare, isComparison } from "../functions/arithmetic.ts";
@@ -9,7 +9,7 @@ import type { BinaryPlan } from "../plan.ts";
 import { collectBoth } from "./collect.ts";
 import { arithmeticOf, elementAt, isTrim, putElement } from "./binary-scalar.ts";
 import { haveOneName, matchGroups, matchLabels, type MatchGroup } from "./matching.ts";
-import { duplicateLabelsError, mergeEqualRows } from "./merge.ts";
+import { duplicateLabelsError, mergeEqualRows, passOn } from "./merge.ts";
 import {
   ABSENT,
   emptyRow,
@@ -46,7 +46,7 @@ export function vectorBinary(
       }
       join.tellNotes();
       query.budget.release(leftInput.samples + rightInput.samples + join.heldSamples);
-      for (const row of join.rows()) sink(row);
+      await passOn(await join.rows(), sink, query.budget);
     },
   };
 }
@@ -58,6 +58,9 @@ class Join {
   readonly #many: readonly Row[];
   readonly #one: readonly Row[];
   readonly #notes = new StepNotes();
+  /** The names of the matching, and those that group_left or group_right includes. */
+  readonly #matched: ReadonlySet<string>;
+  readonly #include: ReadonlySet<string>;
   /** Made when a first note needs it. */
   #orders: Map<Row, number> | undefined;
   /** Steps at which a side has any element at all: without one, nothing is matched and nothing can clash. */
@@ -79,6 +82,8 @@ class Join {
   ) {
     this.#plan = plan;
     this.#query = query;
+    this.#matched = new Set(plan.matching.labels);
+    this.#include = new Set(plan.matching.include);
     this.#isOneToMany = sides.isOneToMany;
     this.#many = sides.many;
     this.#one = sides.one;
@@ -88,15 +93,16 @@ class Join {
   }
 
   /** Throws when two rows with equal labels have a point at the same step. */
-  rows(): Iterable<Row> {
-    if (!this.#dropsNames) return mergeEqualRows(this.#rows);
+  async rows(): Promise<Iterable<Row>> {
+    const { budget } = this.#query;
+    if (!this.#dropsNames) return mergeEqualRows(this.#rows, budget);
     // Each is of a group of its own, and groups differ in what is left of the labels.
     if (this.#stepRows.size === 0) return this.#rows;
     for (const row of this.#rows) {
       row.labels = visibleLabels(row, this.#query);
       row.dropName = false;
     }
-    return mergeEqualRows(this.#rows);
+    return mergeEqualRows(this.#rows, budget);
   }
 
   tellNotes(): void {
@@ -281,8 +287,8 @@ class Join {
     const labels = this.#resultLabels(many.labels, from);
     // At each step there may be another partner; the last one's labels are then let go.
     if (known === undefined)
-      for (const name of this.#plan.matching.include)
-        this.#query.budget.copyLabel(name, from.get(name));
+      for (const [name, value] of from.only(this.#include))
+        this.#query.budget.copyLabel(name, value);
     this.#resultLabelsOf.set(many, { one, labels });
     return labels;
   }
@@ -294,11 +300,11 @@ class Join {
     if (!keepsMeaning || (returnBool && !this.#query.delayedNameRemoval))
       labels = labels.without(METADATA_LABELS);
     if (matching.cardinality === "one-to-one") {
-      if (matching.on) labels = labels.only(matching.labels);
-      else if (matching.labels.length > 0) labels = labels.without(matching.labels);
+      if (matching.on) labels = labels.only(this.#matched);
+      else if (matching.labels.length > 0) labels = labels.without(this.#matched);
     }
-    for (const name of matching.include) labels = labels.with(name, one.get(name));
-    return labels;
+    if (matching.include.length === 0) return labels;
+    return Labels.fromPairs([...labels.without(this.#include), ...one.only(this.#include)]);
   }
 }
 

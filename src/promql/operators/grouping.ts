@@ -2,9 +2,14 @@ import { mapKey } from "../../base/map-key.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
 import { METADATA_LABELS, visibleLabels, type QueryContext } from "./row.ts";
 
+/** Up to so many names are looked up in a label set one by one. A query may have a hundred thousand. */
+const MANY_NAMES = 64;
+
 /** Which group of an aggregation a series belongs to, and the labels of the groups. */
 export class Groups {
+  /** Each once. */
   readonly #by: readonly string[] | undefined;
+  readonly #bySet: ReadonlySet<string>;
   readonly #without: ReadonlySet<string>;
   readonly #readsMetadata: boolean;
   readonly #indexOfKey = new Map<string, number>();
@@ -13,7 +18,8 @@ export class Groups {
   readonly labels: Labels[] = [];
 
   constructor(options: { grouping: readonly string[]; without: boolean }) {
-    this.#by = options.without ? undefined : options.grouping;
+    this.#by = options.without ? undefined : [...new Set(options.grouping)];
+    this.#bySet = new Set(this.#by);
     this.#without = new Set([...options.grouping, METRIC_NAME]);
     this.#readsMetadata =
       options.without || options.grouping.some((name) => METADATA_LABELS.has(name));
@@ -30,7 +36,7 @@ export class Groups {
     if (index === undefined) {
       index = this.labels.length;
       this.#indexOfKey.set(key, index);
-      this.labels.push(rest ?? labels.only(by!));
+      this.labels.push(rest ?? labels.only(this.#bySet));
     }
     return index;
   }
@@ -47,11 +53,12 @@ export class Groups {
   }
 
   #labelsOf(labels: Labels): Labels {
-    return this.#by === undefined ? labels.without(this.#without) : labels.only(this.#by);
+    return this.#by === undefined ? labels.without(this.#without) : labels.only(this.#bySet);
   }
 
   #key(labels: Labels, by: readonly string[]): string {
     if (by.length === 1) return mapKey(labels.get(by[0]!));
+    if (by.length > MANY_NAMES) return labels.only(this.#bySet).key();
     let key = "";
     for (const name of by) {
       const value = labels.get(name);

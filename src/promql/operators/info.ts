@@ -6,7 +6,7 @@ import { labelsShown } from "../annotations.ts";
 import type { Budget } from "../budget.ts";
 import type { CallPlan, Frame, Plan, Reference, SelectorPlan } from "../plan.ts";
 import { collect } from "./collect.ts";
-import { mergeEqualRows } from "./merge.ts";
+import { mergeEqualRows, passOn } from "./merge.ts";
 import {
   ABSENT,
   copyPoint,
@@ -66,7 +66,7 @@ export function infoOperator(operand: VectorOperator, plan: CallPlan): VectorOpe
         );
       }
       query.budget.release(base.samples);
-      for (const row of mergeEqualRows(outputs)) sink(row);
+      await passOn(await mergeEqualRows(outputs, query.budget), sink, query.budget);
     },
   };
 }

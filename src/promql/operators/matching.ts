@@ -4,6 +4,9 @@ import { compareLabelRests, METRIC_NAME, type Labels } from "../../model/labels.
 import type { VectorMatching } from "../ast.ts";
 import type { Row } from "./row.ts";
 
+/** Up to so many names are looked up in a label set one by one. A query may have a hundred thousand. */
+const MANY_NAMES = 64;
+
 /** The rows of both sides of a binary operator that share their matching labels. */
 export interface MatchGroup {
   readonly left: Row[];
@@ -43,6 +46,7 @@ function pairInOrder(
   right: readonly Row[],
   matching: VectorMatching,
 ): MatchGroup[] | undefined {
+  if (matching.labels.length > MANY_NAMES) return undefined;
   const compare =
     !matching.on && matching.labels.length === 0 && haveOneName(left) && haveOneName(right)
       ? compareLabelRests
@@ -100,6 +104,10 @@ function signatureOrder(matching: VectorMatching): (a: Labels, b: Labels) => num
 /** A text that only the same labels that count for matching have, made without building a label set. */
 export function signatureFunction(matching: VectorMatching): (labels: Labels) => string {
   const names = [...new Set(matching.labels)];
+  if (matching.on && names.length > MANY_NAMES) {
+    const wanted = new Set(names);
+    return (labels) => labels.only(wanted).key();
+  }
   if (matching.on)
     return (labels) => {
       let key = "";

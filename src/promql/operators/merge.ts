@@ -1,5 +1,6 @@
 import { AppError } from "../../base/errors.ts";
 import { compareLabels, type Labels } from "../../model/labels.ts";
+import type { Budget } from "../budget.ts";
 import { collect } from "./collect.ts";
 import {
   ABSENT,
@@ -17,18 +18,34 @@ export function duplicateLabelsError(): AppError {
 }
 
 /** Rows with equal labels become one; throws when two of them have a point at the same step. The rows are consumed. */
-export function mergeEqualRows(rows: readonly Row[]): Row[] {
+export async function mergeEqualRows(rows: readonly Row[], budget: Budget): Promise<Row[]> {
   // Fast path: rows mostly come in label order, and then neighbours tell.
-  if (rows.every((row, i) => i === 0 || compareLabels(rows[i - 1]!.labels, row.labels) < 0))
-    return [...rows];
+  if (await areInOrder(rows, budget)) return [...rows];
   const byKey = new Map<string, Row>();
   for (const row of rows) {
+    if (budget.isDue()) await budget.breathe();
     const key = row.labels.key();
     const first = byKey.get(key);
     if (first === undefined) byKey.set(key, row);
     else fold(first, row);
   }
   return byKey.size === rows.length ? [...rows] : [...byKey.values()];
+}
+
+async function areInOrder(rows: readonly Row[], budget: Budget): Promise<boolean> {
+  for (let i = 1; i < rows.length; i++) {
+    if (i % 8 === 0 && budget.isDue()) await budget.breathe();
+    if (compareLabels(rows[i - 1]!.labels, rows[i]!.labels) >= 0) return false;
+  }
+  return true;
+}
+
+/** Gives `rows` to `sink`; others have their turns meanwhile. */
+export async function passOn(rows: Iterable<Row>, sink: RowSink, budget: Budget): Promise<void> {
+  for (const row of rows) {
+    if (budget.isDue()) await budget.breathe();
+    sink(row);
+  }
 }
 
 function fold(into: Row, from: Row): void {
@@ -59,9 +76,9 @@ export function uniqueRows(operator: VectorOperator, options: { merge: boolean }
         });
       }
       const { rows, samples } = await collect(operator, query);
-      const merged = mergeEqualRows(rows);
+      const merged = await mergeEqualRows(rows, query.budget);
       query.budget.release(samples);
-      for (const row of merged) sink(row);
+      await passOn(merged, sink, query.budget);
     },
   };
 }

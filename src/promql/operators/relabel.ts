@@ -3,7 +3,7 @@ import { isValidLabelName, METRIC_NAME, type Labels } from "../../model/labels.t
 import { compileAnchored, type AnchoredRegex } from "../../model/regex.ts";
 import type { Budget } from "../budget.ts";
 import { collect } from "./collect.ts";
-import { mergeEqualRows } from "./merge.ts";
+import { mergeEqualRows, passOn } from "./merge.ts";
 import { type VectorOperator } from "./row.ts";
 
 /** `label_replace(v, dst, replacement, src, regex)`. */
@@ -82,7 +82,7 @@ function relabel(
         if (destination === METRIC_NAME) row.dropName = false;
       }
       query.budget.release(samples);
-      for (const row of mergeEqualRows(rows)) sink(row);
+      await passOn(await mergeEqualRows(rows, query.budget), sink, query.budget);
     },
   };
 }

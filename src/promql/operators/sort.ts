@@ -3,6 +3,7 @@ import { compareLabels } from "../../model/labels.ts";
 import type { Position } from "../ast.ts";
 import type { Frame } from "../plan.ts";
 import { collect } from "./collect.ts";
+import { passOn } from "./merge.ts";
 import { dropHistograms, type Row, type VectorOperator } from "./row.ts";
 import { steadySort } from "./steady-sort.ts";
 
@@ -36,7 +37,7 @@ export function sortRows(operand: VectorOperator, options: SortOptions): VectorO
       const rows = sortsValues ? all.filter((row) => !dropHistograms(row)) : all;
       const sorted = await steadySort(rows, orderOf(func, labels), query.budget);
       query.budget.release(samples);
-      for (const row of sorted) sink(row);
+      await passOn(sorted, sink, query.budget);
     },
   };
 }
