@@ -1,7 +1,7 @@
 import { quote } from "../base/text.ts";
 import { isLegacyLabelName } from "./labels.ts";
 import { compileByteTest, type ByteAutomaton } from "./regex-automaton.ts";
-import { compileAnchored } from "./regex.ts";
+import { type AnchoredRegex, compileAnchored } from "./regex.ts";
 
 export type MatchOperator = "=" | "!=" | "=~" | "!~";
 
@@ -24,14 +24,37 @@ export function createMatcher(name: string, operator: MatchOperator, value: stri
     case "!=":
       return { ...base, set: undefined, matches: (text) => text !== value };
     case "=~": {
-      const regex = compileAnchored(value);
+      const regex = compilePattern(value);
       return { ...base, set: regex.set, matches: (text) => regex.matches(text) };
     }
     case "!~": {
-      const regex = compileAnchored(value);
+      const regex = compilePattern(value);
       return { ...base, set: undefined, matches: (text) => !regex.matches(text) };
     }
   }
+}
+
+function compilePattern(value: string): AnchoredRegex {
+  const pattern = withClosedQuote(value);
+  if (pattern === value) return compileAnchored(value);
+  try {
+    return compileAnchored(pattern);
+  } catch {
+    // What is wrong is said of what was written.
+    return compileAnchored(value);
+  }
+}
+
+/** A matcher may leave out the `\E` of its last `\Q`, as in Prometheus, where no anchors come before a pattern is parsed. */
+function withClosedQuote(value: string): string {
+  for (let at = value.indexOf("\\"); at >= 0; at = value.indexOf("\\", at)) {
+    if (value[at + 1] === "Q") {
+      at = value.indexOf("\\E", at + 2);
+      if (at < 0) return `${value}\\E`;
+    }
+    at += 2;
+  }
+  return value;
 }
 
 /** A matcher's condition on the UTF-8 bytes of a value. */
@@ -60,7 +83,7 @@ export function byteChoice(
   options: { readonly isPrefixKnown?: boolean } = {},
 ): ByteChoice | undefined {
   if (operator !== "=~" && operator !== "!~") return undefined;
-  const automaton = compileByteTest(value, options);
+  const automaton = compileByteTest(withClosedQuote(value), options);
   return automaton && { automaton, isMatchWanted: operator === "=~" };
 }
 

@@ -54,7 +54,7 @@ export function expressionToJson(node: Expression): Json {
         range: node.rangeMs,
         rangeExpr: durationToJson(node.rangeExpression),
         startOrEnd,
-        step: node.stepMs,
+        step: Math.trunc(node.stepMs),
         stepExpr: durationToJson(node.stepExpression),
         timestamp,
         type: "subquery",

@@ -74,7 +74,7 @@ export interface Subquery extends TimeModifiers {
   readonly expression: Expression;
   readonly rangeMs: number;
   readonly rangeExpression: DurationExpression | undefined;
-  /** 0 means the default step (the evaluation interval). */
+  /** 0 means the default step (the evaluation interval). Whole, or what was written below 1, which is never evaluated. */
   readonly stepMs: number;
   readonly stepExpression: DurationExpression | undefined;
 }

@@ -10,6 +10,8 @@ import type { Context, TokenStream } from "./token-stream.ts";
 /** Milliseconds, or with `expression` set what they are to be computed from. */
 export interface ParsedDuration {
   readonly ms: number;
+  /** `ms` before its fraction was cut off. */
+  readonly exactMs: number;
   readonly expression: DurationExpression | undefined;
 }
 
@@ -63,17 +65,18 @@ export function parseOffset(tokens: TokenStream): ParsedDuration {
 }
 
 function finish(duration: DurationExpression): ParsedDuration {
-  if (duration.kind === "durationNumber")
-    return { ms: secondsToMs(duration.seconds), expression: undefined };
-  return { ms: 0, expression: duration };
+  if (duration.kind !== "durationNumber") return { ms: 0, exactMs: 0, expression: duration };
+  const exactMs = secondsToMs(duration.seconds);
+  // Cut off as Prometheus does after rounding to nanoseconds.
+  return { ms: Math.trunc(exactMs) + 0, exactMs, expression: undefined };
 }
 
-/** Whole milliseconds, cut off as Prometheus does after rounding to nanoseconds. */
+/** With the fraction that whole nanoseconds are. */
 function secondsToMs(seconds: number): number {
   // `offset NaN` is legal; Prometheus turns it into its lowest duration.
-  if (Number.isNaN(seconds)) return Math.trunc(-DURATION_MAX_SECONDS * 1000);
+  if (Number.isNaN(seconds)) return -DURATION_MAX_SECONDS * 1000;
   const nanoseconds = Math.sign(seconds) * Math.round(Math.abs(seconds) * 1e9);
-  return Math.trunc(nanoseconds / 1e6) + 0;
+  return nanoseconds / 1e6;
 }
 
 function parseBinary(tokens: TokenStream, minimum: number): DurationExpression {

@@ -8,8 +8,10 @@ import type {
   TimeModifiers,
   VectorSelector,
 } from "./ast.ts";
-import { parseOffset, parsePositiveDuration } from "./parser-durations.ts";
+import { type ParsedDuration, parseOffset, parsePositiveDuration } from "./parser-durations.ts";
 import type { TokenStream } from "./token-stream.ts";
+
+const NO_STEP: ParsedDuration = { ms: 0, exactMs: 0, expression: undefined };
 
 /** `[range]` or `[range:step]`; the stream stands before the bracket. */
 export function parseRange(tokens: TokenStream, expression: Expression): MatrixSelector | Subquery {
@@ -20,7 +22,7 @@ export function parseRange(tokens: TokenStream, expression: Expression): MatrixS
   });
   const start = expression.position.start;
   if (tokens.accept(":") !== undefined) {
-    let step: ReturnType<typeof parsePositiveDuration> = { ms: 0, expression: undefined };
+    let step: ParsedDuration = NO_STEP;
     if (tokens.peek().kind !== "]")
       step = parsePositiveDuration(tokens, {
         where: "subquery selector",
@@ -34,7 +36,7 @@ export function parseRange(tokens: TokenStream, expression: Expression): MatrixS
       expression,
       rangeMs: range.ms,
       rangeExpression: range.expression,
-      stepMs: step.ms,
+      stepMs: step.ms || step.exactMs,
       stepExpression: step.expression,
       offsetMs: 0,
       offsetExpression: undefined,

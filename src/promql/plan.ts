@@ -1,3 +1,4 @@
+import { AppError } from "../base/errors.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { METRIC_NAME } from "../model/labels.ts";
 import type { SelectHints } from "../storage/queryable.ts";
@@ -281,6 +282,11 @@ class Planner {
       }
       case "subquery": {
         const rangeMs = this.#duration(expression.rangeExpression, expression.rangeMs);
+        if (expression.stepMs > 0 && expression.stepMs < 1)
+          throw new AppError(
+            "execution",
+            "cannot evaluate a subquery at steps below 1ms. Use a longer step",
+          );
         const stepMs =
           this.#duration(expression.stepExpression, expression.stepMs) ||
           this.#options.subqueryStepMs;

@@ -128,7 +128,9 @@ function printLabels(names: readonly string[]): string {
 }
 
 function printDuration(ms: number, expression: DurationExpression | undefined): string {
-  return expression === undefined ? formatDuration(ms) : printDurationExpression(expression);
+  return expression === undefined
+    ? formatDuration(Math.trunc(ms))
+    : printDurationExpression(expression);
 }
 
 function printDurationExpression(node: DurationExpression): string {

@@ -122,6 +122,15 @@ const SYNTAX: readonly HostileRequest[] = [
   ask("a range in a wrong unit", "rate(up_total[5q])"),
   ask("a range in the wrong order", "rate(up_total[1m1h])"),
   ask("a range beyond 64 bits", "rate(up_total[99999999y])"),
+  ask("a subquery at steps below 1 ms", "max_over_time(up_total[1m:0.0009])", {
+    ours: { status: 422, text: /steps below 1ms/, why: "Prometheus divides by zero" },
+  }),
+  ask("a subquery at steps below 1 ns", "count_over_time(up_total[1m:0.0000000001])"),
+  ask("a subquery at steps of 1.9 ms", "count_over_time(up_total[1s:0.0019])"),
+  {
+    name: "a subquery at steps below 1 ms to be laid out",
+    path: "format_query?query=up_total[1m:0.0009]",
+  },
   ask("a subquery of step zero", "up_total[1m:0s]"),
   ask("a subquery of many steps", "max_over_time(up_total[100y:1ms])", {
     ours: {
@@ -221,6 +230,21 @@ const NUMBERS: readonly HostileRequest[] = [
 ].map((text) => ask(`the number ${text}`, text));
 
 const BOMBS: readonly HostileRequest[] = [
+  ...[
+    "\\Qa",
+    "\\Qa.*",
+    ".*\\Qb",
+    "(\\Qa)",
+    "\\Q",
+    "\\Qa\\",
+    "\\Qx\\Ea|\\Qb",
+    "[\\Qa",
+    "\\\\Qa",
+  ].flatMap((pattern) => [
+    ask(`${pattern}, quoted to its end`, `count(up_total{job=~${JSON.stringify(pattern)}})`),
+    ask(`not ${pattern}, quoted to its end`, `count(up_total{job!~${JSON.stringify(pattern)}})`),
+  ]),
+  ask("label_replace, quoted to its end", 'label_replace(up_total, "x", "$1", "job", "(a)\\\\Qb")'),
   post("alternatives of 10 KB", `count(up_total{text=~"${"(a|b|ab)*".repeat(BOMB / 10)}c"})`),
   post("nested repetitions", `count(up_total{text=~"(((a*)*)*)*b"})`),
   post(
