@@ -50,7 +50,9 @@ export function labelJoin(
         `invalid destination label name in label_join(): ${destination}`,
       );
     return (labels) => {
-      const values = sources.map((source) => labels.get(source));
+      // Labels may be bytes, of which each `get` makes a text of its own, and the sources one label many times.
+      const texts = new Map(labels);
+      const values = sources.map((source) => texts.get(source) ?? "");
       let length = separator.length * Math.max(0, values.length - 1);
       for (const value of values) length += value.length;
       budget.makeLabel(destination, length);
