@@ -384,6 +384,28 @@ describe("limits", () => {
     assert.equal(await limited(160, "h[10m]"), "no error");
   });
 
+  test("rows of quantiles that change at each step", async () => {
+    const source = new MemorySource();
+    source.add(
+      Labels.fromObject({ __name__: "x_bucket", le: "+Inf" }),
+      new Float64Array([0]),
+      new Float64Array([1]),
+    );
+    const limited = (maxSamples: number): Promise<string> =>
+      failure(
+        new Engine({
+          maxSamples,
+          lookbackMs: 3_600_000,
+          parser: { experimentalFunctions: true },
+        }).range(source, {
+          query: 'count(histogram_quantiles(x_bucket, "q", time() / 1e6))',
+          ...ofMinutes(59),
+        }),
+      );
+    assert.match(await limited(2000), /^execution: .* would load too many samples/);
+    assert.equal(await limited(4000), "no error");
+  });
+
   test("series and bytes that are read, before they are decoded", async () => {
     const query = { query: "count(x) + count(x offset 1ms)", timeMs: 9 * 60_000 };
     const limited = (options: EngineOptions): Promise<string> =>

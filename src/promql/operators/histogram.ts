@@ -192,15 +192,10 @@ export function histogramQuantile(
       for (const histogram of histograms) {
         if (query.budget.isDue()) await query.budget.breathe();
         for (const [index, { phis }] of columns.entries()) {
-          for (const row of quantileRows(histogram, phis, {
-            index,
-            frame,
-            label,
-            position,
-            reader,
-            query,
-          }))
-            sink(row);
+          const how = { index, frame, label, position, reader, query };
+          const rows = quantileRows(histogram, phis, how);
+          for (const row of rows) sink(row);
+          query.budget.release(rows.length * frame.count);
         }
       }
       query.budget.release(samples);
@@ -208,7 +203,7 @@ export function histogramQuantile(
   };
 }
 
-/** One row, or one for each distinct φ when a label tells them apart. */
+/** One row, or one for each distinct φ when a label tells them apart; their samples are held. */
 function quantileRows(
   histogram: Histogram,
   phis: Float64Array,
@@ -220,7 +215,7 @@ function quantileRows(
     reader: BucketReader;
     query: QueryContext;
   },
-): Iterable<Row> {
+): readonly Row[] {
   const { frame, label, position, query } = how;
   const result: QuantileResult = {
     value: NaN,
@@ -250,6 +245,7 @@ function quantileRows(
     let row = rows.get(labelValue);
     if (row === undefined) {
       if (label !== undefined) query.budget.makeLabel(label, labelValue.length);
+      query.budget.hold(frame.count);
       row = {
         labels: label === undefined ? histogram.labels : histogram.labels.with(label, labelValue),
         dropName: true,
@@ -261,7 +257,7 @@ function quantileRows(
     row.values[k] = result.value;
     row.present[k] = FLOAT;
   }
-  return rows.values();
+  return [...rows.values()];
 }
 
 export function histogramFraction(
