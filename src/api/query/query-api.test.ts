@@ -430,11 +430,13 @@ test("statistics tell the samples looked at, of each step when all is asked for"
   assert.equal(await samplesOf(""), undefined);
   const some = await samplesOf("&stats=1");
   assert.equal(some?.["totalQueryableSamples"], 9);
-  assert.deepEqual(Object.keys(some), ["totalQueryableSamples", "peakSamples"]);
+  assert.deepEqual(Object.keys(some), ["totalQueryableSamples", "samplesRead", "peakSamples"]);
   const all = await samplesOf("&stats=all");
   assert.equal(all?.["totalQueryableSamples"], 9);
   const steps = [0, 15, 30].map((seconds) => [START_SECONDS + seconds, 3]);
   assert.deepEqual(all["totalQueryableSamplesPerStep"], steps);
+  assert.equal(all["samplesRead"], 9);
+  assert.deepEqual(all["samplesReadPerStep"], steps);
 });
 
 test("management endpoints answer as Prometheus's", async () => {

@@ -242,15 +242,25 @@ export function statsData(stats: QueryStats, { steps }: StatsOptions = {}): unkn
       execTotalTime: (stats.queueMs + stats.parseMs + stats.evaluationMs) / 1000,
     },
     samples: {
-      ...(steps !== undefined &&
-        queryableSamples !== undefined && {
-          totalQueryableSamplesPerStep: Array.from(queryableSamples.perStep, (count, k) => [
-            (steps.startMs + k * steps.stepMs) / 1000,
-            count,
-          ]),
-        }),
+      ...perStep("totalQueryableSamplesPerStep", queryableSamples?.perStep, steps),
       totalQueryableSamples: queryableSamples?.total ?? samplesRead,
+      ...perStep("samplesReadPerStep", queryableSamples?.readPerStep, steps),
+      samplesRead: queryableSamples?.read ?? samplesRead,
       peakSamples,
     },
   };
+}
+
+/** The counts of each step with its time in seconds, where both are known. */
+function perStep(
+  name: string,
+  counts: Float64Array | undefined,
+  steps: StatsOptions["steps"],
+): Record<string, unknown> {
+  if (counts === undefined || steps === undefined) return {};
+  const points = Array.from(counts, (count, k) => [
+    (steps.startMs + k * steps.stepMs) / 1000,
+    count,
+  ]);
+  return { [name]: points };
 }
