@@ -1,9 +1,7 @@
 import { mapKey } from "../../base/map-key.ts";
 import { METRIC_NAME, type Labels } from "../../model/labels.ts";
+import { MANY_NAMES } from "./matching.ts";
 import { METADATA_LABELS, visibleLabels, type QueryContext } from "./row.ts";
-
-/** Up to so many names are looked up in a label set one by one. A query may have a hundred thousand. */
-const MANY_NAMES = 64;
 
 /** Which group of an aggregation a series belongs to, and the labels of the groups. */
 export class Groups {

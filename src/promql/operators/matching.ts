@@ -5,7 +5,7 @@ import type { VectorMatching } from "../ast.ts";
 import type { Row } from "./row.ts";
 
 /** Up to so many names are looked up in a label set one by one. A query may have a hundred thousand. */
-const MANY_NAMES = 64;
+export const MANY_NAMES = 64;
 
 /** The rows of both sides of a binary operator that share their matching labels. */
 export interface MatchGroup {
